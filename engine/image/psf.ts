@@ -1,0 +1,108 @@
+/**
+ * Empirical PSF: a polynomial over the detector for every pixel of the stamp, at the image's own sampling.
+ *
+ * PSF(x, y)[j] = Σ_k c[k][j] · P_k(u, v), with u = 2x/(width − 1) − 1, v = 2y/(height − 1) − 1 and
+ * P = 1, u, v, u², uv, v² up to `order`. Plain data, so that it passes between threads and into files.
+ */
+export type PsfModel = Readonly<{
+  /** Side of the stamp, pixels; odd. */
+  size: number;
+  /** Size of the image that the model belongs to, pixels. */
+  width: number; height: number;
+  order: 0 | 1 | 2;
+  /** [terms × size × size], terms = 1, 3 or 6. */
+  coefficients: Float32Array;
+}>;
+
+export function psfTermCount(order: 0 | 1 | 2): number {
+  return ((order + 1) * (order + 2)) / 2;
+}
+
+/**
+ * The PSF at a place, its peak on the centre of the middle pixel, unit sum.
+ *
+ * @param x, y Pixel position on the image.
+ * @param out  [size × size] row-major, overwritten.
+ */
+export function evaluatePsf(psf: PsfModel, x: number, y: number, out: Float32Array): void {
+  const n = psf.size * psf.size;
+  const u = (2 * x) / (psf.width - 1) - 1, v = (2 * y) / (psf.height - 1) - 1;
+  const terms = [1, u, v, u * u, u * v, v * v];
+  const c = psf.coefficients;
+  out.fill(0);
+  for (let k = 0, count = psfTermCount(psf.order); k < count; k++) {
+    const weight = terms[k], start = k * n;
+    for (let j = 0; j < n; j++) out[j] += weight * c[start + j];
+  }
+  let sum = 0;
+  for (let j = 0; j < n; j++) sum += out[j];
+  for (let j = 0; j < n; j++) out[j] /= sum;
+}
+
+/** Lanczos kernel's half width used to move a PSF by a fraction of a pixel; the PSF is sampled at ≥ 2.5 px FWHM. */
+const SHIFT_HALF_WIDTH = 4;
+
+/**
+ * The PSF at a place, its centre moved by (dx, dy) from the middle of the stamp.
+ *
+ * @param dx, dy  Displacement, pixels, |·| ≤ 1.
+ * @param out     [size × size] row-major, overwritten. Unit sum.
+ * @param scratch [size × size], contents destroyed.
+ */
+export function evaluatePsfAt(
+  psf: PsfModel, x: number, y: number, dx: number, dy: number, out: Float32Array, scratch: Float32Array,
+): void {
+  evaluatePsf(psf, x, y, out);
+  const size = psf.size;
+  if (dx !== 0) { shiftRows(out, scratch, size, 1, size, dx); out.set(scratch); }
+  if (dy !== 0) { shiftRows(out, scratch, size, size, 1, dy); out.set(scratch); }
+}
+
+/** Moves a stamp along one axis by Lanczos interpolation; what lies outside the stamp is zero. */
+function shiftRows(
+  from: Float32Array, to: Float32Array, size: number, step: number, rowStep: number, shift: number,
+): void {
+  const taps = lanczosTaps(shift);
+  for (let row = 0; row < size; row++) {
+    for (let i = 0; i < size; i++) {
+      let sum = 0;
+      for (let t = 0; t < taps.length; t++) {
+        const source = i + t - SHIFT_HALF_WIDTH;
+        if (source >= 0 && source < size) sum += taps[t] * from[row * rowStep + source * step];
+      }
+      to[row * rowStep + i * step] = sum;
+    }
+  }
+}
+
+/** taps[t] weighs the pixel t − 4 away, for a stamp moved by +shift. Normalised to unit sum. */
+function lanczosTaps(shift: number): Float64Array {
+  const a = SHIFT_HALF_WIDTH;
+  const taps = new Float64Array(2 * a + 1);
+  let sum = 0;
+  for (let t = 0; t < taps.length; t++) {
+    const d = t - a + shift;
+    taps[t] = Math.abs(d) < a ? sinc(d) * sinc(d / a) : 0;
+    sum += taps[t];
+  }
+  for (let t = 0; t < taps.length; t++) taps[t] /= sum;
+  return taps;
+}
+
+function sinc(x: number): number {
+  return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
+}
+
+/** Pixels of noise that a PSF flux gathers: 1 / Σ p² (King 1983), pixels. */
+export function effectiveAreaPx(stamp: Float32Array): number {
+  let sum = 0;
+  for (let j = 0; j < stamp.length; j++) sum += stamp[j] * stamp[j];
+  return 1 / sum;
+}
+
+/** Full width at half maximum of a Gaussian of the same effective area 4πσ², pixels. */
+export function psfFwhmPx(psf: PsfModel, x: number, y: number): number {
+  const stamp = new Float32Array(psf.size * psf.size);
+  evaluatePsf(psf, x, y, stamp);
+  return 2.3548 * Math.sqrt(effectiveAreaPx(stamp) / (4 * Math.PI));
+}
