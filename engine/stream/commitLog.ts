@@ -1,0 +1,137 @@
+/**
+ * COMMITS of one instrument and night (DESIGN §8): appended with a fence on the whole stream, read back in order.
+ *
+ * The fence is `Nats-Expected-Last-Sequence`. The server checks duplicates before the fence, so `duplicate: true` and error
+ * 10071 both mean: read what is stored, and adopt it when it is ours.
+ */
+import { JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream';
+import {
+  decodeCommitEntry, encodeCommitEntry, NightDigest, sha256, type CommitEntry,
+} from '../../schemas/commit.ts';
+import { nextDayObs, type DayObs } from '../../schemas/ids.ts';
+import { streams, subjects } from '../../schemas/subjects.ts';
+import type { Log } from './log.ts';
+import { readStored } from './readStream.ts';
+import { lastSequence, openNightStreams, storedMessage } from './streams.ts';
+
+export type StoredEntry = Readonly<{ sequence: number; entry: CommitEntry; bytes: Uint8Array }>;
+
+/** Another writer has the place that was asked for; its entries have to be read first. */
+export class CommitRefused extends Error {
+  readonly stored: readonly StoredEntry[];
+
+  constructor(stored: readonly StoredEntry[]) {
+    super(`another writer appended ${stored.length} entries to COMMITS`);
+    this.name = 'CommitRefused';
+    this.stored = stored;
+  }
+}
+
+export class CommitLog {
+  readonly instrument: string;
+  readonly dayObs: DayObs;
+  readonly #log: Log;
+  readonly #stream: string;
+  readonly #digest = new NightDigest();
+  #lastSequence = 0;
+  #isSealed = false;
+
+  private constructor(log: Log, instrument: string, dayObs: DayObs) {
+    this.#log = log;
+    this.instrument = instrument;
+    this.dayObs = dayObs;
+    this.#stream = streams.commits(instrument, dayObs);
+  }
+
+  /**
+   * Opens the night for writing, making its streams when they are not there, and reads what it holds.
+   *
+   * @param onEntry Called for every stored entry in order.
+   */
+  static async open(
+    log: Log, instrument: string, dayObs: DayObs, onEntry: (stored: StoredEntry) => Promise<void> | void,
+  ): Promise<CommitLog> {
+    await openNightStreams(log, instrument, dayObs);
+    const commits = new CommitLog(log, instrument, dayObs);
+    for await (const stored of readCommits(log, instrument, dayObs)) {
+      commits.#accept(stored);
+      await onEntry(stored);
+    }
+    return commits;
+  }
+
+  get lastSequence(): number { return this.#lastSequence; }
+  get isSealed(): boolean { return this.#isSealed; }
+
+  /**
+   * Appends one entry behind the last one that this writer has read.
+   *
+   * @param messageId Derived id of the fact (`schemas/subjects.ts`).
+   * @throws CommitRefused when another writer was first; what it wrote counts as read from then on.
+   */
+  async append(entry: CommitEntry, messageId: string): Promise<StoredEntry> {
+    if (this.#isSealed) throw new Error(`night ${this.dayObs} of ${this.instrument} is sealed`);
+    const bytes = encodeCommitEntry(entry);
+    const subject = subjects.commits(this.instrument, this.dayObs);
+    try {
+      const ack = await this.#log.js.publish(subject, bytes, { msgID: messageId, expect: { lastSequence: this.#lastSequence } });
+      if (!ack.duplicate) return this.#accept({ sequence: ack.seq, entry, bytes });
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.code !== JetStreamApiCodes.StreamWrongLastSequence) {
+        throw new Error(`COMMITS refused an entry of ${bytes.length} bytes: ${error.message}`, { cause: error });
+      }
+      // A wrong sequence or a lost acknowledgement: what is stored decides.
+    }
+    return this.#adopt(bytes, sha256(bytes));
+  }
+
+  /** Ends the night: the last entry, with the count and digest of all before it. */
+  async seal(): Promise<StoredEntry> {
+    const sealed = {
+      entries: this.#digest.entries, digest: this.#digest.hex(),
+      nextStream: streams.commits(this.instrument, nextDayObs(this.dayObs)),
+    };
+    const entry = { instrument: this.instrument, dayObs: this.dayObs, associated: null, deferred: null, sealed } as const;
+    return this.append(entry, `${this.instrument}.${this.dayObs}.NightSealed`);
+  }
+
+  /** Reads what was stored since; returns our own entry when it is the next one. */
+  async #adopt(bytes: Uint8Array, digest: string): Promise<StoredEntry> {
+    const stored: StoredEntry[] = [];
+    for await (const other of readCommits(this.#log, this.instrument, this.dayObs, this.#lastSequence + 1)) stored.push(this.#accept(other));
+    const own = stored.find((other) => sha256(other.bytes) === digest);
+    if (own && stored.length === 1) return own;
+    if (stored.length > 0) throw new CommitRefused(stored);
+    // Nothing was stored: the acknowledgement was a failure to reach the server, or the id belongs to an earlier entry.
+    throw new Error(`COMMITS did not take an entry of ${bytes.length} bytes and holds no other: server lost, or its id was used before`);
+  }
+
+  #accept(stored: StoredEntry): StoredEntry {
+    if (stored.sequence !== this.#lastSequence + 1) {
+      throw new Error(`${this.#stream} has entry ${stored.sequence} behind ${this.#lastSequence}: entries are missing`);
+    }
+    this.#lastSequence = stored.sequence;
+    if (stored.entry.sealed) this.#isSealed = true; else this.#digest.add(stored.bytes);
+    return stored;
+  }
+}
+
+/**
+ * Stored entries of a night in order.
+ *
+ * @throws Error when there is no such night or an entry cannot be decoded.
+ */
+export async function* readCommits(log: Log, instrument: string, dayObs: DayObs, from = 1, to?: number): AsyncGenerator<StoredEntry> {
+  for await (const message of readStored(log, streams.commits(instrument, dayObs), from, to)) {
+    yield { sequence: message.seq, entry: decodeCommitEntry(message.data), bytes: message.data };
+  }
+}
+
+/** Whether a night's last entry is its seal; null when there is no such night. */
+export async function isNightSealed(log: Log, instrument: string, dayObs: DayObs): Promise<boolean | null> {
+  const stream = streams.commits(instrument, dayObs);
+  const last = await lastSequence(log, stream);
+  if (last === null) return null;
+  const message = last === 0 ? null : await storedMessage(log, stream, last);
+  return message !== null && decodeCommitEntry(message.data).sealed !== null;
+}

@@ -1,0 +1,27 @@
+/** Limits of the log: every wait and every queue has one. */
+const GIB = 1024 ** 3;
+const DAY_NS = 86_400e9;
+
+export const streamConfig = {
+  /** Longest wait for an acknowledgement, ms. A loaded server with `sync_interval: always` was seen to take 0.2 s. */
+  ackTimeoutMs: 10_000,
+  /** Longest time without a server before the command gives up, ms: a restarted nats-server is back in about one second. */
+  reconnectLimitMs: 15_000,
+  /** Duplicate window of JetStream, ns: a convenience, never the guarantee. */
+  duplicateWindowNs: 120e9,
+  /** Largest payload of one message, bytes; larger row sets go to the spool. The launcher sets the same in the server. */
+  maxPayloadBytes: 8 * 1024 ** 2,
+  /** Rows above this go to the spool: half of a message, the rest of the entry is small. */
+  inlineRowsBytesMax: 4 * 1024 ** 2,
+  /** Packets published ahead of their acknowledgements: about 20 MB of 80 kB packets. */
+  publishWindow: 256,
+  /** Retention: facts of the observatory serve to resume and to re-read a night within a month. */
+  observatory: { maxAgeNs: 30 * DAY_NS, maxBytes: 1 * GIB },
+  /** Progress is for people and metrics: the last week. */
+  pipeline: { maxAgeNs: 7 * DAY_NS, maxBytes: 1 * GIB },
+  /** The truth never expires; a full disk refuses new work and loses nothing. */
+  commits: { maxBytes: 8 * GIB },
+  /** A night of 10,000,000 alerts needs more; an operator of such a night sets more. Brokers have 30 days. */
+  alerts: { maxAgeNs: 30 * DAY_NS, maxBytes: 16 * GIB },
+  filtered: { maxAgeNs: 30 * DAY_NS, maxBytes: 4 * GIB },
+} as const;
