@@ -7,6 +7,10 @@ import type { MpcOrbit, SsObject, SsSource } from './ssRows.ts';
 /** avsc copies these bytes before it asks for the next long, so one buffer serves all. */
 const longScratch = Buffer.alloc(8);
 
+/** Microseconds since 1970 of the years 1 … 9999: Python clients (fastavro) fail on a packet with one outside. */
+const TIMESTAMP_MIN = BigInt(Date.parse('0001-01-01T00:00:00Z')) * 1000n;
+const TIMESTAMP_MAX = BigInt(Date.parse('9999-12-31T23:59:59Z')) * 1000n + 999_999n;
+
 /** Every Avro long, timestamps included, is a bigint. avsc packs and unpacks; here it meets 8 little-endian bytes. */
 const bigintLong = avro.types.LongType.__with({
   fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
@@ -90,8 +94,10 @@ function faultOf(field: SchemaField, value: unknown): string | null {
     case 'int':
       return typeof value === 'number' && (value | 0) === value ? null : 'not a 32-bit integer';
     case 'long':
-    case 'timestampMicros':
       return typeof value === 'bigint' && BigInt.asIntN(64, value) === value ? null : 'not a 64-bit bigint';
+    case 'timestampMicros':
+      if (typeof value !== 'bigint') return 'not a bigint';
+      return value >= TIMESTAMP_MIN && value <= TIMESTAMP_MAX ? null : 'not in the years 1 … 9999';
     case 'boolean':
       return typeof value === 'boolean' ? null : 'not a boolean';
     case 'string':
