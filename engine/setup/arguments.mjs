@@ -25,8 +25,8 @@ export function userDirectory(env = process.env) {
  * of the checkout, so that every command finds the same one. Options that were not given hold their defaults.
  *
  * @param argv Without node and script: `['night', '--visits', '3']`.
- * @returns `{ kind: 'run', command, options, positionals, setup, needs }` with camelCase option names,
- *   `{ kind: 'help', text }` or `{ kind: 'usage', message }`.
+ * @returns `{ kind: 'run', command, options, given, positionals, setup, needs }` with camelCase option names, `given`
+ *   naming those that were on the command line; `{ kind: 'help', text }`; or `{ kind: 'usage', message }`.
  */
 export function parseArguments(argv, { directory = userDirectory() } = {}) {
   try {
@@ -93,21 +93,25 @@ function readCommand(command, words, directory) {
     given.set(name, readValue(`--${name}`, option, text, directory));
   }
   return { kind: 'run', command: command.name, options: withDefaults(command, given),
-    positionals: readPositionals(command, free, directory), setup: command.setup, needs: command.needs };
+    given: [...given.keys()].map(camelCase), positionals: readPositionals(command, free, directory),
+    setup: command.setup, needs: command.needs };
 }
 
 function withDefaults(command, given) {
   const options = {};
   for (const option of command.options) {
-    const key = option.name.replace(/-([a-z])/g, (_, letter) => letter.toUpperCase());
     if (option.isRequired && !given.has(option.name)) {
       throw new UsageError(`${command.name} needs --${option.name} ${option.argument}`);
     }
     const absent = option.type === 'flag' ? false
       : option.type === 'path' && option.default !== null ? join(REPOSITORY, option.default) : option.default;
-    options[key] = given.get(option.name) ?? absent;
+    options[camelCase(option.name)] = given.get(option.name) ?? absent;
   }
   return options;
+}
+
+function camelCase(name) {
+  return name.replace(/-([a-z])/g, (_, letter) => letter.toUpperCase());
 }
 
 function readPositionals(command, free, directory) {

@@ -1,0 +1,65 @@
+// Types of the command line, one shape per command. The table itself is commands.mjs; a test keeps the two together.
+
+interface JsonOption { readonly json: boolean }
+interface DataDirOption {
+  /** Absolute. */
+  readonly dataDir: string;
+}
+interface InstrumentOption { readonly instrument: string | null }
+interface RecordedOptions extends JsonOption, DataDirOption, InstrumentOption {}
+
+export interface NightOptions extends JsonOption, DataDirOption {
+  readonly visits: number;
+  readonly cadence: number;
+  readonly camera: string;
+  readonly seed: number;
+  readonly keepRunning: boolean;
+  /** 0 takes any free port. */
+  readonly dashboardPort: number;
+}
+export interface SeriesOptions extends JsonOption, DataDirOption {
+  /** As given: a name in the directory, or a path from where the user stands. */
+  readonly reference: string | null;
+  readonly pixelScale: number | null;
+  readonly gain: number | null;
+  readonly readNoise: number | null;
+  readonly saturation: number | null;
+}
+
+interface Parsed<C extends string, O, P = Record<string, never>> {
+  readonly kind: 'run';
+  readonly command: C;
+  readonly options: O;
+  /** Names of the options that were on the command line; the others hold their defaults. */
+  readonly given: readonly string[];
+  readonly positionals: P;
+  readonly setup: 'none' | 'packages' | 'servers';
+  readonly needs: 'none' | 'stores';
+}
+
+export type ParsedCommand =
+  | Parsed<'night', NightOptions>
+  | Parsed<'series', SeriesOptions, { readonly directory: string }>
+  | Parsed<'verify', RecordedOptions & { readonly night: number | null }>
+  | Parsed<'replay', RecordedOptions, { readonly night: number | 'last' }>
+  | Parsed<'alerts tail', RecordedOptions & { readonly fromStart: boolean; readonly count: number | null }>
+  | Parsed<'alerts get', RecordedOptions & { readonly raw: boolean }, { readonly diaSourceId: string }>
+  | Parsed<'alerts export', RecordedOptions & { readonly out: string; readonly limit: number | null }>
+  | Parsed<'doctor' | 'status' | 'stop', JsonOption & DataDirOption>
+  | Parsed<'clean', JsonOption & DataDirOption & { readonly olderThan: number }>
+  | Parsed<'bench', JsonOption & DataDirOption, { readonly bench: 'night' }>
+  | Parsed<'version', Record<string, never>>;
+
+export type ParsedArguments =
+  | ParsedCommand
+  | { readonly kind: 'help'; readonly text: string }
+  | { readonly kind: 'usage'; readonly message: string };
+
+/** Top directory of the checkout. */
+export const REPOSITORY: string;
+
+/** Read a command line, without node and script. Never throws for what a user may type. */
+export function parseArguments(argv: readonly string[], options?: { readonly directory?: string }): ParsedArguments;
+
+/** Where the user stands: `INIT_CWD` under `npm start`, else the working directory. */
+export function userDirectory(env?: Readonly<Record<string, string | undefined>>): string;
