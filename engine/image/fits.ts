@@ -5,7 +5,7 @@
  * Planes are [height × width] row-major with FITS axis 1 as x. FITS's 1-based convention stays in headers.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import {
@@ -238,7 +238,7 @@ function writeAtomically(path: string, bytes: Uint8Array): void {
     writeFileSync(temporary, bytes, { flush: true });
     renameSync(temporary, path);
   } catch (cause) {
-    rmSync(temporary, { force: true });
+    if (existsSync(temporary)) rmSync(temporary);
     throw new FitsError('FITS_UNREADABLE', path, `cannot be written (${(cause as Error).message})`, cause); // fs throws Errors.
   }
 }

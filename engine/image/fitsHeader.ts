@@ -63,8 +63,8 @@ export function parseCard(text: string): FitsCard {
     return parsedCard(text.slice(9, equals).trim(), text.slice(equals + 1));
   }
   const keyword = text.slice(0, 8).trimEnd();
-  if (COMMENTARY.has(keyword) || text.slice(8, 10) !== '= ') return [keyword, text.slice(8).trimEnd()];
-  return parsedCard(keyword, text.slice(10));
+  if (COMMENTARY.has(keyword) || text[8] !== '=') return [keyword, text.slice(8).trimEnd()];
+  return parsedCard(keyword, text.slice(9));
 }
 
 function parsedCard(keyword: string, field: string): FitsCard {
