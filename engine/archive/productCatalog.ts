@@ -1,0 +1,68 @@
+/** The index of products: what calibrations, templates and references exist, and which one serves a visit. */
+import { readFileSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { productPaths, type Product, type ProductIndex, type ProductKind } from '../../schemas/products.ts';
+import type { DayObs, DetectorId } from '../../schemas/ids.ts';
+import type { Band } from '../../schemas/units.ts';
+
+export type ProductQuery = Readonly<{
+  kind: ProductKind; band: Band; detector: DetectorId; dayObs: DayObs;
+  /** Where it must lie on the sky; degrees. */
+  raDeg: number; decDeg: number;
+}>;
+
+/** A product with the path to open. */
+export type LocatedProduct = Product & Readonly<{ path: string }>;
+
+export class ProductCatalog {
+  readonly #dataDir: string;
+  readonly #instrument: string;
+
+  constructor(dataDir: string, instrument: string) {
+    this.#dataDir = dataDir;
+    this.#instrument = instrument;
+  }
+
+  /**
+   * The newest product that fits, or null. The index is small and replaced as a whole, so it is read anew each time.
+   *
+   * @throws Error of one line when the index is there but cannot be read.
+   */
+  find(query: ProductQuery): LocatedProduct | null {
+    const fitting = this.#read().products.filter((product) => product.kind === query.kind
+      && (product.band === null || product.band === query.band)
+      && (product.detector === null || product.detector === query.detector)
+      && product.fromDayObs <= query.dayObs
+      && (product.sky === null || isNear(product.sky, query.raDeg, query.decDeg)));
+    if (fitting.length === 0) return null;
+    // Newest first; the digest breaks ties, so that the choice does not depend on the order of the index.
+    fitting.sort((a, b) => b.fromDayObs - a.fromDayObs || (a.checksum < b.checksum ? -1 : 1));
+    const product = fitting[0];
+    return { ...product, path: isAbsolute(product.uri) ? product.uri : join(this.#dataDir, product.uri) };
+  }
+
+  /** The product with a given digest, or null: for replays, which use what was recorded. */
+  byChecksum(checksum: string): LocatedProduct | null {
+    const product = this.#read().products.find((p) => p.checksum === checksum);
+    return product ? { ...product, path: isAbsolute(product.uri) ? product.uri : join(this.#dataDir, product.uri) } : null;
+  }
+
+  #read(): ProductIndex {
+    const path = join(this.#dataDir, productPaths.index(this.#instrument));
+    let text: string;
+    try { text = readFileSync(path, 'utf8'); } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { instrument: this.#instrument, products: [] };
+      throw new Error(`cannot read the product index ${path}: ${(error as Error).message}`, { cause: error });
+    }
+    try { return JSON.parse(text) as ProductIndex; } catch (error) { // Written whole, by rename, from this type.
+      throw new Error(`the product index ${path} is not JSON: ${(error as Error).message}`, { cause: error });
+    }
+  }
+}
+
+function isNear(sky: { raDeg: number; decDeg: number; radiusDeg: number }, raDeg: number, decDeg: number): boolean {
+  const rad = Math.PI / 180;
+  const h = Math.sin(((decDeg - sky.decDeg) * rad) / 2) ** 2
+    + Math.cos(decDeg * rad) * Math.cos(sky.decDeg * rad) * Math.sin(((raDeg - sky.raDeg) * rad) / 2) ** 2;
+  return 2 * Math.asin(Math.sqrt(h)) <= sky.radiusDeg * rad;
+}

@@ -1,0 +1,39 @@
+/** What an operator may tune in the engine's shell. Stages keep theirs beside them, in `stages/<stage>/config.ts`. */
+export const engineConfig = {
+  /** Seconds from the end of readout to the acknowledged packet (DMS-REQ-0406, OTT1). */
+  alertBudgetSeconds: 60,
+  /** Fraction of alerts that must be within the budget (DMS-REQ-0406, OTR1). */
+  alertBudgetFraction: 0.98,
+  /**
+   * A detector's task is told to stop after this time, ms, and its worker is ended 5 s later: with 60 s in all and a commit,
+   * packets and publication still to come, a task that has not finished by then cannot make its alerts in time.
+   */
+  detectorLimitMs: 45_000,
+  workerGraceMs: 5_000,
+  /**
+   * How long a visit waits for a raw that did not come, or came damaged, after the end of the exposure, ms. Readout takes 2 s
+   * and a file sent again a few more; the rest of the visit does not wait.
+   */
+  rawWaitMs: 20_000,
+  /** How long a visit waits for its preload, ms: the announcement comes 20 s ahead, so this is only spent on a slow store. */
+  preloadLimitMs: 20_000,
+  preloadRetryMs: 500,
+  /** Attempts at a detector whose failure may pass, such as a worker that died. */
+  attemptsMax: 2,
+  /** Padding of the preloaded sky region beyond the focal plane, arcsec: dithers and pointing errors (Rubin: 30–50). */
+  regionPaddingArcsec: 60,
+  /** Padding of one detector's own cone, arcsec: pointing error of the mount plus the association gate. */
+  detectorPaddingArcsec: 20,
+  /** History that goes into packets and features, days: 12 × 30 (DMS-REQ-0319, diaCharacterizationCutoff). */
+  historyDays: 360,
+  /** Tries to write a commit when other writers are in the way, or the server is slow. */
+  commitAttemptsMax: 5,
+  /** Pause between tries of the projection while the store is away, ms. */
+  projectionRetryMs: 500,
+  /** Commits in one transaction of the projection at most. */
+  projectionBatchMax: 64,
+  /** How long the end of a night waits for projection, archive and consumers to catch up, ms. */
+  drainLimitMs: 120_000,
+} as const;
+
+export type EngineConfig = typeof engineConfig;

@@ -1,0 +1,68 @@
+/** What a visit needs before its shutter opens (DESIGN §5): calibrations, references, templates, and the sky region's history. */
+import type { Camera, Detector } from '../schemas/camera.ts';
+import { pixelScaleArcsec } from '../schemas/camera.ts';
+import type { NextVisit } from '../schemas/events.ts';
+import type { DayObs, DetectorId } from '../schemas/ids.ts';
+import type { Product, ProductKind } from '../schemas/products.ts';
+import type { Band } from '../schemas/units.ts';
+import { engineConfig } from './config.ts';
+import { StageError } from './errors.ts';
+import { nominalWcs, pixelToSky } from './image/wcs.ts';
+
+/** A cone on the sky, degrees. */
+export type SkyCone = Readonly<{ raDeg: number; decDeg: number; radiusDeg: number }>;
+
+export type Boresight = Readonly<{ raDeg: number; decDeg: number; cameraAngleDeg: number }>;
+
+/** Where the index of products is read; the composition root gives it. */
+export type FindProduct = (query: Readonly<{
+  kind: ProductKind; band: Band; detector: DetectorId; dayObs: DayObs; raDeg: number; decDeg: number;
+}>) => (Product & Readonly<{ path: string }>) | null;
+
+/** Files for one detector of a visit, each with the digest that it must have. */
+export type DetectorProducts = Readonly<Record<ProductKind, (Product & Readonly<{ path: string }>) | null>>;
+
+/**
+ * Pointing of an announced visit.
+ *
+ * @throws StageError POINTING_UNKNOWN when it has no position on the sky (calibration and engineering visits).
+ */
+export function boresightOf(visit: NextVisit): Boresight {
+  const isSky = (visit.coordinateSystem === 2 || visit.coordinateSystem === 1) && (visit.rotationSystem === 2 || visit.rotationSystem === 1);
+  const [raDeg, decDeg] = visit.position;
+  if (!isSky || !Number.isFinite(raDeg) || !(Math.abs(decDeg) <= 90)) {
+    throw new StageError({
+      code: 'POINTING_UNKNOWN', disposition: 'reject',
+      message: `visit ${visit.groupId} has no position on the sky (coordinate system ${visit.coordinateSystem}, position ${visit.position.join(', ')})`,
+    });
+  }
+  return { raDeg, decDeg, cameraAngleDeg: visit.cameraAngle };
+}
+
+/** The cone of one detector, with room for pointing errors and the association gate. */
+export function detectorFootprint(camera: Camera, detector: Detector, boresight: Boresight): SkyCone {
+  const wcs = nominalWcs(camera, detector, boresight.raDeg, boresight.decDeg, boresight.cameraAngleDeg);
+  const { raDeg, decDeg } = pixelToSky(wcs, (detector.width - 1) / 2, (detector.height - 1) / 2);
+  const halfDiagonalArcsec = (Math.hypot(detector.width, detector.height) / 2) * pixelScaleArcsec(camera);
+  return { raDeg, decDeg, radiusDeg: (halfDiagonalArcsec + engineConfig.detectorPaddingArcsec) / 3600 };
+}
+
+/** The cone of the whole focal plane, padded: it contains every detector's footprint. */
+export function visitRegion(camera: Camera, boresight: Boresight): SkyCone {
+  const halfMm = (d: Detector) => (Math.hypot(d.width, d.height) / 2) * camera.pixelSizeMm;
+  const radiusMm = Math.max(...camera.detectors.map((d) => Math.hypot(d.centerMm[0], d.centerMm[1]) + halfMm(d)));
+  const radiusArcsec = radiusMm * camera.plateScaleArcsecPerMm + engineConfig.regionPaddingArcsec;
+  return { raDeg: boresight.raDeg, decDeg: boresight.decDeg, radiusDeg: radiusArcsec / 3600 };
+}
+
+/** The products that serve one detector of a visit; null where none fits. */
+export function findProducts(
+  find: FindProduct, camera: Camera, detector: Detector, boresight: Boresight, band: Band, dayObs: DayObs,
+): DetectorProducts {
+  const { raDeg, decDeg } = detectorFootprint(camera, detector, boresight);
+  const query = { band, detector: detector.id, dayObs, raDeg, decDeg };
+  return {
+    bias: find({ ...query, kind: 'bias' }), flat: find({ ...query, kind: 'flat' }),
+    references: find({ ...query, kind: 'references' }), template: find({ ...query, kind: 'template' }),
+  };
+}

@@ -1,0 +1,57 @@
+/** One visit-detector against the sky that the associator holds: what the pure stage needs, and its result as commit rows. */
+import type { CommittedRowBytes, DiaSourcesAssociated } from '../../schemas/commit.ts';
+import type { CommitPosition } from '../../schemas/ids.ts';
+import { associate, type AssociationWarning } from '../stages/associate/associate.ts';
+import type { KnownDiaObject } from '../stages/associate/features.ts';
+import { engineConfig } from '../config.ts';
+import type { DetectorMeasurements, DetectorTask } from '../workers/detectorTask.ts';
+import type { HeldObject, SkyCone, SkyState } from './skyState.ts';
+
+export type DetectorAssociation = Readonly<{
+  rows: CommittedRowBytes; withheld: DiaSourcesAssociated['withheld']; newDiaObjects: number; warnings: readonly AssociationWarning[];
+}>;
+
+/**
+ * Associates the measurements of one detector with the sky as of the last commit that `state` has applied.
+ *
+ * @param footprint Cone that holds the detector with its padding; objects beyond it cannot be within the match radius.
+ */
+export function associateDetector(
+  task: DetectorTask, measurements: DetectorMeasurements, state: SkyState, footprint: SkyCone, timeProcessedMjdTai: number,
+): DetectorAssociation {
+  const sinceMjdTai = historyStart(task.midpointMjdTai);
+  const known = state.objectsIn(footprint).map(({ object }) => knownDiaObject(object, sinceMjdTai));
+  const forced = measurements.forced.map(({ raDeg, decDeg, ...fluxes }) => ({ ...fluxes, ra: raDeg, dec: decDeg }));
+  const result = associate(measurements.measured, known, {
+    visit: task.visit, detector: task.detector, band: task.band, midpointMjdTai: task.midpointMjdTai, timeProcessedMjdTai, forced,
+  });
+  const indexOf = new Map(result.diaSources.map(({ row }, index) => [row.diaSourceId, index]));
+  return {
+    rows: {
+      diaSources: result.diaSources.map(({ payload }) => payload), diaObjects: result.diaObjects.map(({ payload }) => payload),
+      diaForcedSources: result.diaForcedSources.map(({ payload }) => payload),
+    },
+    withheld: result.withheld.map(({ diaSourceId, reason }) => ({ index: indexOf.get(diaSourceId) ?? -1, reason })),
+    newDiaObjects: result.diaSources.filter(({ isNew }) => isNew).length,
+    warnings: result.warnings,
+  };
+}
+
+/** Beginning of the history that a visit sees, MJD TAI: the same live and in a replay. */
+export function historyStart(midpointMjdTai: number): number {
+  return midpointMjdTai - engineConfig.historyDays;
+}
+
+/** Objects for forced photometry on one detector, with their positions as of a commit. */
+export function knownPositions(state: SkyState, footprint: SkyCone, asOf: CommitPosition): DetectorTask['known'] {
+  return state.objectsIn(footprint, asOf).map(({ version }) => ({ diaObjectId: version.diaObjectId, raDeg: version.ra, decDeg: version.dec }));
+}
+
+function knownDiaObject(object: HeldObject, sinceMjdTai: number): KnownDiaObject {
+  const isRecent = ({ row }: { row: { midpointMjdTai: number } }) => row.midpointMjdTai >= sinceMjdTai;
+  return {
+    last: object.versions[object.versions.length - 1].row,
+    sources: object.sources.filter(isRecent).map(({ row }) => row),
+    forced: object.forcedSources.filter(isRecent).map(({ row }) => row),
+  };
+}

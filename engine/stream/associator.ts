@@ -1,0 +1,129 @@
+/**
+ * The one ordered writer of COMMITS (DESIGN §8): associates each visit-detector against the sky as of the last commit read,
+ * spools what the packets will need, and appends the entry behind a fence.
+ */
+import { encodeRows, type CommitEntry, type DiaSourcesAssociated } from '../../schemas/commit.ts';
+import { commitPosition } from '../../schemas/ids.ts';
+import { messageId } from '../../schemas/subjects.ts';
+import { mjdTaiOfUnixMs } from '../../schemas/time.ts';
+import { engineConfig } from '../config.ts';
+import type { DetectorMeasurements, DetectorTask } from '../workers/detectorTask.ts';
+import { associateDetector } from './associateDetector.ts';
+import { CommitLog, CommitRefused, type StoredEntry } from './commitLog.ts';
+import { streamConfig } from './config.ts';
+import { rowsOf } from './projector.ts';
+import type { SkyCone, SkyState } from './skyState.ts';
+import type { Spool } from './spool.ts';
+import type { StageName } from '../../schemas/events.ts';
+
+/** Names of the work that an entry ends. */
+type Work = Pick<DetectorTask, 'group' | 'visit' | 'exposure' | 'detector' | 'attempt'>;
+
+export type Deferral = Work & Readonly<{ stage: StageName; code: string; reason: string; readoutEndedMs: number | null }>;
+
+export class Associator {
+  readonly #commits: CommitLog;
+  readonly #state: SkyState;
+  readonly #spool: Spool;
+  readonly #now: () => number;
+  readonly #onEntry: (stored: StoredEntry) => void;
+  /** Visit-detectors that have their terminal entry. */
+  readonly #terminal = new Set<string>();
+  #chain: Promise<unknown> = Promise.resolve();
+
+  /** @param onEntry Called once for every entry of the night, ours or another writer's, in order. */
+  constructor(commits: CommitLog, state: SkyState, spool: Spool, now: () => number, onEntry: (stored: StoredEntry) => void) {
+    this.#commits = commits;
+    this.#state = state;
+    this.#spool = spool;
+    this.#now = now;
+    this.#onEntry = onEntry;
+  }
+
+  /** Takes an entry that was there before this associator began. */
+  acceptStored(stored: StoredEntry): void {
+    this.#accept(stored);
+  }
+
+  /** Commits one detector's measurements; returns the entry that ended it, which another writer may have made. */
+  commit(task: DetectorTask, measurements: DetectorMeasurements, footprint: SkyCone, readoutEndedMs: number): Promise<void> {
+    return this.#serially(async () => {
+      if (this.#terminal.has(workKey(task))) return;
+      // Synced before the commit that names it (law 2).
+      const cutoutSpool = measurements.cutouts && this.#spool.write(measurements.cutouts);
+      await this.#appendUntilTaken(task, () => {
+        const timeProcessedMjdTai = mjdTaiOfUnixMs(this.#now());
+        const result = associateDetector(task, measurements, this.#state, footprint, timeProcessedMjdTai);
+        const bytes = encodeRows(result.rows);
+        const isInline = bytes.length <= streamConfig.inlineRowsBytesMax;
+        const associated: DiaSourcesAssociated = {
+          group: task.group, visit: task.visit, exposure: task.exposure, detector: task.detector, attempt: task.attempt,
+          band: task.band, physicalFilter: task.physicalFilter, exposureSeconds: task.exposureSeconds,
+          midpointMjdTai: task.midpointMjdTai, readoutEndedMs, timeProcessedMjdTai, knownPosition: task.knownPosition,
+          outcome: measurements.outcome, inputs: measurements.inputs, detected: measurements.detected,
+          droppedByReason: measurements.droppedByReason, withheld: result.withheld, summary: measurements.summary,
+          diaSourceCount: result.rows.diaSources.length,
+          rows: isInline ? result.rows : null, rowsSpool: isInline ? null : this.#spool.write(bytes), cutoutSpool,
+        };
+        return { ...this.#names(), associated, deferred: null, sealed: null };
+      }, 'DiaSourcesAssociated');
+    });
+  }
+
+  /** Ends a visit-detector without alerts; the visit goes on. */
+  defer(deferral: Deferral): Promise<void> {
+    return this.#serially(async () => {
+      if (this.#terminal.has(workKey(deferral))) return;
+      await this.#appendUntilTaken(deferral, () => ({
+        ...this.#names(), associated: null, sealed: null,
+        deferred: { ...deferral, deferredMjdTai: mjdTaiOfUnixMs(this.#now()) },
+      }), 'DetectorDeferred');
+    });
+  }
+
+  /** Ends the night. */
+  seal(): Promise<void> {
+    return this.#serially(async () => {
+      if (!this.#commits.isSealed) this.#accept(await this.#commits.seal());
+    });
+  }
+
+  /** Appends what `build` makes of the present state; when another writer was first, reads it and builds anew or yields. */
+  async #appendUntilTaken(work: Work, build: () => CommitEntry, event: string): Promise<void> {
+    const id = messageId({ instrument: this.#commits.instrument, ...work, snap: 0, event });
+    for (let attempt = 1; ; attempt++) {
+      const entry = build();
+      try {
+        this.#accept(await this.#commits.append(entry, id));
+        return;
+      } catch (error) {
+        if (!(error instanceof CommitRefused) || attempt >= engineConfig.commitAttemptsMax) throw error;
+        error.stored.forEach((stored) => this.#accept(stored));
+        if (this.#terminal.has(workKey(work))) return;
+      }
+    }
+  }
+
+  #accept(stored: StoredEntry): void {
+    const { entry, sequence } = stored;
+    const work = entry.associated ?? entry.deferred;
+    if (work) this.#terminal.add(workKey(work));
+    this.#state.apply(commitPosition(entry.dayObs, sequence), entry.associated && rowsOf(entry.associated, this.#spool));
+    this.#onEntry(stored);
+  }
+
+  #names(): Pick<CommitEntry, 'instrument' | 'dayObs'> {
+    return { instrument: this.#commits.instrument, dayObs: this.#commits.dayObs };
+  }
+
+  #serially(step: () => Promise<void>): Promise<void> {
+    const next = this.#chain.then(step);
+    this.#chain = next.catch(() => undefined); // The caller of `next` handles it.
+    return next;
+  }
+}
+
+/** Visit and detector: the unit that has exactly one terminal entry. */
+export function workKey(work: Readonly<{ visit: number; detector: number }>): string {
+  return `${work.visit}/${work.detector}`;
+}

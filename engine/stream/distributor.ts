@@ -1,0 +1,159 @@
+/**
+ * Publication of alerts: in commit order, each at a fenced place of ALERTS, resuming behind the last one in the stream. A packet
+ * is a pure function of its commit, the state before it and the spool, so what is built again after a crash is the same bytes.
+ */
+import { headers as newHeaders, type MsgHdrs } from '@nats-io/nats-core';
+import { JetStreamApiCodes, JetStreamApiError, type PubAck } from '@nats-io/jetstream';
+import { type DiaSourcesAssociated } from '../../schemas/commit.ts';
+import { BEFORE_EVERYTHING, commitPosition, type CommitPosition, type DayObs } from '../../schemas/ids.ts';
+import { alertHeaders, streams, subjects } from '../../schemas/subjects.ts';
+import { ALERT_SCHEMA_ID } from '../../schemas/alertSchema.ts';
+import type { Packet } from '../stages/packet/packet.ts';
+import { streamConfig } from './config.ts';
+import type { StoredEntry } from './commitLog.ts';
+import type { Log } from './log.ts';
+import type { Report } from './progress.ts';
+import { lastSequence, storedMessage } from './streams.ts';
+
+/** Builds the packets of one commit, in the order of its rows; withheld sources have none. */
+export type PackCommit = (associated: DiaSourcesAssociated, position: CommitPosition) => Promise<readonly Packet[]>;
+
+/** `latencyMs` is null for alerts that were in the stream before this distributor began. */
+export type Published = Readonly<{ associated: DiaSourcesAssociated; alerts: number; latencyMs: number | null }>;
+
+export class Distributor {
+  readonly #log: Log;
+  readonly #instrument: string;
+  readonly #dayObs: DayObs;
+  readonly #pack: PackCommit;
+  readonly #report: Report;
+  readonly #now: () => number;
+  readonly #onPublished: (published: Published) => void;
+  readonly #onFailed: (error: Error) => void;
+  #chain: Promise<void> = Promise.resolve();
+  /** Sequence of the last alert in the stream. */
+  #last = 0;
+  /** Commit and index of the last alert in the stream. */
+  #done: { position: CommitPosition; index: number } = { position: BEFORE_EVERYTHING, index: -1 };
+
+  constructor(options: Readonly<{
+    log: Log; instrument: string; dayObs: DayObs; pack: PackCommit; report: Report; now: () => number;
+    onPublished: (published: Published) => void; onFailed: (error: Error) => void;
+  }>) {
+    this.#log = options.log;
+    this.#instrument = options.instrument;
+    this.#dayObs = options.dayObs;
+    this.#pack = options.pack;
+    this.#report = options.report;
+    this.#now = options.now;
+    this.#onPublished = options.onPublished;
+    this.#onFailed = options.onFailed;
+  }
+
+  /** Reads where ALERTS ends; call before the first `enqueue`. */
+  async resume(): Promise<void> {
+    const stream = streams.alerts(this.#instrument, this.#dayObs);
+    this.#last = await lastSequence(this.#log, stream) ?? 0;
+    if (this.#last === 0) return;
+    const message = await storedMessage(this.#log, stream, this.#last);
+    const sequence = Number(message?.header.get(alertHeaders.commitSequence));
+    const index = Number(message?.header.get(alertHeaders.commitIndex));
+    if (!message || !Number.isInteger(sequence) || !Number.isInteger(index)) {
+      throw new Error(`the last message of ${stream} does not tell which commit it belongs to`);
+    }
+    this.#done = { position: commitPosition(this.#dayObs, sequence), index };
+  }
+
+  /** Publishes the alerts of one entry behind those of all earlier ones. */
+  enqueue(stored: StoredEntry): void {
+    this.#chain = this.#chain.then(() => this.#publishEntry(stored)).catch((error: unknown) => {
+      this.#onFailed(error instanceof Error ? error : new Error(String(error)));
+    });
+  }
+
+  async drain(): Promise<void> {
+    await this.#chain;
+  }
+
+  async #publishEntry({ entry, sequence }: StoredEntry): Promise<void> {
+    const a = entry.associated;
+    if (!a) return;
+    const position = commitPosition(this.#dayObs, sequence);
+    if (position < this.#done.position) {
+      this.#onPublished({ associated: a, alerts: a.diaSourceCount - a.withheld.length, latencyMs: null });
+      return;
+    }
+    const startMs = this.#now();
+    const packets = await this.#pack(a, position);
+    const names = {
+      instrument: this.#instrument, group: a.group, visit: a.visit, exposure: a.exposure, detector: a.detector, attempt: a.attempt,
+    };
+    this.#report({ ...names, type: 'AlertsPacked', alerts: packets.length, durationMs: this.#now() - startMs });
+    const first = position === this.#done.position ? this.#done.index + 1 : 0;
+    await this.#publishPackets(packets, first, a, sequence);
+    this.#done = { position, index: packets.length - 1 };
+    const endMs = this.#now();
+    const latencyMs = endMs - a.readoutEndedMs;
+    this.#report({ ...names, type: 'AlertsDistributed', alerts: packets.length, durationMs: endMs - startMs, latencyMs });
+    this.#onPublished({ associated: a, alerts: packets.length, latencyMs });
+  }
+
+  /** Publishes `packets[first …]` with a window of unacknowledged ones; a lost acknowledgement is settled by reading the stream. */
+  async #publishPackets(packets: readonly Packet[], first: number, a: DiaSourcesAssociated, sequence: number): Promise<void> {
+    const subject = subjects.alerts(this.#instrument, this.#dayObs, a.band);
+    for (let start = first; start < packets.length;) {
+      const window = packets.slice(start, start + streamConfig.publishWindow);
+      const base = this.#last;
+      const acks = await Promise.allSettled(window.map((packet, i) => this.#log.js.publish(subject, packet.bytes, {
+        msgID: String(packet.diaSourceId), expect: { lastSequence: base + i },
+        headers: this.#headers(packet, a, sequence, start + i),
+      })));
+      const failed = acks.find((ack) => ack.status === 'rejected');
+      if (!failed && acks.every((ack) => ack.status === 'fulfilled' && isNew(ack.value))) {
+        this.#last = base + window.length;
+        start += window.length;
+        continue;
+      }
+      start = await this.#settle(sequence, start, failed?.reason);
+    }
+  }
+
+  /**
+   * After a refusal or a lost acknowledgement: reads the end of the stream and returns the index of the next packet to publish.
+   *
+   * @throws Error when the stream ends with an alert that this distributor did not send: another one is at work.
+   */
+  async #settle(sequence: number, start: number, reason: unknown): Promise<number> {
+    const isFenced = reason instanceof JetStreamApiError && reason.code === JetStreamApiCodes.StreamWrongLastSequence;
+    const isServerSaying = reason instanceof JetStreamApiError && !isFenced;
+    if (isServerSaying) throw new Error(`ALERTS refused a packet: ${reason.message}`, { cause: reason });
+    const before = this.#last;
+    await this.resume();
+    const expected = commitPosition(this.#dayObs, sequence);
+    if (this.#done.position === expected && this.#done.index >= start) return this.#done.index + 1;
+    if (this.#last === before) return start;
+    throw new Error(`ALERTS of ${this.#instrument} ${this.#dayObs} has alerts from another distributor`);
+  }
+
+  #headers(packet: Packet, a: DiaSourcesAssociated, sequence: number, index: number): MsgHdrs {
+    const h = newHeaders();
+    h.set(alertHeaders.schemaId, String(ALERT_SCHEMA_ID));
+    h.set(alertHeaders.visit, String(a.visit));
+    h.set(alertHeaders.detector, String(a.detector));
+    h.set(alertHeaders.ra, String(packet.ra));
+    h.set(alertHeaders.dec, String(packet.dec));
+    h.set(alertHeaders.band, a.band);
+    h.set(alertHeaders.diaSourceId, String(packet.diaSourceId));
+    if (packet.diaObjectId !== null) h.set(alertHeaders.diaObjectId, String(packet.diaObjectId));
+    if (packet.snr !== null) h.set(alertHeaders.snr, String(packet.snr));
+    if (packet.reliability !== null) h.set(alertHeaders.reliability, String(packet.reliability));
+    h.set(alertHeaders.commitSequence, String(sequence));
+    h.set(alertHeaders.commitIndex, String(index));
+    h.set(alertHeaders.publishedAt, new Date(this.#now()).toISOString());
+    return h;
+  }
+}
+
+function isNew(ack: PubAck): boolean {
+  return !ack.duplicate;
+}

@@ -1,0 +1,268 @@
+/**
+ * A night as the engine lives it: follows the observatory, runs one task a detector, commits, publishes, and seals.
+ *
+ * Everything that it knows is a fold of the log, so a new one takes over where an old one died: visit-detectors with an entry in
+ * COMMITS are done, all others that were read are work.
+ */
+import type { Camera } from '../../schemas/camera.ts';
+import { detectorOf } from '../../schemas/camera.ts';
+import type { NextVisit, ObservatoryEvent, PipelineEvent, StageName } from '../../schemas/events.ts';
+import { assertNever } from '../../schemas/events.ts';
+import type { CommitEntry } from '../../schemas/commit.ts';
+import type { DetectorId } from '../../schemas/ids.ts';
+import { engineConfig } from '../config.ts';
+import { boresightOf, type Boresight } from '../preload.ts';
+import { AWAITED, evolve, isTerminal, type DetectorEvent, type VisitDetectorState } from '../visitState.ts';
+import type { DetectorOutcome } from '../workers/detectorTask.ts';
+import type { Deferral } from './associator.ts';
+import type { Report } from './progress.ts';
+
+type Ended = Extract<ObservatoryEvent, { type: 'ExposureEnded' }>;
+type Read = Extract<ObservatoryEvent, { type: 'DetectorRead' }>;
+
+/** What the night needs of the rest; the composition root wires it. */
+export type NightPorts = Readonly<{
+  /** Loads what a visit needs; resolves when it is there. Repeats until it works or `signal` says stop. */
+  preload(group: string, boresight: Boresight, visit: NextVisit): Promise<void>;
+  release(group: string): void;
+  /** Runs one detector: reads, measures. Never throws for an expected failure. */
+  process(ended: Ended, read: Read, boresight: Boresight, attempt: number): Promise<DetectorOutcome>;
+  /** Commits what `process` measured; resolves when the log has it. */
+  commit(ended: Ended, read: Read, boresight: Boresight, attempt: number, outcome: Extract<DetectorOutcome, { status: 'measured' }>): Promise<void>;
+  defer(deferral: Deferral): Promise<void>;
+  report: Report;
+  now(): number;
+  /** A broken invariant or a lost server: the night cannot go on. */
+  fail(error: Error): void;
+}>;
+
+type VisitRecord = {
+  ended: Ended | null;
+  /** Wall clock at which `ExposureEnded` was seen: raws that have not come `rawWaitMs` later are given up. */
+  endedSeenMs: number;
+  readonly reads: Map<DetectorId, Read>;
+  readonly states: Map<DetectorId, VisitDetectorState>;
+  isCompleted: boolean;
+  alerts: number; diaSources: number; latencyMsMax: number | null;
+  readonly distributed: Set<DetectorId>;
+};
+
+type Announced = Readonly<{ visit: NextVisit; boresight: Boresight | null; ready: Promise<boolean> }>;
+
+export class NightEngine {
+  readonly #camera: Camera;
+  readonly #instrument: string;
+  readonly #ports: NightPorts;
+  readonly #announced = new Map<string, Announced>();
+  readonly #canceled = new Set<string>();
+  readonly #visits = new Map<number, VisitRecord>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  /** Entries that were committed before their visit was known to this engine. */
+  readonly #committedEarlier = new Map<string, { entry: CommitEntry; sequence: number }>();
+  #isClosed = false;
+  #onSettled: (() => void) | null = null;
+
+  constructor(camera: Camera, instrument: string, ports: NightPorts) {
+    this.#camera = camera;
+    this.#instrument = instrument;
+    this.#ports = ports;
+  }
+
+  /** Resolves when the observatory has closed the night and every visit-detector has its terminal entry, distributed. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => { this.#onSettled = resolve; this.#checkSettled(); });
+  }
+
+  stop(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  /** Takes one fact of the observatory; facts may come twice. */
+  onObservatory(event: ObservatoryEvent): void {
+    switch (event.type) {
+      case 'NightOpened': case 'ExposureStarted': return;
+      case 'NextVisitAnnounced': return this.#announce(event);
+      case 'NextVisitCanceled': this.#canceled.add(event.groupId); return this.#ports.release(event.groupId);
+      case 'ExposureEnded': return this.#endExposure(event);
+      case 'DetectorRead': return this.#readDetector(event);
+      case 'NightClosed': this.#isClosed = true; return this.#checkSettled();
+      default: return assertNever(event);
+    }
+  }
+
+  /** Takes one entry of COMMITS, stored earlier or just now. */
+  onEntry(entry: CommitEntry, sequence: number): void {
+    const work = entry.associated ?? entry.deferred;
+    if (!work) return;
+    const record = this.#visits.get(work.visit);
+    if (!record) {
+      this.#committedEarlier.set(`${work.visit}/${work.detector}`, { entry, sequence });
+      return;
+    }
+    this.#evolve(record, work.detector, { type: 'EntryCommitted', entry, sequence });
+    if (entry.deferred) this.#complete(record);
+  }
+
+  /** Takes the news that the alerts of one commit are in the stream. */
+  onPublished(visit: number, detector: DetectorId, diaSources: number, alerts: number, latencyMs: number | null): void {
+    const record = this.#record(visit);
+    if (record.distributed.has(detector)) return;
+    record.distributed.add(detector);
+    record.alerts += alerts;
+    record.diaSources += diaSources;
+    if (latencyMs !== null) record.latencyMsMax = Math.max(record.latencyMsMax ?? 0, latencyMs);
+    this.#complete(record);
+  }
+
+  #announce(visit: NextVisit): void {
+    if (this.#announced.has(visit.groupId) || this.#canceled.has(visit.groupId)) return;
+    let boresight: Boresight | null = null;
+    try { boresight = boresightOf(visit); } catch { /* Its exposures are deferred, with this as the reason. */ }
+    const ready = boresight === null ? Promise.resolve(false)
+      : this.#ports.preload(visit.groupId, boresight, visit).then(() => true, () => false);
+    this.#announced.set(visit.groupId, { visit, boresight, ready });
+  }
+
+  #endExposure(ended: Ended): void {
+    const record = this.#record(ended.visit);
+    if (record.ended) return;
+    record.ended = ended;
+    record.endedSeenMs = this.#ports.now();
+    for (const detector of ended.detectors) if (!record.states.has(detector)) record.states.set(detector, AWAITED);
+    this.#timer(engineConfig.rawWaitMs, () => this.#giveUpMissing(record));
+    for (const read of record.reads.values()) this.#start(record, read);
+    this.#complete(record);
+  }
+
+  #readDetector(read: Read): void {
+    const record = this.#record(read.visit);
+    const before = this.#state(record, read.detector);
+    const after = this.#evolve(record, read.detector, read);
+    if (after === before) return;
+    record.reads.set(read.detector, read);
+    if (record.ended) this.#start(record, read);
+  }
+
+  #start(record: VisitRecord, read: Read): void {
+    const state = this.#state(record, read.detector);
+    if (isTerminal(state) || state.status !== 'read' || this.#canceled.has(read.group)) return;
+    void this.#run(record, read, state.attempts).catch((error: unknown) => this.#ports.fail(error instanceof Error ? error : new Error(String(error))));
+  }
+
+  async #run(record: VisitRecord, read: Read, attempt: number): Promise<void> {
+    const ended = record.ended;
+    if (!ended) throw new Error(`visit ${read.visit} was started before its exposure ended`);
+    const names = this.#names(read, attempt);
+    const announced = this.#announced.get(read.group);
+    if (!announced?.boresight) {
+      return this.#defer(read, attempt, 'ingest', 'POINTING_UNKNOWN', `group ${read.group} was not announced with a position on the sky`);
+    }
+    if (!await this.#readyInTime(announced)) {
+      return this.#defer(read, attempt, 'ingest', 'PRELOAD_FAILED', `the preload of group ${read.group} was not ready in ${engineConfig.preloadLimitMs} ms`);
+    }
+    this.#evolve(record, read.detector, { ...names, type: 'ExposureIngested', bytes: read.bytes });
+    const outcome = await this.#ports.process(ended, read, announced.boresight, attempt);
+    for (const event of outcome.progress) this.#progress(record, event);
+    if (isTerminal(this.#state(record, read.detector))) return;
+    if (outcome.status === 'measured') return this.#ports.commit(ended, read, announced.boresight, attempt, outcome);
+    const { stage, code, message, disposition } = outcome.failure;
+    this.#progress(record, { ...names, type: 'StageFailed', stage, code, reason: message, disposition });
+    // A damaged file may be sent again; it is given up with the missing ones. What else may pass is tried once more.
+    if (stage === 'ingest' && this.#ports.now() < record.endedSeenMs + engineConfig.rawWaitMs) return;
+    if (stage !== 'ingest' && disposition === 'retry' && attempt + 1 < engineConfig.attemptsMax) return this.#run(record, read, attempt + 1);
+    return this.#defer(read, attempt, stage, code, message);
+  }
+
+  async #readyInTime(announced: Announced): Promise<boolean> {
+    return Promise.race([announced.ready, new Promise<boolean>((resolve) => this.#timer(engineConfig.preloadLimitMs, () => resolve(false)))]);
+  }
+
+  /** Defers every detector of a visit that has not been read, or whose file could not be used. */
+  #giveUpMissing(record: VisitRecord): void {
+    const ended = record.ended;
+    if (!ended) return;
+    for (const detector of ended.detectors) {
+      const state = this.#state(record, detector);
+      const isUnusable = state.status === 'failed' && state.failure?.stage === 'ingest';
+      if (isTerminal(state) || (state.status !== 'awaited' && !isUnusable)) continue;
+      const read = record.reads.get(detector);
+      const deferral = state.failure === null
+        ? { stage: 'ingest' as const, code: 'RAW_MISSING', reason: `no raw of detector ${detector} came within ${engineConfig.rawWaitMs / 1000} s` }
+        : state.failure;
+      void this.#ports.defer({
+        group: ended.group, visit: ended.visit, exposure: ended.exposure, detector, attempt: Math.max(0, state.attempts - 1),
+        readoutEndedMs: read?.readoutEndedMs ?? null, ...deferral,
+      }).catch((error: unknown) => this.#ports.fail(error as Error)); // Ports throw Errors.
+    }
+  }
+
+  #defer(read: Read, attempt: number, stage: StageName, code: string, reason: string): Promise<void> {
+    const names = this.#names(read, attempt);
+    this.#ports.report({ ...names, type: 'DetectorDeferred', stage, code, reason });
+    const { group, visit, exposure, detector, readoutEndedMs } = read;
+    return this.#ports.defer({ group, visit, exposure, detector, attempt, stage, code, reason, readoutEndedMs });
+  }
+
+  /** Reports a visit once all its detectors have ended and their alerts are out. */
+  #complete(record: VisitRecord): void {
+    const ended = record.ended;
+    if (record.isCompleted || !ended) return;
+    const states = ended.detectors.map((detector) => ({ detector, state: this.#state(record, detector) }));
+    if (!states.every(({ detector, state }) => state.status === 'deferred' || record.distributed.has(detector))) return;
+    record.isCompleted = true;
+    this.#ports.release(ended.group);
+    const committed = states.filter(({ state }) => state.status !== 'deferred').length;
+    const readoutEndedMs = Math.max(0, ...[...record.reads.values()].map((read) => read.readoutEndedMs));
+    this.#ports.report({
+      type: 'VisitCompleted', instrument: this.#instrument, group: ended.group, visit: ended.visit, exposure: ended.exposure,
+      detectors: states.length, committed, deferred: states.length - committed, diaSources: record.diaSources, alerts: record.alerts,
+      readoutEndedMs, latencyMsMax: record.latencyMsMax,
+    });
+    this.#checkSettled();
+  }
+
+  #checkSettled(): void {
+    if (this.#isClosed && this.#onSettled && [...this.#visits.values()].every((record) => record.isCompleted)) this.#onSettled();
+  }
+
+  #progress(record: VisitRecord, event: PipelineEvent): void {
+    this.#ports.report(event);
+    if ('detector' in event) this.#evolve(record, event.detector, event);
+  }
+
+  #evolve(record: VisitRecord, detector: DetectorId, event: DetectorEvent): VisitDetectorState {
+    const next = evolve(this.#state(record, detector), event);
+    record.states.set(detector, next);
+    return next;
+  }
+
+  #state(record: VisitRecord, detector: DetectorId): VisitDetectorState {
+    return record.states.get(detector) ?? AWAITED;
+  }
+
+  #record(visit: number): VisitRecord {
+    const known = this.#visits.get(visit);
+    if (known) return known;
+    const record: VisitRecord = {
+      ended: null, endedSeenMs: 0, reads: new Map(), states: new Map(), isCompleted: false,
+      alerts: 0, diaSources: 0, latencyMsMax: null, distributed: new Set(),
+    };
+    this.#visits.set(visit, record);
+    for (const { id } of this.#camera.detectors) {
+      const earlier = this.#committedEarlier.get(`${visit}/${id}`);
+      if (earlier) this.#evolve(record, id, { type: 'EntryCommitted', ...earlier });
+    }
+    return record;
+  }
+
+  #names(read: Read, attempt: number) {
+    const { instrument, group, visit, exposure, detector } = read;
+    detectorOf(this.#camera, detector);
+    return { instrument, group, visit, exposure, detector, attempt } as const;
+  }
+
+  #timer(ms: number, action: () => void): void {
+    const timer = setTimeout(() => { this.#timers.delete(timer); action(); }, ms);
+    this.#timers.add(timer);
+  }
+}

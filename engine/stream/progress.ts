@@ -1,0 +1,35 @@
+/** Progress events on PIPELINE: published without waiting, for people and metrics. */
+import type { PipelineEvent } from '../../schemas/events.ts';
+import { encodeEvent, envelope } from '../../schemas/events.ts';
+import { messageId, subjects } from '../../schemas/subjects.ts';
+import type { Visit } from '../../schemas/ids.ts';
+import type { Log } from './log.ts';
+
+export type Report = (event: PipelineEvent) => void;
+
+/** Before a visit id is known, progress of a group goes under visit 0. */
+const NO_VISIT = 0 as Visit; // A subject token, never a visit.
+
+/**
+ * A reporter that publishes in the background. A lost progress event harms nobody, so failures are counted, not thrown.
+ *
+ * @param now Wall clock, Unix ms.
+ */
+export function progressReporter(log: Log, now: () => number): { report: Report; lost: () => number; flush: () => Promise<void> } {
+  let lost = 0;
+  const open = new Set<Promise<unknown>>();
+  const report: Report = (event) => {
+    const visit = 'visit' in event ? event.visit : NO_VISIT;
+    const detector = 'detector' in event ? event.detector : 'all';
+    const id = messageId({
+      instrument: event.instrument, group: event.group, exposure: 'exposure' in event ? event.exposure : 0, snap: 0, detector,
+      event: event.type, attempt: 'attempt' in event ? event.attempt : 0,
+    });
+    const sent = log.js
+      .publish(subjects.pipeline(event.instrument, visit, detector, event.type), encodeEvent(envelope(id, event, now())), { msgID: id })
+      .catch(() => { lost++; })
+      .finally(() => open.delete(sent));
+    open.add(sent);
+  };
+  return { report, lost: () => lost, flush: async () => { await Promise.all(open); } };
+}

@@ -1,0 +1,49 @@
+/** What passes between the engine and a detector worker: names, numbers and rows; pixels stay in the arena's shared memory. */
+import type { CommitPosition, DetectorId, Exposure, Visit } from '../../schemas/ids.ts';
+import type { Band } from '../../schemas/units.ts';
+import type { PipelineEvent, StageName } from '../../schemas/events.ts';
+import type { MeasuredDiaSource } from '../stages/measure/measure.ts';
+
+/** A diaObject to be measured by forced photometry. */
+export type KnownPosition = Readonly<{ diaObjectId: bigint; raDeg: number; decDeg: number }>;
+
+/** A file and the SHA-256 that it must have. */
+export type InputFile = Readonly<{ path: string; checksum: string }>;
+
+export type DetectorTask = Readonly<{
+  instrument: string; camera: string;
+  group: string; visit: Visit; exposure: Exposure; detector: DetectorId; attempt: number;
+  band: Band; physicalFilter: string; exposureSeconds: number; midpointMjdTai: number;
+  /** Pointing as announced, ICRS degrees; angle as in `schemas/camera.ts`. */
+  boresight: Readonly<{ raDeg: number; decDeg: number; cameraAngleDeg: number }>;
+  raw: InputFile; bias: InputFile; flat: InputFile; references: InputFile; template: InputFile | null;
+  known: readonly KnownPosition[]; knownPosition: CommitPosition;
+  /** Shared int32: non-zero asks the task to stop before its next stage. */
+  cancel: Int32Array;
+}>;
+
+/** A forced measurement at a known diaObject; nJy. */
+export type ForcedMeasurement = Readonly<{
+  diaObjectId: bigint; raDeg: number; decDeg: number;
+  psfFlux: number | null; psfFluxErr: number | null; scienceFlux: number | null; scienceFluxErr: number | null;
+}>;
+
+/** Everything about a visit-detector that association and packets need. */
+export type DetectorMeasurements = Readonly<{
+  outcome: 'alerts' | 'singleFrame' | 'isr';
+  measured: readonly MeasuredDiaSource[]; forced: readonly ForcedMeasurement[];
+  detected: number; droppedByReason: Readonly<Record<string, number>>;
+  /** Encoded cutouts of all measured sources, as they go into the spool; null when there are none. */
+  cutouts: Uint8Array | null;
+  /** Figures of the detector-visit: names end in the unit. */
+  summary: Readonly<Record<string, number>>;
+  inputs: Readonly<Record<string, string>>;
+}>;
+
+export type TaskFailure = Readonly<{
+  stage: StageName; code: string; message: string; disposition: 'retry' | 'reject'; details: Readonly<Record<string, number | string>>;
+}>;
+
+export type DetectorOutcome =
+  | Readonly<{ status: 'measured'; measurements: DetectorMeasurements; progress: readonly PipelineEvent[] }>
+  | Readonly<{ status: 'failed'; failure: TaskFailure; progress: readonly PipelineEvent[] }>;
