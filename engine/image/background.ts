@@ -1,0 +1,195 @@
+/**
+ * Sky background on a mesh: a clipped mode per cell, a 3 × 3 median over cells, bilinear between their centres.
+ * The estimator is SExtractor's (Bertin & Arnouts 1996, §4): 2.5 × median − 1.5 × mean of the clipped pixels, the
+ * median alone where crowding skews them.
+ */
+import { median, selectInPlace } from './median.ts';
+
+export type BackgroundConfig = Readonly<{
+  /** Side of a cell, pixels. */
+  cellPx: number;
+  /** Pixels farther than this from the cell's centre value do not count, in its standard deviations. */
+  clipSigma: number;
+  /** A cell with a smaller share of usable pixels takes its value from its neighbours. */
+  usableFractionMin: number;
+}>;
+
+/** Level and noise at the centres of the cells; cell (column, row) is at row × columns + column. */
+export type Background = Readonly<{
+  width: number; height: number;
+  columns: number; rows: number;
+  cellWidth: number; cellHeight: number;
+  level: Float32Array;
+  /** Standard deviation of the sky's pixels. */
+  sigma: Float32Array;
+}>;
+
+/** Values of the histogram in which a cell's median is found: 6 σ / 128 each, interpolated, so 0.01 σ at worst. */
+const BIN_COUNT = 128;
+const CLIP_ROUNDS = 6;
+/** Skew beyond which the mode's formula is not to be trusted (SExtractor's own limit), in standard deviations. */
+const CROWDED_SKEW = 0.3;
+
+/**
+ * @param image [height × width] row-major, any unit. Read only. NaN is ignored.
+ * @param mask  Same shape; pixels with any of `ignoreBits` are ignored. Read only.
+ * @returns null when no cell has enough usable pixels.
+ */
+export function measureBackground(
+  image: Float32Array, mask: Uint16Array, width: number, height: number, ignoreBits: number, config: BackgroundConfig,
+): Background | null {
+  const columns = Math.max(1, Math.round(width / config.cellPx)), rows = Math.max(1, Math.round(height / config.cellPx));
+  const cellWidth = width / columns, cellHeight = height / rows;
+  const level = new Float32Array(columns * rows), sigma = new Float32Array(columns * rows);
+  const values = new Float32Array(Math.ceil(cellWidth + 1) * Math.ceil(cellHeight + 1));
+  const sample = new Float32Array(values.length), bins = new Int32Array(BIN_COUNT);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const x0 = Math.round(column * cellWidth), x1 = Math.round((column + 1) * cellWidth);
+      const y0 = Math.round(row * cellHeight), y1 = Math.round((row + 1) * cellHeight);
+      const count = gatherCell(image, mask, width, x0, x1, y0, y1, ignoreBits, values);
+      const isUsable = count >= Math.max(16, config.usableFractionMin * (x1 - x0) * (y1 - y0));
+      const cell = isUsable ? clippedMode(values, count, config.clipSigma, sample, bins) : { level: NaN, sigma: NaN };
+      level[row * columns + column] = cell.level;
+      sigma[row * columns + column] = cell.sigma;
+    }
+  }
+  if (!fillEmptyCells(level, columns, rows) || !fillEmptyCells(sigma, columns, rows)) return null;
+  return {
+    width, height, columns, rows, cellWidth, cellHeight,
+    level: medianFiltered(level, columns, rows), sigma: medianFiltered(sigma, columns, rows),
+  };
+}
+
+function gatherCell(
+  image: Float32Array, mask: Uint16Array, width: number, x0: number, x1: number, y0: number, y1: number,
+  ignoreBits: number, out: Float32Array,
+): number {
+  let count = 0;
+  for (let y = y0; y < y1; y++) {
+    const row = y * width;
+    for (let x = x0; x < x1; x++) {
+      const value = image[row + x];
+      if ((mask[row + x] & ignoreBits) === 0 && value === value) out[count++] = value;
+    }
+  }
+  return count;
+}
+
+/**
+ * Start from the median and lower quantile of every eighth value, which bright sources cannot move far, then clip.
+ */
+function clippedMode(
+  values: Float32Array, count: number, clipSigma: number, sample: Float32Array, bins: Int32Array,
+): { level: number; sigma: number } {
+  let sampleCount = 0;
+  for (let i = 0; i < count; i += 8) sample[sampleCount++] = values[i];
+  let centre = selectInPlace(sample, 0, sampleCount, sampleCount >> 1);
+  // The 15.87 % quantile lies one σ below the median; sources only add light, so the lower side is the clean one.
+  let sigma = centre - selectInPlace(sample, 0, sampleCount, Math.floor(sampleCount * 0.1587));
+  let mean = centre;
+  for (let round = 0; round < CLIP_ROUNDS; round++) {
+    if (!(sigma > 0)) return { level: centre, sigma: 0 };
+    const limit = clipSigma * sigma;
+    let n = 0, sum = 0, squares = 0;
+    for (let i = 0; i < count; i++) {
+      const d = values[i] - centre;
+      if (d <= limit && d >= -limit) { n++; sum += d; squares += d * d; }
+    }
+    const before = sigma;
+    const meanOffset = sum / n;
+    mean = centre + meanOffset;
+    sigma = Math.sqrt(Math.max(0, squares / n - meanOffset * meanOffset));
+    const medianNow = clippedMedian(values, count, centre, limit, n, bins);
+    centre = medianNow;
+    if (Math.abs(sigma - before) < 0.002 * before) break;
+  }
+  if (!(sigma > 0)) return { level: centre, sigma: 0 };
+  const isCrowded = Math.abs(mean - centre) > CROWDED_SKEW * sigma;
+  return { level: isCrowded ? centre : 2.5 * centre - 1.5 * mean, sigma };
+}
+
+function clippedMedian(
+  values: Float32Array, count: number, centre: number, limit: number, inside: number, bins: Int32Array,
+): number {
+  bins.fill(0);
+  const perUnit = BIN_COUNT / (2 * limit);
+  for (let i = 0; i < count; i++) {
+    const d = values[i] - centre;
+    if (d <= limit && d >= -limit) {
+      const bin = ((d + limit) * perUnit) | 0;
+      bins[bin < BIN_COUNT ? bin : BIN_COUNT - 1]++;
+    }
+  }
+  let below = 0, bin = 0;
+  while (below + bins[bin] < inside / 2) below += bins[bin++];
+  return centre - limit + (bin + (inside / 2 - below) / bins[bin]) / perUnit;
+}
+
+/** Cells without a value take the mean of their known neighbours, ring by ring. False when none is known. */
+function fillEmptyCells(cells: Float32Array, columns: number, rows: number): boolean {
+  if (!cells.some((value) => !Number.isNaN(value))) return false;
+  while (cells.some((value) => Number.isNaN(value))) {
+    const before = Float32Array.from(cells);
+    for (let i = 0; i < cells.length; i++) {
+      if (!Number.isNaN(before[i])) continue;
+      const near = neighbours(before, columns, rows, i);
+      if (near.length > 0) cells[i] = near.reduce((sum, value) => sum + value, 0) / near.length;
+    }
+  }
+  return true;
+}
+
+/** A cell under a bright star or galaxy differs from all its neighbours; the median passes it over. */
+function medianFiltered(cells: Float32Array, columns: number, rows: number): Float32Array {
+  return cells.map((value, i) => median([value, ...neighbours(cells, columns, rows, i)]));
+}
+
+function neighbours(cells: Float32Array, columns: number, rows: number, index: number): number[] {
+  const column = index % columns, row = (index - column) / columns, found: number[] = [];
+  for (let r = Math.max(0, row - 1); r <= Math.min(rows - 1, row + 1); r++) {
+    for (let c = Math.max(0, column - 1); c <= Math.min(columns - 1, column + 1); c++) {
+      const value = cells[r * columns + c];
+      if ((r !== row || c !== column) && !Number.isNaN(value)) found.push(value);
+    }
+  }
+  return found;
+}
+
+/**
+ * One row of a mesh's values: bilinear between centres, extended in a straight line beyond the outermost ones, so that a
+ * gradient is followed to the edge of the image.
+ *
+ * @param cells `level` or `sigma` of the background.
+ * @param out   At least `width` long; the first `width` values are overwritten.
+ */
+export function interpolateRow(background: Background, cells: Float32Array, y: number, out: Float32Array): void {
+  const { columns, rows, cellWidth, cellHeight, width } = background;
+  const v = rows === 1 ? 0 : (y + 0.5) / cellHeight - 0.5;
+  const row = Math.min(Math.max(Math.floor(v), 0), Math.max(rows - 2, 0)), fy = rows === 1 ? 0 : v - row;
+  const below = row * columns, above = Math.min(row + 1, rows - 1) * columns;
+  for (let column = 0; column < Math.max(columns - 1, 1); column++) {
+    const next = Math.min(column + 1, columns - 1);
+    const left = cells[below + column] * (1 - fy) + cells[above + column] * fy;
+    const right = cells[below + next] * (1 - fy) + cells[above + next] * fy;
+    const centre = (column + 0.5) * cellWidth - 0.5, slope = columns === 1 ? 0 : (right - left) / cellWidth;
+    const x0 = column === 0 ? 0 : Math.ceil(centre);
+    const x1 = column >= columns - 2 ? width : Math.ceil(centre + cellWidth);
+    for (let x = x0; x < x1; x++) out[x] = left + slope * (x - centre);
+  }
+}
+
+/**
+ * Takes the background off, in place.
+ *
+ * @param image  [height × width] row-major; overwritten. NaN stays NaN.
+ * @param rowScratch At least `width` long, contents destroyed.
+ */
+export function subtractBackground(image: Float32Array, background: Background, rowScratch: Float32Array): void {
+  const { width, height } = background;
+  for (let y = 0; y < height; y++) {
+    interpolateRow(background, background.level, y, rowScratch);
+    const row = y * width;
+    for (let x = 0; x < width; x++) image[row + x] -= rowScratch[x];
+  }
+}

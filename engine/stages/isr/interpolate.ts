@@ -1,0 +1,51 @@
+import { maskBits } from '../../image/maskPlanes.ts';
+import type { MaskedImage } from '../../image/maskedImage.ts';
+
+/**
+ * Fills short runs of bad pixels and cosmic rays along rows or columns, whichever run is shorter, with the straight line between
+ * the good pixels at its ends, and marks them INTRP. Saturated pixels and edges of the data are left: nothing is known there.
+ *
+ * @param planes image (changed where filled) and mask (INTRP added). Missing pixels (NaN) within short runs are filled too and
+ *               lose NO_DATA; BAD stays.
+ * @returns Number of pixels filled.
+ */
+export function interpolateDefects(planes: MaskedImage, runMax: number): number {
+  const { width, height, mask } = planes;
+  const defectBits = maskBits('BAD', 'CR', 'NO_DATA');
+  let count = 0;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const i = y * width + x;
+      if ((mask[i] & defectBits) !== 0 && (mask[i] & maskBits('SAT')) === 0) count += fillPixel(planes, x, y, runMax, defectBits);
+    }
+  }
+  return count;
+}
+
+function fillPixel(planes: MaskedImage, x: number, y: number, runMax: number, defectBits: number): number {
+  const { width, height, image, variance, mask } = planes;
+  const i = y * width + x;
+  const left = distanceToGood(planes, i, -1, x, runMax, defectBits);
+  const right = distanceToGood(planes, i, 1, width - 1 - x, runMax, defectBits);
+  const down = distanceToGood(planes, i, -width, y, runMax, defectBits);
+  const up = distanceToGood(planes, i, width, height - 1 - y, runMax, defectBits);
+  const acrossRow = left > 0 && right > 0 ? left + right - 1 : Infinity;
+  const acrossColumn = down > 0 && up > 0 ? down + up - 1 : Infinity;
+  if (Math.min(acrossRow, acrossColumn) > runMax) return 0;
+  const [a, b, step] = acrossRow <= acrossColumn ? [left, right, 1] : [down, up, width];
+  const before = i - a * step, after = i + b * step, weight = b / (a + b);
+  image[i] = weight * image[before] + (1 - weight) * image[after];
+  variance[i] = weight * variance[before] + (1 - weight) * variance[after];
+  mask[i] = (mask[i] | maskBits('INTRP')) & ~maskBits('NO_DATA');
+  return 1;
+}
+
+/** Steps to the nearest pixel that was good from the start, 0 when none lies within a fillable run. */
+function distanceToGood(
+  planes: MaskedImage, i: number, step: number, room: number, runMax: number, defectBits: number,
+): number {
+  for (let k = 1; k <= Math.min(room, runMax); k++) {
+    if ((planes.mask[i + k * step] & (defectBits | maskBits('SAT', 'INTRP'))) === 0) return k;
+  }
+  return 0;
+}
