@@ -4,7 +4,7 @@ import type { CommitPosition } from '../../schemas/ids.ts';
 import { associate, type AssociationWarning } from '../stages/associate/associate.ts';
 import type { KnownDiaObject } from '../stages/associate/features.ts';
 import { engineConfig } from '../config.ts';
-import type { DetectorMeasurements, DetectorTask } from '../workers/detectorTask.ts';
+import type { CommitNames, DetectorMeasurements, KnownPosition } from '../workers/detectorTask.ts';
 import type { HeldObject, SkyCone, SkyState } from './skyState.ts';
 
 export type DetectorAssociation = Readonly<{
@@ -17,7 +17,7 @@ export type DetectorAssociation = Readonly<{
  * @param footprint Cone that holds the detector with its padding; objects beyond it cannot be within the match radius.
  */
 export function associateDetector(
-  task: DetectorTask, measurements: DetectorMeasurements, state: SkyState, footprint: SkyCone, timeProcessedMjdTai: number,
+  task: CommitNames, measurements: DetectorMeasurements, state: SkyState, footprint: SkyCone, timeProcessedMjdTai: number,
 ): DetectorAssociation {
   const sinceMjdTai = historyStart(task.midpointMjdTai);
   const known = state.objectsIn(footprint).map(({ object }) => knownDiaObject(object, sinceMjdTai));
@@ -43,7 +43,7 @@ export function historyStart(midpointMjdTai: number): number {
 }
 
 /** Objects for forced photometry on one detector, with their positions as of a commit. */
-export function knownPositions(state: SkyState, footprint: SkyCone, asOf: CommitPosition): DetectorTask['known'] {
+export function knownPositions(state: SkyState, footprint: SkyCone, asOf: CommitPosition): KnownPosition[] {
   return state.objectsIn(footprint, asOf).map(({ version }) => ({ diaObjectId: version.diaObjectId, raDeg: version.ra, decDeg: version.dec }));
 }
 

@@ -7,7 +7,7 @@ import { commitPosition } from '../../schemas/ids.ts';
 import { messageId } from '../../schemas/subjects.ts';
 import { mjdTaiOfUnixMs } from '../../schemas/time.ts';
 import { engineConfig } from '../config.ts';
-import type { DetectorMeasurements, DetectorTask } from '../workers/detectorTask.ts';
+import type { CommitNames, DetectorMeasurements } from '../workers/detectorTask.ts';
 import { associateDetector } from './associateDetector.ts';
 import { CommitLog, CommitRefused, type StoredEntry } from './commitLog.ts';
 import { streamConfig } from './config.ts';
@@ -17,7 +17,7 @@ import type { Spool } from './spool.ts';
 import type { StageName } from '../../schemas/events.ts';
 
 /** Names of the work that an entry ends. */
-type Work = Pick<DetectorTask, 'group' | 'visit' | 'exposure' | 'detector' | 'attempt'>;
+type Work = Pick<CommitNames, 'group' | 'visit' | 'exposure' | 'detector' | 'attempt'>;
 
 export type Deferral = Work & Readonly<{ stage: StageName; code: string; reason: string; readoutEndedMs: number | null }>;
 
@@ -46,7 +46,7 @@ export class Associator {
   }
 
   /** Commits one detector's measurements; returns the entry that ended it, which another writer may have made. */
-  commit(task: DetectorTask, measurements: DetectorMeasurements, footprint: SkyCone, readoutEndedMs: number): Promise<void> {
+  commit(task: CommitNames, measurements: DetectorMeasurements, footprint: SkyCone, readoutEndedMs: number): Promise<void> {
     return this.#serially(async () => {
       if (this.#terminal.has(workKey(task))) return;
       // Synced before the commit that names it (law 2).

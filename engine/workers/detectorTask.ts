@@ -22,6 +22,10 @@ export type DetectorTask = Readonly<{
   cancel: Int32Array;
 }>;
 
+/** The part of a task that its commit carries. */
+export type CommitNames = Pick<DetectorTask,
+  'group' | 'visit' | 'exposure' | 'detector' | 'attempt' | 'band' | 'physicalFilter' | 'exposureSeconds' | 'midpointMjdTai' | 'knownPosition'>;
+
 /** A forced measurement at a known diaObject; nJy. */
 export type ForcedMeasurement = Readonly<{
   diaObjectId: bigint; raDeg: number; decDeg: number;
@@ -45,5 +49,5 @@ export type TaskFailure = Readonly<{
 }>;
 
 export type DetectorOutcome =
-  | Readonly<{ status: 'measured'; measurements: DetectorMeasurements; progress: readonly PipelineEvent[] }>
+  | Readonly<{ status: 'measured'; knownPosition: CommitPosition; measurements: DetectorMeasurements; progress: readonly PipelineEvent[] }>
   | Readonly<{ status: 'failed'; failure: TaskFailure; progress: readonly PipelineEvent[] }>;

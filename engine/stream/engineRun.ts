@@ -1,0 +1,184 @@
+/**
+ * One instrument's night, assembled: the commit log, the sky that the associator holds, the distributor, the projection and the
+ * engine that follows the observatory. Works the same for a simulated night, real frames, and the end of an interrupted night.
+ */
+import type { Apdb } from '../../apdb/apdb.ts';
+import { detectorOf, type Camera } from '../../schemas/camera.ts';
+import { commitPosition, type CommitPosition, type DayObs } from '../../schemas/ids.ts';
+import type { NextVisit, ObservatoryEvent } from '../../schemas/events.ts';
+import { parseObservatoryEvent } from '../../schemas/eventValidation.ts';
+import { streams } from '../../schemas/subjects.ts';
+import { mjdOfTaiSeconds } from '../../schemas/time.ts';
+import { detectorFootprint, visitRegion, type Boresight } from '../preload.ts';
+import type { CommitNames, DetectorOutcome, KnownPosition } from '../workers/detectorTask.ts';
+import { historyStart, knownPositions } from './associateDetector.ts';
+import { Associator } from './associator.ts';
+import { CommitLog, type StoredEntry } from './commitLog.ts';
+import { Distributor, type Published } from './distributor.ts';
+import type { Log } from './log.ts';
+import { NightEngine, type NightPorts } from './nightEngine.ts';
+import { packCommit } from './packCommit.ts';
+import { progressReporter } from './progress.ts';
+import { catchUp, Projector } from './projector.ts';
+import { followStream, type Following } from './readStream.ts';
+import { RegionLoader } from './regionLoader.ts';
+import { SkyState } from './skyState.ts';
+import { Spool } from './spool.ts';
+import { openInstrumentStreams } from './streams.ts';
+
+type Ended = Extract<ObservatoryEvent, { type: 'ExposureEnded' }>;
+type Read = Extract<ObservatoryEvent, { type: 'DetectorRead' }>;
+
+/** Prepares and runs one detector; the composition root decides how (a pool of workers, or real frames' own way). */
+export type ProcessDetector = (work: Readonly<{
+  ended: Ended; read: Read; boresight: Boresight; attempt: number; known: readonly KnownPosition[]; knownPosition: CommitPosition;
+}>) => Promise<DetectorOutcome>;
+
+export type EngineOptions = Readonly<{
+  log: Log; apdb: Apdb; instrument: string; camera: Camera; dayObs: DayObs; dataDir: string;
+  process: ProcessDetector;
+  /** Warms what a visit will read: calibrations, templates. Told the group and the pointing; returns how many templates there are. */
+  warm: (visit: NextVisit, boresight: Boresight) => Promise<number>;
+  now: () => number;
+  /** One-line notes for the operator: malformed events, a store that is away. */
+  note: (line: string) => void;
+  onPublished?: (published: Published) => void;
+  fail: (error: Error) => void;
+}>;
+
+export class EngineRun {
+  readonly #options: EngineOptions;
+  readonly #state: SkyState;
+  readonly #spool: Spool;
+  readonly #associator: Associator;
+  readonly #distributor: Distributor;
+  readonly #projector: Projector;
+  readonly #regions: RegionLoader;
+  readonly #engine: NightEngine;
+  readonly #progress: ReturnType<typeof progressReporter>;
+  readonly #commits: CommitLog;
+  #following: Following | null = null;
+
+  /** Brings the projection to the end of the log, reads the night, and publishes what an earlier run owed. */
+  static async open(options: EngineOptions): Promise<EngineRun> {
+    const { log, apdb, instrument, dayObs, dataDir } = options;
+    await openInstrumentStreams(log, instrument);
+    const projected = await catchUp(log, apdb, instrument, dataDir);
+    const earlier: StoredEntry[] = [];
+    const commits = await CommitLog.open(log, instrument, dayObs, (stored) => { earlier.push(stored); });
+    const run = new EngineRun(options, commits, projected);
+    await run.#distributor.resume();
+    for (const stored of earlier) run.#associator.acceptStored(stored);
+    return run;
+  }
+
+  private constructor(options: EngineOptions, commits: CommitLog, projected: CommitPosition) {
+    const { log, apdb, instrument, camera, dayObs, now } = options;
+    this.#options = options;
+    this.#commits = commits;
+    this.#state = new SkyState();
+    this.#state.apply(projected, null);
+    this.#spool = new Spool(options.dataDir, instrument, dayObs);
+    this.#progress = progressReporter(log, now);
+    this.#regions = new RegionLoader(apdb, this.#state, projected);
+    this.#projector = new Projector(apdb, (position) => this.#regions.onProjected(position), (trouble) => {
+      options.note(trouble === null ? 'the APDB is back; its projection catches up' : `the APDB is away, alerts go on without it: ${trouble}`);
+    });
+    this.#distributor = new Distributor({
+      log, instrument, dayObs, report: this.#progress.report, now, onFailed: options.fail,
+      pack: (associated, position) => packCommit(associated, position, projected, this.#spool, this.#state, apdb, () => this.#projector.drain()),
+      onPublished: (published) => {
+        const { associated: a, alerts, latencyMs } = published;
+        this.#engine.onPublished(a.visit, a.detector, a.diaSourceCount, alerts, latencyMs);
+        options.onPublished?.(published);
+      },
+    });
+    this.#associator = new Associator(commits, this.#state, this.#spool, now, (stored) => this.#onEntry(stored, projected));
+    this.#engine = new NightEngine(camera, instrument, this.#ports());
+  }
+
+  get isSealed(): boolean { return this.#commits.isSealed; }
+
+  /** Follows the observatory from a sequence of its stream on. */
+  async follow(fromSequence: number): Promise<void> {
+    const { log, instrument, dayObs, note, fail } = this.#options;
+    this.#following = await followStream(log, streams.observatory(instrument), fromSequence, (message) => {
+      let event: ObservatoryEvent;
+      try { event = parseObservatoryEvent(message.data).data; } catch (error) {
+        note(`${streams.observatory(instrument)} ${message.seq}: ${(error as Error).message}`); // The parser throws Errors.
+        return;
+      }
+      if (event.dayObs === dayObs && event.instrument === instrument) this.#engine.onObservatory(event);
+    }, fail);
+  }
+
+  /** Resolves when the night is closed and every visit is complete. */
+  settled(): Promise<void> {
+    return this.#engine.settled();
+  }
+
+  /** Ends the night in the log and waits until alerts and projection have caught up. */
+  async seal(): Promise<void> {
+    await this.#associator.seal();
+    await this.#distributor.drain();
+    await this.#projector.drain();
+    await this.#progress.flush();
+  }
+
+  async stop(): Promise<void> {
+    this.#engine.stop();
+    this.#regions.stop();
+    await this.#following?.stop();
+    await this.#projector.stop();
+    await this.#progress.flush();
+  }
+
+  #onEntry(stored: StoredEntry, projected: CommitPosition): void {
+    const { entry, sequence } = stored;
+    this.#engine.onEntry(entry, sequence);
+    if (commitPosition(entry.dayObs, sequence) > projected) this.#projector.enqueue(stored, this.#spool);
+    this.#distributor.enqueue(stored);
+    const a = entry.associated;
+    if (a && commitPosition(entry.dayObs, sequence) > projected) this.#reportCommit(a, sequence);
+  }
+
+  #reportCommit(a: NonNullable<StoredEntry['entry']['associated']>, commitSequence: number): void {
+    const { group, visit, exposure, detector, attempt } = a;
+    this.#progress.report({
+      type: 'DiaSourcesAssociated', instrument: this.#options.instrument, group, visit, exposure, detector, attempt,
+      durationMs: Math.max(0, this.#options.now() - a.readoutEndedMs), diaSources: a.diaSourceCount,
+      newDiaObjects: a.summary['newDiaObjects'] ?? 0, commitSequence,
+    });
+  }
+
+  #ports(): NightPorts {
+    const { instrument, camera, now, fail, warm, process } = this.#options;
+    return {
+      now, fail, report: this.#progress.report,
+      preload: async (group, boresight, visit) => {
+        const startMs = now();
+        const since = historyStart(mjdOfTaiSeconds(visit.startTime)) - 1;
+        const [templates, objects] = await Promise.all([warm(visit, boresight), this.#regions.load(group, visitRegion(camera, boresight), since)]);
+        this.#progress.report({ type: 'VisitPreloaded', instrument, group, objects, templates, durationMs: now() - startMs });
+      },
+      release: (group) => this.#regions.release(group),
+      process: (ended, read, boresight, attempt) => {
+        const footprint = detectorFootprint(camera, detectorOf(camera, read.detector), boresight);
+        const knownPosition = this.#state.position;
+        return process({ ended, read, boresight, attempt, known: knownPositions(this.#state, footprint, knownPosition), knownPosition });
+      },
+      commit: (ended, read, boresight, attempt, outcome) => {
+        const footprint = detectorFootprint(camera, detectorOf(camera, read.detector), boresight);
+        return this.#associator.commit({ ...namesOf(ended, read, attempt), knownPosition: outcome.knownPosition }, outcome.measurements, footprint, read.readoutEndedMs);
+      },
+      defer: (deferral) => this.#associator.defer(deferral),
+    };
+  }
+}
+
+/** The names and times that a commit carries, from the facts of the observatory. */
+export function namesOf(ended: Ended, read: Read, attempt: number): Omit<CommitNames, 'knownPosition'> {
+  const { group, visit, exposure, detector } = read;
+  const { band, physicalFilter, exposureSeconds, midpointMjdTai } = ended;
+  return { group, visit, exposure, detector, attempt, band, physicalFilter, exposureSeconds, midpointMjdTai };
+}

@@ -1,0 +1,55 @@
+/** The packets of one commit: its rows, the state before it, and the spool. The same whenever they are built. */
+import type { Apdb } from '../../apdb/apdb.ts';
+import { decodeDiaObject } from '../../schemas/avro.ts';
+import type { DiaSourcesAssociated } from '../../schemas/commit.ts';
+import { commitPosition, partsOfCommitPosition, type CommitPosition } from '../../schemas/ids.ts';
+import { buildPackets, type Packet, type PacketHistory } from '../stages/packet/packet.ts';
+import { decodeCutouts } from '../stages/packet/spool.ts';
+import { historyStart } from './associateDetector.ts';
+import { rowsOf } from './projector.ts';
+import { heldObject, rowsUpTo, type HeldObject, type SkyState } from './skyState.ts';
+import type { Spool } from './spool.ts';
+
+/**
+ * Builds the packets of a commit. Histories come from memory; those of objects that are not held (after a restart) from the
+ * APDB, once it has reached the commit before.
+ *
+ * @param earlierNights Last commit position before this run's night began or this run was opened, whichever the log holds.
+ * @param projection    Resolves when the projection has caught up.
+ */
+export async function packCommit(
+  associated: DiaSourcesAssociated, position: CommitPosition, earlierNights: CommitPosition,
+  spool: Spool, state: SkyState, apdb: Apdb, projection: () => Promise<void>,
+): Promise<readonly Packet[]> {
+  const rows = rowsOf(associated, spool);
+  const ids = rows.diaObjects.map((payload) => decodeDiaObject(payload)).filter((object) => object.nDiaSources > 1).map((object) => object.diaObjectId);
+  const before = positionBefore(position, earlierNights);
+  const missing = ids.filter((id) => state.get(id) === null);
+  const loaded = new Map<bigint, HeldObject>();
+  if (missing.length > 0) {
+    if (before > await apdb.position()) await projection();
+    for (const history of await apdb.loadObjects(missing, historyStart(associated.midpointMjdTai), before)) {
+      loaded.set(history.diaObjectId, heldObject(history));
+    }
+  }
+  const history = new Map<bigint, PacketHistory>();
+  for (const id of ids) {
+    const object = state.get(id) ?? loaded.get(id);
+    if (!object) throw new Error(`diaObject ${id} of visit ${associated.visit} has no history in memory or in the APDB`);
+    history.set(id, historyBefore(object, before));
+  }
+  const cutouts = associated.cutoutSpool && decodeCutouts(spool.read(associated.cutoutSpool), associated.cutoutSpool.digest);
+  return buildPackets({ rows, withheld: associated.withheld, history, cutouts, observationReason: null, targetName: null });
+}
+
+/** Rows of one object up to a commit. */
+export function historyBefore(object: HeldObject, before: CommitPosition): PacketHistory {
+  return { diaSources: rowsUpTo(object.sources, before), diaForcedSources: rowsUpTo(object.forcedSources, before) };
+}
+
+/** Position of the entry before: of this night, or of the last one of earlier nights. */
+function positionBefore(position: CommitPosition, earlierNights: CommitPosition): CommitPosition {
+  const { dayObs, sequence } = partsOfCommitPosition(position);
+  if (sequence > 1) return commitPosition(dayObs, sequence - 1);
+  return partsOfCommitPosition(earlierNights).dayObs < dayObs ? earlierNights : commitPosition(dayObs, 0);
+}
