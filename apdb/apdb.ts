@@ -1,0 +1,124 @@
+/**
+ * READ FIRST. The prompt database as the rest of the system sees it: a projection of the commit log.
+ *
+ * Rows enter in commit order together with the position they were committed at, and every read can be "as of commit
+ * n", so that a packet's history is the same whenever it is read. Behind the log is allowed; wrong is not: a read as of
+ * a commit that has not been projected yet is refused with `ApdbBehindError`, never answered in part.
+ *
+ * Stores: `memory/` for tests, `postgres/` for nights. One contract suite runs against both (`test/apdb/contract.ts`).
+ */
+import type { CommitPosition, DayObs } from '../schemas/ids.ts';
+import { partsOfCommitPosition } from '../schemas/ids.ts';
+import type { HistoryRows } from './historyRows.ts';
+
+/** The rows of one commit: encoded rows of alert schema 11.0, exactly as they stand in the log. */
+export type CommittedRows = Readonly<{
+  position: CommitPosition;
+  visit: bigint | number;
+  detector: number;
+  midpointMjdTai: number;
+  diaSources: readonly Uint8Array[];
+  /** New objects, and new versions of known ones: at most one row of an object. */
+  diaObjects: readonly Uint8Array[];
+  diaForcedSources: readonly Uint8Array[];
+  /** Named figures of the visit-detector; finite. */
+  summary: Readonly<Record<string, number>>;
+}>;
+
+/** A circle on the sky, ICRS degrees; its edge is inside. A radius of 180 and more is the whole sky. */
+export type Cone = Readonly<{ raDeg: number; decDeg: number; radiusDeg: number }>;
+
+/** One object as of the position asked for, with the rows of its light curve since the time asked for. */
+export type ObjectHistory = Readonly<{
+  diaObjectId: bigint;
+  /** Encoded row of the version that held. Read only; may share memory with others of the same read. */
+  diaObject: Uint8Array;
+  ra: number;
+  dec: number;
+  sources: HistoryRows;
+  forcedSources: HistoryRows;
+}>;
+
+/** Objects by ascending id, and the position of the last commit that went into them. */
+export type RegionSnapshot = Readonly<{ position: CommitPosition; objects: readonly ObjectHistory[] }>;
+
+export const APDB_TABLES = [
+  'DiaObject', 'DiaObjectLast', 'DiaSource', 'DiaForcedSource', 'DetectorVisitProcessingSummary',
+] as const;
+export type ApdbTable = (typeof APDB_TABLES)[number];
+
+/** What the commits of one night added. */
+export type NightCounts = Readonly<{
+  diaSources: number; diaObjectsNew: number; diaForcedSources: number; visitDetectors: number;
+}>;
+
+/** A store of one instrument. Every method fails with a one-line Error that names the server when it cannot be reached. */
+export type Apdb = Readonly<{
+  /** Last commit projected; `BEFORE_EVERYTHING` when there is none. */
+  position(): Promise<CommitPosition>;
+
+  /**
+   * Add the rows of commits, in ascending order of position, in one transaction with the position of the last.
+   * Commits at or below the stored position are skipped, so a repeated or restarted call is harmless.
+   * A new row of a diaObject ends the validity of the one before.
+   * @throws when the list is not strictly ascending, a row does not decode, or a row contradicts stored ones (an id or
+   *   visit-detector that another commit has brought). Nothing is written then.
+   */
+  project(commits: readonly CommittedRows[]): Promise<void>;
+
+  /** Move the position over entries that bring no rows (deferrals, seals). Never moves it back. */
+  advance(position: CommitPosition): Promise<void>;
+
+  /**
+   * Every object in `cone` with its rows since `sinceMjdTai` (inclusive), from one snapshot.
+   * @param asOf Commits above it are not seen; by default the last one projected.
+   * @throws ApdbBehindError when `asOf` has not been projected yet.
+   */
+  loadRegion(cone: Cone, sinceMjdTai: number, asOf?: CommitPosition): Promise<RegionSnapshot>;
+
+  /**
+   * The objects asked for, in the order asked, as of commit `asOf`. Those that did not exist then are left out.
+   * @throws ApdbBehindError when `asOf` has not been projected yet.
+   */
+  loadObjects(ids: readonly bigint[], sinceMjdTai: number, asOf: CommitPosition): Promise<readonly ObjectHistory[]>;
+
+  counts(dayObs: DayObs): Promise<NightCounts>;
+
+  /** Ids of the diaSources that the commits of one night brought, ascending. */
+  diaSourceIds(dayObs: DayObs): Promise<readonly bigint[]>;
+
+  /**
+   * SHA-256, hexadecimal, over all columns of each table in the order of its key: the same for the same commits,
+   * however they were batched. Comparable between stores of one kind only.
+   */
+  digest(): Promise<Readonly<Record<ApdbTable, string>>>;
+
+  /** Drop everything: empty tables, position `BEFORE_EVERYTHING`. */
+  reset(): Promise<void>;
+
+  close(): Promise<void>;
+}>;
+
+/** The projection has not reached the commit that a read asked for. The same read succeeds once it has. */
+export class ApdbBehindError extends Error {
+  readonly asked: CommitPosition;
+  readonly projected: CommitPosition;
+
+  constructor(asked: CommitPosition, projected: CommitPosition) {
+    super(`the APDB stands at commit ${nameOf(projected)}, before ${nameOf(asked)} that was asked for`);
+    this.name = 'ApdbBehindError';
+    this.asked = asked;
+    this.projected = projected;
+  }
+}
+
+/** `asOf` when the store has reached it; by default where the store stands. */
+export function readablePosition(asOf: CommitPosition | undefined, projected: CommitPosition): CommitPosition {
+  if (asOf !== undefined && asOf > projected) throw new ApdbBehindError(asOf, projected);
+  return asOf ?? projected;
+}
+
+function nameOf(position: CommitPosition): string {
+  const { dayObs, sequence } = partsOfCommitPosition(position);
+  return position === 0 ? 'none' : `${sequence} of ${dayObs}`;
+}

@@ -1,0 +1,29 @@
+/** Tunables of the APDB: value, unit, reason. */
+export const apdbConfig = {
+  /**
+   * Length of history in packets and preloads, days: Rubin's 12 months of 30 days (DMS-REQ-0274; dax_apdb's
+   * `read_sources_months` 12).
+   */
+  historyDays: 12 * 30,
+
+  /** Connections a process holds: the projection, the preloads of two overlapping visits, packets, a query. */
+  connectionsMax: 6,
+
+  /** A server that does not answer in this time is down, ms. A local one needs a few. */
+  connectLimitMs: 5_000,
+
+  /** Longest statement of projection and reads, ms: the announcement's 20 s is the time a preload has. */
+  statementLimitMs: 20_000,
+
+  /** Longest wait for the other writer's transaction, ms; a batch takes well under a second. */
+  lockLimitMs: 10_000,
+
+  /** Digest, reset and migration walk whole tables, ms. */
+  maintenanceLimitMs: 6 * 3_600_000,
+
+  /**
+   * Objects whose history one COPY brings. Each answer is held twice for a moment (as it arrives, then joined), and so
+   * this bounds the excess: 4096 objects × 100 rows × 0.4 kB = 160 MB.
+   */
+  objectsPerRead: 4096,
+} as const;

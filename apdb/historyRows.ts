@@ -1,0 +1,148 @@
+/**
+ * History as columns: a year of a crowded field is millions of rows, too many for a record each.
+ *
+ * `HistoryColumns` holds the rows of many objects; `HistoryRows` is a window on those of one.
+ */
+import type { CommitPosition } from '../schemas/ids.ts';
+
+/** One row of a light curve: of DiaSource or DiaForcedSource. */
+export type HistoryRow = Readonly<{
+  /** diaSourceId or diaForcedSourceId. */
+  id: bigint;
+  midpointMjdTai: number;
+  /** Commit that brought it. */
+  position: CommitPosition;
+  /** The encoded row, to be spliced. Read only. */
+  payload: Uint8Array;
+}>;
+
+/** Columns of equal length, grouped by object. Payload i is `bytes[offsets[i] … offsets[i] + lengths[i])`. */
+export type HistoryColumns = Readonly<{
+  ids: BigInt64Array;
+  midpointMjdTai: Float64Array;
+  positions: Float64Array;
+  offsets: Float64Array;
+  lengths: Uint32Array;
+  bytes: Uint8Array;
+}>;
+
+/** Rows of one object in one table, by ascending (position, id). Iterating makes a record of each. */
+export class HistoryRows implements Iterable<HistoryRow> {
+  readonly length: number;
+  readonly #columns: HistoryColumns;
+  readonly #start: number;
+
+  constructor(columns: HistoryColumns, start: number, end: number) {
+    this.length = end - start;
+    this.#columns = columns;
+    this.#start = start;
+  }
+
+  id(index: number): bigint {
+    return this.#columns.ids[this.#at(index)];
+  }
+
+  midpointMjdTai(index: number): number {
+    return this.#columns.midpointMjdTai[this.#at(index)];
+  }
+
+  position(index: number): CommitPosition {
+    return this.#columns.positions[this.#at(index)] as CommitPosition; // The column was filled from positions.
+  }
+
+  payload(index: number): Uint8Array {
+    const { offsets, lengths, bytes } = this.#columns;
+    const row = this.#at(index);
+    return bytes.subarray(offsets[row], offsets[row] + lengths[row]);
+  }
+
+  /** The encoded rows, as a packet takes them. */
+  payloads(): Uint8Array[] {
+    return Array.from({ length: this.length }, (_, index) => this.payload(index));
+  }
+
+  *[Symbol.iterator](): Iterator<HistoryRow> {
+    for (let i = 0; i < this.length; i++) {
+      yield { id: this.id(i), midpointMjdTai: this.midpointMjdTai(i), position: this.position(i), payload: this.payload(i) };
+    }
+  }
+
+  #at(index: number): number {
+    if (!(index >= 0 && index < this.length)) throw new Error(`row ${index} of ${this.length}`);
+    return this.#start + index;
+  }
+}
+
+/** Takes rows in any order and groups them by object. */
+export class HistoryCollector {
+  readonly #objectCount: number;
+  readonly #objects: Int32Array;
+  readonly #unordered: Omit<HistoryColumns, 'bytes'>;
+  #count = 0;
+
+  /** @param rowCount How many rows will be added at most. */
+  constructor(objectCount: number, rowCount: number) {
+    this.#objectCount = objectCount;
+    this.#objects = new Int32Array(rowCount);
+    this.#unordered = emptyColumns(rowCount);
+  }
+
+  /** @param object 0-based index of the row's object. `offset` and `length` [bytes] place the payload. */
+  add(object: number, id: bigint, midpointMjdTai: number, position: number, offset: number, length: number): void {
+    const row = this.#count++;
+    this.#objects[row] = object;
+    this.#unordered.ids[row] = id;
+    this.#unordered.midpointMjdTai[row] = midpointMjdTai;
+    this.#unordered.positions[row] = position;
+    this.#unordered.offsets[row] = offset;
+    this.#unordered.lengths[row] = length;
+  }
+
+  /** One window for each object, in order. `bytes` is kept, not copied. */
+  finish(bytes: Uint8Array): HistoryRows[] {
+    const from = this.#unordered;
+    const { order, starts } = this.#grouped();
+    const columns: HistoryColumns = { ...emptyColumns(this.#count), bytes };
+    for (let i = 0; i < this.#count; i++) {
+      const row = order[i];
+      columns.ids[i] = from.ids[row];
+      columns.midpointMjdTai[i] = from.midpointMjdTai[row];
+      columns.positions[i] = from.positions[row];
+      columns.offsets[i] = from.offsets[row];
+      columns.lengths[i] = from.lengths[row];
+    }
+    return Array.from({ length: this.#objectCount }, (_, k) => new HistoryRows(columns, starts[k], starts[k + 1]));
+  }
+
+  /**
+   * Rows by (object, position, id). A counting sort by object, then insertion within each: a store returns the rows of an object nearly
+   * in order, and then both passes are linear.
+   */
+  #grouped(): { order: Uint32Array; starts: Uint32Array } {
+    const { positions, ids } = this.#unordered;
+    const starts = new Uint32Array(this.#objectCount + 1);
+    for (let row = 0; row < this.#count; row++) starts[this.#objects[row] + 1]++;
+    for (let k = 0; k < this.#objectCount; k++) starts[k + 1] += starts[k];
+    const ends = starts.slice(0, this.#objectCount);
+    const order = new Uint32Array(this.#count);
+    for (let row = 0; row < this.#count; row++) {
+      const object = this.#objects[row];
+      let at = ends[object]++;
+      for (; at > starts[object]; at--) {
+        const before = order[at - 1];
+        if (positions[before] < positions[row] || (positions[before] === positions[row] && ids[before] < ids[row])) break;
+        order[at] = before;
+      }
+      order[at] = row;
+    }
+    return { order, starts };
+  }
+}
+
+function emptyColumns(rowCount: number): Omit<HistoryColumns, 'bytes'> {
+  return {
+    ids: new BigInt64Array(rowCount), midpointMjdTai: new Float64Array(rowCount),
+    // Offsets are doubles because an answer may pass 4 GB; they are exact.
+    positions: new Float64Array(rowCount), offsets: new Float64Array(rowCount), lengths: new Uint32Array(rowCount),
+  };
+}

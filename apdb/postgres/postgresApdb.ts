@@ -1,0 +1,127 @@
+/** The APDB in Postgres: one schema per instrument. */
+import { createHash } from 'node:crypto';
+import type { CommitPosition, DayObs } from '../../schemas/ids.ts';
+import { commitPosition } from '../../schemas/ids.ts';
+import { subjectToken } from '../../schemas/subjects.ts';
+import { APDB_TABLES, readablePosition } from '../apdb.ts';
+import type { Apdb, ApdbTable, Cone, CommittedRows, NightCounts, ObjectHistory, RegionSnapshot } from '../apdb.ts';
+import { assertCone } from '../pixelization.ts';
+import { assertAscending, decodeCommit } from '../rows.ts';
+import { objectsById, regionObjects, withHistory } from './history.ts';
+import { dropAll, migrate } from './migrate.ts';
+import { lockPosition, readPosition, setPosition, writeCommits } from './project.ts';
+import { PostgresServer } from './session.ts';
+import type { PostgresAddress, Session } from './session.ts';
+import { quotedColumns, TABLE_COLUMNS, TABLE_KEYS } from './tables.ts';
+
+export type { PostgresAddress } from './session.ts';
+
+/**
+ * Open the store of one instrument; its tables are made, or brought to this version, when they are not.
+ * @throws one line that names the server when it cannot be reached or its tables are of a newer version.
+ */
+export async function openPostgresApdb(address: PostgresAddress, instrument: string): Promise<Apdb> {
+  const schema = `apdb_${subjectToken(instrument).replaceAll('-', '_')}`;
+  const server = new PostgresServer(address, schema);
+  const migrateIn = (session: Session) => migrate(session, server.schema, instrument);
+  try {
+    await server.transaction('maintain', migrateIn);
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+  return {
+    position: () => server.transaction('read', readPosition),
+    project: (commits) => project(server, commits),
+    advance: (position) => server.transaction('write', async (session) => {
+      if (position > await lockPosition(session)) await setPosition(session, position);
+    }),
+    loadRegion: (cone, sinceMjdTai, asOf) => loadRegion(server, cone, sinceMjdTai, asOf),
+    loadObjects: (ids, sinceMjdTai, asOf) => loadObjects(server, ids, sinceMjdTai, asOf),
+    counts: (dayObs) => counts(server, dayObs),
+    diaSourceIds: (dayObs) => diaSourceIds(server, dayObs),
+    digest: () => digest(server),
+    reset: () => server.transaction('maintain', async (session) => {
+      await dropAll(session, server.schema);
+      await migrateIn(session);
+    }),
+    close: () => server.close(),
+  };
+}
+
+async function project(server: PostgresServer, commits: readonly CommittedRows[]): Promise<void> {
+  assertAscending(commits);
+  const last = commits.at(-1);
+  if (last === undefined) return;
+  await server.transaction('write', async (session) => {
+    const stored = await lockPosition(session);
+    if (last.position <= stored) return;
+    await writeCommits(session, commits.filter(({ position }) => position > stored).map(decodeCommit));
+    await setPosition(session, last.position);
+  });
+}
+
+async function loadRegion(
+  server: PostgresServer, cone: Cone, sinceMjdTai: number, asOf: CommitPosition | undefined,
+): Promise<RegionSnapshot> {
+  assertCone(cone);
+  return server.transaction('read', async (session) => {
+    const projected = await readPosition(session);
+    const position = readablePosition(asOf, projected);
+    const objects = await regionObjects(session, cone, position, position === projected);
+    return { position, objects: await withHistory(session, objects, sinceMjdTai, position) };
+  });
+}
+
+async function loadObjects(
+  server: PostgresServer, ids: readonly bigint[], sinceMjdTai: number, asOf: CommitPosition,
+): Promise<readonly ObjectHistory[]> {
+  return server.transaction('read', async (session) => {
+    const position = readablePosition(asOf, await readPosition(session));
+    return withHistory(session, await objectsById(session, ids, position), sinceMjdTai, position);
+  });
+}
+
+/** `commitFrom` of the rows that a night's commits brought. */
+const OF_NIGHT = '"commitFrom" >= $1 AND "commitFrom" < $2';
+
+function nightBounds(dayObs: DayObs): [number, number] {
+  const first = commitPosition(dayObs, 0);
+  return [first, first + 1e8];
+}
+
+async function counts(server: PostgresServer, dayObs: DayObs): Promise<NightCounts> {
+  return server.transaction('read', async (session) => {
+    const [row] = await session.rows<Record<keyof NightCounts, string>>(`SELECT
+      (SELECT count(*) FROM "DiaSource" WHERE ${OF_NIGHT}) AS "diaSources",
+      (SELECT count(DISTINCT o."diaObjectId") FROM "DiaObject" o WHERE ${OF_NIGHT} AND NOT EXISTS (
+        SELECT FROM "DiaObject" p WHERE p."diaObjectId" = o."diaObjectId" AND p."commitFrom" < $1)) AS "diaObjectsNew",
+      (SELECT count(*) FROM "DiaForcedSource" WHERE ${OF_NIGHT}) AS "diaForcedSources",
+      (SELECT count(*) FROM "DetectorVisitProcessingSummary" WHERE ${OF_NIGHT}) AS "visitDetectors"`, nightBounds(dayObs));
+    return {
+      diaSources: Number(row.diaSources), diaObjectsNew: Number(row.diaObjectsNew),
+      diaForcedSources: Number(row.diaForcedSources), visitDetectors: Number(row.visitDetectors),
+    };
+  });
+}
+
+async function diaSourceIds(server: PostgresServer, dayObs: DayObs): Promise<readonly bigint[]> {
+  return server.transaction('read', async (session) => {
+    const rows = await session.rows<{ id: string }>(
+      `SELECT "diaSourceId" AS id FROM "DiaSource" WHERE ${OF_NIGHT} ORDER BY "diaSourceId"`, nightBounds(dayObs));
+    return rows.map(({ id }) => BigInt(id));
+  });
+}
+
+async function digest(server: PostgresServer): Promise<Readonly<Record<ApdbTable, string>>> {
+  return server.transaction('readAll', async (session) => {
+    const digests: Partial<Record<ApdbTable, string>> = {};
+    for (const table of APDB_TABLES) {
+      const hash = createHash('sha256');
+      const select = `SELECT ${quotedColumns(TABLE_COLUMNS[table])} FROM "${table}" ORDER BY ${quotedColumns(TABLE_KEYS[table])}`;
+      await session.copyOutPieces(`COPY (${select}) TO STDOUT (FORMAT binary)`, (piece) => hash.update(piece));
+      digests[table] = hash.digest('hex');
+    }
+    return digests as Record<ApdbTable, string>; // Every table has had its turn.
+  });
+}

@@ -1,0 +1,109 @@
+/** The projection: committed rows into the tables, in one transaction with the position of the log. */
+import type { CommitPosition } from '../../schemas/ids.ts';
+import type { ApdbTable } from '../apdb.ts';
+import type { DecodedCommit } from '../rows.ts';
+import { CopyBinaryWriter } from './copyBinary.ts';
+import { createPartitions } from './partitions.ts';
+import type { Session } from './session.ts';
+import {
+  quotedColumns, ROW_OVERHEAD_BYTES, TABLE_COLUMNS, writeDiaForcedSource, writeDiaObject, writeDiaObjectLast,
+  writeDiaSource, writeSummary,
+} from './tables.ts';
+import type { ObjectVersion } from './tables.ts';
+
+/** The stored position, locked to the end of the transaction: writers go one after the other. */
+export async function lockPosition(session: Session): Promise<CommitPosition> {
+  return positionOf(await session.rows<{ position: string }>('SELECT position FROM projection FOR UPDATE'));
+}
+
+export async function readPosition(session: Session): Promise<CommitPosition> {
+  return positionOf(await session.rows<{ position: string }>('SELECT position FROM projection'));
+}
+
+export async function setPosition(session: Session, position: CommitPosition): Promise<void> {
+  await session.rows('UPDATE projection SET position = $1', [position]);
+}
+
+/**
+ * Write the rows of commits above the locked position. Rows go straight into the tables: the position has
+ * excluded what is there already, and the unique keys refuse what contradicts it.
+ */
+export async function writeCommits(session: Session, commits: readonly DecodedCommit[]): Promise<void> {
+  await createPartitions(session, 'DiaSource', midpoints(commits, 'diaSources'));
+  await createPartitions(session, 'DiaForcedSource', midpoints(commits, 'diaForcedSources'));
+  await copyRows(session, 'DiaSource', commits.flatMap(({ position, diaSources }) => (
+    diaSources.map((source) => ({ source, position }))
+  )), (out, { source, position }) => writeDiaSource(out, source, position), ({ source }) => source.payload.length);
+  await copyRows(session, 'DiaForcedSource', commits.flatMap(({ position, diaForcedSources }) => (
+    diaForcedSources.map((source) => ({ source, position }))
+  )), (out, { source, position }) => writeDiaForcedSource(out, source, position), ({ source }) => source.payload.length);
+  await writeObjects(session, commits);
+  await copyRows(session, 'DetectorVisitProcessingSummary', commits, writeSummary, (commit) => commit.summaryJson.length);
+}
+
+async function writeObjects(session: Session, commits: readonly DecodedCommit[]): Promise<void> {
+  const versions: ObjectVersion[] = commits.flatMap(({ position, diaObjects }) => (
+    diaObjects.map((version) => ({ commitFrom: position, version }))
+  ));
+  if (versions.length === 0) return;
+  const { first, next, last } = linked(versions);
+  await endStoredVersions(session, [...first.values()]);
+  const payloadBytes = ({ version }: ObjectVersion) => version.payload.length;
+  await copyRows(session, 'DiaObject', versions, (out, version) => writeDiaObject(out, version, next.get(version) ?? null), payloadBytes);
+  await copyRows(session, 'DiaObjectLast', [...last.values()], writeDiaObjectLast, payloadBytes);
+}
+
+/** First and last version of each object in the batch, and the version that follows each one in it. */
+function linked(versions: readonly ObjectVersion[]) {
+  const first = new Map<bigint, ObjectVersion>();
+  const last = new Map<bigint, ObjectVersion>();
+  const next = new Map<ObjectVersion, ObjectVersion>();
+  for (const version of versions) {
+    const { diaObjectId } = version.version.row;
+    const before = last.get(diaObjectId);
+    if (before === undefined) first.set(diaObjectId, version);
+    else next.set(before, version);
+    last.set(diaObjectId, version);
+  }
+  return { first, next, last };
+}
+
+/**
+ * Take objects out of DiaObjectLast and end their stored versions where the batch's first version begins. DiaObjectLast
+ * knows which version that is: finding it in DiaObject alone would walk all versions of an old object.
+ */
+async function endStoredVersions(session: Session, first: readonly ObjectVersion[]): Promise<void> {
+  await session.rows(`
+    WITH begun AS (
+      SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::float8[]) AS b (id, "commitFrom", "validityStartMjdTai")
+    ), ended AS (
+      DELETE FROM "DiaObjectLast" l USING begun b WHERE l."diaObjectId" = b.id RETURNING l."diaObjectId", l."commitFrom"
+    )
+    UPDATE "DiaObject" o SET "commitTo" = b."commitFrom", "validityEndMjdTai" = b."validityStartMjdTai"
+    FROM ended e JOIN begun b ON b.id = e."diaObjectId"
+    WHERE o."diaObjectId" = e."diaObjectId" AND o."commitFrom" = e."commitFrom"`, [
+    first.map(({ version }) => version.row.diaObjectId),
+    first.map(({ commitFrom }) => commitFrom),
+    first.map(({ version }) => version.row.validityStartMjdTai),
+  ]);
+}
+
+async function copyRows<Row>(
+  session: Session, table: ApdbTable, rows: readonly Row[],
+  write: (out: CopyBinaryWriter, row: Row) => void, payloadBytes: (row: Row) => number,
+): Promise<void> {
+  if (rows.length === 0) return;
+  let capacityBytes = 64;
+  for (const row of rows) capacityBytes += ROW_OVERHEAD_BYTES + payloadBytes(row);
+  const out = new CopyBinaryWriter(capacityBytes);
+  for (const row of rows) write(out, row);
+  await session.copyIn(`COPY "${table}" (${quotedColumns(TABLE_COLUMNS[table])}) FROM STDIN (FORMAT binary)`, out.finish());
+}
+
+function midpoints(commits: readonly DecodedCommit[], rows: 'diaSources' | 'diaForcedSources'): number[] {
+  return commits.flatMap((commit) => commit[rows].map(({ row }) => row.midpointMjdTai));
+}
+
+function positionOf(rows: readonly { position: string }[]): CommitPosition {
+  return Number(rows[0].position) as CommitPosition; // The one row, which only ever held positions.
+}

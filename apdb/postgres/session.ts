@@ -1,0 +1,157 @@
+/** Connections and transactions; every failure of the server becomes one line that names it. */
+import pg from 'pg';
+import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
+import { apdbConfig } from '../config.ts';
+
+/** A server by its address, or by a URL. */
+export type PostgresAddress =
+  | Readonly<{ host: string; port: number; user: string; database: string }>
+  | Readonly<{ url: string }>;
+
+/**
+ * `write`: may not be durable for a moment after it has returned, but is whole or absent. The log has everything,
+ * and position and rows go together, so that a power cut costs some projecting again, no row.
+ * `read`: one snapshot for all its statements; `readAll`: the same with time for whole tables. `maintain`: changes of
+ * whole tables, durable.
+ */
+export type TransactionKind = 'read' | 'readAll' | 'write' | 'maintain';
+
+/** Pieces in which a COPY is handed to the socket, so that the server need not hold it as one message. */
+const COPY_PIECE_BYTES = 256 * 1024;
+
+export class PostgresServer {
+  /** The instrument's schema, as an SQL identifier. */
+  readonly schema: string;
+  /** Address without password, for messages. */
+  readonly name: string;
+  readonly #pool: pg.Pool;
+
+  constructor(address: PostgresAddress, schema: string) {
+    this.schema = pg.escapeIdentifier(schema);
+    this.name = `Postgres at ${nameOf(address)}, schema ${schema}`;
+    this.#pool = new pg.Pool({
+      ...('url' in address ? { connectionString: address.url } : address),
+      max: apdbConfig.connectionsMax, connectionTimeoutMillis: apdbConfig.connectLimitMs, application_name: 'vesper apdb',
+      // An idle connection must not keep a finished command alive.
+      allowExitOnIdle: true,
+    });
+    // The pool discards a broken idle connection by itself; who asks next gets a new one or an error of their own.
+    this.#pool.on('error', ignoreBrokenConnection);
+  }
+
+  /** Run `work` in one transaction: committed when it returns, rolled back when it throws. */
+  async transaction<T>(kind: TransactionKind, work: (session: Session) => Promise<T>): Promise<T> {
+    const client = await this.#connect();
+    // A connection that breaks between statements says so by an event; the next statement on it then fails.
+    client.on('error', ignoreBrokenConnection);
+    const session = new Session(client, this.name);
+    let isClean = false;
+    try {
+      await session.execute(`${BEGIN[kind]}; SET LOCAL search_path TO ${this.schema}`);
+      const result = await work(session);
+      await session.execute('COMMIT');
+      isClean = true;
+      return result;
+    } catch (error) {
+      // A failed ROLLBACK means that the connection is gone, and the transaction with it.
+      isClean = await session.execute('ROLLBACK').then(() => true, () => false);
+      throw error;
+    } finally {
+      client.removeListener('error', ignoreBrokenConnection);
+      client.release(!isClean);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end();
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
+    try {
+      return await this.#pool.connect();
+    } catch (error) {
+      throw namedError(this.name, error);
+    }
+  }
+}
+
+/** One transaction's statements. */
+export class Session {
+  readonly #client: pg.PoolClient;
+  readonly #server: string;
+
+  constructor(client: pg.PoolClient, server: string) {
+    this.#client = client;
+    this.#server = server;
+  }
+
+  /** Statements without parameters; several may be joined by semicolons. */
+  async execute(sql: string): Promise<void> {
+    await this.#named(() => this.#client.query(sql));
+  }
+
+  /** Few rows, as records; the caller knows their columns. bigint columns come as strings. */
+  async rows<Row extends pg.QueryResultRow>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
+    const result = await this.#named(() => this.#client.query<Row>(sql, [...parameters]));
+    return result.rows;
+  }
+
+  /** `sql` is a COPY … FROM STDIN (FORMAT binary). */
+  async copyIn(sql: string, stream: Buffer): Promise<void> {
+    await this.#named(() => new Promise<void>((resolve, reject) => {
+      const sink = this.#client.query(copyFrom(sql));
+      sink.once('finish', resolve);
+      sink.once('error', reject);
+      for (let at = 0; at < stream.length; at += COPY_PIECE_BYTES) sink.write(stream.subarray(at, at + COPY_PIECE_BYTES));
+      sink.end();
+    }));
+  }
+
+  /** `sql` is a COPY … TO STDOUT (FORMAT binary); the whole answer in one buffer. */
+  async copyOut(sql: string): Promise<Buffer> {
+    const pieces: Buffer[] = [];
+    await this.copyOutPieces(sql, (piece) => pieces.push(piece));
+    return Buffer.concat(pieces);
+  }
+
+  /** The same, piece by piece as it arrives; pieces do not end with rows. */
+  async copyOutPieces(sql: string, take: (piece: Buffer) => void): Promise<void> {
+    await this.#named(async () => {
+      for await (const piece of this.#client.query(copyTo(sql))) take(piece as Buffer); // A byte stream without encoding.
+    });
+  }
+
+  async #named<T>(run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } catch (error) {
+      throw namedError(this.#server, error);
+    }
+  }
+}
+
+const SNAPSHOT = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
+const STATEMENT_LIMIT = `SET LOCAL statement_timeout = ${apdbConfig.statementLimitMs}`;
+const LOCK_LIMIT = `SET LOCAL lock_timeout = ${apdbConfig.lockLimitMs}`;
+const MAINTENANCE_LIMIT = `SET LOCAL statement_timeout = ${apdbConfig.maintenanceLimitMs}`;
+
+const BEGIN: Readonly<Record<TransactionKind, string>> = {
+  read: `${SNAPSHOT}; ${STATEMENT_LIMIT}`,
+  readAll: `${SNAPSHOT}; ${MAINTENANCE_LIMIT}`,
+  write: `BEGIN; ${STATEMENT_LIMIT}; ${LOCK_LIMIT}; SET LOCAL synchronous_commit = off`,
+  maintain: `BEGIN; ${MAINTENANCE_LIMIT}`,
+};
+
+function namedError(server: string, error: unknown): Error {
+  const { message, code } = error as Readonly<{ message?: string; code?: string }>;
+  // A refused connection to a name with two addresses has a code and no message.
+  const reason = (message || code || String(error)).split('\n')[0];
+  return new Error(`${server}: ${reason}`, { cause: error });
+}
+
+function nameOf(address: PostgresAddress): string {
+  if (!('url' in address)) return `${address.host}:${address.port}/${address.database}`;
+  return address.url.replace(/^postgres(ql)?:\/\//, '').replace(/^[^@/]*@/, '').replace(/([?&]password=)[^&]*/, '$1…');
+}
+
+function ignoreBrokenConnection(): void {}

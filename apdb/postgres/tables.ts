@@ -1,0 +1,138 @@
+/** Rows of the tables as binary COPY: the columns of each and the bytes under them, in one place. */
+import type { DiaForcedSource, DiaObject, DiaSource } from '../../schemas/diaRows.ts';
+import type { ApdbTable } from '../apdb.ts';
+import { flagsOf } from '../flags.ts';
+import type { DecodedCommit, DecodedRow } from '../rows.ts';
+import type { CopyBinaryWriter } from './copyBinary.ts';
+
+/** Columns in the order in which the writers below fill them. */
+export const TABLE_COLUMNS = {
+  DiaObject: [
+    'diaObjectId', 'commitFrom', 'commitTo', 'validityStartMjdTai', 'validityEndMjdTai', 'pixelId', 'ra', 'raErr', 'dec',
+    'decErr', 'ra_dec_Cov', 'firstDiaSourceMjdTai', 'lastDiaSourceMjdTai', 'nDiaSources', 'payload',
+  ],
+  DiaObjectLast: [
+    'diaObjectId', 'commitFrom', 'validityStartMjdTai', 'pixelId', 'ra', 'raErr', 'dec', 'decErr', 'ra_dec_Cov',
+    'firstDiaSourceMjdTai', 'lastDiaSourceMjdTai', 'nDiaSources', 'payload',
+  ],
+  DiaSource: [
+    'diaSourceId', 'visit', 'detector', 'diaObjectId', 'ssObjectId', 'parentDiaSourceId', 'midpointMjdTai', 'pixelId', 'ra',
+    'raErr', 'dec', 'decErr', 'x', 'y', 'band', 'psfFlux', 'psfFluxErr', 'snr', 'reliability', 'flags', 'commitFrom',
+    'payload',
+  ],
+  DiaForcedSource: [
+    'diaForcedSourceId', 'diaObjectId', 'visit', 'detector', 'midpointMjdTai', 'pixelId', 'ra', 'dec', 'band', 'psfFlux',
+    'psfFluxErr', 'scienceFlux', 'scienceFluxErr', 'commitFrom', 'payload',
+  ],
+  DetectorVisitProcessingSummary: ['visit', 'detector', 'midpointMjdTai', 'commitFrom', 'summary'],
+} as const satisfies Readonly<Record<ApdbTable, readonly string[]>>;
+
+/** Unique keys, in the order in which digests walk the tables. */
+export const TABLE_KEYS = {
+  DiaObject: ['diaObjectId', 'commitFrom'],
+  DiaObjectLast: ['diaObjectId'],
+  DiaSource: ['diaSourceId', 'midpointMjdTai'],
+  DiaForcedSource: ['diaObjectId', 'midpointMjdTai', 'visit', 'detector'],
+  DetectorVisitProcessingSummary: ['visit', 'detector'],
+} as const satisfies Readonly<Record<ApdbTable, readonly string[]>>;
+
+/** Bytes of a row besides its payload, at most; for the first size of a COPY's buffer. */
+export const ROW_OVERHEAD_BYTES = 240;
+
+export function quotedColumns(columns: readonly string[]): string {
+  return columns.map((column) => `"${column}"`).join(', ');
+}
+
+/** One version of an object: a row of DiaObject, and of DiaObjectLast while `next` is null. */
+export type ObjectVersion = Readonly<{ commitFrom: number; version: DecodedRow<DiaObject> }>;
+
+/** @param next The version of the same object that ends this one, if it is in the same batch. */
+export function writeDiaObject(out: CopyBinaryWriter, { commitFrom, version }: ObjectVersion, next: ObjectVersion | null): void {
+  out.row(TABLE_COLUMNS.DiaObject.length);
+  out.bigint(version.row.diaObjectId);
+  out.bigintOfNumber(commitFrom);
+  out.bigintOfNumber(next === null ? null : next.commitFrom);
+  out.double(version.row.validityStartMjdTai);
+  out.double(next === null ? null : next.version.row.validityStartMjdTai);
+  writeObjectFields(out, version);
+}
+
+export function writeDiaObjectLast(out: CopyBinaryWriter, { commitFrom, version }: ObjectVersion): void {
+  out.row(TABLE_COLUMNS.DiaObjectLast.length);
+  out.bigint(version.row.diaObjectId);
+  out.bigintOfNumber(commitFrom);
+  out.double(version.row.validityStartMjdTai);
+  writeObjectFields(out, version);
+}
+
+/** The columns from `pixelId` on, which both object tables have. */
+function writeObjectFields(out: CopyBinaryWriter, { row, pixelId, payload }: DecodedRow<DiaObject>): void {
+  out.integer(pixelId);
+  out.double(row.ra);
+  out.real(row.raErr);
+  out.double(row.dec);
+  out.real(row.decErr);
+  out.real(row.ra_dec_Cov);
+  out.double(row.firstDiaSourceMjdTai);
+  out.double(row.lastDiaSourceMjdTai);
+  out.integer(row.nDiaSources);
+  out.bytes(payload);
+}
+
+export function writeDiaSource(out: CopyBinaryWriter, source: DecodedRow<DiaSource>, commitFrom: number): void {
+  const { row, pixelId, payload } = source;
+  out.row(TABLE_COLUMNS.DiaSource.length);
+  out.bigint(row.diaSourceId);
+  out.bigint(row.visit);
+  out.smallint(row.detector);
+  out.bigint(row.diaObjectId);
+  out.bigint(row.ssObjectId);
+  out.bigint(row.parentDiaSourceId);
+  out.double(row.midpointMjdTai);
+  out.integer(pixelId);
+  out.double(row.ra);
+  out.real(row.raErr);
+  out.double(row.dec);
+  out.real(row.decErr);
+  out.real(row.x);
+  out.real(row.y);
+  out.text(row.band);
+  out.real(row.psfFlux);
+  out.real(row.psfFluxErr);
+  out.real(row.snr);
+  out.real(row.reliability);
+  out.bigintOfNumber(flagsOf(row));
+  out.bigintOfNumber(commitFrom);
+  out.bytes(payload);
+}
+
+export function writeDiaForcedSource(
+  out: CopyBinaryWriter, source: DecodedRow<DiaForcedSource>, commitFrom: number,
+): void {
+  const { row, pixelId, payload } = source;
+  out.row(TABLE_COLUMNS.DiaForcedSource.length);
+  out.bigint(row.diaForcedSourceId);
+  out.bigint(row.diaObjectId);
+  out.bigint(row.visit);
+  out.smallint(row.detector);
+  out.double(row.midpointMjdTai);
+  out.integer(pixelId);
+  out.double(row.ra);
+  out.double(row.dec);
+  out.text(row.band);
+  out.real(row.psfFlux);
+  out.real(row.psfFluxErr);
+  out.real(row.scienceFlux);
+  out.real(row.scienceFluxErr);
+  out.bigintOfNumber(commitFrom);
+  out.bytes(payload);
+}
+
+export function writeSummary(out: CopyBinaryWriter, commit: DecodedCommit): void {
+  out.row(TABLE_COLUMNS.DetectorVisitProcessingSummary.length);
+  out.bigint(commit.visit);
+  out.smallint(commit.detector);
+  out.double(commit.midpointMjdTai);
+  out.bigintOfNumber(commit.position);
+  out.text(commit.summaryJson);
+}

@@ -1,0 +1,193 @@
+/** What every store of the APDB does. Each store's test file runs this suite on itself. */
+import fc from 'fast-check';
+import { beforeEach, expect, test } from 'vitest';
+import { ApdbBehindError } from '../../apdb/apdb.ts';
+import type { Apdb, CommittedRows } from '../../apdb/apdb.ts';
+import { newDiaSource } from '../../schemas/diaRows.ts';
+import { encodeDiaSource } from '../../schemas/avro.ts';
+import { BEFORE_EVERYTHING, commitPosition } from '../../schemas/ids.ts';
+import type { CommitPosition } from '../../schemas/ids.ts';
+import { commitOf, commitsArbitrary, lastPosition, NEXT_NIGHT, NIGHT, WHOLE_FIELD } from './commits.ts';
+import type { Detection } from './commits.ts';
+import { isObjectInCone, naiveHistories, plainHistory } from './naiveFold.ts';
+
+const ALL_TIME = -Infinity;
+const at = (sequence: number) => commitPosition(NIGHT, sequence);
+const seen = (object: number, ra = 0.5, dec = -10): Detection => ({ object, ra, dec, isVersion: true, isForced: true });
+
+/** @param current The store, opened once for the file; each test begins with it reset. */
+export function apdbContract(current: () => Apdb, runs: number): void {
+  let apdb: Apdb;
+  beforeEach(async () => {
+    apdb = current();
+    await apdb.reset();
+  });
+
+  test('an empty store stands before everything and has nothing', async () => {
+    expect(await apdb.position()).toBe(BEFORE_EVERYTHING);
+    expect(await apdb.loadRegion(WHOLE_FIELD, ALL_TIME)).toEqual({ position: BEFORE_EVERYTHING, objects: [] });
+    expect(await apdb.counts(NIGHT)).toEqual({ diaSources: 0, diaObjectsNew: 0, diaForcedSources: 0, visitDetectors: 0 });
+    await apdb.project([]);
+    expect(await apdb.position()).toBe(BEFORE_EVERYTHING);
+  });
+
+  test('projecting a commit again, alone or in a longer list, changes nothing', async () => {
+    const commits = [commitOf(NIGHT, 1, [seen(1), seen(2)]), commitOf(NIGHT, 3, [seen(1)]), commitOf(NIGHT, 4, [seen(2)])];
+    await apdb.project(commits.slice(0, 2));
+    const before = await apdb.digest();
+    await apdb.project(commits.slice(0, 1));
+    await apdb.project(commits.slice(0, 2));
+    expect(await apdb.digest()).toEqual(before);
+    expect(await apdb.position()).toBe(at(3));
+    await apdb.project(commits);
+    expect(await apdb.position()).toBe(at(4));
+    expect((await apdb.counts(NIGHT)).diaSources).toBe(4);
+  });
+
+  test('a list out of order, or with a commit twice, is refused and leaves no trace', async () => {
+    const [first, second] = [commitOf(NIGHT, 1, [seen(1)]), commitOf(NIGHT, 2, [seen(1)])];
+    const before = await apdb.digest();
+    await expect(apdb.project([second, first])).rejects.toThrow('out of order');
+    await expect(apdb.project([first, first])).rejects.toThrow('out of order');
+    expect(await apdb.digest()).toEqual(before);
+    expect(await apdb.position()).toBe(BEFORE_EVERYTHING);
+  });
+
+  test('a batch with one damaged row writes none of its rows, and moves nothing', async () => {
+    const good = commitOf(NIGHT, 1, [seen(1)]);
+    const damaged = { ...commitOf(NIGHT, 2, [seen(2)]), diaSources: [good.diaSources[0].subarray(0, 20)] };
+    await expect(apdb.project([good, damaged])).rejects.toThrow(`commit ${at(2)}: diaSource`);
+    expect(await apdb.position()).toBe(BEFORE_EVERYTHING);
+    expect((await apdb.loadRegion(WHOLE_FIELD, ALL_TIME)).objects).toEqual([]);
+  });
+
+  test('two rows of one object in one commit are refused', async () => {
+    const commit = commitOf(NIGHT, 1, [seen(1)]);
+    await expect(apdb.project([{ ...commit, diaObjects: [...commit.diaObjects, ...commit.diaObjects] }]))
+      .rejects.toThrow('two rows of one diaObject');
+  });
+
+  test('a visit-detector or a diaSource that another commit has brought is refused whole', async () => {
+    const first = commitOf(NIGHT, 1, [seen(1)]);
+    await apdb.project([first]);
+    const before = await apdb.digest();
+    await expect(apdb.project([{ ...commitOf(NIGHT, 2, [seen(2)]), diaSources: first.diaSources }])).rejects.toThrow('DiaSource');
+    const { visit, detector } = first;
+    await expect(apdb.project([{ ...commitOf(NIGHT, 2, [seen(2)]), visit, detector }]))
+      .rejects.toThrow('DetectorVisitProcessingSummary');
+    expect(await apdb.digest()).toEqual(before);
+    expect(await apdb.position()).toBe(at(1));
+  });
+
+  test('a summary figure that is not finite is refused', async () => {
+    await expect(apdb.project([{ ...commitOf(NIGHT, 1, []), summary: { seeingArcsec: NaN } }])).rejects.toThrow('seeingArcsec');
+  });
+
+  test('advance moves the position over entries without rows, and never back', async () => {
+    await apdb.project([commitOf(NIGHT, 2, [seen(1)])]);
+    await apdb.advance(at(5));
+    expect(await apdb.position()).toBe(at(5));
+    await apdb.advance(at(3));
+    expect(await apdb.position()).toBe(at(5));
+    await apdb.project([commitOf(NIGHT, 4, [seen(9)])]);
+    expect((await apdb.loadRegion(WHOLE_FIELD, ALL_TIME)).objects.map(({ diaObjectId }) => diaObjectId)).toEqual([1n]);
+  });
+
+  test('a read as of a commit that is not projected yet is refused, not answered in part', async () => {
+    await apdb.project([commitOf(NIGHT, 2, [seen(1)])]);
+    await expect(apdb.loadObjects([1n], ALL_TIME, at(3))).rejects.toThrow(ApdbBehindError);
+    await expect(apdb.loadRegion(WHOLE_FIELD, ALL_TIME, at(3))).rejects.toThrow('before 3 of 20261120 that was asked for');
+    await apdb.advance(at(3));
+    expect(await apdb.loadObjects([1n], ALL_TIME, at(3))).toHaveLength(1);
+  });
+
+  test('objects come in the order asked, unknown ones are left out, and one asked twice comes once', async () => {
+    await apdb.project([commitOf(NIGHT, 1, [seen(1), seen(2), seen(3)])]);
+    const found = await apdb.loadObjects([3n, 99n, 1n, 3n], ALL_TIME, at(1));
+    expect(found.map(({ diaObjectId }) => diaObjectId)).toEqual([3n, 1n]);
+  });
+
+  test('a diaSource without an object is counted and belongs to no light curve', async () => {
+    const commit = commitOf(NIGHT, 1, [seen(1)]);
+    const ofSolarSystem = encodeDiaSource(newDiaSource({
+      diaSourceId: 77n, visit: BigInt(commit.visit), detector: commit.detector, ssObjectId: 5n, ra: 0.5, dec: -10, x: 1, y: 1,
+      midpointMjdTai: commit.midpointMjdTai, timeProcessedMjdTai: commit.midpointMjdTai, bboxSize: 30,
+    }));
+    await apdb.project([{ ...commit, diaSources: [...commit.diaSources, ofSolarSystem] }]);
+    expect((await apdb.counts(NIGHT)).diaSources).toBe(2);
+    expect(await apdb.diaSourceIds(NIGHT)).toContain(77n);
+    const { objects } = await apdb.loadRegion(WHOLE_FIELD, ALL_TIME);
+    expect(objects.flatMap(({ sources }) => [...sources].map(({ id }) => id))).not.toContain(77n);
+  });
+
+  test('counts and ids of a night are those of its own commits, and an object is new on its first night only', async () => {
+    const tonight = [commitOf(NIGHT, 1, [seen(1), seen(2)]), commitOf(NIGHT, 2, [seen(1)])];
+    const next = [commitOf(NEXT_NIGHT, 1, [seen(2), seen(3)])];
+    await apdb.project([...tonight, ...next]);
+    expect(await apdb.counts(NIGHT)).toEqual({ diaSources: 3, diaObjectsNew: 2, diaForcedSources: 3, visitDetectors: 2 });
+    expect(await apdb.counts(NEXT_NIGHT)).toEqual({ diaSources: 2, diaObjectsNew: 1, diaForcedSources: 2, visitDetectors: 1 });
+    const ids = await apdb.diaSourceIds(NIGHT);
+    expect(ids).toHaveLength(3);
+    expect(ids).toEqual([...ids].sort((a, b) => Number(a - b)));
+  });
+
+  test('history begins with the very instant that was asked for', async () => {
+    const commits = [1, 2, 3].map((sequence) => commitOf(NIGHT, sequence, [seen(1)]));
+    await apdb.project(commits);
+    const [object] = await apdb.loadObjects([1n], commits[1].midpointMjdTai, at(3));
+    expect([...object.sources].map(({ position }) => position)).toEqual([at(2), at(3)]);
+    expect([...object.forcedSources].map(({ position }) => position)).toEqual([at(2), at(3)]);
+  });
+
+  test.each([
+    ['across RA 0', { raDeg: 359.999, decDeg: 0, radiusDeg: 0.01 }, [[359.995, 0], [0.005, 0]], [[359.98, 0], [0.02, 0]]],
+    ['at the north pole', { raDeg: 77, decDeg: 90, radiusDeg: 0.5 }, [[0, 89.6], [180, 89.6], [300, 90]], [[10, 89.4]]],
+    ['beside the south pole', { raDeg: 10, decDeg: -89.9, radiusDeg: 0.5 }, [[190, -89.7], [10, -89.5]], [[190, -89.5]]],
+    ['of no size', { raDeg: 45, decDeg: 45, radiusDeg: 0 }, [[45, 45]], [[45, 45.0001]]],
+    ['of the whole sky', { raDeg: 0, decDeg: 0, radiusDeg: 180 }, [[0, 0], [180, 0], [90, -90]], []],
+  ] as const)('a cone %s has what lies in it and nothing else', async (_, cone, inside, outside) => {
+    const positions: (readonly [number, number])[] = [...inside, ...outside];
+    await apdb.project([commitOf(NIGHT, 1, positions.map(([ra, dec], k) => seen(k, ra, dec)))]);
+    const { objects } = await apdb.loadRegion(cone, ALL_TIME);
+    expect(objects.map(({ diaObjectId }) => Number(diaObjectId))).toEqual(inside.map((_position, k) => k));
+  });
+
+  test('a cone that is not on the sky is refused', async () => {
+    await expect(apdb.loadRegion({ raDeg: NaN, decDeg: 0, radiusDeg: 1 }, ALL_TIME)).rejects.toThrow('not on the sky');
+    await expect(apdb.loadRegion({ raDeg: 0, decDeg: 91, radiusDeg: 1 }, ALL_TIME)).rejects.toThrow('not on the sky');
+  });
+
+  test('every read as of every commit equals a naive fold of the commits up to it', async () => {
+    await fc.assert(fc.asyncProperty(commitsArbitrary, fc.double({ min: 60960, max: 61366, noNaN: true }),
+      fc.double({ min: 0, max: 1.5, noNaN: true }), async (commits, sinceMjdTai, radiusDeg) => {
+        await apdb.reset();
+        await apdb.project(commits);
+        const ids = Array.from({ length: 12 }, (_, k) => BigInt(k + 1));
+        for (const asOf of [BEFORE_EVERYTHING, ...commits.map(({ position }) => position)]) {
+          const expected = naiveHistories(commits, sinceMjdTai, asOf);
+          expect((await apdb.loadObjects(ids, sinceMjdTai, asOf)).map(plainHistory)).toEqual(expected);
+          const cone = { ...WHOLE_FIELD, radiusDeg };
+          const region = await apdb.loadRegion(cone, sinceMjdTai, asOf);
+          expect(region.position).toBe(asOf);
+          expect(region.objects.map(plainHistory)).toEqual(expected.filter((history) => isObjectInCone(history, cone)));
+        }
+        expect((await apdb.loadRegion(WHOLE_FIELD, sinceMjdTai)).position).toBe(lastPosition(commits));
+      }), { numRuns: runs });
+  });
+
+  test('the digest is the same however the commits were batched and after a rebuild, and another for other rows', async () => {
+    await fc.assert(fc.asyncProperty(commitsArbitrary, fc.nat(10), async (commits, cut) => {
+      const whole = await digestAfter(apdb, [commits]);
+      expect(await digestAfter(apdb, [commits.slice(0, cut), commits.slice(cut)])).toEqual(whole);
+      expect(await digestAfter(apdb, commits.map((commit) => [commit]))).toEqual(whole);
+      if (commits.length > 0) expect(await digestAfter(apdb, [commits.slice(0, -1)])).not.toEqual(whole);
+    }), { numRuns: Math.ceil(runs / 2) });
+  });
+}
+
+async function digestAfter(apdb: Apdb, batches: readonly (readonly CommittedRows[])[]) {
+  await apdb.reset();
+  for (const batch of batches) await apdb.project(batch);
+  expect(await apdb.position()).toBe(batches.flat().at(-1)?.position ?? (BEFORE_EVERYTHING as CommitPosition));
+  return apdb.digest();
+}
