@@ -34,7 +34,8 @@ describe('fluxFeatures', () => {
   });
 
   test('keeps bands apart and names only those that have a point', () => {
-    const features = fluxFeatures([point(1n, 61000, 100, 10, { band: 'g' }), point(2n, 61001, 300, 10, { band: 'i' })], []);
+    const points = [point(1n, 61000, 100, 10, { band: 'g' }), point(2n, 61001, 300, 10, { band: 'i' })];
+    const features = fluxFeatures(points, []);
     expect(new Set(Object.keys(features).map((name) => name[0]))).toEqual(new Set(['g', 'i']));
     expect([features.g_psfFluxMean, features.i_psfFluxMean]).toEqual([100, 300]);
   });
@@ -78,19 +79,21 @@ describe('updatedDiaObject', () => {
   const added = point(50n, 61364, 500, 25, { ra: 150 + 0.3 * ARCSEC, dec: 2 });
 
   test('counts what has left the window, and keeps the features of bands that the window lacks', () => {
-    const object = known(7n, 150, 2, [], { nDiaSources: 12, firstDiaSourceMjdTai: 60500, g_psfFluxMean: 77, g_psfFluxNdata: 3 });
+    const object = known(7n, 150, 2, [], {
+      nDiaSources: 12, firstDiaSourceMjdTai: 60500, g_psfFluxMean: 77, g_psfFluxNdata: 3,
+    });
     const row = updatedDiaObject(object, added, [], 61364.5, associateConfig);
     expect(row.nDiaSources).toBe(13);
-    expect([row.firstDiaSourceMjdTai, row.lastDiaSourceMjdTai, row.validityStartMjdTai]).toEqual([60500, 61364, 61364.5]);
+    expect([row.firstDiaSourceMjdTai, row.lastDiaSourceMjdTai]).toEqual([60500, 61364]);
+    expect(row.validityStartMjdTai).toBe(61364.5);
     expect([row.g_psfFluxMean, row.g_psfFluxNdata, row.r_psfFluxMean, row.r_psfFluxNdata]).toEqual([77, 3, 500, 1]);
   });
 
   test('takes the mean over the history, or with the last position where there is none', () => {
-    const east = (row: { ra: number; dec: number }): number =>
-      ((row.ra - 150) / ARCSEC);
+    const east = (row: { ra: number; dec: number }): number => (row.ra - 150) / ARCSEC;
     const alone = updatedDiaObject(known(7n, 150, 2), added, [], 61364.5, associateConfig);
     const two = known(7n, 150, 2, [point(1n, 61000, 1, 1), point(2n, 61001, 1, 1)]);
-    // Equal errors: half way, and a third of the way. 1e-7″ is the resolution of ra in the difference of two doubles near 150.
+    // Equal errors: half way, and a third of the way. Doubles near 150° differ by 3e-14°, 1e-10″.
     expect(east(alone)).toBeCloseTo(0.15, 6);
     expect(east(updatedDiaObject(two, added, [], 61364.5, associateConfig))).toBeCloseTo(0.1, 6);
   });
@@ -102,7 +105,7 @@ describe('updatedDiaObject', () => {
 
   test('equals what its payload decodes to, in whatever order the history comes', () => {
     const points = fc.array(fc.record({
-      mjd: fc.integer({ min: 61000, max: 61010 }), flux: fc.float({ noNaN: true, noDefaultInfinity: true, min: -1e5, max: 1e5 }),
+      mjd: fc.integer({ min: 61000, max: 61010 }), flux: fc.float({ noNaN: true, min: -1e5, max: 1e5 }),
       err: fc.float({ noNaN: true, min: Math.fround(0.1), max: 500 }), band: fc.constantFrom('g', 'r'),
     }), { minLength: 1, maxLength: 12 });
     fc.assert(fc.property(points, fc.infiniteStream(fc.nat()), (list, order) => {

@@ -10,7 +10,8 @@ function graphOf(sourceCount: number, objectCount: number, edges: readonly Edge[
   for (const [source] of sorted) edgeStart[source + 1]++;
   for (let i = 0; i < sourceCount; i++) edgeStart[i + 1] += edgeStart[i];
   return {
-    edgeStart, edgeObject: Int32Array.from(sorted, (e) => e[1]), edgeCost: Float64Array.from(sorted, (e) => e[2]), objectCount,
+    edgeStart, edgeObject: Int32Array.from(sorted, (e) => e[1]), edgeCost: Float64Array.from(sorted, (e) => e[2]),
+    objectCount,
   };
 }
 

@@ -32,7 +32,7 @@ const angles = fc.double({ min: 0, max: 2 * Math.PI, noNaN: true });
 
 describe('gatedPairs', () => {
   test('holds a pair within 1″ and none beyond, at RA 0, at the poles and anywhere else', () => {
-    // RA and dec in degrees hold a position to 360 × 2⁻⁵² degrees = 3e-10″, so 1e-6″ on either side of the gate decides.
+    // RA and dec in degrees hold a position to 360 × 2⁻⁵² degrees = 3e-10″, so 1e-6″ beside the gate decides.
     fc.assert(fc.property(skyPoints, angles, fc.boolean(), ({ ra, dec }, angle, isInside) => {
       const other = pointAt(ra, dec, isInside ? 1 - 1e-6 : 1 + 1e-6, angle);
       const pairs = gatedPairs([at(ra, dec)], [at(other.ra, other.dec)], associateConfig);
@@ -63,13 +63,28 @@ describe('gatedPairs', () => {
   });
 });
 
+/**
+ * Two positions 0.3″ from the pole and 90° of RA apart, and the same figure at the equator. There the second one's
+ * errors are 0.4″ east and 0.1″ north; at the pole its own north lies along the first one's east: they are exchanged.
+ */
+function figureAtPoleAndEquator(): Readonly<Record<'pole' | 'equator', readonly [SkyPosition, SkyPosition]>> {
+  const errors = (raErr: number, decErr: number) => ({ raErr: raErr * ARCSEC, decErr: decErr * ARCSEC, ra_dec_Cov: 0 });
+  const dec = 90 - 0.3 * ARCSEC;
+  const pole = [{ ...at(20, dec, 0.1) }, { ra: 110, dec, ...errors(0.1, 0.4) }] as const;
+  const [east, north] = offsetArcsec(localFrame(20, dec), localFrame(110, dec));
+  const equator = [at(20, 0, 0.1), { ra: 20 + east * ARCSEC, dec: north * ARCSEC, ...errors(0.4, 0.1) }] as const;
+  return { pole, equator };
+}
+
 describe('pairCost', () => {
   const cost = (source: SkyPosition, object: SkyPosition): number =>
     pairCost(source, localFrame(source.ra, source.dec), object, localFrame(object.ra, object.dec), associateConfig);
 
   test('is 0.5 χ² + 0.5 ln(σ²ra σ²dec) for independent errors', () => {
     const source: SkyPosition = { ra: 10, dec: 0, raErr: 0.3 * ARCSEC, decErr: 0.4 * ARCSEC, ra_dec_Cov: null };
-    const object: SkyPosition = { ra: 10 + 0.6 * ARCSEC, dec: -0.2 * ARCSEC, raErr: 0.1 * ARCSEC, decErr: 0.2 * ARCSEC, ra_dec_Cov: 0 };
+    const object: SkyPosition = {
+      ra: 10 + 0.6 * ARCSEC, dec: -0.2 * ARCSEC, raErr: 0.1 * ARCSEC, decErr: 0.2 * ARCSEC, ra_dec_Cov: 0,
+    };
     const varianceRa = 0.3 ** 2 + 0.1 ** 2, varianceDec = 0.4 ** 2 + 0.2 ** 2;
     const expected = 0.5 * (0.6 ** 2 / varianceRa + 0.2 ** 2 / varianceDec) + 0.5 * Math.log(varianceRa * varianceDec);
     // The tangent plane differs from the sphere by (1″)² / 2 in radians, 1e-11; degrees near 10 are good to 1e-11″.
@@ -79,6 +94,11 @@ describe('pairCost', () => {
   test('takes 0.2″ for a position without errors and 0.05″ for one with smaller errors', () => {
     expect(cost(at(10, 0), at(10, 0))).toBeCloseTo(0.5 * Math.log((2 * 0.2 ** 2) ** 2), 10);
     expect(cost(at(10, 0, 0.001), at(10, 0, 0.01))).toBeCloseTo(0.5 * Math.log((2 * 0.05 ** 2) ** 2), 10);
+  });
+
+  test('is the same for the same figure at the pole and at the equator', () => {
+    const { pole, equator } = figureAtPoleAndEquator();
+    expect(cost(...pole)).toBeCloseTo(cost(...equator), 8);
   });
 
   test('does not change when both ends are turned together about the axis to the pole', () => {
@@ -95,7 +115,8 @@ describe('pairCost', () => {
       fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true }), angles,
       (sigmaA, sigmaB, angle) => {
         const other = pointAt(120, -30, 0.999999, angle);
-        expect(cost(at(120, -30, sigmaA), at(other.ra, other.dec, sigmaB))).toBeLessThan(unmatchedCost(associateConfig));
+        const paired = cost(at(120, -30, sigmaA), at(other.ra, other.dec, sigmaB));
+        expect(paired).toBeLessThan(unmatchedCost(associateConfig));
       },
     ), { numRuns: 300, seed: 20261120 });
   });
@@ -107,7 +128,8 @@ describe('covarianceOf', () => {
       fc.double({ min: 0, max: 0.5, noNaN: true }), fc.double({ min: 0, max: 0.5, noNaN: true }),
       fc.double({ min: -1, max: 1, noNaN: true }), (sigmaRa, sigmaDec, rho) => {
         const { ee, nn, en } = covarianceOf({
-          ra: 0, dec: 0, raErr: sigmaRa * ARCSEC, decErr: sigmaDec * ARCSEC, ra_dec_Cov: rho * sigmaRa * sigmaDec * ARCSEC ** 2,
+          ra: 0, dec: 0, raErr: sigmaRa * ARCSEC, decErr: sigmaDec * ARCSEC,
+          ra_dec_Cov: rho * sigmaRa * sigmaDec * ARCSEC ** 2,
         }, associateConfig);
         const smallest = (ee + nn) / 2 - Math.hypot((ee - nn) / 2, en);
         // Rounding of values below 0.5 arcsec²: a few 1e-16.
@@ -137,6 +159,20 @@ describe('meanPosition', () => {
     expect(mean.raErr! / ARCSEC).toBeCloseTo(Math.sqrt(1 / 125), 9);
     expect(mean.decErr! / ARCSEC).toBeCloseTo(Math.sqrt(1 / 125), 9);
     expect(mean.ra_dec_Cov!).toBeCloseTo(0, 15);
+  });
+
+  test('is the same for the same figure at the pole and at the equator', () => {
+    const { pole, equator } = figureAtPoleAndEquator();
+    const offsetOfMean = (figure: readonly SkyPosition[]): readonly [number, number] => {
+      const mean = meanPosition(figure, associateConfig);
+      return offsetArcsec(localFrame(figure[0].ra, figure[0].dec), localFrame(mean.ra, mean.dec));
+    };
+    const atPole = offsetOfMean(pole), atEquator = offsetOfMean(equator);
+    expect(atPole[0]).toBeCloseTo(atEquator[0], 7);
+    expect(atPole[1]).toBeCloseTo(atEquator[1], 7);
+    // The offset is 0.3″ along each axis; the errors are 0.1 and 0.4 east, 0.1 and 0.1 north.
+    expect(Math.abs(atEquator[0])).toBeCloseTo(0.3 * 0.1 ** 2 / (0.1 ** 2 + 0.4 ** 2), 7);
+    expect(Math.abs(atEquator[1])).toBeCloseTo(0.3 / 2, 7);
   });
 
   test('lies on the sky between its points across RA 0 and over the pole', () => {
