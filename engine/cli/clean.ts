@@ -1,0 +1,71 @@
+/** `vesper clean --older-than DAYS`: removes sealed nights, their COMMITS exported first. Unsealed nights are never touched. */
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { daysBetween, type DayObs } from '../../schemas/ids.ts';
+import { dayObsOfMjdTai, mjdTaiOfUnixMs } from '../../schemas/time.ts';
+import { streams } from '../../schemas/subjects.ts';
+import { isNightSealed, readCommits } from '../stream/commitLog.ts';
+import type { Log } from '../stream/log.ts';
+import { lastSequence, listInstruments, listNights } from '../stream/streams.ts';
+import { catchUp } from '../stream/projector.ts';
+import { print, printJson } from './output.ts';
+import { withOpenStores } from './stores.ts';
+import { encodeExportHeader, encodeExportEntry } from './commitExport.ts';
+
+type Removed = Readonly<{ instrument: string; dayObs: DayObs; exported: string }>;
+type Kept = Readonly<{ instrument: string; dayObs: DayObs; reason: string }>;
+
+/** Nights are counted from the newest night of their instrument: a simulated night's date is not today's. */
+export async function runClean(options: Readonly<{ dataDir: string; olderThan: number; json: boolean }>): Promise<number> {
+  const removed: Removed[] = [], kept: Kept[] = [];
+  await withOpenStores(options.dataDir, 'clean', async ({ log, openApdb }) => {
+    for (const instrument of await listInstruments(log)) {
+      const nights = await listNights(log, instrument);
+      const today = dayObsOfMjdTai(mjdTaiOfUnixMs(Date.now()));
+      const newest = nights.at(-1) ?? today;
+      for (const dayObs of nights) {
+        if (daysBetween(dayObs, newest) < options.olderThan) { kept.push({ instrument, dayObs, reason: 'young' }); continue; }
+        if (!await isNightSealed(log, instrument, dayObs)) { kept.push({ instrument, dayObs, reason: 'not sealed' }); continue; }
+        const apdb = await openApdb(instrument);
+        // The projection must hold what the stream will not tell any more.
+        await catchUp(log, apdb, instrument, options.dataDir);
+        const exported = await exportCommits(log, options.dataDir, instrument, dayObs);
+        await removeNight(log, options.dataDir, instrument, dayObs);
+        removed.push({ instrument, dayObs, exported });
+      }
+    }
+  });
+  if (options.json) { printJson({ removed, kept }); return 0; }
+  for (const { instrument, dayObs, exported } of removed) print(`${instrument} ${dayObs}: removed; its commits are in ${exported}`);
+  for (const { instrument, dayObs, reason } of kept) print(`${instrument} ${dayObs}: kept, ${reason}`);
+  return 0;
+}
+
+/** Writes a sealed night's entries to `exports/`, synced, before its stream may go. */
+async function exportCommits(log: Log, dataDir: string, instrument: string, dayObs: DayObs): Promise<string> {
+  const folder = join(dataDir, 'exports', instrument), path = join(folder, `${dayObs}.commits`);
+  mkdirSync(folder, { recursive: true });
+  const file = openSync(`${path}.part`, 'w');
+  try {
+    writeSync(file, encodeExportHeader(instrument, dayObs));
+    for await (const { sequence, bytes } of readCommits(log, instrument, dayObs)) {
+      const record = encodeExportEntry(sequence, bytes);
+      for (let done = 0; done < record.length;) done += writeSync(file, record, done);
+    }
+    fsyncSync(file);
+  } finally { closeSync(file); }
+  renameSync(`${path}.part`, path);
+  return path;
+}
+
+/** COMMITS goes last: a clean that is interrupted finds the night again. */
+async function removeNight(log: Log, dataDir: string, instrument: string, dayObs: DayObs): Promise<void> {
+  for (const folder of ['spool', 'raw', 'truth']) {
+    const path = join(dataDir, folder, instrument, String(dayObs));
+    if (existsSync(path)) rmSync(path, { recursive: true });
+  }
+  for (const stream of [streams.filtered, streams.alerts, streams.commits]) {
+    const name = stream(instrument, dayObs);
+    if (await lastSequence(log, name) !== null) await log.jsm.streams.delete(name);
+  }
+}

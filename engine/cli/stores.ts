@@ -1,0 +1,54 @@
+/** The stores of a data directory as a command sees them: reached through the live run, or started for the time of the command. */
+import type { Apdb } from '../../apdb/apdb.ts';
+import { openPostgresApdb } from '../../apdb/postgres/postgresApdb.ts';
+import { asDayObs, type DayObs } from '../../schemas/ids.ts';
+import { withStores, type StoreAddresses } from '../setup/services.mjs';
+import { closeLog, openLog, type Log } from '../stream/log.ts';
+import { listInstruments, listNights } from '../stream/streams.ts';
+import { isSimulated } from './instruments.ts';
+
+export type OpenStores = Readonly<{ log: Log; addresses: StoreAddresses; openApdb(instrument: string): Promise<Apdb> }>;
+
+/**
+ * Runs `work` with the log and the APDB of a data directory.
+ *
+ * @throws Error of one line when a server is missing or another process holds the directory.
+ */
+export async function withOpenStores<T>(dataDir: string, command: string, work: (stores: OpenStores) => Promise<T>): Promise<T> {
+  const note = (line: string) => { process.stderr.write(`vesper: ${line}\n`); };
+  return withStores({ dataDir, command, log: note }, async (addresses) => {
+    const log = await openLog(addresses.natsUrl, `vesper ${command}`, note);
+    const opened: Apdb[] = [];
+    try {
+      return await work({ log, addresses, openApdb: async (instrument) => {
+        const apdb = await openPostgresApdb(addresses.postgres, instrument);
+        opened.push(apdb);
+        return apdb;
+      } });
+    } finally {
+      for (const apdb of opened) await apdb.close();
+      await closeLog(log);
+    }
+  });
+}
+
+export type NightName = Readonly<{ instrument: string; dayObs: DayObs }>;
+
+/**
+ * The night that a command means: of the instrument given, else of the newest simulated night; the newest one unless named.
+ *
+ * @throws Error of one line when there is none.
+ */
+export async function chooseNight(log: Log, instrument: string | null, night: number | 'last' | null): Promise<NightName> {
+  const instruments = instrument === null ? (await listInstruments(log)).filter(isSimulated) : [instrument];
+  const wanted = night === null || night === 'last' ? null : asDayObs(night);
+  let best: NightName | null = null;
+  for (const name of instruments) {
+    for (const dayObs of await listNights(log, name)) {
+      if ((wanted === null || wanted === dayObs) && (best === null || dayObs > best.dayObs)) best = { instrument: name, dayObs };
+    }
+  }
+  if (best) return best;
+  const of = instrument === null ? '' : ` of instrument ${instrument}`;
+  throw new Error(wanted === null ? `there is no night${of} in the log: run "npm start" first` : `night ${wanted}${of} is not in the log`);
+}

@@ -1,0 +1,49 @@
+/** The `vesper` command on Node 24: reads the command line and hands over to the command. Only wiring. */
+import { parseArguments } from './setup/arguments.mjs';
+import { watchParent } from './setup/services.mjs';
+import { runAlertsExport, runAlertsGet, runAlertsTail } from './cli/alerts.ts';
+import { runBench } from './cli/bench.ts';
+import { runClean } from './cli/clean.ts';
+import { runNight } from './cli/night.ts';
+import { runReplay } from './cli/replay.ts';
+import { runSeries } from './cli/series.ts';
+import { runVerify } from './cli/verify.ts';
+import { assertNever } from '../schemas/events.ts';
+
+/** Runs one command; resolves to its exit code: 0 done and sound, 1 ran but found a fault, 2 bad usage or input. */
+async function main(): Promise<number> {
+  const request = parseArguments(process.argv.slice(2));
+  if (request.kind === 'help') { process.stdout.write(`${request.text}\n`); return 0; }
+  if (request.kind === 'usage') { process.stderr.write(`vesper: ${request.message}\n`); return 2; }
+  const stop = new AbortController();
+  const requestStop = () => stop.abort();
+  process.on('SIGINT', requestStop);
+  process.on('SIGTERM', requestStop);
+  watchParent(requestStop);
+  const { signal } = stop;
+  switch (request.command) {
+    case 'night': return runNight(request.options, signal);
+    case 'series': return runSeries(request.positionals.directory, request.options, signal);
+    case 'verify': return runVerify(request.options);
+    case 'replay': return runReplay(request.positionals.night, request.options, signal);
+    case 'alerts tail': return runAlertsTail(request.options, signal);
+    case 'alerts get': return runAlertsGet(request.positionals.diaSourceId, request.options);
+    case 'alerts export': return runAlertsExport(request.options);
+    case 'clean': return runClean(request.options);
+    case 'bench': return runBench(request.positionals.bench, request.options, signal);
+    case 'doctor': case 'status': case 'stop': case 'version':
+      throw new Error(`${request.command} is answered by the launcher and needs no stores`);
+    default: return assertNever(request);
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const reason = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`vesper: ${reason.split('\n')[0]}\n`);
+  if (process.env['VESPER_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  process.exitCode = 2;
+}
+// Pools and connections that a failed command left open must not keep a finished process alive.
+process.exit();
