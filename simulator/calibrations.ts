@@ -1,0 +1,97 @@
+/** Bias, flat and reference catalogue, made as an observatory makes them: from frames and stars with their noise. */
+import type { Amp, Camera, Detector } from '../schemas/camera.ts';
+import { calibrationConfig, skyConfig } from './config.ts';
+import { addShotNoise, detectorResponse, readDetector } from './detector.ts';
+import { encodeFits } from './fitsWriter.ts';
+import { fieldRadiusMm } from './optics.ts';
+import { ARCSEC_PER_RADIAN, fromTangent, skyOfVector, tangentPlane } from './projection.ts';
+import { normal, randomStream } from './random.ts';
+import { starsOfCone } from './scene.ts';
+import type { Field } from './schedule.ts';
+
+/** Mean of bias frames after subtraction of their overscan, assembled. [height × width] row-major, ADU. */
+export function makeBias(seed: number, detector: Detector): Float32Array {
+  const sum = new Float64Array(detector.width * detector.height);
+  for (let frame = 0; frame < calibrationConfig.biasFrames; frame++) {
+    addAssembled(sum, detector, readDetector(seed, detector, null, 'bias frame', frame), () => 1);
+  }
+  return Float32Array.from(sum, (value) => value / calibrationConfig.biasFrames);
+}
+
+/**
+ * Mean of flat frames, bias subtracted, in electrons, over its own mean. [height × width] row-major.
+ *
+ * @param bias From `makeBias`, ADU. Read only.
+ */
+export function makeFlat(seed: number, camera: Camera, detector: Detector, bias: Float32Array): Float32Array {
+  const { response } = detectorResponse(seed, camera, detector);
+  const sum = new Float64Array(response.length);
+  const electrons = new Float32Array(response.length);
+  for (let frame = 0; frame < calibrationConfig.flatFrames; frame++) {
+    for (let i = 0; i < electrons.length; i++) electrons[i] = calibrationConfig.flatElectrons * response[i];
+    addShotNoise(electrons, randomStream(seed, 'flat light', detector.id, frame));
+    addAssembled(sum, detector, readDetector(seed, detector, electrons, 'flat frame', frame), (amp) => amp.gainElectronsPerAdu);
+  }
+  for (const amp of detector.amps) subtractBias(sum, bias, detector.width, amp);
+  let total = 0;
+  for (let i = 0; i < sum.length; i++) total += sum[i];
+  const level = total / sum.length;
+  return Float32Array.from(sum, (value) => value / level);
+}
+
+function subtractBias(sum: Float64Array, bias: Float32Array, width: number, amp: Amp): void {
+  const { x0, y0, x1, y1 } = amp.detectorBox;
+  const scale = calibrationConfig.flatFrames * amp.gainElectronsPerAdu;
+  for (let y = y0; y < y1; y++) {
+    for (let i = y * width + x0, end = y * width + x1; i < end; i++) sum[i] -= scale * bias[i];
+  }
+}
+
+/** Adds a frame to a sum: overscan's mean row by row subtracted, amps put in their places, times a factor per amp. */
+function addAssembled(sum: Float64Array, detector: Detector, amps: readonly Uint16Array[], factor: (amp: Amp) => number): void {
+  detector.amps.forEach((amp, index) => {
+    const raw = amps[index], scale = factor(amp);
+    const { rawData: data, rawSerialOverscan: overscan, detectorBox: box } = amp;
+    for (let y = data.y0; y < data.y1; y++) {
+      const start = y * amp.rawWidth;
+      let level = 0;
+      for (let x = overscan.x0; x < overscan.x1; x++) level += raw[start + x];
+      level /= overscan.x1 - overscan.x0;
+      const row = amp.flipY ? box.y1 - 1 - (y - data.y0) : box.y0 + (y - data.y0);
+      const step = amp.flipX ? -1 : 1;
+      let out = row * detector.width + (amp.flipX ? box.x1 - 1 : box.x0);
+      for (let x = data.x0; x < data.x1; x++, out += step) sum[out] += scale * (raw[start + x] - level);
+    }
+  });
+}
+
+/** Bytes of a bias or flat product. */
+export function encodeCalibration(kind: 'bias' | 'flat', detector: Detector, pixels: Float32Array): Buffer {
+  return encodeFits([
+    { cards: [['DETECTOR', detector.id, 'detector id'], ['DETNAME', detector.name, 'detector name'], ['OBSTYPE', kind]], image: null },
+    {
+      cards: [['EXTNAME', 'IMAGE'], ['BUNIT', kind === 'bias' ? 'adu' : 'relative']],
+      image: { width: detector.width, height: detector.height, pixels },
+    },
+  ]);
+}
+
+/** Radius of the cone that a field's reference catalogue covers, degrees: the camera, and two arcminutes for dithers. */
+export function referenceRadiusDeg(camera: Camera): number {
+  return (fieldRadiusMm(camera) * camera.plateScaleArcsecPerMm) / 3600 + 2 / 60;
+}
+
+/** CSV of a field's reference stars, with the errors of a catalogue. */
+export function makeReferences(seed: number, camera: Camera, field: Field): string {
+  const { referencePositionErrorMas: mas, referenceMagError: magError } = skyConfig;
+  const radius = referenceRadiusDeg(camera) * (Math.PI / 180), sigma = mas / 1000 / ARCSEC_PER_RADIAN;
+  const lines = starsOfCone(seed, field.raDeg, field.decDeg, radius).map((star) => {
+    const random = randomStream(seed, 'reference', Number(star.id >> 30n), Number(star.id & 0x3fffffffn));
+    const { raDeg, decDeg } = skyOfVector(star.place);
+    const measured = skyOfVector(fromTangent(tangentPlane(raDeg, decDeg), sigma * normal(random), sigma * normal(random)));
+    const mags = star.mags.map((mag) => `${(mag + magError * normal(random)).toFixed(4)},${magError}`);
+    return [star.id, measured.raDeg.toFixed(9), measured.decDeg.toFixed(9), mas, mas, ...mags].join(',');
+  });
+  const header = ['refId,ra,dec,raErrMas,decErrMas', ...['u', 'g', 'r', 'i', 'z', 'y'].map((b) => `${b}Mag,${b}MagErr`)].join(',');
+  return `${[header, ...lines].join('\n')}\n`;
+}

@@ -1,0 +1,91 @@
+/**
+ * Writes FITS (Pence et al. 2010, A&A 524, A42). The simulator's own: it shares no code with the engine's reader, so that
+ * a misreading of the standard cannot cancel.
+ */
+
+export type CardValue = string | number | boolean;
+/** One header card: keyword of up to 8 characters, value, comment. */
+export type Card = readonly [keyword: string, value: CardValue, comment?: string];
+
+/** Pixels of one HDU; float32 as they are, uint16 with BZERO 32768. Row-major, first row first. */
+export type HduImage = Readonly<{ width: number; height: number; pixels: Float32Array | Uint16Array }>;
+
+export type Hdu = Readonly<{ cards: readonly Card[]; image: HduImage | null }>;
+
+const BLOCK = 2880, CARD = 80;
+
+/**
+ * The bytes of a file: the first HDU is the primary one, the others are IMAGE extensions. No dates, so that equal content
+ * gives equal bytes.
+ *
+ * @throws Error when a card does not fit its 80 characters.
+ */
+export function encodeFits(hdus: readonly Hdu[]): Buffer {
+  const headers = hdus.map((hdu, index) => encodeHeader(structuralCards(hdu, index, hdus.length > 1).concat(hdu.cards)));
+  const total = hdus.reduce((sum, hdu, i) => sum + headers[i].length + padded(dataBytes(hdu.image)), 0);
+  const file = Buffer.alloc(total);
+  let offset = 0;
+  hdus.forEach((hdu, i) => {
+    offset += headers[i].copy(file, offset);
+    if (hdu.image) encodePixels(hdu.image.pixels, file, offset);
+    offset += padded(dataBytes(hdu.image));
+  });
+  return file;
+}
+
+function structuralCards({ image }: Hdu, index: number, hasExtensions: boolean): Card[] {
+  const cards: Card[] = [index === 0 ? ['SIMPLE', true, 'conforms to FITS'] : ['XTENSION', 'IMAGE', 'image extension']];
+  const isFloat = image?.pixels instanceof Float32Array;
+  cards.push(['BITPIX', image === null ? 8 : isFloat ? -32 : 16, 'bits per pixel']);
+  cards.push(['NAXIS', image === null ? 0 : 2, 'number of axes']);
+  if (image) cards.push(['NAXIS1', image.width, 'columns'], ['NAXIS2', image.height, 'rows']);
+  if (index > 0) cards.push(['PCOUNT', 0, 'no parameters'], ['GCOUNT', 1, 'one group']);
+  if (index === 0 && hasExtensions) cards.push(['EXTEND', true, 'has extensions']);
+  if (image && !isFloat) cards.push(['BSCALE', 1, 'unsigned 16-bit'], ['BZERO', 32768, 'unsigned 16-bit']);
+  return cards;
+}
+
+function encodeHeader(cards: readonly Card[]): Buffer {
+  const length = padded((cards.length + 1) * CARD);
+  const header = Buffer.alloc(length, 0x20);
+  cards.forEach((card, i) => header.write(encodeCard(card), i * CARD, 'latin1'));
+  header.write('END', cards.length * CARD, 'latin1');
+  return header;
+}
+
+function encodeCard([keyword, value, comment]: Card): string {
+  if (!/^[A-Z0-9_-]{1,8}$/.test(keyword)) throw new Error(`"${keyword}" is not a FITS keyword`);
+  const text = `${keyword.padEnd(8)}= ${encodeValue(value)}`;
+  if (text.length > CARD) throw new Error(`the value of ${keyword} does not fit a FITS card`);
+  return comment === undefined ? text : `${text} / ${comment}`.slice(0, CARD);
+}
+
+function encodeValue(value: CardValue): string {
+  if (typeof value === 'boolean') return (value ? 'T' : 'F').padStart(20);
+  if (typeof value === 'string') return `'${value.replaceAll("'", "''").padEnd(8)}'`.padEnd(20);
+  if (!Number.isFinite(value)) throw new Error(`${value} cannot be a FITS value`);
+  return value.toString().toUpperCase().padStart(20); // 1E-7: FITS wants the exponent's letter in capitals.
+}
+
+function dataBytes(image: HduImage | null): number {
+  return image === null ? 0 : image.pixels.byteLength;
+}
+
+function padded(bytes: number): number {
+  return Math.ceil(bytes / BLOCK) * BLOCK;
+}
+
+/** Big-endian; uint16 minus 32768 flips the top bit. */
+function encodePixels(pixels: Float32Array | Uint16Array, file: Buffer, offset: number): void {
+  if (pixels instanceof Uint16Array) {
+    for (let i = 0, o = offset; i < pixels.length; i++, o += 2) {
+      const value = pixels[i] ^ 0x8000;
+      file[o] = value >>> 8;
+      file[o + 1] = value & 0xff;
+    }
+    return;
+  }
+  const bytes = Buffer.from(pixels.buffer, pixels.byteOffset, pixels.byteLength);
+  bytes.copy(file, offset);
+  file.subarray(offset, offset + bytes.length).swap32(); // Every machine that Node runs on here is little-endian.
+}

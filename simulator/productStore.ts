@@ -1,0 +1,154 @@
+/** Makes sure that the products a visit needs exist and stand in the index before the visit is announced. */
+import { join } from 'node:path';
+import type { Camera } from '../schemas/camera.ts';
+import type { DayObs, DetectorId } from '../schemas/ids.ts';
+import { productPaths, type Product, type ProductIndex } from '../schemas/products.ts';
+import type { Band } from '../schemas/units.ts';
+import { referenceRadiusDeg } from './calibrations.ts';
+import { calibrationConfig, skyConfig } from './config.ts';
+import { readIfPresent, writeWhole } from './files.ts';
+import { fieldRadiusMm } from './optics.ts';
+import type { Renderer } from './render.ts';
+import type { Field } from './schedule.ts';
+
+export type ProductStore = Readonly<{
+  /** Resolves when every product of this field and band is there, right and indexed. */
+  ensure: (field: Field, band: Band) => Promise<void>;
+}>;
+
+export type ProductStoreOptions = Readonly<{
+  dataDir: string; instrument: string; camera: Camera; seed: number; dayObs: DayObs; renderer: Renderer;
+}>;
+
+/** Products made, not yet indexed: what `describe` lacks is the checksum. */
+type Wanted = Omit<Product, 'checksum' | 'fromDayObs'>;
+
+export function createProductStore(options: ProductStoreOptions): ProductStore {
+  const { camera, renderer } = options;
+  const folder = `products/${options.instrument}/sky${skyConfig.version}-seed${options.seed}`;
+  const verified = new Map<string, string>(); // Path → checksum of what was made or checked in this process.
+  let lastChange: Promise<void> = Promise.resolve();
+
+  async function isGood(wanted: Wanted, indexed: Product | null): Promise<boolean> {
+    if (verified.has(wanted.uri)) return true;
+    if (indexed === null) return false;
+    const { checksum } = await renderer.run<'checksum'>({ task: 'checksum', path: wanted.uri });
+    if (checksum !== indexed.checksum) return false;
+    verified.set(wanted.uri, checksum);
+    return true;
+  }
+
+  async function ensureDetector(index: ProductIndex, detector: DetectorId): Promise<void> {
+    const bias = biasOf(folder, detector), flat = flatOf(folder, detector);
+    const good = await Promise.all([bias, flat].map((wanted) => isGood(wanted, indexedUri(index, wanted))));
+    if (good.every(Boolean)) return;
+    const made = await renderer.run<'biasAndFlat'>({ task: 'biasAndFlat', detector, biasPath: bias.uri, flatPath: flat.uri });
+    verified.set(bias.uri, made.biasChecksum).set(flat.uri, made.flatChecksum);
+  }
+
+  async function ensureTemplate(index: ProductIndex, wanted: Wanted, field: Field, band: Band, detector: DetectorId): Promise<void> {
+    if (await isGood(wanted, indexedUri(index, wanted))) return;
+    const { checksum } = await renderer.run<'template'>({ task: 'template', detector, field, band, path: wanted.uri });
+    verified.set(wanted.uri, checksum);
+  }
+
+  async function ensureReferences(index: ProductIndex, wanted: Wanted, field: Field): Promise<void> {
+    if (await isGood(wanted, indexedUri(index, wanted))) return;
+    const { checksum } = await renderer.run<'references'>({ task: 'references', field, path: wanted.uri });
+    verified.set(wanted.uri, checksum);
+  }
+
+  async function makeAndIndex(field: Field, band: Band): Promise<void> {
+    const index = readIndex(options.dataDir, options.instrument);
+    const references = referencesOf(folder, camera, field);
+    const templates = camera.detectors.map((d) => templateOf(folder, camera, field, band, d.id));
+    await Promise.all([
+      ensureReferences(index, references, field),
+      ...camera.detectors.map((d) => ensureDetector(index, d.id)),
+      ...camera.detectors.map((d, i) => ensureTemplate(index, templates[i], field, band, d.id)),
+    ]);
+    const wanted = [references, ...camera.detectors.flatMap((d) => [biasOf(folder, d.id), flatOf(folder, d.id)]), ...templates];
+    const made = wanted.map((product): Product => ({ ...product, checksum: verified.get(product.uri) ?? '', fromDayObs: options.dayObs }));
+    const next = mergeIndex(index, made);
+    if (next !== index) writeWhole(join(options.dataDir, productPaths.index(options.instrument)), `${JSON.stringify(next, null, 1)}\n`);
+  }
+
+  return {
+    // One change at a time: the index is read, extended and replaced.
+    ensure(field, band) {
+      const change = lastChange.then(() => makeAndIndex(field, band));
+      lastChange = change.catch(() => undefined); // Reported to the caller of this change; the next one starts from the index.
+      return change;
+    },
+  };
+}
+
+/** @throws Error of one line when the index is there and unreadable. */
+export function readIndex(dataDir: string, instrument: string): ProductIndex {
+  const path = join(dataDir, productPaths.index(instrument));
+  const bytes = readIfPresent(path);
+  if (bytes === null) return { instrument, products: [] };
+  try {
+    return JSON.parse(bytes.toString('utf8')) as ProductIndex; // Written by this file alone, and replaced as a whole.
+  } catch (error) {
+    throw new Error(`${path} is not a product index`, { cause: error });
+  }
+}
+
+/**
+ * The index with these products in force from their night on. A product already in force stays as it is, with its first
+ * night; one that another supersedes stays for the nights before.
+ *
+ * @returns `index` itself when nothing changes.
+ */
+export function mergeIndex(index: ProductIndex, made: readonly Product[]): ProductIndex {
+  let products = index.products;
+  for (const product of made) {
+    const inForce = productInForce(products, product);
+    if (inForce && inForce.uri === product.uri && inForce.checksum === product.checksum) continue;
+    products = products.filter((p) => !(isSamePurpose(p, product) && p.fromDayObs === product.fromDayObs)).concat(product);
+  }
+  return products === index.products ? index : { ...index, products };
+}
+
+function productInForce(products: readonly Product[], wanted: Product): Product | null {
+  let best: Product | null = null;
+  for (const product of products) {
+    if (!isSamePurpose(product, wanted) || product.fromDayObs > wanted.fromDayObs) continue;
+    if (best === null || product.fromDayObs >= best.fromDayObs) best = product;
+  }
+  return best;
+}
+
+function isSamePurpose(a: Product, b: Product): boolean {
+  return a.kind === b.kind && a.band === b.band && a.detector === b.detector
+    && a.sky?.raDeg === b.sky?.raDeg && a.sky?.decDeg === b.sky?.decDeg;
+}
+
+function indexedUri(index: ProductIndex, wanted: Wanted): Product | null {
+  return index.products.findLast((product) => product.uri === wanted.uri) ?? null;
+}
+
+function biasOf(folder: string, detector: DetectorId): Wanted {
+  return { kind: 'bias', band: null, detector, uri: `${folder}/bias_${padded(detector)}.fits`, sky: null };
+}
+
+function flatOf(folder: string, detector: DetectorId): Wanted {
+  return { kind: 'flat', band: null, detector, uri: `${folder}/flat_${padded(detector)}.fits`, sky: null };
+}
+
+function templateOf(folder: string, camera: Camera, field: Field, band: Band, detector: DetectorId): Wanted {
+  const marginMm = calibrationConfig.templateMarginPx * camera.pixelSizeMm;
+  const radiusDeg = ((fieldRadiusMm(camera) + marginMm) * camera.plateScaleArcsecPerMm) / 3600;
+  const uri = `${folder}/${field.name}/template_${band}_${padded(detector)}.fits`;
+  return { kind: 'template', band, detector, uri, sky: { raDeg: field.raDeg, decDeg: field.decDeg, radiusDeg } };
+}
+
+function referencesOf(folder: string, camera: Camera, field: Field): Wanted {
+  const sky = { raDeg: field.raDeg, decDeg: field.decDeg, radiusDeg: referenceRadiusDeg(camera) };
+  return { kind: 'references', band: null, detector: null, uri: `${folder}/${field.name}/references.csv`, sky };
+}
+
+function padded(detector: DetectorId): string {
+  return String(detector).padStart(3, '0');
+}

@@ -1,0 +1,27 @@
+/** What the simulator's pool is asked to do, and what comes back. Plain data only: it crosses threads. */
+import type { Camera } from '../schemas/camera.ts';
+import type { DayObs, DetectorId } from '../schemas/ids.ts';
+import type { Band } from '../schemas/units.ts';
+import type { StagedFile } from './files.ts';
+import type { Field, PlannedVisit } from './schedule.ts';
+import type { TruthRow } from './truth.ts';
+
+/** Given to each worker once, when it starts. */
+export type RenderWorkerData = Readonly<{ dataDir: string; instrument: string; camera: Camera; seed: number }>;
+
+export type RenderTask =
+  | Readonly<{ task: 'exposure'; dayObs: DayObs; detector: DetectorId; plan: PlannedVisit }>
+  /** `path` is where the product goes, relative to the data directory. */
+  | Readonly<{ task: 'biasAndFlat'; detector: DetectorId; biasPath: string; flatPath: string }>
+  | Readonly<{ task: 'template'; detector: DetectorId; field: Field; band: Band; path: string }>
+  | Readonly<{ task: 'references'; field: Field; path: string }>
+  | Readonly<{ task: 'checksum'; path: string }>;
+
+export type RenderResults = Readonly<{
+  exposure: Readonly<{ file: StagedFile; truth: readonly TruthRow[]; renderMs: number }>;
+  biasAndFlat: Readonly<{ biasChecksum: string; flatChecksum: string }>;
+  template: Readonly<{ checksum: string }>;
+  references: Readonly<{ checksum: string }>;
+  /** Null when there is no such file. */
+  checksum: Readonly<{ checksum: string | null }>;
+}>;

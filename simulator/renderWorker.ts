@@ -1,0 +1,45 @@
+/** Worker of the simulator's pool: renders one detector's exposure or product and writes it. */
+import { join } from 'node:path';
+import { workerData } from 'piscina';
+import { detectorOf } from '../schemas/camera.ts';
+import { productPaths } from '../schemas/products.ts';
+import { encodeCalibration, makeBias, makeFlat, makeReferences } from './calibrations.ts';
+import { encodeRaw, renderExposure } from './exposure.ts';
+import { checksumOfFile, stage, writeWhole } from './files.ts';
+import type { RenderResults, RenderTask, RenderWorkerData } from './renderTasks.ts';
+import { encodeTemplate, makeTemplate } from './template.ts';
+
+const { dataDir, instrument, camera, seed } = workerData as RenderWorkerData; // Set by `createRenderer` alone.
+
+export default function run(task: RenderTask): RenderResults[keyof RenderResults] {
+  switch (task.task) {
+    case 'exposure': return renderRaw(task);
+    case 'biasAndFlat': return renderBiasAndFlat(task);
+    case 'template': {
+      const template = makeTemplate(seed, camera, detectorOf(camera, task.detector), task.field, task.band);
+      return { checksum: writeWhole(join(dataDir, task.path), encodeTemplate(template, task.band)).checksum };
+    }
+    case 'references':
+      return { checksum: writeWhole(join(dataDir, task.path), makeReferences(seed, camera, task.field)).checksum };
+    case 'checksum': return { checksum: checksumOfFile(join(dataDir, task.path)) };
+  }
+}
+
+function renderRaw({ dayObs, detector, plan }: Extract<RenderTask, { task: 'exposure' }>): RenderResults['exposure'] {
+  const begunMs = performance.now();
+  const described = detectorOf(camera, detector);
+  const { amps, truth } = renderExposure(seed, camera, described, plan);
+  const bytes = encodeRaw(instrument, dayObs, described, plan, amps);
+  const file = stage(join(dataDir, productPaths.raw(instrument, dayObs, plan.exposure, detector)), bytes);
+  return { file, truth, renderMs: performance.now() - begunMs };
+}
+
+function renderBiasAndFlat({ detector, biasPath, flatPath }: Extract<RenderTask, { task: 'biasAndFlat' }>): RenderResults['biasAndFlat'] {
+  const described = detectorOf(camera, detector);
+  const bias = makeBias(seed, described);
+  const flat = makeFlat(seed, camera, described, bias);
+  return {
+    biasChecksum: writeWhole(join(dataDir, biasPath), encodeCalibration('bias', described, bias)).checksum,
+    flatChecksum: writeWhole(join(dataDir, flatPath), encodeCalibration('flat', described, flat)).checksum,
+  };
+}

@@ -1,0 +1,90 @@
+/** The template of one field, band and detector: a deep coadd of good nights, variables at their mean, no transients. */
+import { pixelScaleArcsec, type Camera, type Detector } from '../schemas/camera.ts';
+import { BANDS, type Band } from '../schemas/units.ts';
+import { bandConfig, calibrationConfig, nightConfig } from './config.ts';
+import { fullWellElectrons } from './detector.ts';
+import { encodeFits, type Card } from './fitsWriter.ts';
+import { electronsPerNJy, moffat, skyElectrons } from './optics.ts';
+import { detectorMap, skyOfVector, tanGridMap, type TanGrid } from './projection.ts';
+import { normal, randomStream, uniformBetween } from './random.ts';
+import { drawScene } from './scene.ts';
+import type { Field } from './schedule.ts';
+
+/** Bit of the MASK plane that this file's MP_SAT keyword declares. */
+const SATURATED_BIT = 1;
+
+export type Template = Readonly<{
+  grid: TanGrid;
+  /** [height × width] row-major: nJy, nJy², mask bits. */
+  image: Float32Array; variance: Float32Array; mask: Uint16Array;
+}>;
+
+/** Grid of a template: the detector's pixels about the field's centre, moved a little, turned a little, and larger on every side. */
+export function templateGrid(seed: number, camera: Camera, detector: Detector, field: Field): TanGrid {
+  const random = randomStream(seed, 'template grid', detector.id, Math.round(field.raDeg * 1e6), Math.round(field.decDeg * 1e6));
+  const margin = calibrationConfig.templateMarginPx;
+  const width = detector.width + 2 * margin, height = detector.height + 2 * margin;
+  const map = detectorMap(camera, detector, { raDeg: field.raDeg, decDeg: field.decDeg, cameraAngleDeg: 0 });
+  const middle = map.toSky(
+    (detector.width - 1) / 2 + uniformBetween(random, -4, 4), (detector.height - 1) / 2 + uniformBetween(random, -4, 4),
+  );
+  const { raDeg, decDeg } = skyOfVector(middle);
+  const turn = uniformBetween(random, -0.02, 0.02) * (Math.PI / 180), degrees = pixelScaleArcsec(camera) / 3600;
+  const cos = degrees * Math.cos(turn), sin = degrees * Math.sin(turn);
+  return { width, height, crval: [raDeg, decDeg], crpix: [(width - 1) / 2, (height - 1) / 2], cd: [-cos, sin, sin, cos] };
+}
+
+/** Makes the template. Its noise is that of `templateVisits` visits and not correlated from pixel to pixel. */
+export function makeTemplate(seed: number, camera: Camera, detector: Detector, field: Field, band: Band): Template {
+  const grid = templateGrid(seed, camera, detector, field);
+  const scale = pixelScaleArcsec(camera), { templateVisits, templateSeeingArcsec } = calibrationConfig;
+  const perNJy = electronsPerNJy(band, nightConfig.exposureSeconds, 1);
+  const shape = moffat(templateSeeingArcsec / scale, 0.01, 0);
+  const image = new Float32Array(grid.width * grid.height);
+  // Its noise is four times smaller than a visit's, and drawScene's floor with it: light is drawn in electrons of 4 visits.
+  const draw = Math.sqrt(templateVisits);
+  drawScene({ seed, band, map: tanGridMap(grid), mjdTai: null, psf: () => shape, electronsPerNJy: perNJy * draw, pixelScaleArcsec: scale }, image);
+
+  const sky = skyElectrons(camera, band, nightConfig.exposureSeconds, bandConfig[band].skyMag);
+  const readVariance = mean(detector.amps.map((amp) => amp.readNoiseElectrons ** 2));
+  const full = Math.min(...detector.amps.map(fullWellElectrons));
+  const random = randomStream(
+    seed, 'template noise', detector.id, BANDS.indexOf(band), Math.round(field.raDeg * 1e6), Math.round(field.decDeg * 1e6),
+  );
+  const variance = new Float32Array(image.length), mask = new Uint16Array(image.length);
+  for (let i = 0; i < image.length; i++) {
+    let electrons = image[i] / draw;
+    if (electrons + sky > full) {
+      electrons = full - sky;
+      mask[i] |= 1 << SATURATED_BIT;
+    }
+    variance[i] = (electrons + sky + readVariance) / templateVisits / (perNJy * perNJy);
+    image[i] = electrons / perNJy + Math.sqrt(variance[i]) * normal(random);
+  }
+  return { grid, image, variance, mask };
+}
+
+/** Bytes of the product, as `schemas/products.ts` says. */
+export function encodeTemplate(template: Template, band: Band): Buffer {
+  const { width, height, crval, crpix, cd } = template.grid;
+  const wcs: Card[] = [
+    ['RADESYS', 'ICRS'], ['CTYPE1', 'RA---TAN'], ['CTYPE2', 'DEC--TAN'], ['CUNIT1', 'deg'], ['CUNIT2', 'deg'],
+    ['CRVAL1', crval[0]], ['CRVAL2', crval[1]], ['CRPIX1', crpix[0] + 1], ['CRPIX2', crpix[1] + 1],
+    ['CD1_1', cd[0]], ['CD1_2', cd[1]], ['CD2_1', cd[2]], ['CD2_2', cd[3]],
+  ];
+  const about: Card[] = [
+    ['BAND', band, 'band'], ['NVISITS', calibrationConfig.templateVisits, 'depth, visits'],
+    ['SEEING', calibrationConfig.templateSeeingArcsec, '[arcsec] full width at half maximum'],
+  ];
+  return encodeFits([
+    { cards: about, image: null },
+    { cards: [['EXTNAME', 'IMAGE'], ['BUNIT', 'nJy'], ...about, ...wcs], image: { width, height, pixels: template.image } },
+    { cards: [['EXTNAME', 'VARIANCE'], ['BUNIT', 'nJy2'], ...wcs], image: { width, height, pixels: template.variance } },
+    { cards: [['EXTNAME', 'MASK'], ['MP_SAT', SATURATED_BIT, 'bit of saturated pixels'], ...wcs], image: { width, height, pixels: template.mask } },
+  ]);
+}
+
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
