@@ -1,0 +1,114 @@
+/** Tunables of the difference stage. Widths and sizes are in pixels of the visit image. */
+export type DifferenceConfig = Readonly<{
+  warp: WarpConfig;
+  kernelStars: KernelStarConfig;
+  kernel: KernelConfig;
+  /** Order of the final background difference, fitted to clipped cells of the whole difference; −1 fits none. */
+  backgroundOrder: -1 | 0 | 1 | 2 | 3;
+  /** Side of those cells, pixels. */
+  backgroundCellPx: number;
+  /** Whether the difference's noise is made white again (Reiss & Lupton, DMTN-021). */
+  isDecorrelated: boolean;
+  /** Half side of the decorrelation kernel, pixels. */
+  decorrelationHalfSizePx: number;
+  /** Factor by which the template's PSF must be wider than the visit's before the visit is convolved in its place. */
+  convolveScienceRatio: number;
+  /** A convolved pixel is masked when this share of its kernel fell on a pixel without data or saturated. */
+  maskSpreadFraction: number;
+  /** Largest median reduced χ² of the kernel's stamps that still counts as a subtraction. */
+  stampChi2Max: number;
+  /** Smallest and largest clipped χ² a pixel of the background that still counts as a subtraction. */
+  backgroundChi2Min: number;
+  backgroundChi2Max: number;
+}>;
+
+export type WarpConfig = Readonly<{
+  /** Half width of the Lanczos interpolation, template pixels. */
+  lanczosHalfWidth: 3 | 4 | 5;
+  /** Side of the cells in which the exact sky mapping is replaced by an affine one, pixels. */
+  cellPx: number;
+  /** Variance above this multiple of the median is flagged HIGH_VARIANCE. */
+  highVarianceRatio: number;
+  /** Share of the visit that the template has to cover. */
+  coverageFractionMin: number;
+}>;
+
+export type KernelStarConfig = Readonly<{
+  /** Side of the cells over which kernel stars are spread, pixels. */
+  cellPx: number;
+  starsPerCell: number;
+  /** Peak over noise of a source after smoothing, in both images, to be a kernel star. */
+  snrMin: number;
+  /** Half side of the pixels fitted around each star. */
+  stampHalfSizePx: number;
+  /** Fewer stars than this and the whole image is cut into stamps (crowded fields, small images). */
+  starCountForTiles: number;
+  /** Fewer stamps than this after rejection is a failure. */
+  stampCountMin: number;
+  /** Clipping of stamps by their reduced χ², in robust standard deviations above the median. */
+  kappa: number;
+  iterationCountMax: number;
+  /** Share of a star's flux by which the model may fail without being noise. */
+  modelErrorFraction: number;
+}>;
+
+export type KernelConfig = Readonly<{
+  /** Half side of the kernel. */
+  halfSizePx: number;
+  /** Widths of the Gaussians as multiples of the width that blurs the sharper PSF to the other. */
+  widthRatios: readonly number[];
+  /** Degree of the polynomial of each Gaussian. */
+  degrees: readonly number[];
+  /** Smallest width of the first Gaussian; a narrower one is not sampled. */
+  widthMinPx: number;
+  /** Order of the kernel's variation over the detector. */
+  spatialOrder: 0 | 1 | 2 | 3;
+  /** Order of the background that is fitted together with the kernel on its stamps. */
+  backgroundOrder: 0 | 1 | 2;
+}>;
+
+export const differenceDefaults: DifferenceConfig = {
+  warp: {
+    // Lanczos-3 ripples by 1 % at 0.25 cycles a pixel, which shows as rings on stars of SNR 500 when the phase varies.
+    lanczosHalfWidth: 4,
+    cellPx: 64,
+    // Rubin's GetTemplateTask: 4 × median.
+    highVarianceRatio: 4,
+    // Rubin's requiredTemplateFraction.
+    coverageFractionMin: 0.1,
+  },
+  kernelStars: {
+    // 256 cells on a 4k detector; three stars a cell give some 700 stamps for the 170 unknowns of spatial order 2.
+    cellPx: 256,
+    starsPerCell: 3,
+    // Rubin's kernel sources start at 10; below it a stamp says less than it costs.
+    snrMin: 10,
+    // The wings of a star of magnitude 16 are above the noise to 15 px; a smaller stamp leaves them unfitted.
+    stampHalfSizePx: 15,
+    starCountForTiles: 12,
+    // Rubin's minimum number of kernel sources.
+    stampCountMin: 3,
+    kappa: 4,
+    iterationCountMax: 5,
+    // Interpolation, flat field and PSF variation above the spatial order: 0.2 % of the flux.
+    modelErrorFraction: 0.002,
+  },
+  kernel: {
+    halfSizePx: 15,
+    widthRatios: [0.6, 1.2, 2.4, 5],
+    degrees: [4, 2, 2, 0],
+    widthMinPx: 0.7,
+    spatialOrder: 2,
+    backgroundOrder: 1,
+  },
+  backgroundOrder: 2,
+  backgroundCellPx: 128,
+  isDecorrelated: true,
+  decorrelationHalfSizePx: 15,
+  convolveScienceRatio: 1.03,
+  // A saturated pixel lacks up to some 10⁵ electrons: 2e-4 of it is 20 electrons, below the noise of a sky of 600.
+  maskSpreadFraction: 2e-4,
+  stampChi2Max: 10,
+  backgroundChi2Min: 0.5,
+  backgroundChi2Max: 2,
+};

@@ -1,0 +1,246 @@
+/** The difference stage: template warped, matched to the visit, subtracted, and the noise made white. */
+import { StageError } from '../../errors.ts';
+import { maskBits } from '../../image/maskPlanes.ts';
+import {
+  asProduct, type DifferenceImage, type MaskedImage, type MatchedTemplate, type Template, type VisitImage,
+  type WarpedTemplate,
+} from '../../image/maskedImage.ts';
+import type { PsfModel } from '../../image/psf.ts';
+import type { Wcs } from '../../image/wcs.ts';
+import { convolveConstant } from './convolve.ts';
+import type { DifferenceConfig } from './config.ts';
+import { whiteningOf, type Whitening } from './decorrelate.ts';
+import { evaluateKernel, fitMatchingKernel, type KernelFit, type MatchingKernel } from './kernelFit.ts';
+import { psfThroughConstant, psfThroughKernel } from './psfOfDifference.ts';
+import { chooseStamps, markUnusable, stampFwhmPx, type StampChoice } from './stamps.ts';
+import { medianOfSample, robustMoments, sampleOf } from './statistics.ts';
+import {
+  convolvePlanes, differenceVariance, fitCellBackground, kernelReachPx, markEdge, spreadMask, subtractPlanes,
+  subtractPolynomial, varianceSlope,
+} from './subtract.ts';
+import { warpTemplate } from './warp.ts';
+
+export type DifferenceInputs = Readonly<{
+  visitImage: VisitImage; visitPsf: PsfModel; visitWcs: Wcs;
+  template: Template; templateWcs: Wcs;
+}>;
+
+/** Planes of the visit's size, all overwritten; the first three become the products. */
+export type DifferenceBuffers = Readonly<{
+  warpedTemplate: MaskedImage; matchedTemplate: MaskedImage; difference: MaskedImage;
+  /** [height × width] */
+  scratch: Float32Array; unusable: Uint8Array;
+}>;
+
+export type DifferenceResult = Readonly<{
+  difference: DifferenceImage;
+  matchedTemplate: MatchedTemplate;
+  /** PSF of the difference, and of the matched template. */
+  differencePsf: PsfModel; matchedTemplatePsf: PsfModel;
+  kernel: MatchingKernel;
+  convolved: 'template' | 'science';
+  figures: Readonly<Record<string, number>>;
+}>;
+
+/** Pixels that mean nothing in a difference: nothing is computed from them. */
+const BLANK = maskBits('BAD', 'SAT', 'NO_DATA', 'SAT_TEMPLATE');
+const NO_DATA = maskBits('NO_DATA');
+/** What of the visit's mask a difference keeps; DETECTED belongs to the visit. */
+const KEPT = 0xffff & ~maskBits('DETECTED', 'DETECTED_NEGATIVE');
+/** Template pixels whose loss the kernel spreads. */
+const SPREAD = maskBits('BAD', 'NO_DATA', 'SAT_TEMPLATE');
+/** Reach of the kernel's body: at a border the sky beyond is missed to this share of a neighbour's flux. */
+const EDGE_SHARE = 0.005;
+
+/**
+ * visitImage − matchedTemplate in the visit's unit, with its noise white, its variance, its mask and its PSF.
+ *
+ * Whichever image has the narrower PSF is convolved. When that is the visit, the template stays as it is and the
+ * difference is scaled back to the visit's fluxes.
+ *
+ * @throws StageError TEMPLATE_COVERAGE_TOO_SMALL, KERNEL_STARS_TOO_FEW, BAD_SUBTRACTION.
+ */
+export function differenceImages(
+  inputs: DifferenceInputs, buffers: DifferenceBuffers, config: DifferenceConfig,
+): DifferenceResult {
+  const { visitImage } = inputs, { scratch, unusable } = buffers;
+  const warp = warpTemplate(inputs.template, inputs.templateWcs, inputs.visitWcs, buffers.warpedTemplate, config.warp);
+  markUnusable(visitImage, warp.warped, config.kernel.halfSizePx >> 1, unusable);
+  const marginPx = config.kernel.halfSizePx + config.kernelStars.stampHalfSizePx;
+  const choice = chooseStamps(visitImage, warp.warped, unusable, marginPx, config.kernelStars);
+  const widths = psfWidths(visitImage, warp.warped, choice);
+  const isTemplateSharper = widths.template <= widths.visit * config.convolveScienceRatio;
+  const sharper = isTemplateSharper ? warp.warped : visitImage, other = isTemplateSharper ? visitImage : warp.warped;
+  const fit = fitMatchingKernel(
+    withZeros(sharper, scratch), other, unusable, choice.stamps, blurSigmaPx(widths.template, widths.visit),
+    config.kernel, config.kernelStars,
+  );
+  const { kernel } = fit, middle = new Float32Array(kernel.size ** 2);
+  evaluateKernel(kernel, (visitImage.width - 1) / 2, (visitImage.height - 1) / 2, middle);
+  const typicalSharper = typicalVariance(sharper), typicalOther = typicalVariance(other);
+  const noise = isTemplateSharper ? warp : { noiseX: Float64Array.of(1), noiseY: Float64Array.of(1) };
+  const whitening = whiteningOf(
+    middle, kernel.size, noise.noiseX, noise.noiseY, typicalOther, typicalSharper, config.decorrelationHalfSizePx,
+  );
+  const scale = isTemplateSharper ? 1 : 1 / kernel.sum;
+  const background = isTemplateSharper
+    ? subtractMatchedTemplate(visitImage, warp.warped, kernel, middle, whitening, buffers, config)
+    : subtractFromMatchedVisit(visitImage, warp.warped, kernel, middle, whitening, buffers, config);
+  if (config.isDecorrelated) whiten(buffers.difference, whitening, scratch);
+  setNoData(buffers.difference);
+  const matchedTemplatePsf = isTemplateSharper ? inputs.visitPsf : psfThroughKernel(inputs.visitPsf, kernel);
+  const figures = {
+    coverageFraction: warp.coverageFraction, kernelSum: kernel.sum, isScienceConvolved: isTemplateSharper ? 0 : 1,
+    visitFwhmPx: widths.visit, templateFwhmPx: widths.template, ...fitFigures(fit, choice),
+    backgroundDifferenceNJy: background[0] * scale, whitenedVarianceRatio: whitening.varianceRatio,
+    backgroundChi2: backgroundChi2(buffers.difference),
+  };
+  requireSubtraction(figures, config);
+  return {
+    difference: asProduct('differenceImage', buffers.difference),
+    matchedTemplate: asProduct('matchedTemplate', buffers.matchedTemplate),
+    differencePsf: config.isDecorrelated
+      ? psfThroughConstant(matchedTemplatePsf, whitening.kernel, whitening.size) : matchedTemplatePsf,
+    matchedTemplatePsf, kernel, convolved: isTemplateSharper ? 'template' : 'science', figures,
+  };
+}
+
+/** The planes with an image in `scratch` in which pixels that are not finite are 0, so that a kernel can run over it. */
+function withZeros(planes: MaskedImage, scratch: Float32Array): MaskedImage {
+  for (let j = 0; j < scratch.length; j++) scratch[j] = Number.isFinite(planes.image[j]) ? planes.image[j] : 0;
+  return { ...planes, image: scratch };
+}
+
+function psfWidths(visit: MaskedImage, warped: WarpedTemplate, choice: StampChoice): { visit: number; template: number } {
+  const level = (planes: MaskedImage): number => medianOfSample(planes.image, (j) => (planes.mask[j] & BLANK) === 0);
+  return {
+    visit: stampFwhmPx(visit, choice.stamps, level(visit)), template: stampFwhmPx(warped, choice.stamps, level(warped)),
+  };
+}
+
+/** Width of the Gaussian that turns one PSF into the other; half of the wider one at least, when they are alike. */
+function blurSigmaPx(a: number, b: number): number {
+  const wider = Math.max(a, b) / 2.3548, narrower = Math.min(a, b) / 2.3548;
+  const blur = Math.sqrt(Math.max(0, wider * wider - narrower * narrower));
+  return Number.isFinite(blur) ? Math.max(blur, wider / 2) : 1;
+}
+
+function typicalVariance(planes: MaskedImage): number {
+  return medianOfSample(planes.variance, (j) => (planes.mask[j] & BLANK) === 0);
+}
+
+/** D = visit − (K ⊗ template) − background. Returns the background's coefficients. */
+function subtractMatchedTemplate(
+  visit: VisitImage, warped: WarpedTemplate, kernel: MatchingKernel, middle: Float32Array, whitening: Whitening,
+  { matchedTemplate: matched, difference, scratch }: DifferenceBuffers, config: DifferenceConfig,
+): Float64Array {
+  convolvePlanes(warped, kernel, middle, whitening.convolvedVariance, matched, scratch);
+  matched.mask.set(warped.mask);
+  spreadMask(warped.mask, visit.width, visit.height, SPREAD, kernelReachPx(middle, kernel.size, config.maskSpreadFraction), matched.mask);
+  combineMasks(visit, matched, middle, kernel.size, difference);
+  subtractPlanes(visit.image, matched.image, 1, difference.mask, BLANK, difference.image);
+  const background = levelDifference(difference, kernel, 1, config);
+  const slope = varianceSlope(visit, BLANK | maskBits('CR'));
+  differenceVariance(
+    visit.variance, matched.variance, difference.image, visit.width, visit.height, slope, 1, difference.variance,
+  );
+  setNoData(matched);
+  return background;
+}
+
+/** D = (K ⊗ visit + background − template) / ΣK. Returns the background's coefficients in the template's flux scale. */
+function subtractFromMatchedVisit(
+  visit: VisitImage, warped: WarpedTemplate, kernel: MatchingKernel, middle: Float32Array, whitening: Whitening,
+  { matchedTemplate: matched, difference, scratch }: DifferenceBuffers, config: DifferenceConfig,
+): Float64Array {
+  const scale = 1 / kernel.sum, reach = kernelReachPx(middle, kernel.size, config.maskSpreadFraction);
+  convolvePlanes(visit, kernel, middle, whitening.convolvedVariance, difference, scratch);
+  for (let j = 0; j < scratch.length; j++) {
+    matched.image[j] = warped.image[j] * scale;
+    matched.variance[j] = warped.variance[j] * scale * scale;
+    difference.variance[j] = difference.variance[j] * scale * scale + matched.variance[j];
+  }
+  matched.mask.set(warped.mask);
+  combineMasks(visit, matched, middle, kernel.size, difference);
+  spreadMask(visit.mask, visit.width, visit.height, maskBits('BAD', 'SAT', 'NO_DATA'), reach, difference.mask);
+  subtractPlanes(warped.image, difference.image, -scale, difference.mask, BLANK, difference.image);
+  return levelDifference(difference, kernel, -scale, config);
+}
+
+/** Mask of the difference: what visit and template carry, and the border where the kernel ran out of the image. */
+function combineMasks(
+  visit: MaskedImage, matched: MaskedImage, middle: Float32Array, kernelSize: number, difference: MaskedImage,
+): void {
+  const { mask } = difference;
+  for (let j = 0; j < mask.length; j++) {
+    mask[j] = (visit.mask[j] & KEPT) | matched.mask[j] | (Number.isFinite(visit.image[j]) ? 0 : NO_DATA);
+  }
+  markEdge(mask, visit.width, visit.height, kernelReachPx(middle, kernelSize, EDGE_SHARE));
+}
+
+/** Takes off the background fitted at the stamps, then what clipped cells of the whole difference still show. */
+function levelDifference(
+  difference: MaskedImage, kernel: MatchingKernel, factor: number, config: DifferenceConfig,
+): Float64Array {
+  const { image, mask, width, height } = difference;
+  const scaled = kernel.background.map((value) => value * factor);
+  subtractPolynomial(image, width, height, scaled, kernel.backgroundOrder, mask, BLANK);
+  if (config.backgroundOrder < 0) return kernel.background;
+  const rest = fitCellBackground(
+    image, mask, width, height, BLANK | maskBits('EDGE', 'CR'), config.backgroundCellPx, config.backgroundOrder,
+  );
+  subtractPolynomial(image, width, height, rest, config.backgroundOrder, mask, BLANK);
+  return kernel.background.map((value, k) => value + (k < rest.length ? rest[k] / factor : 0));
+}
+
+function whiten(difference: MaskedImage, whitening: Whitening, scratch: Float32Array): void {
+  const { image, variance, width, height } = difference;
+  scratch.set(image);
+  convolveConstant(scratch, width, height, whitening.size, whitening.kernel, image);
+  for (let j = 0; j < variance.length; j++) variance[j] *= whitening.varianceRatio;
+}
+
+function setNoData({ image, variance, mask }: MaskedImage): void {
+  for (let j = 0; j < mask.length; j++) {
+    if ((mask[j] & NO_DATA) === 0) continue;
+    image[j] = NaN;
+    variance[j] = 0;
+  }
+}
+
+/** Square of the robust scatter of difference over noise, which sources do not move. */
+function backgroundChi2(difference: MaskedImage): number {
+  const { image, variance, mask } = difference;
+  const used = sampleOf(image, (j) => (mask[j] & (BLANK | maskBits('EDGE'))) === 0 && variance[j] > 0);
+  const noise = sampleOf(variance, (j) => (mask[j] & (BLANK | maskBits('EDGE'))) === 0 && variance[j] > 0 && Number.isFinite(image[j]));
+  for (let i = 0; i < used.length; i++) used[i] /= Math.sqrt(noise[i]);
+  return robustMoments(used).scatter ** 2;
+}
+
+function fitFigures(fit: KernelFit, choice: StampChoice): Record<string, number> {
+  return {
+    stampsAreTiles: choice.kind === 'tiles' ? 1 : 0, stampCandidates: choice.candidateCount,
+    stampsMasked: choice.maskedCount, stampsCrowded: choice.crowdedCount, stampsUsed: fit.stampsUsed,
+    stampsRejected: fit.stampsRejected, stampsEmpty: fit.stampsEmpty, stampIterations: fit.iterationCount,
+    stampChi2: fit.stampChi2Median,
+  };
+}
+
+function requireSubtraction(
+  figures: Readonly<{ stampChi2: number; backgroundChi2: number }> | Readonly<Record<string, number>>,
+  config: DifferenceConfig,
+): void {
+  const { stampChi2, backgroundChi2: chi2 } = figures;
+  const isGood = stampChi2 <= config.stampChi2Max && chi2 >= config.backgroundChi2Min && chi2 <= config.backgroundChi2Max;
+  if (isGood) return;
+  throw new StageError({
+    code: 'BAD_SUBTRACTION',
+    message: `χ² a pixel is ${stampChi2.toFixed(2)} at the kernel's stamps and ${chi2.toFixed(2)} in the background; ` +
+      `at most ${config.stampChi2Max}, and ${config.backgroundChi2Min} … ${config.backgroundChi2Max}, are accepted`,
+    disposition: 'reject', // The same pixels will subtract as badly.
+    details: {
+      stampChi2, stampChi2Max: config.stampChi2Max, backgroundChi2: chi2,
+      backgroundChi2Min: config.backgroundChi2Min, backgroundChi2Max: config.backgroundChi2Max,
+    },
+  });
+}

@@ -1,0 +1,274 @@
+/** Fit of a spatially varying matching kernel and background (Alard & Lupton 1998; constant sum: Alard 2000). */
+import { StageError } from '../../errors.ts';
+import type { MaskedImage } from '../../image/maskedImage.ts';
+import { addBasisFunction, convolveStamp, createKernelBasis, type KernelBasis } from './basis.ts';
+import type { KernelConfig, KernelStarConfig } from './config.ts';
+import { evaluatePolynomial, polynomialTerms, solveSymmetric, termCount } from './polynomial.ts';
+import type { Stamp } from './stamps.ts';
+import { medianOf, robustMoments } from './statistics.ts';
+
+/** Turns the sharper image into the other: Σ_s P_s(x, y) kernels[s], with the terms of `polynomialTerms`. */
+export type MatchingKernel = Readonly<{
+  width: number; height: number;
+  size: number;
+  order: number;
+  /** One a term, [size × size]; only the first has a sum. */
+  kernels: readonly Float32Array[];
+  /** Flux ratio of the other image to the sharper one; the same everywhere. */
+  sum: number;
+  backgroundOrder: number;
+  /** Background of the other image over the sharper one's, in the images' unit. */
+  background: Float64Array;
+}>;
+
+export type KernelFit = Readonly<{
+  kernel: MatchingKernel;
+  stampsUsed: number;
+  /** Rejected for a χ² that stands out: variables, neighbours of masked pixels, moved sources. */
+  stampsRejected: number;
+  /** Fell out for want of usable pixels. */
+  stampsEmpty: number;
+  iterationCount: number;
+  /** Median over the used stamps of χ² per pixel. */
+  stampChi2Median: number;
+}>;
+
+/** Ridge on the unit diagonal: suppresses what the stamps do not determine at a part in 10⁸, below float32. */
+const RIDGE = 1e-8;
+
+/**
+ * @param sharper   The image that is convolved; finite everywhere.
+ * @param other     The image that it is to match.
+ * @param unusable  [height × width], 1 where a pixel may not be fitted.
+ * @throws StageError KERNEL_STARS_TOO_FEW.
+ */
+export function fitMatchingKernel(
+  sharper: MaskedImage, other: MaskedImage, unusable: Uint8Array, stamps: readonly Stamp[], blurSigmaPx: number,
+  kernelConfig: KernelConfig, starConfig: KernelStarConfig,
+): KernelFit {
+  const basis = createKernelBasis(blurSigmaPx, kernelConfig);
+  const all = stamps.map((stamp) => stampEquations(basis, sharper, other, unusable, stamp, kernelConfig, starConfig));
+  const filled = all.filter((equations) => equations.pixelCount > 0);
+  const layout = layoutOf(basis, other.width, other.height, kernelConfig);
+  let used = filled, iterationCount = 0, solution: Float64Array;
+  for (;;) {
+    requireStamps(used.length, stamps.length, starConfig);
+    solution = solve(layout, used);
+    iterationCount++;
+    const kept = withoutOutliers(layout, filled, solution, starConfig.kappa);
+    const isSame = kept.length === used.length && kept.every((equations, i) => equations === used[i]);
+    if (isSame || iterationCount >= starConfig.iterationCountMax) break;
+    used = kept;
+  }
+  return {
+    kernel: kernelOf(basis, layout, solution),
+    stampsUsed: used.length, stampsRejected: filled.length - used.length, stampsEmpty: all.length - filled.length,
+    iterationCount, stampChi2Median: medianOf(Float64Array.from(used, (e) => chi2OfStamp(layout, e, solution))),
+  };
+}
+
+function requireStamps(count: number, chosen: number, config: KernelStarConfig): void {
+  if (count >= config.stampCountMin) return;
+  throw new StageError({
+    code: 'KERNEL_STARS_TOO_FEW',
+    message: `${count} of ${chosen} stamps are usable for the matching kernel, ${config.stampCountMin} required`,
+    disposition: 'reject', // The same pixels will have the same stars.
+    details: { stampCount: count, stampsChosen: chosen, stampCountMin: config.stampCountMin },
+  });
+}
+
+/**
+ * Normal equations of one stamp, for the kernel at its place: unknowns are a weight for each basis function and one
+ * constant background.
+ */
+type StampEquations = Readonly<{
+  x: number; y: number;
+  pixelCount: number;
+  /** [n × n], n = functions + 1; full. */
+  matrix: Float64Array;
+  /** [n] */
+  right: Float64Array;
+  /** Σ w d². */
+  dataSquares: number;
+}>;
+
+function stampEquations(
+  basis: KernelBasis, sharper: MaskedImage, other: MaskedImage, unusable: Uint8Array, { x, y }: Stamp,
+  kernelConfig: KernelConfig, starConfig: KernelStarConfig,
+): StampEquations {
+  const half = starConfig.stampHalfSizePx, side = 2 * half + 1, n = basis.functions.length + 1, area = side * side;
+  const vectors = new Float64Array(n * area), scratch = new Float64Array((side + 2 * kernelConfig.halfSizePx) * side);
+  convolveStamp(basis, sharper.image, other.width, x, y, half, vectors, scratch);
+  vectors.fill(1, (n - 1) * area);
+  const weights = new Float64Array(area), data = new Float64Array(area);
+  let pixelCount = 0;
+  for (let v = 0; v < side; v++) {
+    for (let u = 0; u < side; u++) {
+      const j = (y - half + v) * other.width + x - half + u;
+      if (unusable[j] !== 0) continue;
+      data[v * side + u] = other.image[j];
+      weights[v * side + u] = stampWeight(other, sharper, j, starConfig.modelErrorFraction);
+      pixelCount++;
+    }
+  }
+  // A stamp that has lost most of its pixels holds the wings of a star without the star.
+  if (pixelCount < area / 2) pixelCount = 0;
+  const matrix = new Float64Array(n * n), right = new Float64Array(n), weighted = new Float64Array(area);
+  let dataSquares = 0;
+  for (let j = 0; j < area; j++) dataSquares += weights[j] * data[j] * data[j];
+  for (let a = 0; a < n; a++) {
+    for (let j = 0; j < area; j++) weighted[j] = weights[j] * vectors[a * area + j];
+    right[a] = dot(weighted, data, 0, area);
+    for (let b = 0; b <= a; b++) matrix[a * n + b] = matrix[b * n + a] = dot(weighted, vectors, b * area, area);
+  }
+  return { x, y, pixelCount, matrix, right, dataSquares };
+}
+
+/** Share of the convolved image's pixel variance that is left after its kernel: Σ K² of a kernel of 1.2 px is 0.06. */
+const CONVOLVED_VARIANCE_SHARE = 0.1;
+
+/**
+ * One over the variance of a pixel, averaged over 3 × 3 pixels. Weights from the pixel's own counts would favour pixels
+ * that fluctuate down: a bias of −1 electron a pixel, kernel sum and background included.
+ */
+function stampWeight(other: MaskedImage, sharper: MaskedImage, j: number, modelErrorFraction: number): number {
+  const width = other.width;
+  let variance = 0, flux = 0;
+  for (let v = -1; v <= 1; v++) {
+    for (let u = -1; u <= 1; u++) {
+      const k = j + v * width + u;
+      variance += (other.variance[k] + CONVOLVED_VARIANCE_SHARE * sharper.variance[k]) / 9;
+      flux += other.image[k] / 9;
+    }
+  }
+  const modelError = modelErrorFraction * flux;
+  const total = variance + modelError * modelError;
+  return total > 0 ? 1 / total : 0; // NaN neighbours are outside the usable area, and weigh nothing.
+}
+
+function dot(a: Float64Array, b: Float64Array, start: number, length: number): number {
+  let sum = 0;
+  for (let j = 0; j < length; j++) sum += a[j] * b[start + j];
+  return sum;
+}
+
+/**
+ * Order of the unknowns: the kernel's sum; then every other function with its spatial terms; then the background's.
+ */
+type Layout = Readonly<{
+  width: number; height: number; size: number;
+  functionCount: number;
+  spatialOrder: number; spatialTerms: number; backgroundOrder: number; backgroundTerms: number;
+  count: number;
+}>;
+
+function layoutOf(basis: KernelBasis, width: number, height: number, config: KernelConfig): Layout {
+  const functionCount = basis.functions.length;
+  const spatialTerms = termCount(config.spatialOrder), backgroundTerms = termCount(config.backgroundOrder);
+  return {
+    width, height, size: 2 * basis.halfSize + 1, functionCount, spatialOrder: config.spatialOrder, spatialTerms,
+    backgroundOrder: config.backgroundOrder, backgroundTerms,
+    count: 1 + (functionCount - 1) * spatialTerms + backgroundTerms,
+  };
+}
+
+/**
+ * How each unknown enters a stamp: unknown k weighs local vector `vectorOf[k]` with `factor[k]`.
+ */
+function unknownsAt(layout: Layout, x: number, y: number, vectorOf: Int32Array, factor: Float64Array): void {
+  const spatial = new Float64Array(layout.spatialTerms), background = new Float64Array(layout.backgroundTerms);
+  polynomialTerms(x, y, layout.width, layout.height, layout.spatialOrder, spatial);
+  polynomialTerms(x, y, layout.width, layout.height, layout.backgroundOrder, background);
+  vectorOf[0] = 0;
+  factor[0] = 1;
+  let k = 1;
+  for (let n = 1; n < layout.functionCount; n++) {
+    for (let s = 0; s < layout.spatialTerms; s++, k++) { vectorOf[k] = n; factor[k] = spatial[s]; }
+  }
+  for (let s = 0; s < layout.backgroundTerms; s++, k++) { vectorOf[k] = layout.functionCount; factor[k] = background[s]; }
+}
+
+function solve(layout: Layout, used: readonly StampEquations[]): Float64Array {
+  const { count } = layout, n = layout.functionCount + 1;
+  const matrix = new Float64Array(count * count), right = new Float64Array(count);
+  const vectorOf = new Int32Array(count), factor = new Float64Array(count);
+  for (const equations of used) {
+    unknownsAt(layout, equations.x, equations.y, vectorOf, factor);
+    for (let a = 0; a < count; a++) {
+      const row = vectorOf[a] * n, weight = factor[a];
+      right[a] += weight * equations.right[vectorOf[a]];
+      for (let b = 0; b <= a; b++) matrix[a * count + b] += weight * factor[b] * equations.matrix[row + vectorOf[b]];
+    }
+  }
+  if (!solveSymmetric(matrix, right, RIDGE)) {
+    throw new StageError({
+      code: 'KERNEL_STARS_TOO_FEW', message: `${used.length} stamps do not determine the ${count} unknowns of the kernel`,
+      disposition: 'reject', details: { stampCount: used.length, unknownCount: count },
+    });
+  }
+  return right;
+}
+
+/** χ² a pixel of a stamp: Σ w d² − 2 c·b + c·A c, with c the solution at its place. */
+function chi2OfStamp(layout: Layout, equations: StampEquations, solution: Float64Array): number {
+  const n = layout.functionCount + 1, local = new Float64Array(n);
+  const vectorOf = new Int32Array(layout.count), factor = new Float64Array(layout.count);
+  unknownsAt(layout, equations.x, equations.y, vectorOf, factor);
+  for (let k = 0; k < layout.count; k++) local[vectorOf[k]] += factor[k] * solution[k];
+  let chi2 = equations.dataSquares;
+  for (let a = 0; a < n; a++) {
+    chi2 += local[a] * (dot(local, equations.matrix, a * n, n) - 2 * equations.right[a]);
+  }
+  return chi2 / equations.pixelCount;
+}
+
+/** All stamps whose χ² does not stand above the median by `kappa` robust standard deviations. */
+function withoutOutliers(
+  layout: Layout, stamps: readonly StampEquations[], solution: Float64Array, kappa: number,
+): StampEquations[] {
+  const chi2 = Float64Array.from(stamps, (equations) => chi2OfStamp(layout, equations, solution));
+  const { median, scatter } = robustMoments(chi2.slice());
+  // χ² a pixel of n pixels scatters by √(2/n) even when all stamps are perfect and alike.
+  return stamps.filter((equations, i) => {
+    const limit = median + kappa * Math.max(scatter, median * Math.sqrt(2 / equations.pixelCount));
+    return chi2[i] <= limit;
+  });
+}
+
+function kernelOf(basis: KernelBasis, layout: Layout, solution: Float64Array): MatchingKernel {
+  const kernels: Float32Array[] = [];
+  for (let s = 0; s < layout.spatialTerms; s++) {
+    const pixels = new Float64Array(layout.size ** 2);
+    if (s === 0) addBasisFunction(basis, 0, solution[0], pixels);
+    for (let n = 1; n < layout.functionCount; n++) {
+      addBasisFunction(basis, n, solution[1 + (n - 1) * layout.spatialTerms + s], pixels);
+    }
+    kernels.push(Float32Array.from(pixels));
+  }
+  const { width, height, size, spatialOrder, backgroundOrder, backgroundTerms } = layout;
+  return {
+    width, height, size, order: spatialOrder, kernels, sum: solution[0],
+    backgroundOrder, background: solution.slice(layout.count - backgroundTerms),
+  };
+}
+
+/**
+ * The kernel at a place.
+ *
+ * @param out [size × size], overwritten.
+ */
+export function evaluateKernel(kernel: MatchingKernel, x: number, y: number, out: Float32Array): void {
+  const terms = new Float64Array(kernel.kernels.length);
+  polynomialTerms(x, y, kernel.width, kernel.height, kernel.order, terms);
+  out.fill(0);
+  for (let s = 0; s < terms.length; s++) {
+    const pixels = kernel.kernels[s];
+    for (let j = 0; j < out.length; j++) out[j] += terms[s] * pixels[j];
+  }
+}
+
+/** The background that was fitted, at a place. */
+export function backgroundAt(kernel: MatchingKernel, x: number, y: number): number {
+  const { background, width, height, backgroundOrder } = kernel;
+  return evaluatePolynomial(background, x, y, width, height, backgroundOrder, new Float64Array(background.length));
+}

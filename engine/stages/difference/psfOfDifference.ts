@@ -1,0 +1,70 @@
+/** PSF models of what the difference stage makes out of the visit's PSF. */
+import { evaluatePsf, psfTermCount, type PsfModel } from '../../image/psf.ts';
+import { evaluateKernel, type MatchingKernel } from './kernelFit.ts';
+import { polynomialTerms, solveSymmetric } from './polynomial.ts';
+
+/** Places along each axis at which a PSF is sampled: 25 in all for at most 6 terms. */
+const GRID = 5;
+
+/**
+ * The model whose PSF is, at every place, `change` of the PSF of `psf`: convolved with a kernel of that place.
+ *
+ * @param kernelAt Kernel at a place, written into [kernelSize × kernelSize].
+ */
+export function convolvedPsf(
+  psf: PsfModel, kernelSize: number, kernelAt: (x: number, y: number, out: Float32Array) => void, order: 0 | 1 | 2,
+): PsfModel {
+  const n = psf.size * psf.size, terms = psfTermCount(order);
+  const stamp = new Float32Array(n), kernel = new Float32Array(kernelSize * kernelSize), value = new Float64Array(n);
+  const matrix = new Float64Array(terms * terms), right = new Float64Array(terms * n), p = new Float64Array(terms);
+  for (let i = 0; i < GRID * GRID; i++) {
+    const x = ((psf.width - 1) * (i % GRID)) / (GRID - 1), y = ((psf.height - 1) * Math.floor(i / GRID)) / (GRID - 1);
+    evaluatePsf(psf, x, y, stamp);
+    kernelAt(x, y, kernel);
+    convolveStampWith(stamp, psf.size, kernel, kernelSize, value);
+    polynomialTerms(x, y, psf.width, psf.height, order, p);
+    for (let a = 0; a < terms; a++) {
+      for (let b = 0; b < terms; b++) matrix[a * terms + b] += p[a] * p[b];
+      for (let j = 0; j < n; j++) right[a * n + j] += p[a] * value[j];
+    }
+  }
+  const coefficients = new Float32Array(terms * n), column = new Float64Array(terms);
+  for (let j = 0; j < n; j++) {
+    for (let a = 0; a < terms; a++) column[a] = right[a * n + j];
+    solveSymmetric(matrix.slice(), column, 0);
+    for (let a = 0; a < terms; a++) coefficients[a * n + j] = column[a];
+  }
+  return { size: psf.size, width: psf.width, height: psf.height, order, coefficients };
+}
+
+/** The PSF of the visit convolved with the matching kernel, which is the template's. */
+export function psfThroughKernel(psf: PsfModel, kernel: MatchingKernel): PsfModel {
+  return convolvedPsf(psf, kernel.size, (x, y, out) => evaluateKernel(kernel, x, y, out), 2);
+}
+
+/** A PSF after convolution with one kernel everywhere; the coefficients convolve like the PSF. */
+export function psfThroughConstant(psf: PsfModel, kernel: Float32Array, kernelSize: number): PsfModel {
+  return convolvedPsf(psf, kernelSize, (_x, _y, out) => out.set(kernel), psf.order);
+}
+
+/** Direct convolution; what lies outside the stamp is zero, and unit sum is restored. */
+function convolveStampWith(
+  stamp: Float32Array, size: number, kernel: Float32Array, kernelSize: number, out: Float64Array,
+): void {
+  const half = (kernelSize - 1) / 2;
+  let total = 0;
+  for (let y = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) {
+      const v0 = Math.max(0, y + half - size + 1), v1 = Math.min(kernelSize - 1, y + half);
+      const u0 = Math.max(0, x + half - size + 1), u1 = Math.min(kernelSize - 1, x + half);
+      let sum = 0;
+      for (let v = v0; v <= v1; v++) {
+        const from = (y + half - v) * size + x + half;
+        for (let u = u0; u <= u1; u++) sum += kernel[v * kernelSize + u] * stamp[from - u];
+      }
+      out[y * size + x] = sum;
+      total += sum;
+    }
+  }
+  for (let j = 0; j < out.length; j++) out[j] /= total;
+}

@@ -1,0 +1,232 @@
+/** The loops of matching and subtraction: convolution of masked planes, difference, variance and masks. */
+import { maskBits } from '../../image/maskPlanes.ts';
+import type { MaskedImage } from '../../image/maskedImage.ts';
+import { convolveConstant, convolvePolynomial } from './convolve.ts';
+import type { MatchingKernel } from './kernelFit.ts';
+import { polynomialTerms, solveSymmetric, termCount, termDegrees } from './polynomial.ts';
+import { medianOf, sampleOf } from './statistics.ts';
+
+const NO_DATA = maskBits('NO_DATA');
+
+/**
+ * Image and variance convolved with the kernel: the variance with its square at the middle of the detector, scaled to
+ * `convolvedVariance` of unit noise (the PSFs vary by a tenth, and the template's noise is the smaller one).
+ * Pixels without data count as zero. The mask is not touched.
+ *
+ * @param out     Image and variance overwritten.
+ * @param scratch [height × width], contents destroyed.
+ */
+export function convolvePlanes(
+  planes: MaskedImage, kernel: MatchingKernel, middleKernel: Float32Array, convolvedVariance: number,
+  out: MaskedImage, scratch: Float32Array,
+): void {
+  const { width, height } = planes;
+  for (let j = 0; j < scratch.length; j++) scratch[j] = isUsable(planes, j) ? planes.image[j] : 0;
+  convolvePolynomial(scratch, width, height, kernel.size, kernel.kernels, kernel.order, out.image);
+  const squares = middleKernel.map((value) => value * value);
+  const total = squares.reduce((sum, value) => sum + value, 0);
+  for (let j = 0; j < squares.length; j++) squares[j] *= convolvedVariance / total;
+  for (let j = 0; j < scratch.length; j++) scratch[j] = isUsable(planes, j) ? planes.variance[j] : 0;
+  convolveConstant(scratch, width, height, kernel.size, squares, out.variance);
+}
+
+function isUsable(planes: MaskedImage, j: number): boolean {
+  return (planes.mask[j] & NO_DATA) === 0 && planes.image[j] - planes.image[j] === 0;
+}
+
+/**
+ * Radius beyond which no pixel of the kernel holds more than `fraction` of its sum, pixels.
+ *
+ * @param kernel [size × size].
+ */
+export function kernelReachPx(kernel: Float32Array, size: number, fraction: number): number {
+  const half = (size - 1) / 2, limit = fraction * Math.abs(kernel.reduce((sum, value) => sum + value, 0));
+  let reach = 0;
+  for (let v = -half; v <= half; v++) {
+    for (let u = -half; u <= half; u++) {
+      if (Math.abs(kernel[(v + half) * size + u + half]) > limit) reach = Math.max(reach, Math.hypot(u, v));
+    }
+  }
+  return Math.min(half, Math.ceil(reach));
+}
+
+/**
+ * Sets `bits` in `out` wherever a pixel of `mask` that has one of `bits` lies within `radius`.
+ *
+ * @param mask, out [height × width]; may be the same array, since a disc only grows from pixels at a region's rim.
+ */
+export function spreadMask(
+  mask: Uint16Array, width: number, height: number, bits: number, radius: number, out: Uint16Array,
+): void {
+  const rim: number[] = [];
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const j = y * width + x;
+      if ((mask[j] & bits) === 0) continue;
+      out[j] |= mask[j] & bits;
+      const isInside = x > 0 && (mask[j - 1] & bits) !== 0 && x + 1 < width && (mask[j + 1] & bits) !== 0 &&
+        y > 0 && (mask[j - width] & bits) !== 0 && y + 1 < height && (mask[j + width] & bits) !== 0;
+      if (!isInside) rim.push(j, mask[j] & bits);
+    }
+  }
+  for (let i = 0; i < rim.length; i += 2) {
+    const x = rim[i] % width, y = Math.floor(rim[i] / width);
+    for (let v = Math.max(0, y - radius); v <= Math.min(height - 1, y + radius); v++) {
+      const reach = Math.floor(Math.sqrt(radius * radius - (v - y) ** 2));
+      for (let u = Math.max(0, x - reach); u <= Math.min(width - 1, x + reach); u++) out[v * width + u] |= rim[i + 1];
+    }
+  }
+}
+
+/** Sets EDGE on a border of `marginPx`. */
+export function markEdge(mask: Uint16Array, width: number, height: number, marginPx: number): void {
+  const edge = maskBits('EDGE');
+  for (let y = 0; y < height; y++) {
+    const isEdgeRow = y < marginPx || y >= height - marginPx;
+    for (let x = 0; x < width; x++) {
+      if (isEdgeRow || x < marginPx || x >= width - marginPx) mask[y * width + x] |= edge;
+    }
+  }
+}
+
+/**
+ * out = factor × (other − convolved), and 0 where `mask` has one of `blank` or either value is not finite.
+ *
+ * @param out [height × width], overwritten; may be one of the inputs.
+ */
+export function subtractPlanes(
+  other: Float32Array, convolved: Float32Array, factor: number, mask: Uint16Array, blank: number, out: Float32Array,
+): void {
+  for (let j = 0; j < out.length; j++) {
+    const value = factor * (other[j] - convolved[j]);
+    out[j] = (mask[j] & blank) === 0 && value - value === 0 ? value : 0;
+  }
+}
+
+/** Takes a polynomial of the detector's coordinates off all pixels whose mask has none of `blank`. */
+export function subtractPolynomial(
+  plane: Float32Array, width: number, height: number, coefficients: Float64Array, order: number,
+  mask: Uint16Array, blank: number,
+): void {
+  const degrees = termDegrees(order), row = new Float64Array(order + 1);
+  for (let y = 0; y < height; y++) {
+    const v = (2 * y) / (height - 1) - 1;
+    row.fill(0);
+    for (let k = 0; k < degrees.length; k++) row[degrees[k][0]] += coefficients[k] * v ** degrees[k][1];
+    for (let x = 0; x < width; x++) {
+      const j = y * width + x;
+      if ((mask[j] & blank) !== 0) continue;
+      const u = (2 * x) / (width - 1) - 1;
+      let value = 0;
+      for (let i = order; i >= 0; i--) value = value * u + row[i];
+      plane[j] -= value;
+    }
+  }
+}
+
+/** Every how many pixels of a cell the background looks, along each axis. */
+const BACKGROUND_STRIDE = 2;
+
+/**
+ * Polynomial through the clipped means of cells, the sky that the stamps did not see.
+ *
+ * @param blank Pixels with one of these bits are not used; cells with less than half of their pixels neither.
+ * @returns Coefficients in the order of `polynomialTerms`; zeros when too few cells are usable.
+ */
+export function fitCellBackground(
+  plane: Float32Array, mask: Uint16Array, width: number, height: number, blank: number, cellPx: number, order: number,
+): Float64Array {
+  const terms = termCount(order), matrix = new Float64Array(terms * terms), right = new Float64Array(terms);
+  const p = new Float64Array(terms), values = new Float64Array(Math.ceil(cellPx / BACKGROUND_STRIDE) ** 2);
+  let cellCount = 0;
+  for (let y0 = 0; y0 < height; y0 += cellPx) {
+    for (let x0 = 0; x0 < width; x0 += cellPx) {
+      let count = 0;
+      const x1 = Math.min(x0 + cellPx, width), y1 = Math.min(y0 + cellPx, height);
+      for (let y = y0; y < y1; y += BACKGROUND_STRIDE) {
+        for (let x = x0; x < x1; x += BACKGROUND_STRIDE) {
+          if ((mask[y * width + x] & blank) === 0) values[count++] = plane[y * width + x];
+        }
+      }
+      if (count < values.length / 2) continue;
+      const level = clippedMean(values.subarray(0, count));
+      polynomialTerms((x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2, width, height, order, p);
+      for (let a = 0; a < terms; a++) {
+        right[a] += p[a] * level;
+        for (let b = 0; b < terms; b++) matrix[a * terms + b] += p[a] * p[b];
+      }
+      cellCount++;
+    }
+  }
+  if (cellCount < terms || !solveSymmetric(matrix, right, 1e-12)) return new Float64Array(terms);
+  return right;
+}
+
+/** Mean of the values within 3 robust standard deviations of their median; sorts them. */
+function clippedMean(values: Float64Array): number {
+  const median = medianOf(values);
+  // Half of the distance between the 16th and 84th percentile, from the sorted values.
+  const scatter = (values[Math.floor(0.84 * (values.length - 1))] - values[Math.floor(0.16 * (values.length - 1))]) / 2;
+  let sum = 0, count = 0;
+  for (let i = 0; i < values.length; i++) {
+    if (Math.abs(values[i] - median) <= 3 * scatter) { sum += values[i]; count++; }
+  }
+  return count > 0 ? sum / count : median;
+}
+
+/**
+ * How much a pixel's variance rises with its own flux: Σ Δvariance Δflux / Σ Δflux² of neighbours in the sky, where
+ * noise alone makes them differ. 1/gain when the variance was computed from each pixel's counts, 0 when it is smooth.
+ */
+export function varianceSlope(planes: MaskedImage, blank: number): number {
+  const { width, image, variance, mask } = planes;
+  const typical = medianOf(sampleOf(variance, (j) => (mask[j] & blank) === 0));
+  let products = 0, squares = 0;
+  // A step of 7 leaves 2 million pairs of a 4k detector; the slope is needed to some percent.
+  for (let j = 0; j + 1 < image.length; j += 7) {
+    if (((mask[j] | mask[j + 1]) & blank) !== 0 || j % width === width - 1) continue;
+    const d = image[j + 1] - image[j];
+    // Sources have gradients: only differences that noise explains are used.
+    if (!(d * d < 18 * typical) || variance[j] > 1.5 * typical) continue;
+    products += d * (variance[j + 1] - variance[j]);
+    squares += d * d;
+  }
+  return squares > 0 ? Math.max(0, products / squares) : 0;
+}
+
+/** Mean of 3 × 3 pixels of the difference, in standard deviations of one pixel, above which a source is believed. */
+const BELIEVED_SIGMA = 2.5;
+/** Share of a pixel's variance that the correction leaves at least. */
+const VARIANCE_SHARE_MIN = 0.2;
+
+/**
+ * Variance of the difference: that of the visit plus that of the convolved template.
+ *
+ * A variance from a pixel's own counts is small where the pixel fluctuated down, and makes faint negative detections
+ * of noise. So the fluctuation's part, slope × difference, is taken off, which leaves what the pixel would have if it
+ * held what the template says; where 3 × 3 pixels agree that it does not (a source of SNR above about 9), nothing is.
+ *
+ * @param visitVariance, convolvedVariance, difference [height × width]. Read only.
+ * @param out           [height × width], overwritten; may be `convolvedVariance`.
+ */
+export function differenceVariance(
+  visitVariance: Float32Array, convolvedVariance: Float32Array, difference: Float32Array, width: number, height: number,
+  slope: number, scale: number, out: Float32Array,
+): void {
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const j = y * width + x;
+      let variance = visitVariance[j] + convolvedVariance[j];
+      if (slope > 0 && x > 0 && y > 0 && x + 1 < width && y + 1 < height) {
+        const sum = difference[j - width - 1] + difference[j - width] + difference[j - width + 1] + difference[j - 1] +
+          difference[j] + difference[j + 1] + difference[j + width - 1] + difference[j + width] + difference[j + width + 1];
+        if (sum * sum < 81 * BELIEVED_SIGMA * BELIEVED_SIGMA * variance) {
+          variance -= slope * difference[j];
+          const least = VARIANCE_SHARE_MIN * (visitVariance[j] + convolvedVariance[j]);
+          if (variance < least) variance = least;
+        }
+      }
+      out[j] = variance * scale;
+    }
+  }
+}

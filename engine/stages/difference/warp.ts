@@ -1,0 +1,190 @@
+/** Brings the template onto the visit's pixel grid. */
+import { StageError } from '../../errors.ts';
+import { maskBits } from '../../image/maskPlanes.ts';
+import { asProduct, type MaskedImage, type Template, type WarpedTemplate } from '../../image/maskedImage.ts';
+import { pixelToSky, skyToPixel, type Wcs } from '../../image/wcs.ts';
+import type { WarpConfig } from './config.ts';
+import { medianOfSample } from './statistics.ts';
+
+export type WarpResult = Readonly<{
+  warped: WarpedTemplate;
+  /** Share of the visit's pixels that the template covers. */
+  coverageFraction: number;
+  /**
+   * Mean autocorrelation of the interpolation's taps along x and y at lags 0 … 2 × half width − 1: what it does to white
+   * noise. Lag 0 is 1 where no pixel falls between others.
+   */
+  noiseX: Float64Array; noiseY: Float64Array;
+}>;
+
+/** Positions between two pixels that have taps of their own: an error of position of at most 1/2048 px. */
+const PHASES = 1024;
+
+/**
+ * Warps the template by Lanczos interpolation, affine in each cell; surface brightness times the ratio of pixel areas.
+ *
+ * The variance written is that of the template's own pixels, bilinear between them and scaled by the area ratio, not
+ * that of the interpolated values: interpolation makes neighbours correlate, and the sum over a PSF keeps the variance
+ * that white noise of this plane would have. `noiseX` and `noiseY` tell what is missing for a single pixel.
+ * Pixels that need a template pixel which is outside, NaN or NO_DATA are NaN with NO_DATA and variance 0.
+ *
+ * @param out The visit's size; all planes overwritten. Image in the template's unit per visit pixel.
+ * @throws StageError TEMPLATE_COVERAGE_TOO_SMALL.
+ */
+export function warpTemplate(
+  template: Template, templateWcs: Wcs, visitWcs: Wcs, out: MaskedImage, config: WarpConfig,
+): WarpResult {
+  const halfWidth = config.lanczosHalfWidth, tapCount = 2 * halfWidth;
+  const taps = lanczosTable(halfWidth);
+  const noiseX = new Float64Array(tapCount), noiseY = new Float64Array(tapCount);
+  let covered = 0, cellCount = 0;
+  for (let y0 = 0; y0 < out.height; y0 += config.cellPx) {
+    for (let x0 = 0; x0 < out.width; x0 += config.cellPx) {
+      const x1 = Math.min(x0 + config.cellPx, out.width), y1 = Math.min(y0 + config.cellPx, out.height);
+      const affine = affineOfCell(templateWcs, visitWcs, x0, y0, x1, y1);
+      covered += warpCell(template, out, affine, x0, y0, x1, y1, taps, halfWidth);
+      if (Number.isFinite(affine.tx)) {
+        addAutocorrelations(affine, x1 - x0, y1 - y0, taps, tapCount, noiseX, noiseY);
+        cellCount++;
+      }
+    }
+  }
+  const coverageFraction = covered / (out.width * out.height);
+  if (coverageFraction < config.coverageFractionMin) {
+    throw new StageError({
+      code: 'TEMPLATE_COVERAGE_TOO_SMALL',
+      message: `the template covers ${(100 * coverageFraction).toFixed(1)} % of the visit, ` +
+        `${100 * config.coverageFractionMin} % required`,
+      disposition: 'reject', // The same template will cover the same pixels.
+      details: { coverageFraction, coverageFractionMin: config.coverageFractionMin },
+    });
+  }
+  for (let i = 0; i < tapCount; i++) { noiseX[i] /= cellCount; noiseY[i] /= cellCount; }
+  flagHighVariance(out, config.highVarianceRatio);
+  return { warped: asProduct('warpedTemplate', out), coverageFraction, noiseX, noiseY };
+}
+
+/** Template position of visit pixel (x0 + i, y0 + j): (tx + i·xx + j·xy, ty + i·yx + j·yy). */
+type Affine = Readonly<{ tx: number; ty: number; xx: number; xy: number; yx: number; yy: number }>;
+
+/** Least-squares affine map through the four corners of a cell. */
+function affineOfCell(
+  templateWcs: Wcs, visitWcs: Wcs, x0: number, y0: number, x1: number, y1: number,
+): Affine {
+  const at = (x: number, y: number): { x: number; y: number } => {
+    const sky = pixelToSky(visitWcs, x, y);
+    return skyToPixel(templateWcs, sky.raDeg, sky.decDeg);
+  };
+  const a = at(x0, y0), b = at(x1, y0), c = at(x0, y1), d = at(x1, y1);
+  const w = x1 - x0, h = y1 - y0;
+  const xx = (b.x + d.x - a.x - c.x) / (2 * w), yx = (b.y + d.y - a.y - c.y) / (2 * w);
+  const xy = (c.x + d.x - a.x - b.x) / (2 * h), yy = (c.y + d.y - a.y - b.y) / (2 * h);
+  return {
+    tx: (a.x + b.x + c.x + d.x) / 4 - (xx * w) / 2 - (xy * h) / 2,
+    ty: (a.y + b.y + c.y + d.y) / 4 - (yx * w) / 2 - (yy * h) / 2, xx, xy, yx, yy,
+  };
+}
+
+/** [PHASES + 1 × taps]: weights, unit sum, of the pixels floor(t) − halfWidth + 1 … floor(t) + halfWidth. */
+function lanczosTable(halfWidth: number): Float64Array {
+  const tapCount = 2 * halfWidth, table = new Float64Array((PHASES + 1) * tapCount);
+  for (let phase = 0; phase <= PHASES; phase++) {
+    let sum = 0;
+    for (let i = 0; i < tapCount; i++) {
+      const d = i - halfWidth + 1 - phase / PHASES;
+      sum += table[phase * tapCount + i] = Math.abs(d) < halfWidth ? sinc(d) * sinc(d / halfWidth) : 0;
+    }
+    for (let i = 0; i < tapCount; i++) table[phase * tapCount + i] /= sum;
+  }
+  return table;
+}
+
+function sinc(x: number): number {
+  return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
+}
+
+/** Warps the pixels of one cell. Returns how many the template covers. */
+function warpCell(
+  template: MaskedImage, out: MaskedImage, affine: Affine, x0: number, y0: number, x1: number, y1: number,
+  taps: Float64Array, halfWidth: number,
+): number {
+  const { width, height, image } = template, tapCount = 2 * halfWidth;
+  const area = Math.abs(affine.xx * affine.yy - affine.xy * affine.yx);
+  let covered = 0;
+  for (let y = y0; y < y1; y++) {
+    for (let x = x0; x < x1; x++) {
+      const j = y * out.width + x;
+      const tx = affine.tx + (x - x0) * affine.xx + (y - y0) * affine.xy;
+      const ty = affine.ty + (x - x0) * affine.yx + (y - y0) * affine.yy;
+      const ix = Math.floor(tx), iy = Math.floor(ty), left = ix - halfWidth + 1, top = iy - halfWidth + 1;
+      let sum = NaN;
+      if (left >= 0 && top >= 0 && ix + halfWidth < width && iy + halfWidth < height) {
+        const px = Math.round((tx - ix) * PHASES) * tapCount, py = Math.round((ty - iy) * PHASES) * tapCount;
+        sum = 0;
+        for (let b = 0; b < tapCount; b++) {
+          const row = (top + b) * width + left;
+          let rowSum = 0;
+          for (let a = 0; a < tapCount; a++) rowSum += taps[px + a] * image[row + a];
+          sum += taps[py + b] * rowSum;
+        }
+      }
+      if (Number.isFinite(sum)) {
+        out.image[j] = sum * area;
+        covered += carryNoiseAndMask(template, out, j, ix, iy, tx - ix, ty - iy, area);
+      } else {
+        clearPixel(out, j);
+      }
+    }
+  }
+  return covered;
+}
+
+const NO_DATA = maskBits('NO_DATA');
+const CARRIED = maskBits('BAD', 'SPIKE'), SAT = maskBits('SAT'), INJECTED = maskBits('INJECTED');
+const SAT_TEMPLATE = maskBits('SAT_TEMPLATE'), INJECTED_TEMPLATE = maskBits('INJECTED_TEMPLATE');
+
+/** Variance (bilinear) and mask (union) of the four template pixels around a position. Returns 1 when they have data. */
+function carryNoiseAndMask(
+  template: MaskedImage, out: MaskedImage, j: number, ix: number, iy: number, fx: number, fy: number, area: number,
+): number {
+  const { width, variance, mask } = template, k = iy * width + ix;
+  const bits = mask[k] | mask[k + 1] | mask[k + width] | mask[k + width + 1];
+  const value = (1 - fy) * ((1 - fx) * variance[k] + fx * variance[k + 1]) +
+    fy * ((1 - fx) * variance[k + width] + fx * variance[k + width + 1]);
+  if ((bits & NO_DATA) !== 0 || !Number.isFinite(value)) { clearPixel(out, j); return 0; }
+  // An area of `area` template pixels holds that many independent values, of which the sum has area × variance.
+  out.variance[j] = value * area;
+  out.mask[j] = (bits & CARRIED) | (bits & SAT ? SAT_TEMPLATE : 0) | (bits & INJECTED ? INJECTED_TEMPLATE : 0);
+  return 1;
+}
+
+function clearPixel(out: MaskedImage, j: number): void {
+  out.image[j] = NaN;
+  out.variance[j] = 0;
+  out.mask[j] = NO_DATA;
+}
+
+/** Adds Σ_i w[i] w[i + lag] of the taps met at 16 places of a cell, averaged. */
+function addAutocorrelations(
+  affine: Affine, w: number, h: number, taps: Float64Array, tapCount: number, sumX: Float64Array, sumY: Float64Array,
+): void {
+  for (let n = 0; n < 16; n++) {
+    const i = Math.floor((w * ((n & 3) + 0.5)) / 4), j = Math.floor((h * ((n >> 2) + 0.5)) / 4);
+    const tx = affine.tx + i * affine.xx + j * affine.xy, ty = affine.ty + i * affine.yx + j * affine.yy;
+    addAutocorrelation(taps, Math.round((tx - Math.floor(tx)) * PHASES) * tapCount, tapCount, sumX);
+    addAutocorrelation(taps, Math.round((ty - Math.floor(ty)) * PHASES) * tapCount, tapCount, sumY);
+  }
+}
+
+function addAutocorrelation(taps: Float64Array, start: number, tapCount: number, sum: Float64Array): void {
+  for (let lag = 0; lag < tapCount; lag++) {
+    for (let i = 0; i + lag < tapCount; i++) sum[lag] += (taps[start + i] * taps[start + i + lag]) / 16;
+  }
+}
+
+/** Flags pixels whose variance exceeds a multiple of the median of those with data. */
+function flagHighVariance(out: MaskedImage, ratio: number): void {
+  const limit = ratio * medianOfSample(out.variance, (j) => (out.mask[j] & NO_DATA) === 0);
+  const bit = maskBits('HIGH_VARIANCE');
+  for (let j = 0; j < out.mask.length; j++) if (out.variance[j] > limit) out.mask[j] |= bit;
+}
