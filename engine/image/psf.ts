@@ -58,6 +58,20 @@ export function evaluatePsfAt(
   if (dy !== 0) { shiftRows(out, scratch, size, size, 1, dy); out.set(scratch); }
 }
 
+/**
+ * Moves a stamp's light by (dx, dy), |·| ≤ 1, by Lanczos interpolation.
+ *
+ * @param from    [size × size] row-major. Read only.
+ * @param out     Same shape, overwritten.
+ * @param scratch Same shape, contents destroyed.
+ */
+export function shiftStamp(
+  from: Float32Array, size: number, dx: number, dy: number, out: Float32Array, scratch: Float32Array,
+): void {
+  shiftRows(from, scratch, size, 1, size, dx);
+  shiftRows(scratch, out, size, size, 1, dy);
+}
+
 /** Moves a stamp along one axis by Lanczos interpolation; what lies outside the stamp is zero. */
 function shiftRows(
   from: Float32Array, to: Float32Array, size: number, step: number, rowStep: number, shift: number,

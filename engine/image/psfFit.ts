@@ -1,0 +1,270 @@
+/**
+ * Empirical PSF from stars: recentred stamps, per-pixel polynomial over the detector, neighbours modelled and subtracted,
+ * deviating stars and pixels rejected.
+ */
+import { Matrix, solve } from 'ml-matrix';
+import { median } from './median.ts';
+import { evaluatePsf, psfTermCount, shiftStamp, type PsfModel } from './psf.ts';
+import { addStarLight, createFitScratch, fitStar, type FitScratch, type PhotometryPlanes, type PsfFit } from './psfPhotometry.ts';
+import { indexOf, usualSize, FWHM_PER_SIGMA, type Star } from './starDetection.ts';
+import { maskBits } from './maskPlanes.ts';
+
+export type PsfFitConfig = Readonly<{
+  /** Side of the stamp in FWHM, and its bounds in pixels (odd). */
+  sizeFwhm: number; sizePxMin: number; sizePxMax: number;
+  /** Signal to noise of a star that may serve. */
+  snrMin: number;
+  /** Most stars that serve; the least contaminated and brightest are taken. */
+  starCountMax: number;
+  /** Fewest stars of a model at all. */
+  starCountMin: number;
+  /** Fewest stars of a linear and of a quadratic variation over the detector. */
+  linearStarCountMin: number; quadraticStarCountMin: number;
+  /** Neighbours' light in a star's stamp, relative to its own, up to which it counts as isolated. */
+  neighbourFractionMax: number;
+  /** Radius of the fit that places and scales a star, FWHM. */
+  fitRadiusFwhm: number;
+}>;
+
+export type PsfResult = Readonly<{
+  psf: PsfModel;
+  /** Stars of the final model with their fits, brightest first. */
+  stars: readonly PsfFit[];
+  /** Usual relative residual of a star's pixels, noise taken out: the error of the model. */
+  modelError: number;
+}>;
+
+const ROUNDS = 4;
+/** Pixels of a star farther from the model than this, in their errors, are someone else's light. */
+const PIXEL_CLIP_SIGMA = 4;
+/** Relative error of the model that pixel rejection allows for, so that a bright star's core is not rejected. */
+const MODEL_TOLERANCE = 0.05;
+
+/** Stamp of a star, recentred on its middle pixel, unit flux, with the star's weight in the fit of each pixel. */
+type Stamp = { star: Star; x: number; y: number; flux: number; values: Float32Array; sigma: number; isUsed: boolean };
+
+/**
+ * @param planes Background subtracted. Read only. The star's own pixels must be unmasked.
+ * @param stars  Everything that was detected: neighbours' light is taken from here.
+ * @returns null when fewer than `starCountMin` stars serve.
+ */
+export function buildPsf(planes: PhotometryPlanes, stars: readonly Star[], fwhmPx: number, config: PsfFitConfig): PsfResult | null {
+  const size = stampSize(fwhmPx, config);
+  const candidates = selectPsfStars(stars, planes, fwhmPx, size, config);
+  if (candidates.length < config.starCountMin) return null;
+  const index = indexOf(stars);
+  const scratch = createFitScratch({ size });
+  const stamps = candidates.map((star): Stamp => ({
+    star, x: star.x, y: star.y, flux: star.flux, values: new Float32Array(size * size), sigma: 0, isUsed: true,
+  }));
+  let psf: PsfModel | null = null, fits: PsfFit[] = [], modelError = 0;
+  // Matched-filter fluxes are right in rank only; the stars fitted so far tell their scale.
+  let fluxScale = 1;
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const stamp of stamps) {
+      const near = neighboursOf(stamp.star, stars, index, size, fluxScale);
+      fillStamp(planes, stamp, size, psf, near, fwhmPx, scratch);
+    }
+    const used = stamps.filter((stamp) => stamp.isUsed && stamp.flux > 0);
+    if (used.length < config.starCountMin) return null;
+    psf = fitModel(used, planes, size, orderFor(used.length, config), psf);
+    const refit = refitStars(planes, psf, stamps, stars, index, config.fitRadiusFwhm * fwhmPx, fluxScale, scratch);
+    fits = refit.fits;
+    modelError = refit.modelError;
+    fluxScale = refit.fluxScale;
+  }
+  if (psf === null || fits.length < config.starCountMin) return null;
+  return { psf, stars: fits, modelError };
+}
+
+function stampSize(fwhmPx: number, config: PsfFitConfig): number {
+  const wanted = 2 * Math.ceil((config.sizeFwhm * fwhmPx) / 2) + 1;
+  return Math.min(Math.max(wanted, config.sizePxMin), config.sizePxMax);
+}
+
+function orderFor(starCount: number, config: PsfFitConfig): 0 | 1 | 2 {
+  if (starCount >= config.quadraticStarCountMin) return 2;
+  return starCount >= config.linearStarCountMin ? 1 : 0;
+}
+
+/**
+ * Clean, unsaturated sources of the stars' size, whole on the image; isolated ones first. When too few are isolated, as in a
+ * crowded field, the least contaminated of the others join: their neighbours are modelled.
+ */
+export function selectPsfStars(
+  stars: readonly Star[], planes: Pick<PhotometryPlanes, 'width' | 'height'>, fwhmPx: number, size: number, config: PsfFitConfig,
+): Star[] {
+  const half = (size - 1) / 2, locus = usualSize(stars, config.starCountMin) ?? fwhmPx / FWHM_PER_SIGMA;
+  const index = indexOf(stars);
+  const clean = stars.filter((star) => !star.isSaturated && !star.isBlemished && star.snr >= config.snrMin
+    && Math.abs(star.sigmaPx / locus - 1) < 0.15 && star.ellipticity < 0.35
+    && star.x >= half && star.y >= half && star.x <= planes.width - 1 - half && star.y <= planes.height - 1 - half);
+  const rated = clean.map((star) => ({ star, contamination: contaminationOf(star, stars, index, half, fwhmPx) }));
+  const isolated = rated.filter((r) => r.contamination <= config.neighbourFractionMax);
+  if (isolated.length >= config.linearStarCountMin) return isolated.slice(0, config.starCountMax).map((r) => r.star);
+  return rated.filter((r) => r.contamination < 1).sort((a, b) => a.contamination - b.contamination || b.star.flux - a.star.flux)
+    .slice(0, config.linearStarCountMin).map((r) => r.star).sort((a, b) => b.flux - a.flux);
+}
+
+/** Light of neighbours relative to the star's, near ones counting more: Σ f / f₀ × min(1, 4 (FWHM / d)²). */
+function contaminationOf(
+  star: Star, stars: readonly Star[], index: ReturnType<typeof indexOf>, reach: number, fwhmPx: number,
+): number {
+  let sum = 0;
+  for (const j of index.within(star.x, star.y, reach * Math.SQRT2)) {
+    const other = stars[j];
+    if (other === star) continue;
+    const distance = Math.hypot(other.x - star.x, other.y - star.y);
+    sum += (other.flux / star.flux) * Math.min(1, 4 * (fwhmPx / distance) ** 2);
+  }
+  return sum;
+}
+
+type Source = Readonly<{ x: number; y: number; flux: number }>;
+
+function neighboursOf(
+  star: Star, stars: readonly Star[], index: ReturnType<typeof indexOf>, size: number, fluxScale: number,
+): Source[] {
+  return index.within(star.x, star.y, size).sort((i, j) => i - j).filter((j) => stars[j] !== star)
+    .map((j) => ({ x: stars[j].x, y: stars[j].y, flux: stars[j].flux * fluxScale }));
+}
+
+/**
+ * Cuts the star out, takes modelled neighbours off, replaces unusable pixels (by the model; in the first round by the opposite
+ * pixel), moves its centroid to the middle of the stamp and scales it to unit flux.
+ */
+function fillStamp(
+  planes: PhotometryPlanes, stamp: Stamp, size: number, psf: PsfModel | null, near: readonly Source[], fwhmPx: number,
+  scratch: FitScratch,
+): void {
+  const half = (size - 1) >> 1, cx = Math.round(stamp.x), cy = Math.round(stamp.y);
+  const cut = new Float32Array(size * size), light = new Float32Array(size * size);
+  if (psf !== null) {
+    addStarLight(psf, near, cx, cy, light, scratch);
+    addStarLight(psf, [stamp], cx, cy, scratch.profile.fill(0), scratch);
+  }
+  const skip = maskBits('SAT', 'BAD', 'NO_DATA', 'CR');
+  const usable = (i: number, j: number) => {
+    const at = (cy + j) * planes.width + cx + i;
+    return cx + i >= 0 && cy + j >= 0 && cx + i < planes.width && cy + j < planes.height
+      && (planes.mask[at] & skip) === 0 && planes.image[at] === planes.image[at];
+  };
+  let variance = 0, count = 0;
+  for (let j = -half; j <= half; j++) {
+    for (let i = -half; i <= half; i++) {
+      const k = (j + half) * size + i + half, at = (cy + j) * planes.width + cx + i;
+      if (usable(i, j)) {
+        cut[k] = planes.image[at] - light[k];
+        variance += planes.variance[at];
+        count++;
+      } else if (psf !== null) cut[k] = scratch.profile[k];
+      else cut[k] = usable(-i, -j) ? planes.image[(cy - j) * planes.width + cx - i] : 0;
+    }
+  }
+  shiftStamp(cut, size, cx - stamp.x, cy - stamp.y, stamp.values, scratch.shiftScratch);
+  if (psf === null) stamp.flux = apertureSum(stamp.values, size, 1.5 * fwhmPx);
+  for (let k = 0; k < cut.length; k++) stamp.values[k] /= stamp.flux;
+  stamp.sigma = Math.sqrt(variance / count) / stamp.flux;
+}
+
+function apertureSum(values: Float32Array, size: number, radiusPx: number): number {
+  const half = (size - 1) >> 1;
+  let sum = 0;
+  for (let j = -half; j <= half; j++) {
+    for (let i = -half; i <= half; i++) if (i * i + j * j <= radiusPx * radiusPx) sum += values[(j + half) * size + i + half];
+  }
+  return sum;
+}
+
+/**
+ * Least squares for the coefficients of every pixel. Stars weigh 1 / (noise² + tolerance²): beyond some brightness it is
+ * the model, not the noise, that limits. From the second round on, pixels that deviate are left out.
+ */
+function fitModel(stamps: readonly Stamp[], planes: PhotometryPlanes, size: number, order: 0 | 1 | 2, before: PsfModel | null): PsfModel {
+  const termCount = psfTermCount(order), n = size * size;
+  const terms = stamps.map((stamp) => termsAt(stamp, planes).slice(0, termCount));
+  const floor = 0.3 * median(stamps.map((stamp) => stamp.sigma));
+  const weights = stamps.map((stamp) => 1 / (stamp.sigma ** 2 + floor ** 2));
+  const expected = before === null ? null : stamps.map((stamp) => {
+    const profile = new Float32Array(n);
+    evaluatePsf(before, stamp.x, stamp.y, profile);
+    return profile;
+  });
+  const coefficients = new Float32Array(termCount * n);
+  const shared = normalMatrix(terms, weights, stamps.map(() => true));
+  for (let k = 0; k < n; k++) {
+    const kept = stamps.map((stamp, s) => {
+      if (expected === null) return true;
+      const limit = PIXEL_CLIP_SIGMA * Math.hypot(stamp.sigma, MODEL_TOLERANCE * expected[s][k]);
+      return Math.abs(stamp.values[k] - expected[s][k]) <= limit;
+    });
+    const keptCount = kept.reduce((sum, isKept) => sum + (isKept ? 1 : 0), 0);
+    const isWhole = keptCount === stamps.length || keptCount < Math.max(3 * termCount, stamps.length / 3);
+    const solution = solvePixel(isWhole ? shared : normalMatrix(terms, weights, kept), terms, weights,
+      isWhole ? null : kept, (s) => stamps[s].values[k]);
+    for (let t = 0; t < termCount; t++) coefficients[t * n + k] = solution[t];
+  }
+  return { size, width: planes.width, height: planes.height, order, coefficients };
+}
+
+function termsAt(at: Readonly<{ x: number; y: number }>, planes: PhotometryPlanes): number[] {
+  const u = (2 * at.x) / (planes.width - 1) - 1, v = (2 * at.y) / (planes.height - 1) - 1;
+  return [1, u, v, u * u, u * v, v * v];
+}
+
+function normalMatrix(terms: readonly number[][], weights: readonly number[], kept: readonly boolean[]): Matrix {
+  const count = terms[0].length, matrix = Matrix.zeros(count, count);
+  for (let s = 0; s < terms.length; s++) {
+    if (!kept[s]) continue;
+    for (let p = 0; p < count; p++) {
+      for (let q = 0; q < count; q++) matrix.set(p, q, matrix.get(p, q) + weights[s] * terms[s][p] * terms[s][q]);
+    }
+  }
+  return matrix;
+}
+
+function solvePixel(
+  normal: Matrix, terms: readonly number[][], weights: readonly number[], kept: readonly boolean[] | null,
+  value: (s: number) => number,
+): number[] {
+  const count = terms[0].length, right = new Array<number>(count).fill(0);
+  for (let s = 0; s < terms.length; s++) {
+    if (kept !== null && !kept[s]) continue;
+    for (let p = 0; p < count; p++) right[p] += weights[s] * terms[s][p] * value(s);
+  }
+  if (count === 1) return [right[0] / normal.get(0, 0)];
+  return solve(normal, Matrix.columnVector(right)).to1DArray();
+}
+
+/** Fits each star with the model, rejects those that deviate from it far more than the others do. */
+function refitStars(
+  planes: PhotometryPlanes, psf: PsfModel, stamps: Stamp[], stars: readonly Star[], index: ReturnType<typeof indexOf>,
+  radiusPx: number, fluxScale: number, scratch: FitScratch,
+): { fits: PsfFit[]; modelError: number; fluxScale: number } {
+  const light = new Float32Array(psf.size * psf.size);
+  const fitted: { stamp: Stamp; fit: PsfFit; error: number }[] = [];
+  for (const stamp of stamps) {
+    const near = neighboursOf(stamp.star, stars, index, psf.size, fluxScale);
+    addStarLight(psf, near, Math.round(stamp.x), Math.round(stamp.y), light.fill(0), scratch);
+    const fit = fitStar(planes, psf, stamp.x, stamp.y, radiusPx, light, scratch);
+    stamp.isUsed = false;
+    if (fit === null || Math.hypot(fit.x - stamp.star.x, fit.y - stamp.star.y) > 1) continue;
+    // χ² beyond the noise's, as a share of the star's own signal to noise: the same number for bright and faint stars.
+    const excess = fit.chi2 - (fit.pixelCount - 3);
+    fitted.push({ stamp, fit, error: Math.sqrt(Math.max(0, excess)) * (fit.fluxErr / fit.flux) });
+  }
+  if (fitted.length === 0) return { fits: [], modelError: NaN, fluxScale };
+  const usual = median(fitted.map((f) => f.error));
+  const spread = 1.4826 * median(fitted.map((f) => Math.abs(f.error - usual)));
+  const kept = fitted.filter((f) => f.error <= usual + 4 * spread + 0.01);
+  for (const { stamp, fit } of kept) {
+    stamp.isUsed = true;
+    stamp.x = fit.x;
+    stamp.y = fit.y;
+    stamp.flux = fit.flux;
+  }
+  return {
+    fits: kept.map((f) => f.fit), modelError: usual,
+    fluxScale: median(kept.map((f) => f.fit.flux / f.stamp.star.flux)),
+  };
+}

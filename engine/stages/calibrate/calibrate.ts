@@ -1,0 +1,146 @@
+/** From electrons to a calibrated visit image: sky subtracted, PSF, WCS and fluxes in nJy. */
+import { StageError } from '../../errors.ts';
+import { measureBackground, subtractBackground, type Background } from '../../image/background.ts';
+import { maskBits } from '../../image/maskPlanes.ts';
+import { asProduct, type PostIsrImage, type VisitImage } from '../../image/maskedImage.ts';
+import { median } from '../../image/median.ts';
+import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
+import { buildPsf, type PsfResult } from '../../image/psfFit.ts';
+import { createFitScratch, fitStar } from '../../image/psfPhotometry.ts';
+import type { ReferenceStar } from '../../image/references.ts';
+import { indexOf, measureSeeing, type DetectionScratch, type Star } from '../../image/starDetection.ts';
+import { markSources } from '../../image/sourceMask.ts';
+import { pixelScaleArcsec, pixelToSky, type Wcs } from '../../image/wcs.ts';
+import { fitWcs, type AstrometricFit, type MeasuredStar } from './astrometry.ts';
+import type { CalibrateConfig } from './config.ts';
+import { fitZeroPoint, type PhotometricCalibration } from './zeroPoint.ts';
+
+/** A star of the image, calibrated: nJy, degrees, pixels. */
+export type CalibratedStar = MeasuredStar & Readonly<{
+  raDeg: number; decDeg: number;
+  /** The reference that it was matched to. */
+  refId: string | null;
+}>;
+
+export type Calibrated = Readonly<{
+  visitImage: VisitImage;
+  wcs: Wcs;
+  psf: PsfModel;
+  photometry: PhotometricCalibration;
+  /** Stars with a PSF fit, brightest first; flux and fluxErr in nJy. */
+  stars: readonly CalibratedStar[];
+  figures: Readonly<Record<string, number>>;
+}>;
+
+/**
+ * @param postIsr  Electrons; its planes are changed in place and become the visit image.
+ * @param nominal  WCS from the commanded pointing.
+ * @param references Of the region, for the exposure's band.
+ * @param scratch  Two planes of the image's size; contents destroyed.
+ * @throws StageError (reject): BACKGROUND_UNKNOWN, STARS_TOO_FEW, PSF_STARS_TOO_FEW, WCS_STARS_TOO_FEW,
+ *         ZERO_POINT_STARS_TOO_FEW.
+ */
+export function calibrate(
+  postIsr: PostIsrImage, nominal: Wcs, references: readonly ReferenceStar[], exposureSeconds: number,
+  config: CalibrateConfig, scratch: DetectionScratch,
+): Calibrated {
+  const { width, height } = postIsr;
+  const { sky, skyElectrons, fwhmPx, stars } = findStars(postIsr, pixelScaleArcsec(nominal), config, scratch);
+  const psfResult = buildPsf(postIsr, stars, fwhmPx, config.psf);
+  if (psfResult === null) throw tooFew('PSF_STARS_TOO_FEW', 'stars for the PSF', stars.length, config.psf.starCountMin);
+  const measured = measureStars(postIsr, stars, psfResult.psf, fwhmPx, config);
+  const astrometry = fitWcs(measured, references, nominal, width, height, config.astrometry);
+  const photometry = fitZeroPoint(astrometry.pairs, exposureSeconds, config.photometry);
+  scaleTo(postIsr, photometry.nJyPerElectron);
+  return {
+    visitImage: asProduct('visitImage', postIsr), wcs: astrometry.wcs, psf: psfResult.psf, photometry,
+    stars: calibratedStars(measured, astrometry, photometry.nJyPerElectron),
+    figures: figuresOf(astrometry, photometry, psfResult, sky, skyElectrons, stars.length),
+  };
+}
+
+/**
+ * Sky and stars: a first background, the sources seen over it masked, a second background from what is left, and the stars over
+ * that. The image is left background subtracted, its mask with DETECTED.
+ */
+export function findStars(
+  planes: Pick<PostIsrImage, 'width' | 'height' | 'image' | 'mask'>, pixelScale: number, config: CalibrateConfig,
+  scratch: DetectionScratch,
+): { sky: Background; skyElectrons: number; fwhmPx: number; stars: Star[] } {
+  const { width, height, image, mask } = planes;
+  const row = new Float32Array(width), unusable = maskBits('BAD', 'NO_DATA', 'SAT');
+  const first = requireBackground(measureBackground(image, mask, width, height, unusable, config.background));
+  subtractBackground(image, first, row);
+  const guess = Math.max(2, config.guessSeeingArcsec / pixelScale);
+  const seeing = measureSeeing(image, mask, first, guess, config.seeingStarCountMin, config.stars, scratch);
+  if (seeing === null) throw tooFew('STARS_TOO_FEW', 'stars to tell the seeing', 0, config.seeingStarCountMin);
+  markSources(scratch.smooth, first, seeing.fwhmPx, config.sourceMaskSigma, config.sourceMaskGrowthFwhm, mask, scratch.work);
+  const second = requireBackground(measureBackground(image, mask, width, height, unusable | maskBits('DETECTED'), config.background));
+  subtractBackground(image, second, row);
+  const final = measureSeeing(image, mask, second, seeing.fwhmPx, config.seeingStarCountMin, config.stars, scratch);
+  if (final === null) throw tooFew('STARS_TOO_FEW', 'stars to tell the seeing', 0, config.seeingStarCountMin);
+  return { sky: second, skyElectrons: median(first.level) + median(second.level), fwhmPx: final.fwhmPx, stars: final.stars };
+}
+
+function requireBackground(background: Background | null): Background {
+  if (background !== null) return background;
+  throw new StageError({
+    code: 'BACKGROUND_UNKNOWN', message: 'no part of the image shows the sky', stage: 'calibrate', disposition: 'reject',
+  });
+}
+
+/** PSF fits of the stars that can be fitted, brightest first. */
+function measureStars(
+  planes: PostIsrImage, stars: readonly Star[], psf: PsfModel, fwhmPx: number, config: CalibrateConfig,
+): MeasuredStar[] {
+  const scratch = createFitScratch(psf), index = indexOf(stars), measured: MeasuredStar[] = [];
+  for (let i = 0; i < stars.length && measured.length < config.measuredStarCountMax; i++) {
+    const star = stars[i];
+    if (star.isSaturated || star.isBlemished) continue;
+    const fit = fitStar(planes, psf, star.x, star.y, config.psf.fitRadiusFwhm * fwhmPx, null, scratch);
+    if (fit === null) continue;
+    const isIsolated = index.within(star.x, star.y, 3 * fwhmPx)
+      .every((j) => j === i || stars[j].flux < config.psf.neighbourFractionMax * star.flux);
+    measured.push({ x: fit.x, y: fit.y, xErr: fit.xErr, yErr: fit.yErr, flux: fit.flux, fluxErr: fit.fluxErr, isIsolated });
+  }
+  return measured.sort((a, b) => b.flux - a.flux || a.y - b.y || a.x - b.x);
+}
+
+function scaleTo(planes: PostIsrImage, factor: number): void {
+  const { image, variance } = planes, factor2 = factor * factor;
+  for (let i = 0; i < image.length; i++) {
+    image[i] *= factor;
+    variance[i] *= factor2;
+  }
+}
+
+function calibratedStars(measured: readonly MeasuredStar[], astrometry: AstrometricFit, factor: number): CalibratedStar[] {
+  const refIds = new Map(astrometry.pairs.map((pair) => [pair.star, pair.reference.refId]));
+  return measured.map((star) => ({
+    ...star, ...pixelToSky(astrometry.wcs, star.x, star.y), flux: star.flux * factor, fluxErr: star.fluxErr * factor,
+    refId: refIds.get(star) ?? null,
+  }));
+}
+
+function figuresOf(
+  astrometry: AstrometricFit, photometry: PhotometricCalibration, psf: PsfResult, sky: Background, skyElectrons: number,
+  detectedStars: number,
+): Record<string, number> {
+  const scale = pixelScaleArcsec(astrometry.wcs), model = psf.psf;
+  const fwhmPx = psfFwhmPx(model, (model.width - 1) / 2, (model.height - 1) / 2);
+  return {
+    skyElectrons, skySigmaElectrons: median(sky.sigma), starCount: detectedStars,
+    psfStarCount: psf.stars.length, psfModelError: psf.modelError, psfOrder: model.order,
+    seeingPx: fwhmPx, seeingArcsec: fwhmPx * scale, pixelScaleArcsec: scale,
+    wcsStandardCount: astrometry.pairs.length, wcsRmsMas: astrometry.rmsMas, pointingErrorArcsec: astrometry.pointingErrorArcsec,
+    zeroPointMag: photometry.zeroPointMag, zeroPointErrMag: photometry.zeroPointErrMag,
+    zeroPointScatterMag: photometry.scatterMag, zeroPointStandardCount: photometry.standardCount,
+  };
+}
+
+function tooFew(code: string, what: string, count: number, required: number): StageError {
+  return new StageError({
+    code, stage: 'calibrate', disposition: 'reject', // The same pixels will have the same stars.
+    message: `too few ${what}: ${count} found, ${required} required`, details: { count, required },
+  });
+}

@@ -1,0 +1,70 @@
+/** How an image is calibrated. Pixels of the detector unless the name says otherwise. */
+export const defaultCalibrateConfig = {
+  background: {
+    /** Cells much larger than stars and galaxies, small enough to follow scattered light: 64 px is SExtractor's advice. */
+    cellPx: 64,
+    /** Beyond 3 σ a pixel is a source far more often than noise (0.3 % of noise is lost, on both sides alike). */
+    clipSigma: 3,
+    /** A cell less than a fifth of which is sky takes its neighbours' level. */
+    usableFractionMin: 0.2,
+  },
+  /** Smoothed light from which a pixel is kept out of the second background and marked DETECTED, σ of the smoothed sky. */
+  sourceMaskSigma: 3,
+  /** Pixels by which those regions grow, to take in the wings, in units of the FWHM. */
+  sourceMaskGrowthFwhm: 0.7,
+  /** Seeing with which the first search begins, arcseconds; the stars then tell it. A factor of 3 off still finds them. */
+  guessSeeingArcsec: 0.9,
+  stars: {
+    /** Matched-filter significance of a star for calibration: at 8, centroids are good to FWHM / 20 and no noise enters. */
+    thresholdSigma: 8,
+    /** Peaks nearer to the border have no whole window. */
+    borderPx: 6,
+  },
+  /** Stars needed to tell the seeing. */
+  seeingStarCountMin: 5,
+  psf: {
+    /** A Moffat profile of β = 3 keeps 99.6 % of its light within 6 FWHM. */
+    sizeFwhm: 6, sizePxMin: 25, sizePxMax: 61,
+    /** At 40 the wings of a star still carry weight against the sky. */
+    snrMin: 40,
+    /** More stars refine nothing that matters and cost time. */
+    starCountMax: 120,
+    starCountMin: 4,
+    /** Two and ten stars a coefficient: with fewer the variation would be noise. */
+    linearStarCountMin: 9, quadraticStarCountMin: 60,
+    /** Neighbours that bring less than this share of light leave the model to 1e-3. */
+    neighbourFractionMax: 0.03,
+    /** The core and first wings: most of the signal, little of the neighbours. */
+    fitRadiusFwhm: 1.6,
+  },
+  /** Stars that are fitted for position and flux, brightest first. */
+  measuredStarCountMax: 500,
+  astrometry: {
+    /** Largest error of the pointing along an axis, arcseconds: a telescope's blind pointing with margin. */
+    pointingErrorArcsec: 15,
+    /** Largest error of the camera's angle, degrees. */
+    rotationErrorDeg: 0.2,
+    voterCount: 120,
+    /** Side of a bin of the vote, pixels: three times what rotation and scale smear. */
+    voteBinPx: 4,
+    /** Radius of the final pairing, pixels: many times the centroids' errors, less than the distance of neighbours. */
+    pairRadiusPx: 1.5,
+    /** Standards required (LSST: astrometry from ≥ 5). */
+    standardCountMin: 5,
+    /** Residuals beyond this many robust standard deviations are not of this star. */
+    clipSigma: 4,
+    /** Error of a bright star's centroid that no fit knows of (PSF, pixels), pixels. */
+    centroidFloorPx: 0.01,
+  },
+  photometry: {
+    /** Standards required for a zero point: three tell an outlier. */
+    standardCountMin: 3,
+    /** Signal to noise from which a standard counts: 0.02 mag. */
+    snrMin: 50,
+    clipSigma: 3.5,
+    /** Scatter between stars that no error bar knows of (flat, colour), magnitudes. */
+    scatterFloorMag: 0.005,
+  },
+};
+
+export type CalibrateConfig = Readonly<typeof defaultCalibrateConfig>;

@@ -1,0 +1,92 @@
+/** Photometric zero point of a detector from the references that lie on it. */
+import { AB_ZERO_POINT_NJY, nJyOfAbMag } from '../../../schemas/units.ts';
+import { StageError } from '../../errors.ts';
+import { robustSigma } from '../../image/median.ts';
+import type { ReferenceStar } from '../../image/references.ts';
+import type { MeasuredStar } from './astrometry.ts';
+import type { CalibrateConfig } from './config.ts';
+
+export type PhotometricCalibration = Readonly<{
+  /** Multiplies electrons of this exposure. PSF fluxes so scaled are total fluxes. */
+  nJyPerElectron: number;
+  /** AB magnitude of a source that gives one electron a second. */
+  zeroPointMag: number;
+  /** Its statistical error, and the scatter of one standard; magnitudes. */
+  zeroPointErrMag: number; scatterMag: number;
+  standardCount: number;
+}>;
+
+const CLIP_ROUNDS = 6;
+/** Magnitudes per unit of relative flux: 2.5 / ln 10. */
+const MAG_PER_RELATIVE = 2.5 / Math.LN10;
+
+/**
+ * Each standard gives mag + 2.5 log₁₀(electrons); their weighted median, then the weighted mean of those near it.
+ *
+ * @throws StageError ZERO_POINT_STARS_TOO_FEW (reject).
+ */
+export function fitZeroPoint(
+  pairs: readonly Readonly<{ star: MeasuredStar; reference: ReferenceStar }>[], exposureSeconds: number,
+  config: CalibrateConfig['photometry'],
+): PhotometricCalibration {
+  const all = standardsOf(pairs, config);
+  const isolated = all.filter((standard) => standard.isIsolated);
+  const chosen = isolated.length >= Math.max(config.standardCountMin, 5) ? isolated : all;
+  if (chosen.length < config.standardCountMin) {
+    throw new StageError({
+      code: 'ZERO_POINT_STARS_TOO_FEW', stage: 'calibrate', disposition: 'reject',
+      message: `${chosen.length} photometric standards, ${config.standardCountMin} required`,
+      details: { standardCount: chosen.length, standardCountMin: config.standardCountMin },
+    });
+  }
+  let centre = weightedMedian(chosen), kept = chosen;
+  for (let round = 0; round < CLIP_ROUNDS; round++) {
+    const scaled = chosen.map((standard) => (standard.value - centre) / standard.error);
+    const limit = config.clipSigma * Math.max(1, robustSigma(scaled));
+    const next = chosen.filter((_, i) => Math.abs(scaled[i]) <= limit);
+    centre = weightedMean(next);
+    if (next.length === kept.length && round > 0) break;
+    kept = next;
+  }
+  const weightSum = kept.reduce((sum, standard) => sum + standard.error ** -2, 0);
+  const scatterMag = Math.sqrt(kept.reduce((sum, s) => sum + (s.value - centre) ** 2, 0) / Math.max(1, kept.length - 1));
+  return {
+    nJyPerElectron: nJyOfAbMag(centre),
+    zeroPointMag: centre - 2.5 * Math.log10(exposureSeconds),
+    zeroPointErrMag: 1 / Math.sqrt(weightSum), scatterMag, standardCount: kept.length,
+  };
+}
+
+type Standard = Readonly<{ value: number; error: number; isIsolated: boolean }>;
+
+function standardsOf(
+  pairs: readonly Readonly<{ star: MeasuredStar; reference: ReferenceStar }>[], config: CalibrateConfig['photometry'],
+): Standard[] {
+  const standards: Standard[] = [];
+  for (const { star, reference } of pairs) {
+    if (reference.mag === null || star.flux < config.snrMin * star.fluxErr) continue;
+    const fluxErrMag = MAG_PER_RELATIVE * (star.fluxErr / star.flux);
+    standards.push({
+      value: reference.mag + 2.5 * Math.log10(star.flux), isIsolated: star.isIsolated,
+      error: Math.hypot(fluxErrMag, reference.magErr ?? 0, config.scatterFloorMag),
+    });
+  }
+  return standards;
+}
+
+function weightedMedian(standards: readonly Standard[]): number {
+  const sorted = [...standards].sort((a, b) => a.value - b.value);
+  const half = sorted.reduce((sum, s) => sum + s.error ** -2, 0) / 2;
+  let below = 0;
+  for (const standard of sorted) {
+    below += standard.error ** -2;
+    if (below >= half) return standard.value;
+  }
+  return AB_ZERO_POINT_NJY; // Not reached: the list is not empty and weights are positive.
+}
+
+function weightedMean(standards: readonly Standard[]): number {
+  let weights = 0, sum = 0;
+  for (const s of standards) { weights += s.error ** -2; sum += s.value * s.error ** -2; }
+  return sum / weights;
+}
