@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DirectoryInUse, lockDataDir } from './locks.mjs';
 import { arePackagesCurrent, recordPackages } from './packages.mjs';
 import { installDebianPackages } from './debian.mjs';
-import { sleep } from './processes.mjs';
+import { sleep, tiedToUs } from './processes.mjs';
 import { findProgram, missingServers } from './servers.mjs';
 
 /** Oldest Node that runs the TypeScript in this checkout as it is. */
@@ -25,10 +25,12 @@ export class SetupError extends Error {}
  * @throws SetupError with one line that says what to install.
  */
 export async function bootstrap({ repository, what, env = process.env, log = tell }) {
-  if (!arePackagesCurrent(repository)) await underSetupLock(repository, log, () => installPackages(repository, env, log));
+  if (!arePackagesCurrent(repository)) {
+    await underSetupLock(repository, log, () => installPackages(repository, env, log));
+  }
   const node = findNode(repository);
-  if (what === 'servers') {
-    if (missingServers(env).length > 0) await underSetupLock(repository, log, () => installServers(env, log));
+  if (what === 'servers' && missingServers(env).length > 0) {
+    await underSetupLock(repository, log, () => installServers(env, log));
   }
   return { node };
 }
@@ -67,9 +69,13 @@ function installPackages(repository, env, log) {
   const npm = /npm-cli\.c?js$/.test(env.npm_execpath ?? '') ? [process.execPath, env.npm_execpath]
     : [findProgram('npm', env)];
   if (npm[0] === null) throw new SetupError('npm is missing: install the package npm');
-  const args = [...npm.slice(1), 'ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund',
+  // Interrupted, it leaves no installation record behind, so that the next set-up begins again.
+  const setpriv = findProgram('setpriv', env);
+  const tie = setpriv === null ? [] : tiedToUs('SIGTERM', setpriv);
+  const [command, ...args] = [...tie, ...npm, 'ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund',
     '--loglevel=error'];
-  const result = spawnSync(npm[0], args, { cwd: repository, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  const result = spawnSync(command, args, { cwd: repository, env, encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'] });
   if (result.status !== 0) throw new SetupError(`npm ci failed: ${reasonOfNpm(result)}`);
   recordPackages(repository);
 }

@@ -90,8 +90,8 @@ export function formatDoctor(report) {
     ['live run', run === null ? 'none' : `pid ${run.pid} (vesper ${run.command}), log at ${run.natsUrl}`],
   ];
   const width = Math.max(...lines.map(([label]) => label.length));
-  return [...lines.map(([label, text]) => `${label.padEnd(width)}  ${text}`), '',
-    problems.length === 0 ? 'nothing is missing' : problems.map((problem) => `problem: ${problem}`).join('\n')].join('\n');
+  const verdict = problems.length === 0 ? ['nothing is missing'] : problems.map((problem) => `problem: ${problem}`);
+  return [...lines.map(([label, text]) => `${label.padEnd(width)}  ${text}`), '', ...verdict].join('\n');
 }
 
 function serverLines({ name, url, path, version, isReachable, caveats }) {

@@ -27,8 +27,10 @@ export function groupHelp(group, commands) {
 }
 
 export function commandHelp(command) {
-  const required = command.options.filter(({ isRequired }) => isRequired).map(({ name, argument }) => `--${name} ${argument}`);
-  const words = [...command.positionals.map(({ argument }) => argument), ...required];
+  const required = command.options.filter(({ isRequired }) => isRequired);
+  const words = [command.name, ...command.positionals.map(({ argument }) => argument),
+    ...required.map(({ name, argument }) => `--${name} ${argument}`),
+    ...(command.options.length > required.length ? ['[OPTIONS]'] : [])];
   const options = command.options.map((option) => [
     `--${option.name}${option.argument === undefined ? '' : ` ${option.argument}`}`,
     `${option.explanation}${defaultOf(option)}`,
@@ -36,7 +38,7 @@ export function commandHelp(command) {
   return [
     `vesper ${command.name}: ${command.summary}`,
     '',
-    `Usage: vesper ${[command.name, ...words].join(' ')}${command.options.length > required.length ? ' [OPTIONS]' : ''}`,
+    `Usage: vesper ${words.join(' ')}`,
     '',
     ...command.description,
     '',

@@ -135,12 +135,9 @@ export async function awaitOrphans(directory, comm, limitMs) {
   const orphans = () => processesIn(directory, comm);
   while (orphans().length > 0 && Date.now() < deadline) await sleep(50);
   for (const pid of orphans()) killQuietly(pid, 'SIGKILL');
-  while (orphans().length > 0) {
-    if (Date.now() > deadline + limitMs) {
-      throw new Error(`${comm} (pid ${orphans()[0]}) of an earlier run still works in ${directory} and cannot be ended`);
-    }
-    await sleep(50);
-  }
+  while (orphans().length > 0 && Date.now() < deadline + limitMs) await sleep(50);
+  const [left] = orphans();
+  if (left !== undefined) throw new Error(`${comm} (pid ${left}) of an earlier run in ${directory} cannot be ended`);
 }
 
 /** Pids of the processes of that name whose working directory is `directory`. */

@@ -92,13 +92,17 @@ export interface Run extends StoreAddresses {
 /** Record this process as the live run; call again to change what is recorded. */
 export function writeRun(
   dataDir: string,
-  run: StoreAddresses & { readonly command: string; readonly dashboardUrl?: string | null; readonly startedAt?: string },
+  run: StoreAddresses & {
+    readonly command: string; readonly dashboardUrl?: string | null; readonly startedAt?: string;
+  },
 ): Run;
 export function readLiveRun(dataDir: string): Run | null;
 /** Remove this process's own record, or a dead one's; another live run's stays. */
 export function removeRun(dataDir: string): void;
 /** Ask the live run to end, wait, then kill it. */
-export function stopRun(dataDir: string, options?: { readonly limitMs?: number }): Promise<'none' | 'stopped' | 'killed'>;
+export function stopRun(
+  dataDir: string, options?: { readonly limitMs?: number },
+): Promise<'none' | 'stopped' | 'killed'>;
 
 /** Call `onDeath` once when the process that started this one has gone. Returns a function that stops watching. */
 export function watchParent(onDeath: () => void): () => void;

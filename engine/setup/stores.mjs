@@ -53,7 +53,9 @@ function refuseMissing(wanted, servers, env) {
       throw new Error(`${program} is missing: install the package ${debianPackage}, or set ${variable}`);
     }
   }
-  if (needed.length > 0 && servers.setpriv === null) throw new Error('setpriv is missing: install the package util-linux');
+  if (needed.length > 0 && servers.setpriv === null) {
+    throw new Error('setpriv is missing: install the package util-linux');
+  }
 }
 
 function refuseFullDisk(directory) {
@@ -61,7 +63,8 @@ function refuseFullDisk(directory) {
   const freeBytes = bavail * bsize;
   if (freeBytes >= FREE_BYTES_MIN) return;
   const mebibytes = (bytes) => Math.floor(bytes / 1024 / 1024);
-  throw new Error(`the disk under ${directory} is full: ${mebibytes(freeBytes)} MB free, ${mebibytes(FREE_BYTES_MIN)} needed`);
+  throw new Error(`the disk under ${directory} is full: ${mebibytes(freeBytes)} MB free, `
+    + `${mebibytes(FREE_BYTES_MIN)} MB needed`);
 }
 
 /** The started stores as one; see `Stores` in services.d.mts. */

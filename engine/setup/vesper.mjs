@@ -24,8 +24,9 @@ const PLAIN_COMMANDS = {
   },
   async status({ dataDir, json }) {
     const run = readLiveRun(dataDir);
+    const where = run?.dashboardUrl ? `; ${run.dashboardUrl}` : '';
     const text = run === null ? `no live run in ${dataDir}`
-      : `vesper ${run.command} runs as pid ${run.pid} since ${run.startedAt}${run.dashboardUrl ? `; ${run.dashboardUrl}` : ''}`;
+      : `vesper ${run.command} runs as pid ${run.pid} since ${run.startedAt}${where}`;
     print(json ? JSON.stringify({ dataDir, run }) : text);
     return run === null ? 1 : 0;
   },
