@@ -1,0 +1,52 @@
+/** Reading archives without owning them: the writer may be at work, and nothing is repaired here. */
+import { open, readFile } from 'node:fs/promises';
+import type { DayObs } from '../../schemas/ids.ts';
+import { dayObsOfVisit, partsOfDiaSourceId } from '../../schemas/ids.ts';
+import { entriesInCone, readDatum, type Cone } from './archive.ts';
+import { archivePaths, decodeIndex, findInIndex, type ArchiveEntry } from './layout.ts';
+
+/**
+ * The framed packet of an alert as sent, or null when the night that its id names has no such alert.
+ *
+ * @throws Error when the id is not one of ours, or the archive is damaged.
+ */
+export async function findAlert(dataDir: string, instrument: string, diaSourceId: bigint): Promise<Buffer | null> {
+  const dayObs = dayObsOfVisit(partsOfDiaSourceId(diaSourceId).visit);
+  const entry = findInIndex(await indexBytes(dataDir, instrument, dayObs), diaSourceId);
+  return entry === null ? null : readEntry(dataDir, instrument, dayObs, entry);
+}
+
+/** All entries of a night in the order of arrival; none when there is no archive of it. */
+export async function listArchive(dataDir: string, instrument: string, dayObs: DayObs): Promise<readonly ArchiveEntry[]> {
+  return decodeIndex(await indexBytes(dataDir, instrument, dayObs)) ?? [];
+}
+
+/** The entries of a night within a cone. */
+export async function coneSearch(
+  dataDir: string, instrument: string, dayObs: DayObs, cone: Cone,
+): Promise<readonly ArchiveEntry[]> {
+  return entriesInCone(await listArchive(dataDir, instrument, dayObs), cone);
+}
+
+/** The framed packet of an entry that `listArchive` gave. */
+export async function readEntry(
+  dataDir: string, instrument: string, dayObs: DayObs, entry: ArchiveEntry,
+): Promise<Buffer> {
+  const path = archivePaths(dataDir, instrument, dayObs).container;
+  const container = await open(path, 'r');
+  try {
+    return await readDatum(container, path, entry);
+  } finally {
+    await container.close();
+  }
+}
+
+/** The index of a night as it is now; empty when there is none. */
+async function indexBytes(dataDir: string, instrument: string, dayObs: DayObs): Promise<Buffer> {
+  try {
+    return await readFile(archivePaths(dataDir, instrument, dayObs).index);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
+    throw error;
+  }
+}

@@ -1,0 +1,43 @@
+/** Limits of the brokers' side: every wait and every queue has one. */
+export const brokersConfig = {
+  /** Messages asked for ahead: at 90 kB each, 128 of them hold 12 MB. */
+  feedMessagesMax: 128,
+  /**
+   * Time that a durable consumer has to acknowledge before the server sends again, ms. A message in hand when a
+   * consumer is killed comes back after this long; what waits in a living one is kept alive every third of it.
+   */
+  ackWaitMs: 5_000,
+  /**
+   * Life of a request for messages, ms. Half of the acknowledgement wait, so that the requests of a killed consumer
+   * are gone when its messages come up again: nats-server 2.9.10 would spend one of them on a dead request.
+   */
+  pullExpiresMs: 2_500,
+  /** Delivered and not yet acknowledged messages of one durable consumer: at 90 kB each, 256 of them hold 23 MB here. */
+  ackPendingMax: 256,
+  /** Pause between looks at the server while waiting for the last acknowledgements to arrive there, ms. */
+  caughtUpPollMs: 50,
+  /** Longest wait for an answer of the server, ms; the same as the engine's own (engine/stream/config.ts). */
+  requestTimeoutMs: 10_000,
+  /** Tries of one publication of a filtered alert; each waits `requestTimeoutMs` at most. */
+  publishAttempts: 5,
+  /** Alerts that the archive writes and syncs at once. A sync costs milliseconds, whatever it holds. */
+  archiveBatchMax: 128,
+  /** Size of an expression, characters and nodes of its tree: no filter of a human comes near, no evaluation gets long. */
+  filterExpressionLengthMax: 4000,
+  filterNodesMax: 500,
+  filterDepthMax: 40,
+  /** Lists that the filter language can loop over (light curves) are at most a few hundred long; loops may nest once. */
+  filterLoopDepthMax: 2,
+  /** Least time between two messages to a dashboard client, ms: four a second is as fast as an eye reads. */
+  dashboardIntervalMs: 250,
+  /** Visits whose detectors are sent along with the first message; older ones are fetched when asked for. */
+  dashboardVisitsInDetail: 20,
+  /** Bytes that a slow dashboard client may have waiting before it is skipped until it has read them. */
+  dashboardBacklogBytesMax: 4 * 1024 ** 2,
+  /** Dashboard clients at once; more are refused with 503. */
+  dashboardClientsMax: 1000,
+  /** How often the dashboard asks `getCounts`, ms. Counting a night takes a fraction of this. */
+  dashboardCountsIntervalMs: 2000,
+  /** The latency that 98 % of a visit's alerts must meet, s (LSR-REQ-0101). */
+  latencyBudgetSeconds: 60,
+} as const;

@@ -1,0 +1,254 @@
+import {
+  Environment, EvaluationError, ParseError, TypeError as CelTypeError, type ASTNode,
+} from '@marcbachmann/cel-js';
+import { ALERT_SCHEMA_VERSION, recordFields } from '../../schemas/alertSchema.ts';
+import type { AlertRecordName, FieldKind } from '../../schemas/alertSchema.ts';
+import type { Alert } from '../../schemas/diaRows.ts';
+import { subjectToken } from '../../schemas/subjects.ts';
+import { brokersConfig } from '../config.ts';
+import { functionHints, registerHelpers } from './helpers.ts';
+
+/**
+ * Filters are CEL expressions over the packet's fields, under the names of the alert schema: `diaSource.snr > 10.0`.
+ *
+ * **Null.** A field that is null in the packet is absent for CEL. `has(diaSource.band)` asks whether it is there
+ * (for whole records: `has(alert.ssSource)`). Anything computed from an absent value has no value, and CEL's rules
+ * for `&&` and `||` apply: `x && false` is false and `x || true` is true whatever x is. A filter whose whole value
+ * depends on something absent does **not** match, as in SQL's WHERE: neither `diaSource.band == "g"` nor
+ * `!(diaSource.band == "g")` matches an alert without a band. That is counted as `undecided`, not as an error.
+ *
+ * **Numbers.** Avro int and long are CEL int, float and double are CEL double. They compare with each other
+ * (`diaSource.snr > 10`), but arithmetic needs one kind: `diaSource.snr + 1.0`.
+ *
+ * **Cost.** Expressions are bounded in size, loops over light curves in nesting, and what could grow without limit
+ * (regular expressions, bound names, joined lists) is refused when the filter is compiled.
+ */
+export type FilterDefinition = Readonly<{
+  /** Owner and name are parts of a subject: letters, digits, "-" and "_". */
+  user: string; name: string;
+  /** A whole number ≥ 1 that grows with every change of the expression. */
+  version: number;
+  expression: string;
+}>;
+
+/** What a filter says of one alert; `reason` is the line that explains a failure. */
+export type Verdict =
+  | Readonly<{ outcome: 'matched' | 'notMatched' | 'undecided' }>
+  | Readonly<{ outcome: 'failed'; reason: string }>;
+
+/** The parts of an alert that filters can read: all but the cutouts. */
+export type FilterableAlert = Omit<Alert, 'cutoutDifference' | 'cutoutScience' | 'cutoutTemplate'>;
+
+export type CompiledFilter = Readonly<{
+  definition: FilterDefinition;
+  /** `user.name@version`. */
+  label: string;
+  evaluate(alert: FilterableAlert): Verdict;
+}>;
+
+/** An expression that cannot be used: one line that names the filter, the column and the reason. */
+export class FilterCompileError extends Error {
+  /** 1-based column of the expression, or null when the fault is not in one place. */
+  readonly column: number | null;
+
+  constructor(label: string, column: number | null, problem: string) {
+    super(`filter ${label}: ${column === null ? '' : `column ${column}: `}${problem}`);
+    this.name = 'FilterCompileError';
+    this.column = column;
+  }
+}
+
+type Row = Readonly<Record<string, unknown>>;
+type RowClass = new () => Record<string, unknown>;
+type FieldOf = Readonly<{ field: string; record: AlertRecordName; isList: boolean }>;
+
+const RECORD_FIELDS: readonly FieldOf[] = [
+  { field: 'diaSource', record: 'diaSource', isList: false },
+  { field: 'prvDiaSources', record: 'diaSource', isList: true },
+  { field: 'prvDiaForcedSources', record: 'diaForcedSource', isList: true },
+  { field: 'diaObject', record: 'diaObject', isList: false },
+  { field: 'ssSource', record: 'ssSource', isList: false },
+  { field: 'mpc_orbits', record: 'mpc_orbits', isList: false },
+];
+const LOOPS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
+const UNBOUNDED: ReadonlyMap<string, string> = new Map([
+  ['matches', 'regular expressions are not available: their cost has no bound'],
+  ['bind', 'cel.bind is not available: write the value where it is used'],
+  ['join', 'join is not available in a filter'],
+]);
+
+const rowClasses = new Map<AlertRecordName, RowClass>();
+const alertClass = class Alert {} as unknown as RowClass; // An empty class that is filled by name.
+const environment = alertEnvironment();
+
+/** @throws FilterCompileError. Nothing that passes here can stop the service that runs it. */
+export function compileFilter(definition: FilterDefinition): CompiledFilter {
+  const label = filterLabel(definition);
+  const { expression } = definition;
+  if (expression.length > brokersConfig.filterExpressionLengthMax) {
+    throw new FilterCompileError(label, null, `${expression.length} characters are too many`);
+  }
+  const parsed = named(label, expression, () => environment.parse(expression));
+  const reads = namesRead(parsed.ast);
+  refuseUnbounded(label, parsed.ast);
+  const checked = parsed.check();
+  if (!checked.valid) throw compileError(label, expression, checked.error);
+  if (checked.type !== 'bool') throw new FilterCompileError(label, null, `the expression is a ${checked.type}, not a bool`);
+  const project = projection(reads);
+  return {
+    definition, label,
+    evaluate(alert) {
+      try {
+        return parsed(project(alert)) === true ? MATCHED : NOT_MATCHED;
+      } catch (error) {
+        if (error instanceof EvaluationError && VALUE_ABSENT.has(error.code)) return UNDECIDED;
+        return { outcome: 'failed', reason: oneLine(error) };
+      }
+    },
+  };
+}
+
+const MATCHED: Verdict = { outcome: 'matched' };
+const NOT_MATCHED: Verdict = { outcome: 'notMatched' };
+const UNDECIDED: Verdict = { outcome: 'undecided' };
+/** Fields and variables were checked when compiling, so that at run time these say that the value is null. */
+const VALUE_ABSENT: ReadonlySet<string> = new Set(['no_such_key', 'unknown_variable', 'no_value']);
+
+function filterLabel({ user, name, version }: FilterDefinition): string {
+  const label = `${subjectToken(user)}.${subjectToken(name)}@${version}`;
+  if (!Number.isInteger(version) || version < 1) throw new FilterCompileError(label, null, 'the version is not a whole number ≥ 1');
+  return label;
+}
+
+function alertEnvironment(): Environment {
+  const { filterNodesMax, filterDepthMax } = brokersConfig;
+  const made = new Environment({ limits: { maxAstNodes: filterNodesMax, maxDepth: filterDepthMax } });
+  for (const record of new Set(RECORD_FIELDS.map((each) => each.record))) {
+    const ctor = class {} as unknown as RowClass; // An empty class that is filled by name.
+    rowClasses.set(record, ctor);
+    const fields = recordFields(record, ALERT_SCHEMA_VERSION).map(({ name, kind }) => [name, celType(kind)] as const);
+    made.registerType(record, { ctor, fields: Object.fromEntries(fields) });
+  }
+  const plain = recordFields('alert', ALERT_SCHEMA_VERSION)
+    .filter(({ kind }) => kind !== 'record' && kind !== 'array' && kind !== 'bytes')
+    .map(({ name, kind }) => [name, celType(kind)] as const);
+  const records = RECORD_FIELDS.map(({ field, record, isList }) => [field, isList ? `list<${record}>` : record] as const);
+  made.registerType('alert', { ctor: alertClass, fields: Object.fromEntries([...plain, ...records]) });
+  for (const [name, type] of [...plain, ...records]) made.registerVariable(name, type);
+  made.registerVariable('alert', 'alert');
+  registerHelpers(made);
+  return made;
+}
+
+function celType(kind: FieldKind): string {
+  switch (kind) {
+    case 'int': case 'long': case 'timestampMicros': return 'int';
+    case 'float': case 'double': return 'double';
+    case 'boolean': return 'bool';
+    case 'string': return 'string';
+    default: throw new Error(`a filter cannot read a field of kind ${kind}`);
+  }
+}
+
+/** Turns an alert into what the expression reads: only the columns that it names, nulls left out, ints as bigint. */
+function projection(reads: ReadonlySet<string>): (alert: FilterableAlert) => Row {
+  const plain = recordFields('alert', ALERT_SCHEMA_VERSION)
+    .filter(({ name, kind }) => reads.has(name) && kind !== 'record' && kind !== 'array').map(({ name }) => name);
+  const records = RECORD_FIELDS.filter(({ field }) => reads.has(field)).map(({ field, record, isList }) => {
+    const toRow = rowProjection(record, reads);
+    return { field, toValue: isList ? (rows: unknown) => (rows as readonly Row[]).map(toRow) : (row: unknown) => toRow(row as Row) };
+  });
+  return (alert) => {
+    const values = alert as unknown as Row; // Alert has no index signature, but its keys are the schema's names.
+    const variables = new alertClass();
+    for (const name of plain) if (values[name] !== null) variables[name] = values[name];
+    for (const { field, toValue } of records) {
+      const value = values[field];
+      if (value !== null) variables[field] = toValue(value);
+    }
+    return { ...variables, alert: variables };
+  };
+}
+
+function rowProjection(record: AlertRecordName, reads: ReadonlySet<string>): (row: Row) => Row {
+  const ctor = rowClasses.get(record);
+  if (ctor === undefined) throw new Error(`filters do not know the record ${record}`);
+  const columns = recordFields(record, ALERT_SCHEMA_VERSION).filter(({ name }) => reads.has(name));
+  return (row) => {
+    const out = new ctor();
+    for (const { name, kind } of columns) {
+      const value = row[name];
+      if (value !== null) out[name] = kind === 'int' ? BigInt(value as number) : value; // An Avro int is a number.
+    }
+    return out;
+  };
+}
+
+/** Every variable and field name in the tree; a superset of the columns that evaluation can touch. */
+function namesRead(tree: ASTNode): ReadonlySet<string> {
+  const names = new Set<string>();
+  walk(tree, (node) => {
+    if (node.op === 'id') names.add(node.args);
+    if (node.op === '.') names.add(node.args[1]);
+  });
+  return names;
+}
+
+function refuseUnbounded(label: string, tree: ASTNode): void {
+  walk(tree, (node, loopDepth) => {
+    if (node.op !== 'rcall') return;
+    const [method, receiver] = node.args;
+    const refusal = UNBOUNDED.get(method);
+    if (refusal !== undefined) throw new FilterCompileError(label, node.start + 1, refusal);
+    if (!LOOPS.has(method)) return;
+    if (loopDepth > brokersConfig.filterLoopDepthMax) {
+      throw new FilterCompileError(label, node.start + 1, `loops nest deeper than ${brokersConfig.filterLoopDepthMax}`);
+    }
+    walk(receiver, (inner) => {
+      if (inner.op === '+') throw new FilterCompileError(label, inner.start + 1, 'a loop over joined lists is not available');
+    });
+  });
+}
+
+/** Visits every node; `loopDepth` counts the loops around it, itself included. */
+function walk(node: ASTNode, visit: (node: ASTNode, loopDepth: number) => void, outerDepth = 0): void {
+  const isLoop = node.op === 'rcall' && LOOPS.has(node.args[0]);
+  const loopDepth = outerDepth + (isLoop ? 1 : 0);
+  visit(node, loopDepth);
+  const visitArgs = (args: unknown): void => {
+    if (Array.isArray(args)) args.forEach(visitArgs);
+    else if (typeof args === 'object' && args !== null && 'op' in args) walk(args as ASTNode, visit, loopDepth);
+  };
+  visitArgs(node.args);
+}
+
+function named<T>(label: string, expression: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw compileError(label, expression, error);
+  }
+}
+
+function compileError(label: string, expression: string, error: unknown): FilterCompileError {
+  if (!(error instanceof ParseError || error instanceof CelTypeError || error instanceof EvaluationError)) {
+    return new FilterCompileError(label, null, oneLine(error));
+  }
+  const { range } = error;
+  const text = range === undefined ? '' : expression.slice(range.start, range.end).trim();
+  const where = text === '' || error.summary.includes(text) ? '' : ` in "${text}"`;
+  return new FilterCompileError(label, range === undefined ? null : range.start + 1,
+    `${oneLine({ message: error.summary })}${where}${hintFor(error.code, error.summary)}`);
+}
+
+function hintFor(code: string, summary: string): string {
+  if (summary.includes('null')) return '; ask with has(record.field) whether a value is there';
+  if (code === 'no_such_key' || code === 'unknown_variable') return '; fields are named as in alert schema 11.0';
+  if (/(double [-+*/] int|int [-+*/] double)/.test(summary)) return '; write whole numbers as 1.0 beside a double';
+  return code === 'no_matching_overload' ? functionHints : '';
+}
+
+function oneLine(error: unknown): string {
+  const message = error instanceof EvaluationError ? error.summary : (error as { message?: unknown } | null)?.message ?? error;
+  return String(message).split('\n', 1)[0].slice(0, 200);
+}

@@ -1,0 +1,79 @@
+/** The alert schemas as a Confluent schema registry serves them, read-only: for deserializers that ask one. */
+import { alertSchemaId, alertSchemaJson, alertSchemaVersion, alertSchemaVersions } from '../schemas/alertSchema.ts';
+
+/** Subject under which all versions stand, as in Rubin's registry. */
+export const ALERT_SUBJECT = 'alert-packet';
+
+/** What answers a request: JSON text, or null when the path is none of the registry's. */
+export type RegistryAnswer = Readonly<{ status: number; headers: Readonly<Record<string, string>>; body: string }>;
+
+const CONTENT_TYPE = 'application/vnd.schemaregistry.v1+json';
+/** What Confluent's registry can send; a client that accepts none of these gets 406. */
+const ACCEPTABLE: ReadonlySet<string> = new Set([
+  CONTENT_TYPE, 'application/vnd.schemaregistry+json', 'application/json', 'application/*', '*/*',
+]);
+
+/**
+ * Answers GET on `/schemas/ids/{id}`, `/schemas/ids/{id}/versions`, `/schemas/types`, `/subjects`,
+ * `/subjects/{subject}/versions` and `/subjects/{subject}/versions/{version|latest}`, with Confluent's error codes.
+ * Versions count from 1 in the order of release; ids are those in the packets' frames.
+ *
+ * @param path As in the request line, query and all.
+ * @param accept The Accept header, if there was one.
+ * @returns null when the path does not begin with `/schemas` or `/subjects`.
+ */
+export function answerRegistryRequest(method: string, path: string, accept?: string): RegistryAnswer | null {
+  const segments = path.split('?', 1)[0].split('/').slice(1).filter((segment, i, all) => segment !== '' || i < all.length - 1);
+  if (segments[0] !== 'schemas' && segments[0] !== 'subjects') return null;
+  if (!accepts(accept)) return failure(406, 406, 'HTTP 406 Not Acceptable');
+  if (method !== 'GET') return { ...failure(405, 405, 'HTTP 405 Method Not Allowed'), headers: { ...jsonHeaders, allow: 'GET' } };
+  return segments[0] === 'schemas' ? answerSchemas(segments) : answerSubjects(segments);
+}
+
+const jsonHeaders = { 'content-type': CONTENT_TYPE } as const;
+
+function answerSchemas(segments: readonly string[]): RegistryAnswer {
+  if (segments.length === 2 && segments[1] === 'types') return success(['AVRO']);
+  const isIds = segments[1] === 'ids' && (segments.length === 3 || (segments.length === 4 && segments[3] === 'versions'));
+  if (!isIds) return notFound();
+  const version = /^\d{1,9}$/.test(segments[2]) ? alertSchemaVersion(Number(segments[2])) : null;
+  if (version === null) return failure(404, 40403, 'Schema not found');
+  if (segments.length === 3) return success({ schema: alertSchemaJson(version) });
+  return success([{ subject: ALERT_SUBJECT, version: alertSchemaVersions().indexOf(version) + 1 }]);
+}
+
+function answerSubjects(segments: readonly string[]): RegistryAnswer {
+  if (segments.length === 1) return success([ALERT_SUBJECT]);
+  if (segments.length > 4 || segments.length === 2 || segments[2] !== 'versions') return notFound();
+  if (segments[1] !== ALERT_SUBJECT) return failure(404, 40401, 'Subject not found.');
+  const versions = alertSchemaVersions();
+  if (segments.length === 3) return success(versions.map((_, i) => i + 1));
+  const wanted = segments[3];
+  if (wanted !== 'latest' && !/^[1-9]\d{0,8}$/.test(wanted)) {
+    return failure(422, 42202, 'The specified version is not a valid version id. '
+      + 'Allowed values are between [1, 2^31-1] and the string "latest"');
+  }
+  const number = wanted === 'latest' ? versions.length : Number(wanted);
+  if (number > versions.length) return failure(404, 40402, `Version ${number} not found.`);
+  const version = versions[number - 1];
+  return success({
+    subject: ALERT_SUBJECT, version: number, id: alertSchemaId(version), schemaType: 'AVRO', schema: alertSchemaJson(version),
+  });
+}
+
+function accepts(accept: string | undefined): boolean {
+  if (accept === undefined || accept.trim() === '') return true;
+  return accept.split(',').some((part) => ACCEPTABLE.has(part.split(';', 1)[0].trim().toLowerCase()));
+}
+
+function success(value: unknown): RegistryAnswer {
+  return { status: 200, headers: jsonHeaders, body: JSON.stringify(value) };
+}
+
+function notFound(): RegistryAnswer {
+  return failure(404, 404, 'HTTP 404 Not Found');
+}
+
+function failure(status: number, errorCode: number, message: string): RegistryAnswer {
+  return { status, headers: jsonHeaders, body: JSON.stringify({ error_code: errorCode, message }) };
+}
