@@ -64,7 +64,7 @@ export type ObservatoryEvent =
   | Readonly<{ type: 'NightClosed'; instrument: string; dayObs: DayObs; visits: number }>;
 
 export type StageName =
-  | 'ingest' | 'isr' | 'calibrate' | 'difference' | 'detect' | 'measure' | 'forced' | 'associate' | 'packet' | 'distribute';
+  | 'process' | 'ingest' | 'isr' | 'calibrate' | 'difference' | 'detect' | 'measure' | 'forced' | 'associate' | 'packet' | 'distribute';
 
 type OfDetector = Readonly<{ instrument: string; group: string; visit: Visit; exposure: Exposure; detector: DetectorId; attempt: number }>;
 type OfVisit = Readonly<{ instrument: string; group: string; visit: Visit; exposure: Exposure }>;

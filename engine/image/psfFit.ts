@@ -39,6 +39,8 @@ const ROUNDS = 4;
 const PIXEL_CLIP_SIGMA = 4;
 /** Relative error of the model that pixel rejection allows for, so that a bright star's core is not rejected. */
 const MODEL_TOLERANCE = 0.05;
+/** Floor of a star's error, in errors of the usual star: in the core, and in the wings beyond so many FWHM. */
+const CORE_FLOOR = 0.3, WING_FLOOR = 0.03, CORE_RADIUS_FWHM = 1;
 
 /** Stamp of a star, recentred on its middle pixel, unit flux, with the star's weight in the fit of each pixel. */
 type Stamp = { star: Star; x: number; y: number; flux: number; values: Float32Array; sigma: number; isUsed: boolean };
@@ -67,7 +69,7 @@ export function buildPsf(planes: PhotometryPlanes, stars: readonly Star[], fwhmP
     }
     const used = stamps.filter((stamp) => stamp.isUsed && stamp.flux > 0);
     if (used.length < config.starCountMin) return null;
-    psf = fitModel(used, planes, size, orderFor(used.length, config), psf);
+    psf = fitModel(used, planes, size, orderFor(used.length, config), fwhmPx, psf);
     const refit = refitStars(planes, psf, stamps, stars, index, config.fitRadiusFwhm * fwhmPx, fluxScale, scratch);
     fits = refit.fits;
     modelError = refit.modelError;
@@ -165,6 +167,25 @@ function fillStamp(
   if (psf === null) stamp.flux = apertureSum(stamp.values, size, 1.5 * fwhmPx);
   for (let k = 0; k < cut.length; k++) stamp.values[k] /= stamp.flux;
   stamp.sigma = Math.sqrt(variance / count) / stamp.flux;
+  if (psf !== null) subtractPedestal(stamp.values, psf, stamp, 2 * fwhmPx, scratch);
+}
+
+/**
+ * Takes off the light around the star that is neither its own nor a modelled neighbour's: faint unresolved sources, or an error of
+ * the sky's mesh. It is the median of what the model leaves in the outer part of the stamp.
+ */
+function subtractPedestal(
+  values: Float32Array, psf: PsfModel, at: Source, innerRadiusPx: number, scratch: FitScratch,
+): void {
+  const size = psf.size, half = (size - 1) >> 1, outer: number[] = [];
+  const radius = Math.min(innerRadiusPx, 0.75 * half);
+  evaluatePsf(psf, at.x, at.y, scratch.profile);
+  for (let k = 0; k < values.length; k++) {
+    const i = (k % size) - half, j = Math.floor(k / size) - half;
+    if (i * i + j * j >= radius * radius) outer.push(values[k] - scratch.profile[k]);
+  }
+  const pedestal = median(outer);
+  for (let k = 0; k < values.length; k++) values[k] -= pedestal;
 }
 
 function apertureSum(values: Float32Array, size: number, radiusPx: number): number {
@@ -177,34 +198,48 @@ function apertureSum(values: Float32Array, size: number, radiusPx: number): numb
 }
 
 /**
- * Least squares for the coefficients of every pixel. Stars weigh 1 / (noise² + tolerance²): beyond some brightness it is
- * the model, not the noise, that limits. From the second round on, pixels that deviate are left out.
+ * Least squares for the coefficients of every pixel. In the core a star weighs 1 / (noise² + floor²), for beyond some
+ * brightness the model's form, not the noise, limits; in the wings the brightest stars, which show them best, weigh by noise
+ * almost alone. From the second round on, pixels that deviate are left out.
  */
-function fitModel(stamps: readonly Stamp[], planes: PhotometryPlanes, size: number, order: 0 | 1 | 2, before: PsfModel | null): PsfModel {
-  const termCount = psfTermCount(order), n = size * size;
+function fitModel(
+  stamps: readonly Stamp[], planes: PhotometryPlanes, size: number, order: 0 | 1 | 2, fwhmPx: number, before: PsfModel | null,
+): PsfModel {
+  const termCount = psfTermCount(order), n = size * size, half = (size - 1) >> 1;
   const terms = stamps.map((stamp) => termsAt(stamp, planes).slice(0, termCount));
-  const floor = 0.3 * median(stamps.map((stamp) => stamp.sigma));
-  const weights = stamps.map((stamp) => 1 / (stamp.sigma ** 2 + floor ** 2));
+  const usualSigma = median(stamps.map((stamp) => stamp.sigma));
+  const [core, wings] = [CORE_FLOOR, WING_FLOOR].map((floor) => {
+    const weights = stamps.map((stamp) => 1 / (stamp.sigma ** 2 + (floor * usualSigma) ** 2));
+    return { weights, normal: normalMatrix(terms, weights, null) };
+  });
   const expected = before === null ? null : stamps.map((stamp) => {
     const profile = new Float32Array(n);
     evaluatePsf(before, stamp.x, stamp.y, profile);
     return profile;
   });
   const coefficients = new Float32Array(termCount * n);
-  const shared = normalMatrix(terms, weights, stamps.map(() => true));
   for (let k = 0; k < n; k++) {
-    const kept = stamps.map((stamp, s) => {
-      if (expected === null) return true;
-      const limit = PIXEL_CLIP_SIGMA * Math.hypot(stamp.sigma, MODEL_TOLERANCE * expected[s][k]);
-      return Math.abs(stamp.values[k] - expected[s][k]) <= limit;
-    });
-    const keptCount = kept.reduce((sum, isKept) => sum + (isKept ? 1 : 0), 0);
-    const isWhole = keptCount === stamps.length || keptCount < Math.max(3 * termCount, stamps.length / 3);
-    const solution = solvePixel(isWhole ? shared : normalMatrix(terms, weights, kept), terms, weights,
-      isWhole ? null : kept, (s) => stamps[s].values[k]);
+    const kept = expected === null ? null : keptStamps(stamps, expected, k, termCount);
+    const zone = Math.hypot((k % size) - half, Math.floor(k / size) - half) < CORE_RADIUS_FWHM * fwhmPx ? core : wings;
+    const normal = kept === null ? zone.normal : normalMatrix(terms, zone.weights, kept);
+    const solution = solvePixel(normal, terms, zone.weights, kept, (s) => stamps[s].values[k]);
     for (let t = 0; t < termCount; t++) coefficients[t * n + k] = solution[t];
   }
   return { size, width: planes.width, height: planes.height, order, coefficients };
+}
+
+/** Which stars count for a pixel; null for all, and when too many deviate for that to be the stars' fault. */
+function keptStamps(
+  stamps: readonly Stamp[], expected: readonly Float32Array[], k: number, termCount: number,
+): boolean[] | null {
+  let keptCount = 0;
+  const kept = stamps.map((stamp, s) => {
+    const limit = PIXEL_CLIP_SIGMA * Math.hypot(stamp.sigma, MODEL_TOLERANCE * expected[s][k]);
+    const isKept = Math.abs(stamp.values[k] - expected[s][k]) <= limit;
+    if (isKept) keptCount++;
+    return isKept;
+  });
+  return keptCount === stamps.length || keptCount < Math.max(3 * termCount, stamps.length / 3) ? null : kept;
 }
 
 function termsAt(at: Readonly<{ x: number; y: number }>, planes: PhotometryPlanes): number[] {
@@ -212,10 +247,10 @@ function termsAt(at: Readonly<{ x: number; y: number }>, planes: PhotometryPlane
   return [1, u, v, u * u, u * v, v * v];
 }
 
-function normalMatrix(terms: readonly number[][], weights: readonly number[], kept: readonly boolean[]): Matrix {
+function normalMatrix(terms: readonly number[][], weights: readonly number[], kept: readonly boolean[] | null): Matrix {
   const count = terms[0].length, matrix = Matrix.zeros(count, count);
   for (let s = 0; s < terms.length; s++) {
-    if (!kept[s]) continue;
+    if (kept !== null && !kept[s]) continue;
     for (let p = 0; p < count; p++) {
       for (let q = 0; q < count; q++) matrix.set(p, q, matrix.get(p, q) + weights[s] * terms[s][p] * terms[s][q]);
     }

@@ -5,7 +5,7 @@
 import type { Apdb } from '../../apdb/apdb.ts';
 import { detectorOf, type Camera } from '../../schemas/camera.ts';
 import { commitPosition, type CommitPosition, type DayObs } from '../../schemas/ids.ts';
-import type { NextVisit, ObservatoryEvent } from '../../schemas/events.ts';
+import type { NextVisit, ObservatoryEvent, PipelineEvent } from '../../schemas/events.ts';
 import { parseObservatoryEvent } from '../../schemas/eventValidation.ts';
 import { streams } from '../../schemas/subjects.ts';
 import { mjdOfTaiSeconds } from '../../schemas/time.ts';
@@ -14,7 +14,7 @@ import type { CommitNames, DetectorOutcome, KnownPosition } from '../workers/det
 import { historyStart, knownPositions } from './associateDetector.ts';
 import { Associator } from './associator.ts';
 import { CommitLog, type StoredEntry } from './commitLog.ts';
-import { Distributor, type Published } from './distributor.ts';
+import { Distributor } from './distributor.ts';
 import type { Log } from './log.ts';
 import { NightEngine, type NightPorts } from './nightEngine.ts';
 import { packCommit } from './packCommit.ts';
@@ -42,7 +42,8 @@ export type EngineOptions = Readonly<{
   now: () => number;
   /** One-line notes for the operator: malformed events, a store that is away. */
   note: (line: string) => void;
-  onPublished?: (published: Published) => void;
+  /** Sees every progress event as it happens. */
+  onProgress?: (event: PipelineEvent) => void;
   fail: (error: Error) => void;
 }>;
 
@@ -79,7 +80,7 @@ export class EngineRun {
     this.#state = new SkyState();
     this.#state.apply(projected, null);
     this.#spool = new Spool(options.dataDir, instrument, dayObs);
-    this.#progress = progressReporter(log, now);
+    this.#progress = progressReporter(log, now, options.onProgress ?? (() => undefined));
     this.#regions = new RegionLoader(apdb, this.#state, projected);
     this.#projector = new Projector(apdb, (position) => this.#regions.onProjected(position), (trouble) => {
       options.note(trouble === null ? 'the APDB is back; its projection catches up' : `the APDB is away, alerts go on without it: ${trouble}`);
@@ -90,7 +91,6 @@ export class EngineRun {
       onPublished: (published) => {
         const { associated: a, alerts, latencyMs } = published;
         this.#engine.onPublished(a.visit, a.detector, a.diaSourceCount, alerts, latencyMs);
-        options.onPublished?.(published);
       },
     });
     this.#associator = new Associator(commits, this.#state, this.#spool, now, (stored) => this.#onEntry(stored, projected));
@@ -112,6 +112,12 @@ export class EngineRun {
     }, fail);
   }
 
+  /** Takes no further facts; what is under way goes on. */
+  async unfollow(): Promise<void> {
+    await this.#following?.stop();
+    this.#following = null;
+  }
+
   /** Resolves when the night is closed and every visit is complete. */
   settled(): Promise<void> {
     return this.#engine.settled();
@@ -128,7 +134,7 @@ export class EngineRun {
   async stop(): Promise<void> {
     this.#engine.stop();
     this.#regions.stop();
-    await this.#following?.stop();
+    await this.unfollow();
     await this.#projector.stop();
     await this.#progress.flush();
   }

@@ -13,12 +13,14 @@ const NO_VISIT = 0 as Visit; // A subject token, never a visit.
 /**
  * A reporter that publishes in the background. A lost progress event harms nobody, so failures are counted, not thrown.
  *
- * @param now Wall clock, Unix ms.
+ * @param now   Wall clock, Unix ms.
+ * @param watch Sees every event as well, at once.
  */
-export function progressReporter(log: Log, now: () => number): { report: Report; lost: () => number; flush: () => Promise<void> } {
+export function progressReporter(log: Log, now: () => number, watch: Report): { report: Report; lost: () => number; flush: () => Promise<void> } {
   let lost = 0;
   const open = new Set<Promise<unknown>>();
   const report: Report = (event) => {
+    watch(event);
     const visit = 'visit' in event ? event.visit : NO_VISIT;
     const detector = 'detector' in event ? event.detector : 'all';
     const id = messageId({

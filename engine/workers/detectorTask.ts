@@ -16,7 +16,9 @@ export type DetectorTask = Readonly<{
   band: Band; physicalFilter: string; exposureSeconds: number; midpointMjdTai: number;
   /** Pointing as announced, ICRS degrees; angle as in `schemas/camera.ts`. */
   boresight: Readonly<{ raDeg: number; decDeg: number; cameraAngleDeg: number }>;
-  raw: InputFile; bias: InputFile; flat: InputFile; references: InputFile; template: InputFile | null;
+  raw: InputFile; bias: InputFile; flat: InputFile; references: InputFile; template: InputFile;
+  /** Digests of code and runtime, recorded with the result. */
+  digests: Readonly<Record<string, string>>;
   known: readonly KnownPosition[]; knownPosition: CommitPosition;
   /** Shared int32: non-zero asks the task to stop before its next stage. */
   cancel: Int32Array;

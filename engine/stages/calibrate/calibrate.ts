@@ -100,7 +100,7 @@ function measureStars(
     const fit = fitStar(planes, psf, star.x, star.y, config.psf.fitRadiusFwhm * fwhmPx, null, scratch);
     if (fit === null) continue;
     const isIsolated = index.within(star.x, star.y, 3 * fwhmPx)
-      .every((j) => j === i || stars[j].flux < config.psf.neighbourFractionMax * star.flux);
+      .every((j) => j === i || stars[j].flux < config.isolationFractionMax * star.flux);
     measured.push({ x: fit.x, y: fit.y, xErr: fit.xErr, yErr: fit.yErr, flux: fit.flux, fluxErr: fit.fluxErr, isIsolated });
   }
   return measured.sort((a, b) => b.flux - a.flux || a.y - b.y || a.x - b.x);

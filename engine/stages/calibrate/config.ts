@@ -25,18 +25,20 @@ export const defaultCalibrateConfig = {
   psf: {
     /** A Moffat profile of β = 3 keeps 99.6 % of its light within 6 FWHM. */
     sizeFwhm: 6, sizePxMin: 25, sizePxMax: 61,
-    /** At 40 the wings of a star still carry weight against the sky. */
-    snrMin: 40,
+    /** At 30 the wings of a star still carry weight against the sky. */
+    snrMin: 30,
     /** More stars refine nothing that matters and cost time. */
     starCountMax: 120,
     starCountMin: 4,
     /** Two and ten stars a coefficient: with fewer the variation would be noise. */
     linearStarCountMin: 9, quadraticStarCountMin: 60,
-    /** Neighbours that bring less than this share of light leave the model to 1e-3. */
-    neighbourFractionMax: 0.03,
+    /** Neighbours' light is modelled and taken off to a few per cent, so this share leaves the model to 3e-3. */
+    neighbourFractionMax: 0.1,
     /** The core and first wings: most of the signal, little of the neighbours. */
     fitRadiusFwhm: 1.6,
   },
+  /** Neighbour's share of a star's light, within 3 FWHM, from which its flux is not taken for the zero point. */
+  isolationFractionMax: 0.03,
   /** Stars that are fitted for position and flux, brightest first. */
   measuredStarCountMax: 500,
   astrometry: {

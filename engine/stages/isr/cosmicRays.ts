@@ -43,19 +43,25 @@ export function markCosmicRays(planes: MaskedImage, limits: CosmicRayLimits, scr
   return total;
 }
 
-/** Height of each pixel over the mean of its four neighbours that are usable, in standard deviations of a pixel. */
+/**
+ * Height of each pixel over the mean of its four neighbours, in standard deviations of the difference.
+ *
+ * An axis with an unusable neighbour is left out whole: beside a saturated core, one neighbour alone would make the star's
+ * slope look like a ray. A neighbour that is already a ray's is replaced by the one opposite.
+ */
 function fillSharpness(planes: MaskedImage, unusableBits: number, rayBit: number, out: Float32Array): void {
   const { width, height, image, variance, mask } = planes;
   out.fill(0);
-  const skip = unusableBits | rayBit;
   for (let y = 1; y < height - 1; y++) {
     for (let i = y * width + 1, end = (y + 1) * width - 1; i < end; i++) {
       if ((mask[i] & unusableBits) !== 0) continue;
       let sum = 0, count = 0;
-      if ((mask[i - 1] & skip) === 0) { sum += image[i - 1]; count++; }
-      if ((mask[i + 1] & skip) === 0) { sum += image[i + 1]; count++; }
-      if ((mask[i - width] & skip) === 0) { sum += image[i - width]; count++; }
-      if ((mask[i + width] & skip) === 0) { sum += image[i + width]; count++; }
+      for (let step = 1; step <= width; step += width - 1) {
+        const before = mask[i - step], after = mask[i + step];
+        if (((before | after) & unusableBits) !== 0) continue;
+        if ((before & rayBit) === 0) { sum += image[i - step]; count++; }
+        if ((after & rayBit) === 0) { sum += image[i + step]; count++; }
+      }
       if (count === 0) continue;
       // A pixel minus the mean of n neighbours scatters by √(1 + 1/n).
       const value = (image[i] - sum / count) / Math.sqrt(variance[i] * (1 + 1 / count));

@@ -1,0 +1,52 @@
+/** The brokers' side of a night: archive, filter, and the two consumers that take delivery. */
+import type { NatsConnection } from '@nats-io/nats-core';
+import { runArchiveService } from '../../brokers/archive/service.ts';
+import { consumeAlerts } from '../../brokers/consume.ts';
+import { compileFilter } from '../../brokers/filters/expression.ts';
+import { runFilterService } from '../../brokers/filters/service.ts';
+import type { DayObs } from '../../schemas/ids.ts';
+import { decodeAlert } from '../../schemas/packet.ts';
+import { streams } from '../../schemas/subjects.ts';
+import { CONSUMERS, NIGHT_FILTER } from './countNight.ts';
+
+export type BrokerServices = Readonly<{
+  /** Resolves when every alert that is in the stream was archived, filtered and delivered. */
+  drain(): Promise<void>;
+  stop(): Promise<void>;
+}>;
+
+/** @param fail Called when a service ends with an error: nothing is lost, but the night cannot be completed. */
+export function startBrokerServices(
+  options: Readonly<{ connection: NatsConnection; dataDir: string; instrument: string; dayObs: DayObs; fail: (error: Error) => void }>,
+): BrokerServices {
+  const { connection, dataDir, instrument, dayObs, fail } = options;
+  const stop = new AbortController(), firstDrain = new AbortController(), lastDrain = new AbortController();
+  const base = { connection, signal: stop.signal };
+  const watch = (service: Promise<unknown>): Promise<void> => service.then(() => undefined, (error: unknown) => {
+    if (!stop.signal.aborted) fail(error instanceof Error ? error : new Error(String(error)));
+  });
+  const alerts = streams.alerts(instrument, dayObs);
+  const first = [
+    watch(runArchiveService({ ...base, dataDir, instrument, dayObs, untilCaughtUp: firstDrain.signal })),
+    watch(runFilterService({ ...base, instrument, dayObs, filters: [compileFilter(NIGHT_FILTER)], untilCaughtUp: firstDrain.signal })),
+    // A consumer counts an alert as received when it could decode it.
+    watch(consumeAlerts({ ...base, stream: alerts, durable: CONSUMERS.full, untilCaughtUp: firstDrain.signal, onAlert: (m) => { decodeAlert(m.data); } })),
+  ];
+  const last = watch(consumeAlerts({
+    ...base, stream: streams.filtered(instrument, dayObs), durable: CONSUMERS.filter, untilCaughtUp: lastDrain.signal,
+    onAlert: (m) => { decodeAlert(m.data); },
+  }));
+  return {
+    async drain() {
+      firstDrain.abort();
+      await Promise.all(first);
+      // The filter's consumer can only be done when the filter is.
+      lastDrain.abort();
+      await last;
+    },
+    async stop() {
+      stop.abort();
+      await Promise.all([...first, last]);
+    },
+  };
+}

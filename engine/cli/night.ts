@@ -1,0 +1,156 @@
+/** `npm start`: a simulated night through the whole system, from the first announcement to decoded alerts in a consumer's hand. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { availableParallelism } from 'node:os';
+import { startDashboard } from '../../brokers/dashboard/server.ts';
+import { openPostgresApdb } from '../../apdb/postgres/postgresApdb.ts';
+import { asDayObs, nextDayObs, type DayObs } from '../../schemas/ids.ts';
+import { loadCamera } from '../../schemas/camera.ts';
+import type { NightArguments, PipelineEvent } from '../../schemas/events.ts';
+import { createObservatory } from '../../simulator/observatory.ts';
+import { progressOf } from '../../simulator/nightProgress.ts';
+import { streams } from '../../schemas/subjects.ts';
+import { ProductCatalog } from '../archive/productCatalog.ts';
+import { Component, sendCommand } from '../ocs/component.ts';
+import type { NightOptions } from '../setup/arguments.mjs';
+import { lockDataDir, removeRun, startStores, writeRun } from '../setup/services.mjs';
+import { isNightSealed } from '../stream/commitLog.ts';
+import { EngineRun } from '../stream/engineRun.ts';
+import { closeLog, openLog, type Log } from '../stream/log.ts';
+import { lastNightOpened, publishObservatory, readObservatory, type StoredObservatoryEvent } from '../stream/observatory.ts';
+import { lastSequence, listNights, openInstrumentStreams } from '../stream/streams.ts';
+import { createDetectorPool } from '../workers/pool.ts';
+import { startBrokerServices } from './brokerServices.ts';
+import { countNight } from './countNight.ts';
+import { runDigests } from './digests.ts';
+import { formatAudit } from './verify.ts';
+import { formatSummary, summarizeNight } from './nightSummary.ts';
+import { note, print, printJson } from './output.ts';
+import { detectorProcess, warmProducts } from './processDetector.ts';
+import { Teardown } from './teardown.ts';
+
+/** The night that an empty data directory begins with; a fixed one, so that the same seed sees the same sky. */
+const FIRST_NIGHT = asDayObs(20261001);
+
+type Plan = Readonly<{ dayObs: DayObs; arguments: NightArguments; isResumed: boolean }>;
+
+export async function runNight(options: NightOptions, signal: AbortSignal): Promise<number> {
+  const teardown = new Teardown();
+  // A lost server or a broken invariant ends the night where it is; starting again resumes it.
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => undefined);
+  try {
+    return await Promise.race([observe(options, signal, teardown, failed.reject), failed.promise]);
+  } finally {
+    await teardown.run();
+  }
+}
+
+async function observe(options: NightOptions, signal: AbortSignal, teardown: Teardown, fail: (error: Error) => void): Promise<number> {
+  const { dataDir } = options;
+  const lock = lockDataDir(dataDir, 'night');
+  teardown.add(() => lock.release());
+  const stores = await startStores({ dataDir, log: (line) => note(line) });
+  teardown.add(() => stores.stop());
+  stores.onExit((death) => fail(new Error(death.reason)));
+  const log = await openLog(stores.natsUrl, 'vesper night', (reason) => fail(new Error(reason)));
+  teardown.add(() => closeLog(log));
+  const instrument = options.camera;
+  await openInstrumentStreams(log, instrument);
+  const plan = await planNight(log, instrument, options);
+  const { arguments: night, dayObs } = plan;
+  const camera = loadCamera(night.camera);
+  note(`night ${dayObs} of ${instrument}${plan.isResumed ? ' goes on' : ''}: ${night.visits} visits of ${camera.detectors.length} detectors, `
+    + `one every ${night.cadenceSeconds} s, seed ${night.seed}`);
+
+  const apdb = await openPostgresApdb(stores.postgres, instrument);
+  teardown.add(() => apdb.close());
+  const pool = createDetectorPool(Math.max(1, availableParallelism()));
+  teardown.add(() => pool.close());
+  const past = await readObservatory(log, instrument, dayObs, note);
+  const catalog = new ProductCatalog(dataDir, instrument);
+  const progress = visitProgress(past);
+  const run = await EngineRun.open({
+    log, apdb, instrument, camera, dayObs, dataDir, now: Date.now, note, fail, onProgress: progress,
+    process: detectorProcess(camera, dataDir, catalog, pool, runDigests()),
+    warm: (visit, boresight) => warmProducts(camera, catalog, visit, boresight, dayObs),
+  });
+  teardown.add(() => run.stop());
+  const brokers = startBrokerServices({ connection: log.connection, dataDir, instrument, dayObs, fail });
+  teardown.add(() => brokers.stop());
+  const dashboard = await startDashboard({ connection: log.connection, instrument, dayObs, port: options.dashboardPort });
+  teardown.add(() => dashboard.close());
+  writeRun(dataDir, { ...stores, command: 'night', dashboardUrl: dashboard.url });
+  teardown.add(() => removeRun(dataDir));
+  note(`dashboard: ${dashboard.url}`);
+
+  const first = past.find(({ event }) => event.type === 'NightOpened')?.sequence ?? (await lastSequence(log, streams.observatory(instrument)) ?? 0) + 1;
+  const component = new Component(log.connection, instrument, {
+    start: async () => undefined, enable: () => run.follow(first), disable: () => run.unfollow(), standby: async () => undefined,
+    exitControl: async () => undefined,
+  });
+  teardown.add(() => component.close());
+  await sendCommand(log.connection, instrument, 'start');
+  await sendCommand(log.connection, instrument, 'enable');
+
+  const observatory = createObservatory({
+    dataDir, instrument, camera, seed: night.seed, dayObs, visits: night.visits, cadenceSeconds: night.cadenceSeconds, now: Date.now, signal,
+    publish: (event, id) => publishObservatory(log, event, id, Date.now),
+    sleepUntil: (unixMs) => sleep(Math.max(0, unixMs - Date.now()), undefined, { signal }).catch(() => undefined),
+    alreadyDone: progressOf(past.map(({ event }) => event)), report: note,
+  });
+  teardown.add(() => observatory.close());
+  await observatory.run();
+  const isStopped = await Promise.race([run.settled().then(() => false), aborted(signal).then(() => true)]);
+  if (isStopped) {
+    note(`night ${dayObs} was stopped before its end; start again to resume it`);
+    return 1;
+  }
+  await run.seal();
+  await brokers.drain();
+  for (const command of ['disable', 'standby', 'exitControl'] as const) await sendCommand(log.connection, instrument, command);
+  const audit = await countNight({ log, apdb, dataDir, instrument, dayObs });
+  dashboard.setCounts({ counts: audit.counts, closes: audit.closes, violations: audit.violations });
+  const summary = await summarizeNight({ log, dataDir, instrument, dayObs }, audit);
+  if (options.json) printJson(summary); else print(formatSummary(summary));
+  if (!audit.closes) note(formatAudit(audit));
+  if (options.keepRunning) {
+    note(`the stores and ${dashboard.url} stay up until Ctrl-C or "npx vesper stop"`);
+    await aborted(signal);
+  }
+  return audit.closes ? 0 : 1;
+}
+
+/** The unsealed night with its recorded arguments, else the next unused one with those given. */
+async function planNight(log: Log, instrument: string, options: NightOptions): Promise<Plan> {
+  const asked: NightArguments = { visits: options.visits, cadenceSeconds: options.cadence, camera: options.camera, seed: options.seed };
+  const opened = await lastNightOpened(log, instrument);
+  const newest = (await listNights(log, instrument)).at(-1) ?? null;
+  const last = Math.max(opened?.dayObs ?? 0, newest ?? 0);
+  if (last === 0) return { dayObs: FIRST_NIGHT, arguments: asked, isResumed: false };
+  const dayObs = asDayObs(last);
+  // A sealed night is over, and only sealed nights are exported and removed.
+  const sealed = await isNightSealed(log, instrument, dayObs) ?? existsSync(join(options.dataDir, 'exports', instrument, `${dayObs}.commits`));
+  if (sealed) return { dayObs: nextDayObs(dayObs), arguments: asked, isResumed: false };
+  return { dayObs, arguments: opened?.dayObs === dayObs ? opened.arguments : asked, isResumed: true };
+}
+
+/** One line a visit on stderr when it is complete. */
+function visitProgress(past: readonly StoredObservatoryEvent[]): (event: PipelineEvent) => void {
+  const known = past.filter(({ event }) => event.type === 'ExposureEnded').length;
+  let completed = 0;
+  return (event) => {
+    if (event.type !== 'VisitCompleted') return;
+    const latency = event.latencyMsMax === null ? '' : `, last one ${(event.latencyMsMax / 1000).toFixed(2)} s after readout`;
+    const deferred = event.deferred > 0 ? `, ${event.deferred} deferred` : '';
+    const isEarlier = ++completed <= known && event.latencyMsMax === null;
+    note(`visit ${event.visit}: ${event.committed}/${event.detectors} detectors${deferred}, ${event.alerts} alerts${isEarlier ? ' (earlier run)' : latency}`);
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(); else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,79 @@
+/** `vesper replay last|DAYOBS`: runs a recorded night again and compares rows and packets byte by byte. */
+import { availableParallelism } from 'node:os';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadCamera, type Camera } from '../../schemas/camera.ts';
+import type { ObservatoryEvent } from '../../schemas/events.ts';
+import { asDayObs, type DayObs } from '../../schemas/ids.ts';
+import { ProductCatalog } from '../archive/productCatalog.ts';
+import { readCommits, type StoredEntry } from '../stream/commitLog.ts';
+import type { ProcessDetector } from '../stream/engineRun.ts';
+import type { Log } from '../stream/log.ts';
+import { readObservatory } from '../stream/observatory.ts';
+import { replayNight, type ReplayResult } from '../stream/replayNight.ts';
+import { listNights } from '../stream/streams.ts';
+import { createDetectorPool } from '../workers/pool.ts';
+import { readExport } from './commitExport.ts';
+import { runDigests } from './digests.ts';
+import { isSimulated } from './instruments.ts';
+import { note, print, printJson } from './output.ts';
+import { detectorProcess } from './processDetector.ts';
+import { reopenSeries } from './series.ts';
+import { chooseNight, withOpenStores } from './stores.ts';
+
+type Options = Readonly<{ dataDir: string; instrument: string | null; json: boolean }>;
+
+export async function runReplay(night: number | 'last', options: Options, signal: AbortSignal): Promise<number> {
+  const threads = Math.max(1, availableParallelism());
+  const pool = createDetectorPool(threads);
+  try {
+    const result = await withOpenStores(options.dataDir, 'replay', async ({ log }) => {
+      const { instrument, dayObs } = await chooseNight(log, options.instrument, night);
+      const entries: StoredEntry[] = [];
+      for await (const stored of readCommits(log, instrument, dayObs)) entries.push(stored);
+      const facts = (await readObservatory(log, instrument, dayObs, note)).map(({ event }) => event);
+      const { camera, process } = await pixelsOf(options.dataDir, instrument, facts, pool);
+      const isTerminal = globalThis.process.stderr.isTTY;
+      return replayNight({
+        log, instrument, camera, dayObs, dataDir: options.dataDir, process, entries, facts, lookahead: 2 * threads, signal,
+        earlier: earlierEntries(log, options.dataDir, instrument, dayObs),
+        onProgress: (done, of) => { if (isTerminal || done === of) note(`replay ${dayObs}: ${done} of ${of} entries`); },
+      });
+    });
+    if (options.json) printJson(result); else print(formatReplay(result));
+    return result.rowsEqual && result.packetsEqual ? 0 : 1;
+  } finally {
+    await pool.close();
+  }
+}
+
+/** How an instrument's pixels are made: a camera's by the detector pipeline, a series' by its own. */
+async function pixelsOf(
+  dataDir: string, instrument: string, facts: readonly ObservatoryEvent[], pool: ReturnType<typeof createDetectorPool>,
+): Promise<{ camera: Camera; process: ProcessDetector }> {
+  if (!isSimulated(instrument)) return reopenSeries(dataDir, instrument, pool);
+  const opened = facts.find((event) => event.type === 'NightOpened');
+  const camera = loadCamera(opened?.type === 'NightOpened' ? opened.arguments.camera : instrument);
+  return { camera, process: detectorProcess(camera, dataDir, new ProductCatalog(dataDir, instrument), pool, runDigests()) };
+}
+
+/** Commits of earlier nights: from the log, or from the exports of nights that were removed. */
+async function* earlierEntries(log: Log, dataDir: string, instrument: string, before: DayObs): AsyncGenerator<StoredEntry> {
+  const folder = join(dataDir, 'exports', instrument);
+  const exported = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.commits')) : [];
+  const inLog = await listNights(log, instrument);
+  const removed = exported.map((name) => asDayObs(Number(name.slice(0, 8)))).filter((night) => !inLog.includes(night));
+  for (const night of [...removed, ...inLog].filter((dayObs) => dayObs < before).sort((a, b) => a - b)) {
+    if (inLog.includes(night)) yield* readCommits(log, instrument, night); else yield* readExport(join(folder, `${night}.commits`));
+  }
+}
+
+function formatReplay({ dayObs, commits, packets, rowsEqual, packetsEqual, firstDifference }: ReplayResult): string {
+  const verdict = (isEqual: boolean) => (isEqual ? 'equal' : 'DIFFERENT');
+  const lines = [`night ${dayObs}: ${commits} commits replayed, rows ${verdict(rowsEqual)}; ${packets} packets, bytes ${verdict(packetsEqual)}`];
+  if (firstDifference) {
+    const { commit, visit, detector, what } = firstDifference;
+    lines.push(`first difference: commit ${commit}, visit ${visit}, detector ${detector}: ${what}`);
+  }
+  return lines.join('\n');
+}
