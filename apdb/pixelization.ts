@@ -1,5 +1,6 @@
 /** Sky pixels of the tables: HEALPix, nested (Górski et al. 2005, ApJ 622, 759). */
-import { ang2vec, query_disc_inclusive_nest, vec2pix_nest } from '@hscmap/healpix';
+import { ang2vec, fxy2nest, max_pixrad, pix2vec_nest } from '@hscmap/healpix';
+import type { V3 } from '@hscmap/healpix';
 import type { Cone } from './apdb.ts';
 
 /**
@@ -11,45 +12,57 @@ export const PIXEL_ORDER = 13;
 /** Pixels `from` ≤ p < `to` at `PIXEL_ORDER`. */
 export type PixelRange = Readonly<{ from: number; to: number }>;
 
-const PIXEL_COUNT = 12 * 4 ** PIXEL_ORDER;
 const NSIDE = 2 ** PIXEL_ORDER;
+const BASE_PIXEL_COUNT = 12;
 
 /**
- * A cover's pixels are at most this fraction of the cone's radius. With 1/16 it holds about 1,000 pixels in
- * 100 ranges, and its rim adds some 15 % to the area.
+ * The pixels of a cover are at most this fraction of the cone's radius. With 1/16 a field takes some 100 ranges, and
+ * its rim adds a quarter to the area.
  */
 const COVER_PIXEL_FRACTION = 1 / 16;
 
-/** Cones beyond this radius are covered by the whole sky; the library's discs end at 90°. */
-const COVER_RADIUS_LIMIT_DEG = 60;
+/** Added to every radius against rounding, radians: 0.02″, far below a pixel. An arc near 180° is known to 2e-8. */
+const SLACK_RADIANS = 1e-7;
 
-/** @throws when the position is not one: rows without a position cannot be found again. */
+/**
+ * The pixel of a position. Górski et al. 2005, §4.1 and equations 2–11, for single points. (The library's own function
+ * sends the corners of base pixels, such as RA 0 at z = 2/3, to the wrong end of theirs.)
+ * @throws when the position is not one: rows without a position cannot be found again.
+ */
 export function pixelOf(raDeg: number, decDeg: number): number {
   if (!Number.isFinite(raDeg) || !(Math.abs(decDeg) <= 90)) {
     throw new Error(`position (${raDeg}, ${decDeg}) is not on the sky`);
   }
-  return vec2pix_nest(NSIDE, ang2vec(radians(90 - decDeg), radians(wrapped(raDeg))));
+  const z = Math.sin(radians(decDeg));
+  const quarterTurns = wrapped(raDeg) / 90;
+  return Math.abs(z) <= 2 / 3 ? equatorialPixel(z, quarterTurns) : polarPixel(decDeg, quarterTurns);
 }
 
 /**
  * Ranges that hold every pixel with a point in the cone, and some around it; ascending, disjoint, not adjacent.
  *
- * The cover is made of pixels whose size fits the cone, and a nested pixel is a range of finer ones.
+ * Pixels are divided, from the twelve of the whole sky on, until they lie in the cone or are small beside it; one is dropped when
+ * the circle around it misses the cone. (The library's own discs lose pixels at the poles.)
  */
 export function coverOf(cone: Cone): readonly PixelRange[] {
-  if (cone.radiusDeg >= COVER_RADIUS_LIMIT_DEG) return [{ from: 0, to: PIXEL_COUNT }];
-  const order = coverOrder(cone.radiusDeg);
-  const pixels: number[] = [];
   const center = ang2vec(radians(90 - cone.decDeg), radians(wrapped(cone.raDeg)));
-  query_disc_inclusive_nest(2 ** order, center, radians(cone.radiusDeg), (pixel) => pixels.push(pixel));
-  pixels.sort((a, b) => a - b);
-  const scale = 4 ** (PIXEL_ORDER - order);
+  const radius = Math.min(radians(cone.radiusDeg), Math.PI) + SLACK_RADIANS;
+  const lastOrder = coverOrder(cone.radiusDeg);
   const ranges: { from: number; to: number }[] = [];
-  for (const pixel of pixels) {
+  const visit = (order: number, pixel: number) => {
+    const pixelRadius = max_pixrad(2 ** order);
+    const separation = arcBetween(center, pix2vec_nest(2 ** order, pixel));
+    if (separation > radius + pixelRadius) return;
+    if (order < lastOrder && separation + pixelRadius > radius) {
+      for (let child = 4 * pixel; child < 4 * pixel + 4; child++) visit(order + 1, child);
+      return;
+    }
+    const scale = 4 ** (PIXEL_ORDER - order);
     const last = ranges.at(-1);
-    if (last !== undefined && pixel * scale <= last.to) last.to = (pixel + 1) * scale;
+    if (last?.to === pixel * scale) last.to = (pixel + 1) * scale;
     else ranges.push({ from: pixel * scale, to: (pixel + 1) * scale });
-  }
+  };
+  for (let pixel = 0; pixel < BASE_PIXEL_COUNT; pixel++) visit(0, pixel);
   return ranges;
 }
 
@@ -74,11 +87,40 @@ export function assertCone(cone: Cone): void {
   }
 }
 
+/** @param quarterTurns Right ascension in units of 90°, 0 ≤ q < 4. */
+function equatorialPixel(z: number, quarterTurns: number): number {
+  // Numbers of the lines that ascend and descend eastward, counted in pixels.
+  const ascending = Math.floor(NSIDE * (0.5 + quarterTurns - 0.75 * z));
+  const descending = Math.floor(NSIDE * (0.5 + quarterTurns + 0.75 * z));
+  const a = Math.floor(ascending / NSIDE);
+  const d = Math.floor(descending / NSIDE);
+  const face = a === d ? 4 + a % 4 : a < d ? a : d + 8;
+  return fxy2nest(NSIDE, face, descending % NSIDE, NSIDE - 1 - ascending % NSIDE);
+}
+
+function polarPixel(decDeg: number, quarterTurns: number): number {
+  const quarter = Math.floor(quarterTurns);
+  const east = quarterTurns - quarter;
+  // Pixels from the pole, √(3(1 − |z|)) · NSIDE, with 1 − |z| = 2 sin²(half the polar distance) to keep it exact near it.
+  const fromPole = NSIDE * Math.sqrt(6) * Math.sin(radians(90 - Math.abs(decDeg)) / 2);
+  const ascending = Math.min(NSIDE - 1, Math.floor(east * fromPole));
+  const descending = Math.min(NSIDE - 1, Math.floor((1 - east) * fromPole));
+  return decDeg > 0
+    ? fxy2nest(NSIDE, quarter, NSIDE - 1 - descending, NSIDE - 1 - ascending)
+    : fxy2nest(NSIDE, quarter + 8, ascending, descending);
+}
+
 /** The coarsest order whose pixels are small enough for the cone. */
 function coverOrder(radiusDeg: number): number {
   // Side of a pixel of order k: √(4π/12)/2^k rad = 58.6°/2^k.
   const order = Math.ceil(Math.log2(58.6 / (radiusDeg * COVER_PIXEL_FRACTION)));
   return Math.min(Math.max(order, 0), PIXEL_ORDER);
+}
+
+/** Angle between unit vectors by their chord, radians. */
+function arcBetween(a: V3, b: V3): number {
+  const chord = Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+  return 2 * Math.asin(Math.min(1, chord / 2));
 }
 
 function radians(degrees: number): number {

@@ -91,7 +91,7 @@ function nightBounds(dayObs: DayObs): [number, number] {
 }
 
 async function counts(server: PostgresServer, dayObs: DayObs): Promise<NightCounts> {
-  return server.transaction('read', async (session) => {
+  return server.transaction('readAll', async (session) => {
     const [row] = await session.rows<Record<keyof NightCounts, string>>(`SELECT
       (SELECT count(*) FROM "DiaSource" WHERE ${OF_NIGHT}) AS "diaSources",
       (SELECT count(DISTINCT o."diaObjectId") FROM "DiaObject" o WHERE ${OF_NIGHT} AND NOT EXISTS (
@@ -106,7 +106,7 @@ async function counts(server: PostgresServer, dayObs: DayObs): Promise<NightCoun
 }
 
 async function diaSourceIds(server: PostgresServer, dayObs: DayObs): Promise<readonly bigint[]> {
-  return server.transaction('read', async (session) => {
+  return server.transaction('readAll', async (session) => {
     const rows = await session.rows<{ id: string }>(
       `SELECT "diaSourceId" AS id FROM "DiaSource" WHERE ${OF_NIGHT} ORDER BY "diaSourceId"`, nightBounds(dayObs));
     return rows.map(({ id }) => BigInt(id));

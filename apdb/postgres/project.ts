@@ -1,15 +1,14 @@
 /** The projection: committed rows into the tables, in one transaction with the position of the log. */
 import type { CommitPosition } from '../../schemas/ids.ts';
-import type { ApdbTable } from '../apdb.ts';
 import type { DecodedCommit } from '../rows.ts';
 import { CopyBinaryWriter } from './copyBinary.ts';
 import { createPartitions } from './partitions.ts';
 import type { Session } from './session.ts';
 import {
-  quotedColumns, ROW_OVERHEAD_BYTES, TABLE_COLUMNS, writeDiaForcedSource, writeDiaObject, writeDiaObjectLast,
-  writeDiaSource, writeSummary,
+  quotedColumns, ROW_OVERHEAD_BYTES, TABLE_COLUMNS, writeDiaForcedSource, writeDiaObjectLast, writeDiaSource,
+  writeEndedVersion, writeSummary,
 } from './tables.ts';
-import type { ObjectVersion } from './tables.ts';
+import type { ObjectVersion, WrittenTable } from './tables.ts';
 
 /** The stored position, locked to the end of the transaction: writers go one after the other. */
 export async function lockPosition(session: Session): Promise<CommitPosition> {
@@ -48,12 +47,13 @@ async function writeObjects(session: Session, commits: readonly DecodedCommit[])
   if (versions.length === 0) return;
   const { first, next, last } = linked(versions);
   await endStoredVersions(session, [...first.values()]);
-  const payloadBytes = ({ version }: ObjectVersion) => version.payload.length;
-  await copyRows(session, 'DiaObject', versions, (out, version) => writeDiaObject(out, version, next.get(version) ?? null), payloadBytes);
-  await copyRows(session, 'DiaObjectLast', [...last.values()], writeDiaObjectLast, payloadBytes);
+  const ended = [...next].map(([version, by]) => ({ version, by }));
+  await copyRows(session, 'DiaObjectHistory', ended, (out, { version, by }) => writeEndedVersion(out, version, by),
+    ({ version }) => version.version.payload.length);
+  await copyRows(session, 'DiaObjectLast', [...last.values()], writeDiaObjectLast, ({ version }) => version.payload.length);
 }
 
-/** First and last version of each object in the batch, and the version that follows each one in it. */
+/** First and last version of each object in the batch, and the version that ends each of the others. */
 function linked(versions: readonly ObjectVersion[]) {
   const first = new Map<bigint, ObjectVersion>();
   const last = new Map<bigint, ObjectVersion>();
@@ -68,20 +68,17 @@ function linked(versions: readonly ObjectVersion[]) {
   return { first, next, last };
 }
 
-/**
- * Take objects out of DiaObjectLast and end their stored versions where the batch's first version begins. DiaObjectLast
- * knows which version that is: finding it in DiaObject alone would walk all versions of an old object.
- */
+/** Move the versions that held until now to the history, ended where the batch's first version of their object begins. */
 async function endStoredVersions(session: Session, first: readonly ObjectVersion[]): Promise<void> {
+  const unchanged = quotedColumns(TABLE_COLUMNS.DiaObjectLast);
   await session.rows(`
-    WITH begun AS (
-      SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::float8[]) AS b (id, "commitFrom", "validityStartMjdTai")
-    ), ended AS (
-      DELETE FROM "DiaObjectLast" l USING begun b WHERE l."diaObjectId" = b.id RETURNING l."diaObjectId", l."commitFrom"
+    WITH ended AS (
+      DELETE FROM "DiaObjectLast" l
+      USING unnest($1::bigint[], $2::bigint[], $3::float8[]) AS begun (id, "commitTo", "validityEndMjdTai")
+      WHERE l."diaObjectId" = begun.id RETURNING l.*, begun."commitTo", begun."validityEndMjdTai"
     )
-    UPDATE "DiaObject" o SET "commitTo" = b."commitFrom", "validityEndMjdTai" = b."validityStartMjdTai"
-    FROM ended e JOIN begun b ON b.id = e."diaObjectId"
-    WHERE o."diaObjectId" = e."diaObjectId" AND o."commitFrom" = e."commitFrom"`, [
+    INSERT INTO "DiaObjectHistory" (${unchanged}, "commitTo", "validityEndMjdTai")
+    SELECT ${unchanged}, "commitTo", "validityEndMjdTai" FROM ended`, [
     first.map(({ version }) => version.row.diaObjectId),
     first.map(({ commitFrom }) => commitFrom),
     first.map(({ version }) => version.row.validityStartMjdTai),
@@ -89,7 +86,7 @@ async function endStoredVersions(session: Session, first: readonly ObjectVersion
 }
 
 async function copyRows<Row>(
-  session: Session, table: ApdbTable, rows: readonly Row[],
+  session: Session, table: WrittenTable, rows: readonly Row[],
   write: (out: CopyBinaryWriter, row: Row) => void, payloadBytes: (row: Row) => number,
 ): Promise<void> {
   if (rows.length === 0) return;

@@ -11,7 +11,7 @@ export type PostgresAddress =
 /**
  * `write`: may not be durable for a moment after it has returned, but is whole or absent. The log has everything,
  * and position and rows go together, so that a power cut costs some projecting again, no row.
- * `read`: one snapshot for all its statements; `readAll`: the same with time for whole tables. `maintain`: changes of
+ * `read`: one snapshot for all its statements, by index; `readAll`: the same over whole tables. `maintain`: changes of
  * whole tables, durable.
  */
 export type TransactionKind = 'read' | 'readAll' | 'write' | 'maintain';
@@ -135,10 +135,17 @@ const STATEMENT_LIMIT = `SET LOCAL statement_timeout = ${apdbConfig.statementLim
 const LOCK_LIMIT = `SET LOCAL lock_timeout = ${apdbConfig.lockLimitMs}`;
 const MAINTENANCE_LIMIT = `SET LOCAL statement_timeout = ${apdbConfig.maintenanceLimitMs}`;
 
+/**
+ * Rows are known by key and few beside their tables, but a partition made this hour has no statistics yet, and the
+ * planner would walk all of it: 66 ms in place of 1 ms for 100 objects among 60,000 sources. And a plan that changes
+ * when the tables have grown would do so in the middle of a night.
+ */
+const BY_INDEX = ['seqscan', 'hashjoin', 'mergejoin'].map((way) => `SET LOCAL enable_${way} = off`).join('; ');
+
 const BEGIN: Readonly<Record<TransactionKind, string>> = {
-  read: `${SNAPSHOT}; ${STATEMENT_LIMIT}`,
+  read: `${SNAPSHOT}; ${STATEMENT_LIMIT}; ${BY_INDEX}`,
   readAll: `${SNAPSHOT}; ${MAINTENANCE_LIMIT}`,
-  write: `BEGIN; ${STATEMENT_LIMIT}; ${LOCK_LIMIT}; SET LOCAL synchronous_commit = off`,
+  write: `BEGIN; ${STATEMENT_LIMIT}; ${LOCK_LIMIT}; ${BY_INDEX}; SET LOCAL synchronous_commit = off`,
   maintain: `BEGIN; ${MAINTENANCE_LIMIT}`,
 };
 

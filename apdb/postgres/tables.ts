@@ -5,12 +5,15 @@ import { flagsOf } from '../flags.ts';
 import type { DecodedCommit, DecodedRow } from '../rows.ts';
 import type { CopyBinaryWriter } from './copyBinary.ts';
 
-/** Columns in the order in which the writers below fill them. */
+const VERSION_COLUMNS = [
+  'diaObjectId', 'commitFrom', 'commitTo', 'validityStartMjdTai', 'validityEndMjdTai', 'pixelId', 'ra', 'raErr', 'dec',
+  'decErr', 'ra_dec_Cov', 'firstDiaSourceMjdTai', 'lastDiaSourceMjdTai', 'nDiaSources', 'payload',
+] as const;
+
+/** Columns in the order in which the writers below fill them. DiaObject is the view over the two tables of versions. */
 export const TABLE_COLUMNS = {
-  DiaObject: [
-    'diaObjectId', 'commitFrom', 'commitTo', 'validityStartMjdTai', 'validityEndMjdTai', 'pixelId', 'ra', 'raErr', 'dec',
-    'decErr', 'ra_dec_Cov', 'firstDiaSourceMjdTai', 'lastDiaSourceMjdTai', 'nDiaSources', 'payload',
-  ],
+  DiaObject: VERSION_COLUMNS,
+  DiaObjectHistory: VERSION_COLUMNS,
   DiaObjectLast: [
     'diaObjectId', 'commitFrom', 'validityStartMjdTai', 'pixelId', 'ra', 'raErr', 'dec', 'decErr', 'ra_dec_Cov',
     'firstDiaSourceMjdTai', 'lastDiaSourceMjdTai', 'nDiaSources', 'payload',
@@ -25,7 +28,9 @@ export const TABLE_COLUMNS = {
     'psfFluxErr', 'scienceFlux', 'scienceFluxErr', 'commitFrom', 'payload',
   ],
   DetectorVisitProcessingSummary: ['visit', 'detector', 'midpointMjdTai', 'commitFrom', 'summary'],
-} as const satisfies Readonly<Record<ApdbTable, readonly string[]>>;
+} as const satisfies Readonly<Record<ApdbTable | 'DiaObjectHistory', readonly string[]>>;
+
+export type WrittenTable = Exclude<keyof typeof TABLE_COLUMNS, 'DiaObject'>;
 
 /** Unique keys, in the order in which digests walk the tables. */
 export const TABLE_KEYS = {
@@ -43,17 +48,17 @@ export function quotedColumns(columns: readonly string[]): string {
   return columns.map((column) => `"${column}"`).join(', ');
 }
 
-/** One version of an object: a row of DiaObject, and of DiaObjectLast while `next` is null. */
+/** One version of an object, and the commit that brought it. */
 export type ObjectVersion = Readonly<{ commitFrom: number; version: DecodedRow<DiaObject> }>;
 
-/** @param next The version of the same object that ends this one, if it is in the same batch. */
-export function writeDiaObject(out: CopyBinaryWriter, { commitFrom, version }: ObjectVersion, next: ObjectVersion | null): void {
-  out.row(TABLE_COLUMNS.DiaObject.length);
+/** A row of DiaObjectHistory: `version`, ended by `by`. */
+export function writeEndedVersion(out: CopyBinaryWriter, { commitFrom, version }: ObjectVersion, by: ObjectVersion): void {
+  out.row(TABLE_COLUMNS.DiaObjectHistory.length);
   out.bigint(version.row.diaObjectId);
   out.bigintOfNumber(commitFrom);
-  out.bigintOfNumber(next === null ? null : next.commitFrom);
+  out.bigintOfNumber(by.commitFrom);
   out.double(version.row.validityStartMjdTai);
-  out.double(next === null ? null : next.version.row.validityStartMjdTai);
+  out.double(by.version.row.validityStartMjdTai);
   writeObjectFields(out, version);
 }
 

@@ -16,30 +16,7 @@ CREATE TABLE projection (
 );
 INSERT INTO projection (position) VALUES (0);
 
--- Every version of every object. No index names commitTo or validityEndMjdTai, so that closing a version can stay
--- within its page; the free tenth of each page is for that.
-CREATE TABLE "DiaObject" (
-  "diaObjectId" bigint NOT NULL,
-  "commitFrom" bigint NOT NULL,
-  "commitTo" bigint,
-  "validityStartMjdTai" double precision NOT NULL,
-  "validityEndMjdTai" double precision,
-  "pixelId" integer NOT NULL,
-  ra double precision NOT NULL,
-  "raErr" real,
-  dec double precision NOT NULL,
-  "decErr" real,
-  "ra_dec_Cov" real,
-  "firstDiaSourceMjdTai" double precision,
-  "lastDiaSourceMjdTai" double precision,
-  "nDiaSources" integer NOT NULL,
-  payload bytea NOT NULL,
-  PRIMARY KEY ("diaObjectId", "commitFrom")
-) WITH (fillfactor = 90);
-CREATE INDEX "DiaObject_pixelId" ON "DiaObject" ("pixelId", "commitFrom");
-CREATE INDEX "DiaObject_commitFrom" ON "DiaObject" USING brin ("commitFrom");
-
--- The version of each object that holds now, with its payload: preloads read only this one.
+-- The version of each object that holds now. Preloads read only this table, and only this one is ever changed.
 CREATE TABLE "DiaObjectLast" (
   "diaObjectId" bigint PRIMARY KEY,
   "commitFrom" bigint NOT NULL,
@@ -56,6 +33,39 @@ CREATE TABLE "DiaObjectLast" (
   payload bytea NOT NULL
 );
 CREATE INDEX "DiaObjectLast_pixelId" ON "DiaObjectLast" ("pixelId");
+
+-- The versions that have ended: moved here from DiaObjectLast when the next one begins, and never touched again. (Ending
+-- them in place would rewrite a row somewhere in the largest table for every source.)
+CREATE TABLE "DiaObjectHistory" (
+  "diaObjectId" bigint NOT NULL,
+  "commitFrom" bigint NOT NULL,
+  "commitTo" bigint NOT NULL,
+  "validityStartMjdTai" double precision NOT NULL,
+  "validityEndMjdTai" double precision NOT NULL,
+  "pixelId" integer NOT NULL,
+  ra double precision NOT NULL,
+  "raErr" real,
+  dec double precision NOT NULL,
+  "decErr" real,
+  "ra_dec_Cov" real,
+  "firstDiaSourceMjdTai" double precision,
+  "lastDiaSourceMjdTai" double precision,
+  "nDiaSources" integer NOT NULL,
+  payload bytea NOT NULL,
+  PRIMARY KEY ("diaObjectId", "commitFrom")
+);
+CREATE INDEX "DiaObjectHistory_pixelId" ON "DiaObjectHistory" ("pixelId", "commitFrom");
+CREATE INDEX "DiaObjectHistory_commitFrom" ON "DiaObjectHistory" USING brin ("commitFrom");
+
+-- Every version of every object, as Rubin's table of this name.
+CREATE VIEW "DiaObject" AS
+  SELECT "diaObjectId", "commitFrom", "commitTo", "validityStartMjdTai", "validityEndMjdTai", "pixelId", ra, "raErr", dec,
+    "decErr", "ra_dec_Cov", "firstDiaSourceMjdTai", "lastDiaSourceMjdTai", "nDiaSources", payload
+  FROM "DiaObjectHistory"
+  UNION ALL
+  SELECT "diaObjectId", "commitFrom", NULL, "validityStartMjdTai", NULL, "pixelId", ra, "raErr", dec,
+    "decErr", "ra_dec_Cov", "firstDiaSourceMjdTai", "lastDiaSourceMjdTai", "nDiaSources", payload
+  FROM "DiaObjectLast";
 
 -- flags: bit i is field i of DIA_SOURCE_FLAGS (apdb/flags.ts). Partitions of 30 days are made as rows come.
 CREATE TABLE "DiaSource" (
