@@ -91,8 +91,8 @@ export const nightConfig = {
   exposureSeconds: 30, readoutSeconds: 2, cadenceSeconds: 38,
   /** Visits of a field come in blocks half an hour apart (the survey's pairs), and changing the filter takes two minutes. */
   blockGapSeconds: 1800,
-  /** Next visit announced this long before its exposure starts; the contract asks for at least 20 s. */
-  announceAheadSeconds: 26,
+  /** Next visit announced this long before its exposure starts; when the announcement is late, the exposure waits for the minimum. */
+  announceAheadSeconds: 26, announceAheadMinSeconds: 20,
   /** Dithers between visits, arcseconds from the field's centre. */
   ditherMinArcsec: 6, ditherMaxArcsec: 14,
   /** Evening twilight ends 13 h after the night's start at 12 h TAI, on Cerro Pachón on average. */

@@ -1,7 +1,9 @@
 /** Files that appear whole or not at all, and errors of one line. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+const STAGED = '.staged';
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'no space left on the device', EDQUOT: 'the disk quota is used up', EACCES: 'permission denied', EPERM: 'not permitted',
@@ -19,10 +21,11 @@ export function sha256(bytes: Uint8Array): string {
 /**
  * Writes a file beside its final place; `publishStaged` moves it there.
  *
+ * @param suffix Tells two stagings of one place apart.
  * @throws Error of one line; nothing is left behind.
  */
-export function stage(path: string, bytes: Uint8Array): StagedFile {
-  const staged = `${path}.staged`;
+export function stage(path: string, bytes: Uint8Array, suffix = ''): StagedFile {
+  const staged = `${path}${suffix}${STAGED}`;
   try {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(staged, bytes);
@@ -46,9 +49,18 @@ export function discardStaged(file: StagedFile): void {
   rmSync(file.staged, { force: true });
 }
 
+/** Removes what a process that ended early left staged anywhere below a folder. */
+export function removeStaged(folder: string): void {
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    if (name.endsWith(STAGED)) rmSync(join(folder, name), { force: true });
+  }
+}
+
 /** Replaces a file as a whole. @throws Error of one line; the old file, if any, is untouched. */
 export function writeWhole(path: string, bytes: Uint8Array | string): { bytes: number; checksum: string } {
-  const file = stage(path, typeof bytes === 'string' ? Buffer.from(bytes) : bytes);
+  // A rendered frame of the same name may lie staged while its truncated twin is written.
+  const file = stage(path, typeof bytes === 'string' ? Buffer.from(bytes) : bytes, '.whole');
   publishStaged(file);
   return { bytes: file.bytes, checksum: file.checksum };
 }

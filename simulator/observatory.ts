@@ -15,7 +15,7 @@ import { subjectToken } from '../schemas/subjects.ts';
 import type { Band } from '../schemas/units.ts';
 import { nightConfig } from './config.ts';
 import { checkFaultRates, detectorFault, isVisitCanceled, NO_FAULTS, readCount, type DetectorFault, type FaultRates } from './faults.ts';
-import { discardStaged, publishStaged, stage, writeWhole, type StagedFile } from './files.ts';
+import { discardStaged, publishStaged, removeStaged, writeWhole } from './files.ts';
 import { NOTHING_DONE, timesDone, timesRead, type NightProgress } from './nightProgress.ts';
 import { createEventMaker, type IdentifiedEvent } from './observatoryEvents.ts';
 import { createProductStore } from './productStore.ts';
@@ -71,7 +71,6 @@ export function createObservatory(options: ObservatoryOptions): Observatory {
   const products = createProductStore({ dataDir, instrument, camera, seed, dayObs, renderer });
   const scale = cadenceSeconds / nightConfig.cadenceSeconds;
   const wallMs = (surveySeconds: number): number => surveySeconds * scale * 1000;
-  const stagedFiles = new Set<StagedFile>();
   const stragglers: Promise<void>[] = [];
 
   const faultOf = (visit: PlannedVisit, detector: DetectorId): DetectorFault => detectorFault(rates, seed, visit.exposure, detector);
@@ -89,11 +88,8 @@ export function createObservatory(options: ObservatoryOptions): Observatory {
 
   /** Renders every detector of a visit, also those already read: truth is of the whole visit. */
   async function renderVisit(visit: PlannedVisit): Promise<Frame[]> {
-    return Promise.all(camera.detectors.map(async ({ id }) => {
-      const frame = await renderer.run<'exposure'>({ task: 'exposure', dayObs, detector: id, plan: visit });
-      stagedFiles.add(frame.file);
-      return frame;
-    }));
+    return Promise.all(camera.detectors.map(({ id }) =>
+      renderer.run<'exposure'>({ task: 'exposure', dayObs, detector: id, plan: visit })));
   }
 
   /** Products first, then the frames: the former gate the announcement, the latter the readout. */
@@ -104,15 +100,18 @@ export function createObservatory(options: ObservatoryOptions): Observatory {
     return { products: ready, frames };
   }
 
-  async function announce(visit: PlannedVisit, ready: Promise<void>, startMs: number): Promise<void> {
+  /** Resolves with the earliest moment at which the visit may start: when its products are late, so is its announcement. */
+  async function announce(visit: PlannedVisit, ready: Promise<void>, startMs: number): Promise<number> {
     await ready;
     await sleepUntil(startMs - wallMs(nightConfig.announceAheadSeconds));
+    const announcedMs = now();
     await publishOnce(events.nextVisitAnnounced(visit));
+    return Math.max(startMs, announcedMs + wallMs(nightConfig.announceAheadMinSeconds));
   }
 
   async function readDetector(visit: PlannedVisit, detector: DetectorId, { file }: Frame): Promise<void> {
     const fault = faultOf(visit, detector), already = timesRead(done, visit.group, detector);
-    if (already >= readCount(fault)) return dropStaged(file);
+    if (already >= readCount(fault)) return discardStaged(file);
     const later = (): Promise<void> => sleepUntil(now() + wallMs(nightConfig.lateSeconds));
     const send = async (sent: Readonly<{ bytes: number; checksum: string }>, attempt: number): Promise<void> => {
       const { event, id } = events.detectorRead(visit, detector, sent, now(), attempt);
@@ -120,13 +119,11 @@ export function createObservatory(options: ObservatoryOptions): Observatory {
     };
     if (fault === 'late') await later();
     if (fault === 'truncated' && already === 0) {
-      const half = stage(`${file.path}.truncated`, readFileSync(file.staged).subarray(0, Math.floor(file.bytes / 2)));
-      publishStaged({ ...half, path: file.path });
+      const half = writeWhole(file.path, readFileSync(file.staged).subarray(0, Math.floor(file.bytes / 2)));
       await send(half, 1);
       await later();
     }
     publishStaged(file);
-    stagedFiles.delete(file);
     const attempt = fault === 'truncated' ? 2 : 1;
     if (fault !== 'twice' || already === 0) await send(file, attempt);
     if (fault === 'twice') {
@@ -135,18 +132,13 @@ export function createObservatory(options: ObservatoryOptions): Observatory {
     }
   }
 
-  function dropStaged(file: StagedFile): void {
-    discardStaged(file);
-    stagedFiles.delete(file);
-  }
-
   async function readOut(visit: PlannedVisit, frames: readonly Frame[]): Promise<void> {
     const rows = frames.flatMap((frame) => frame.truth);
     writeWhole(join(dataDir, productPaths.truth(instrument, dayObs, visit.visit)), encodeTruth(rows));
     const prompt: Promise<void>[] = [];
     camera.detectors.forEach(({ id }, i) => {
       const fault = faultOf(visit, id);
-      if (fault === 'neverRead') return dropStaged(frames[i].file);
+      if (fault === 'neverRead') return discardStaged(frames[i].file);
       const read = readDetector(visit, id, frames[i]);
       (fault === 'none' ? prompt : stragglers).push(read);
       read.catch(() => undefined); // Awaited below, or at the night's end.
@@ -166,15 +158,16 @@ export function createObservatory(options: ObservatoryOptions): Observatory {
   }
 
   async function run(): Promise<void> {
+    removeStagedFiles(options); // Of a process that was killed.
     const { visits, seed: nightSeed } = options;
     await publishOnce(events.nightOpened({ visits, cadenceSeconds, camera: camera.name, seed: nightSeed }));
     const todo = plan.filter((visit) => !isFinished(visit));
     let prepared = todo.length > 0 ? prepare(todo[0]) : null;
     if (prepared) await prepared.products;
     let startMs = now() + wallMs(nightConfig.announceAheadSeconds);
-    let announced = prepared ? announce(todo[0], prepared.products, startMs) : Promise.resolve();
+    let announced = prepared ? announce(todo[0], prepared.products, startMs) : Promise.resolve(startMs);
     for (const [index, visit] of todo.entries()) {
-      await announced;
+      startMs = await announced;
       if (options.signal?.aborted || !prepared) break;
       if (isCanceled(visit)) await publishOnce(events.nextVisitCanceled(visit));
       await sleepUntil(startMs);
@@ -195,9 +188,15 @@ export function createObservatory(options: ObservatoryOptions): Observatory {
     plan, run,
     close: async () => {
       await renderer.close();
-      for (const file of stagedFiles) discardStaged(file);
+      removeStagedFiles(options);
     },
   };
+}
+
+function removeStagedFiles({ dataDir, instrument, dayObs }: ObservatoryOptions): void {
+  removeStaged(join(dataDir, 'raw', instrument, String(dayObs)));
+  removeStaged(join(dataDir, 'truth', instrument, String(dayObs)));
+  removeStaged(join(dataDir, 'products', instrument));
 }
 
 function checkArguments({ instrument, visits, cadenceSeconds, seed }: ObservatoryOptions): void {
