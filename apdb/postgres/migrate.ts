@@ -14,19 +14,18 @@ const names = { schema: 'version:schema', code: 'version:code', instrument: 'ins
 
 /**
  * Make the instrument's schema when it is not there, and bring it to this code's version.
- * @throws one line when it was made by a newer version, or belongs to another instrument.
+ * @param schema An SQL identifier.
+ * @throws one line that names the server when the tables are of a newer version, or belong to another instrument.
  */
 export async function migrate(session: Session, schema: string, instrument: string): Promise<void> {
   // Two processes may open the same store at once.
   await session.rows('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [schema]);
   await session.execute(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
   const stored = await readMetadata(session, schema);
-  if (stored !== null) assertReadable(stored, schema, instrument);
   const migrations = readdirSync(MIGRATIONS_FOLDER).filter((name) => name.endsWith('.sql')).sort();
+  const fault = stored === null ? null : faultOf(stored, instrument, migrations.length);
+  if (fault !== null) throw new Error(`${session.server}: ${fault}`);
   const done = Number(stored?.get(names.schema) ?? 0);
-  if (stored !== null && done > migrations.length) {
-    throw new Error(`${schema} has schema version ${done}; this version of Vesper knows them up to ${migrations.length}: update it`);
-  }
   if (done === migrations.length) return;
   for (const name of migrations.slice(done)) await session.execute(readFileSync(new URL(name, MIGRATIONS_FOLDER), 'utf8'));
   await writeMetadata(session, names.schema, String(migrations.length));
@@ -39,13 +38,15 @@ export async function dropAll(session: Session, schema: string): Promise<void> {
   await session.execute(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
 }
 
-function assertReadable(stored: ReadonlyMap<string, string>, schema: string, instrument: string): void {
+/** Why these tables are not ours to use, or null. */
+function faultOf(stored: ReadonlyMap<string, string>, instrument: string, schemaVersion: number): string | null {
   const owner = stored.get(names.instrument);
-  if (owner !== instrument) throw new Error(`${schema} belongs to instrument ${owner}, not ${instrument}`);
-  const code = Number(stored.get(names.code));
-  if (code > CODE_VERSION) {
-    throw new Error(`${schema} was filled by code version ${code}; this version of Vesper has ${CODE_VERSION}: update it`);
-  }
+  if (owner !== instrument) return `the tables belong to instrument ${owner}, not ${instrument}`;
+  const versions = [['schema', stored.get(names.schema), schemaVersion], ['code', stored.get(names.code), CODE_VERSION]] as const;
+  const newer = versions.find(([, version, known]) => !(Number(version) <= known));
+  if (newer === undefined) return null;
+  const [name, version, known] = newer;
+  return `the tables have ${name} version ${version}, and this Vesper knows them up to ${known}: use a newer one`;
 }
 
 /** Null when the tables have not been made. */

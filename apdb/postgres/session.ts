@@ -9,10 +9,9 @@ export type PostgresAddress =
   | Readonly<{ url: string }>;
 
 /**
- * `write`: may not be durable for a moment after it has returned, but is whole or absent. The log has everything,
- * and position and rows go together, so that a power cut costs some projecting again, no row.
- * `read`: one snapshot for all its statements, by index; `readAll`: the same over whole tables. `maintain`: changes of
- * whole tables, durable.
+ * `read`: one snapshot for all its statements, by index; `readAll`: the same over whole tables.
+ * `write`: durable when it returns, whatever the server's default. (Rows and position would be lost together, but a projection that
+ * goes on from what it was told would then leave a gap.) `maintain`: changes of whole tables, likewise.
  */
 export type TransactionKind = 'read' | 'readAll' | 'write' | 'maintain';
 
@@ -77,12 +76,13 @@ export class PostgresServer {
 
 /** One transaction's statements. */
 export class Session {
+  /** The server's name, for messages. */
+  readonly server: string;
   readonly #client: pg.PoolClient;
-  readonly #server: string;
 
   constructor(client: pg.PoolClient, server: string) {
     this.#client = client;
-    this.#server = server;
+    this.server = server;
   }
 
   /** Statements without parameters; several may be joined by semicolons. */
@@ -125,7 +125,7 @@ export class Session {
     try {
       return await run();
     } catch (error) {
-      throw namedError(this.#server, error);
+      throw namedError(this.server, error);
     }
   }
 }
@@ -142,11 +142,13 @@ const MAINTENANCE_LIMIT = `SET LOCAL statement_timeout = ${apdbConfig.maintenanc
  */
 const BY_INDEX = ['seqscan', 'hashjoin', 'mergejoin'].map((way) => `SET LOCAL enable_${way} = off`).join('; ');
 
+const DURABLE = 'SET LOCAL synchronous_commit = on';
+
 const BEGIN: Readonly<Record<TransactionKind, string>> = {
   read: `${SNAPSHOT}; ${STATEMENT_LIMIT}; ${BY_INDEX}`,
   readAll: `${SNAPSHOT}; ${MAINTENANCE_LIMIT}`,
-  write: `BEGIN; ${STATEMENT_LIMIT}; ${LOCK_LIMIT}; ${BY_INDEX}; SET LOCAL synchronous_commit = off`,
-  maintain: `BEGIN; ${MAINTENANCE_LIMIT}`,
+  write: `BEGIN; ${STATEMENT_LIMIT}; ${LOCK_LIMIT}; ${BY_INDEX}; ${DURABLE}`,
+  maintain: `BEGIN; ${MAINTENANCE_LIMIT}; ${DURABLE}`,
 };
 
 function namedError(server: string, error: unknown): Error {
