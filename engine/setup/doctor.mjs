@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { REPOSITORY } from './arguments.mjs';
 import { lockHolder, readLiveRun } from './locks.mjs';
 import { arePackagesCurrent } from './packages.mjs';
-import { SERVERS, findServers, missingServers, natsCaveats, probe, redacted } from './servers.mjs';
+import { SERVERS, findServers, missingServers, natsCaveats, postgresCaveats, probe, redacted } from './servers.mjs';
 import { FREE_BYTES_MIN } from './stores.mjs';
 
 /** Look at everything, change nothing. See `DoctorReport` in services.d.mts. */
@@ -28,6 +28,8 @@ export async function doctor(dataDir, env = process.env) {
   return { ...report, problems: problemsOf(report) };
 }
 
+const caveatsOf = { nats: natsCaveats, postgres: postgresCaveats, redis: () => [] };
+
 async function describeServer({ name, variable }, found, env) {
   const url = env[variable] ?? '';
   if (url !== '') {
@@ -36,8 +38,7 @@ async function describeServer({ name, variable }, found, env) {
   }
   const installed = found[name];
   return { name, url: null, path: installed?.path ?? installed?.bin ?? null, version: installed?.version ?? null,
-    isReachable: null, problem: null,
-    caveats: name === 'nats' && installed !== null ? natsCaveats(installed.version) : [] };
+    isReachable: null, problem: null, caveats: installed === null ? [] : caveatsOf[name](installed.version) };
 }
 
 function systemName() {

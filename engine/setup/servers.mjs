@@ -100,6 +100,11 @@ export function natsCaveats(version) {
   return caveats;
 }
 
+/** The same for Postgres. */
+export function postgresCaveats(version) {
+  return isAtLeast(version, '15') ? [] : ['older than Postgres 15, the oldest that Vesper is tested with'];
+}
+
 /** The address behind a server's URL: `{ host, port }` or `{ path }` of a Unix socket. */
 export function addressOf(url) {
   const defaultPorts = { 'nats:': 4222, 'tls:': 4222, 'postgres:': 5432, 'postgresql:': 5432, 'redis:': 6379,

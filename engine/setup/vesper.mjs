@@ -12,7 +12,7 @@ import { doctor, formatDoctor, readLiveRun, stopRun } from './services.mjs';
 /** How long the command may take to close its stores once our own parent has gone. */
 const ORPHANED_LIMIT_MS = 60_000;
 
-/** A terminal signals its whole foreground and npm forwards too: what comes within this is one wish, not two. */
+/** A terminal signals its whole foreground and npm forwards too: the same within this time is one wish, not two. */
 const SAME_SIGNAL_MS = 1000;
 
 /** Commands that need nothing installed. Each returns the exit code. */
@@ -65,10 +65,10 @@ function handOver(node, argv) {
   const [command, ...args] = [...prefix, node, join(REPOSITORY, 'engine', 'main.ts'), ...argv];
   // A process group of its own, so that Ctrl-C reaches it through us alone, once.
   const child = spawn(command, args, { stdio: 'inherit', cwd: userDirectory(), detached: true });
-  let lastForwarded = -Infinity;
+  const lastForwarded = { SIGINT: -Infinity, SIGTERM: -Infinity };
   const forward = (signal) => {
-    if (performance.now() - lastForwarded < SAME_SIGNAL_MS) return;
-    lastForwarded = performance.now();
+    if (performance.now() - lastForwarded[signal] < SAME_SIGNAL_MS) return;
+    lastForwarded[signal] = performance.now();
     child.kill(signal);
   };
   process.on('SIGINT', () => forward('SIGINT'));
@@ -76,7 +76,7 @@ function handOver(node, argv) {
   process.on('SIGHUP', () => forward('SIGTERM'));
   watchParent(() => {
     child.kill('SIGTERM');
-    setTimeout(() => child.kill('SIGKILL'), ORPHANED_LIMIT_MS);
+    setTimeout(() => child.kill('SIGKILL'), ORPHANED_LIMIT_MS).unref(); // The child alone keeps us waiting.
   });
   return new Promise((resolve, reject) => {
     child.once('error', reject);

@@ -22,7 +22,8 @@ describe('parseArguments', () => {
 
   test('options are read after a space or an equals sign, and those given are named', () => {
     expect(parseArguments(words('night --visits=3 --cadence 2.5 --keep-running --json'))).toMatchObject({
-      options: { visits: 3, cadence: 2.5, keepRunning: true, json: true }, given: ['visits', 'cadence', 'keepRunning', 'json'],
+      options: { visits: 3, cadence: 2.5, keepRunning: true, json: true },
+      given: ['visits', 'cadence', 'keepRunning', 'json'],
     });
   });
 

@@ -25,7 +25,8 @@ async function start(body: string, ...args: string[]) {
 }
 
 const HOLD = 'services.lockDataDir(process.argv[1], "night"); console.log("held"); setInterval(() => {}, 1000);';
-const RUN = `services.writeRun(process.argv[1], { command: 'night', natsUrl: '', postgres: { url: '' }, redisUrl: null });
+const RUN = `services.writeRun(process.argv[1],
+    { command: 'night', natsUrl: '', postgres: { url: '' }, redisUrl: null });
   console.log('written'); setInterval(() => {}, 1000);`;
 
 test('a second lock is refused in one line that names the holder', async () => {

@@ -94,7 +94,7 @@ describe('startStores', () => {
     expect(statSync(stores.postgres.host).mode & 0o777).toBe(0o700);
   });
 
-  test('leaves no child behind when its process is killed with SIGKILL, and the next start finds all well', async () => {
+  test('leaves no child behind when its process is killed by SIGKILL, and the next start is sound', async () => {
     const dataDir = temporaryDirectory();
     const { child, pids } = await holder(dataDir);
     expect(Object.keys(pids).sort()).toEqual(['nats', 'postgres', 'redis']);
@@ -108,7 +108,7 @@ describe('startStores', () => {
     await until(() => processesOf(dataDir).length === 0);
   });
 
-  test('a postmaster.pid left by a kill, its number now another process\'s, does not hinder the next start', async () => {
+  test('a postmaster.pid left by a kill, its number now a stranger\'s, does not hinder the next start', async () => {
     const dataDir = temporaryDirectory();
     const first = await started({ dataDir, need: { nats: false } });
     const lockFile = readdirSync(join(dataDir, 'postgres', 'data')).includes('postmaster.pid');
