@@ -48,3 +48,15 @@ export function robustSigma(values: readonly number[] | Float64Array): number {
   const centre = median(values);
   return 1.4826 * median(Array.from(values, (value) => Math.abs(value - centre)));
 }
+
+/** Value at which half of the weight lies below; weights are not negative. NaN when empty. */
+export function weightedMedian(values: readonly number[], weights: readonly number[]): number {
+  const order = values.map((_, i) => i).sort((i, j) => values[i] - values[j] || i - j);
+  const half = weights.reduce((sum, weight) => sum + weight, 0) / 2;
+  let below = 0;
+  for (const i of order) {
+    below += weights[i];
+    if (below >= half) return values[i];
+  }
+  return NaN;
+}

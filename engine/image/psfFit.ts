@@ -3,7 +3,7 @@
  * deviating stars and pixels rejected.
  */
 import { Matrix, solve } from 'ml-matrix';
-import { median } from './median.ts';
+import { median, weightedMedian } from './median.ts';
 import { evaluatePsf, psfTermCount, shiftStamp, type PsfModel } from './psf.ts';
 import { addStarLight, createFitScratch, fitStar, type FitScratch, type PhotometryPlanes, type PsfFit } from './psfPhotometry.ts';
 import { indexOf, usualSize, FWHM_PER_SIGMA, type Star } from './starDetection.ts';
@@ -41,6 +41,11 @@ const PIXEL_CLIP_SIGMA = 4;
 const MODEL_TOLERANCE = 0.05;
 /** Floor of a star's error, in errors of the usual star: in the core, and in the wings beyond so many FWHM. */
 const CORE_FLOOR = 0.3, WING_FLOOR = 0.03, CORE_RADIUS_FWHM = 1;
+/**
+ * What is believed before looking: a pixel differs from its ring by less than the ring's own light (a spot of ellipticity 0.1 has
+ * ± 0.7 in the wings, where light falls as r⁻⁷), and varies by a quarter of it over the detector.
+ */
+const RING_SCATTER = 0.7, FIELD_SCATTER = 0.25;
 
 /** Stamp of a star, recentred on its middle pixel, unit flux, with the star's weight in the fit of each pixel. */
 type Stamp = { star: Star; x: number; y: number; flux: number; values: Float32Array; sigma: number; isUsed: boolean };
@@ -69,7 +74,8 @@ export function buildPsf(planes: PhotometryPlanes, stars: readonly Star[], fwhmP
     }
     const used = stamps.filter((stamp) => stamp.isUsed && stamp.flux > 0);
     if (used.length < config.starCountMin) return null;
-    psf = fitModel(used, planes, size, orderFor(used.length, config), fwhmPx, psf);
+    subtractPedestals(used, psf, size, fwhmPx, scratch);
+    psf = fitModel(used, planes, size, psf === null ? 0 : orderFor(used.length, config), fwhmPx, psf);
     const refit = refitStars(planes, psf, stamps, stars, index, config.fitRadiusFwhm * fwhmPx, fluxScale, scratch);
     fits = refit.fits;
     modelError = refit.modelError;
@@ -167,25 +173,31 @@ function fillStamp(
   if (psf === null) stamp.flux = apertureSum(stamp.values, size, 1.5 * fwhmPx);
   for (let k = 0; k < cut.length; k++) stamp.values[k] /= stamp.flux;
   stamp.sigma = Math.sqrt(variance / count) / stamp.flux;
-  if (psf !== null) subtractPedestal(stamp.values, psf, stamp, 2 * fwhmPx, scratch);
 }
 
 /**
- * Takes off the light around the star that is neither its own nor a modelled neighbour's: faint unresolved sources, or an error of
- * the sky's mesh. It is the median of what the model leaves in the outer part of the stamp.
+ * Takes off the light around each star that is neither its own nor a modelled neighbour's: faint or extended sources, or an error
+ * of the sky's mesh. It is what the model leaves in the outer part of the stamp, as a median over its pixels.
+ *
+ * A pedestal in proportion to the stars' fluxes would be their own wings. Other light only ever adds, and weighs less the brighter
+ * the star: so the median over stars, by squared flux, of pedestal / flux stays in the PSF.
  */
-function subtractPedestal(
-  values: Float32Array, psf: PsfModel, at: Source, innerRadiusPx: number, scratch: FitScratch,
-): void {
-  const size = psf.size, half = (size - 1) >> 1, outer: number[] = [];
-  const radius = Math.min(innerRadiusPx, 0.75 * half);
-  evaluatePsf(psf, at.x, at.y, scratch.profile);
-  for (let k = 0; k < values.length; k++) {
-    const i = (k % size) - half, j = Math.floor(k / size) - half;
-    if (i * i + j * j >= radius * radius) outer.push(values[k] - scratch.profile[k]);
-  }
-  const pedestal = median(outer);
-  for (let k = 0; k < values.length; k++) values[k] -= pedestal;
+function subtractPedestals(stamps: readonly Stamp[], psf: PsfModel | null, size: number, fwhmPx: number, scratch: FitScratch): void {
+  const half = (size - 1) >> 1, radius = Math.min(2 * fwhmPx, 0.75 * half);
+  const pedestals = stamps.map((stamp) => {
+    if (psf === null) scratch.profile.fill(0);
+    else evaluatePsf(psf, stamp.x, stamp.y, scratch.profile);
+    const outer: number[] = [];
+    for (let k = 0; k < stamp.values.length; k++) {
+      const i = (k % size) - half, j = Math.floor(k / size) - half;
+      if (i * i + j * j >= radius * radius) outer.push(stamp.values[k] - scratch.profile[k]);
+    }
+    return median(outer);
+  });
+  const own = weightedMedian(pedestals, stamps.map((stamp) => stamp.flux * stamp.flux));
+  stamps.forEach((stamp, s) => {
+    for (let k = 0; k < stamp.values.length; k++) stamp.values[k] -= pedestals[s] - own;
+  });
 }
 
 function apertureSum(values: Float32Array, size: number, radiusPx: number): number {
@@ -200,7 +212,11 @@ function apertureSum(values: Float32Array, size: number, radiusPx: number): numb
 /**
  * Least squares for the coefficients of every pixel. In the core a star weighs 1 / (noise² + floor²), for beyond some
  * brightness the model's form, not the noise, limits; in the wings the brightest stars, which show them best, weigh by noise
- * almost alone. From the second round on, pixels that deviate are left out.
+ * almost alone.
+ *
+ * From the second round on, pixels that deviate are left out, and the round before gives each pixel a prior: its value is near
+ * that of its ring, and varies over the detector by a share of it. Where the stars say more, they decide; where they say nothing,
+ * far out in the wings, noise does not become structure.
  */
 function fitModel(
   stamps: readonly Stamp[], planes: PhotometryPlanes, size: number, order: 0 | 1 | 2, fwhmPx: number, before: PsfModel | null,
@@ -208,24 +224,32 @@ function fitModel(
   const termCount = psfTermCount(order), n = size * size, half = (size - 1) >> 1;
   const terms = stamps.map((stamp) => termsAt(stamp, planes).slice(0, termCount));
   const usualSigma = median(stamps.map((stamp) => stamp.sigma));
-  const [core, wings] = [CORE_FLOOR, WING_FLOOR].map((floor) => {
-    const weights = stamps.map((stamp) => 1 / (stamp.sigma ** 2 + (floor * usualSigma) ** 2));
-    return { weights, normal: normalMatrix(terms, weights, null) };
-  });
+  const [core, wings] = [CORE_FLOOR, WING_FLOOR].map((floor) => stamps.map(
+    (stamp) => 1 / (stamp.sigma ** 2 + (floor * usualSigma) ** 2),
+  ));
   const expected = before === null ? null : stamps.map((stamp) => {
     const profile = new Float32Array(n);
     evaluatePsf(before, stamp.x, stamp.y, profile);
     return profile;
   });
+  const rings = before === null ? null : ringMeans(before);
   const coefficients = new Float32Array(termCount * n);
   for (let k = 0; k < n; k++) {
     const kept = expected === null ? null : keptStamps(stamps, expected, k, termCount);
-    const zone = Math.hypot((k % size) - half, Math.floor(k / size) - half) < CORE_RADIUS_FWHM * fwhmPx ? core : wings;
-    const normal = kept === null ? zone.normal : normalMatrix(terms, zone.weights, kept);
-    const solution = solvePixel(normal, terms, zone.weights, kept, (s) => stamps[s].values[k]);
+    const weights = Math.hypot((k % size) - half, Math.floor(k / size) - half) < CORE_RADIUS_FWHM * fwhmPx ? core : wings;
+    const solution = solvePixel(terms, weights, kept, (s) => stamps[s].values[k], rings === null ? null : Math.max(rings[k], 1e-9));
     for (let t = 0; t < termCount; t++) coefficients[t * n + k] = solution[t];
   }
   return { size, width: planes.width, height: planes.height, order, coefficients };
+}
+
+/** For each pixel of the stamp, the mean of the model's constant term over the pixels at the same distance, to half a pixel. */
+function ringMeans(psf: PsfModel): Float64Array {
+  const { size, coefficients } = psf, half = (size - 1) >> 1, n = size * size;
+  const ring = (k: number) => Math.round(Math.hypot((k % size) - half, Math.floor(k / size) - half));
+  const sums = new Float64Array(size), counts = new Float64Array(size);
+  for (let k = 0; k < n; k++) { sums[ring(k)] += coefficients[k]; counts[ring(k)]++; }
+  return Float64Array.from({ length: n }, (_, k) => sums[ring(k)] / counts[ring(k)]);
 }
 
 /** Which stars count for a pixel; null for all, and when too many deviate for that to be the stars' fault. */
@@ -247,25 +271,23 @@ function termsAt(at: Readonly<{ x: number; y: number }>, planes: PhotometryPlane
   return [1, u, v, u * u, u * v, v * v];
 }
 
-function normalMatrix(terms: readonly number[][], weights: readonly number[], kept: readonly boolean[] | null): Matrix {
-  const count = terms[0].length, matrix = Matrix.zeros(count, count);
+/** @param prior Usual value of the pixel's ring, which bounds the coefficients; null for none. */
+function solvePixel(
+  terms: readonly number[][], weights: readonly number[], kept: readonly boolean[] | null, value: (s: number) => number,
+  prior: number | null,
+): number[] {
+  const count = terms[0].length, normal = Matrix.zeros(count, count), right = new Array<number>(count).fill(0);
   for (let s = 0; s < terms.length; s++) {
     if (kept !== null && !kept[s]) continue;
     for (let p = 0; p < count; p++) {
-      for (let q = 0; q < count; q++) matrix.set(p, q, matrix.get(p, q) + weights[s] * terms[s][p] * terms[s][q]);
+      const weighted = weights[s] * terms[s][p];
+      right[p] += weighted * value(s);
+      for (let q = 0; q < count; q++) normal.set(p, q, normal.get(p, q) + weighted * terms[s][q]);
     }
   }
-  return matrix;
-}
-
-function solvePixel(
-  normal: Matrix, terms: readonly number[][], weights: readonly number[], kept: readonly boolean[] | null,
-  value: (s: number) => number,
-): number[] {
-  const count = terms[0].length, right = new Array<number>(count).fill(0);
-  for (let s = 0; s < terms.length; s++) {
-    if (kept !== null && !kept[s]) continue;
-    for (let p = 0; p < count; p++) right[p] += weights[s] * terms[s][p] * value(s);
+  if (prior !== null) {
+    for (let p = 0; p < count; p++) normal.set(p, p, normal.get(p, p) + 1 / ((p === 0 ? RING_SCATTER : FIELD_SCATTER) * prior) ** 2);
+    right[0] += prior / (RING_SCATTER * prior) ** 2;
   }
   if (count === 1) return [right[0] / normal.get(0, 0)];
   return solve(normal, Matrix.columnVector(right)).to1DArray();

@@ -1,7 +1,7 @@
 /** Photometric zero point of a detector from the references that lie on it. */
-import { AB_ZERO_POINT_NJY, nJyOfAbMag } from '../../../schemas/units.ts';
+import { nJyOfAbMag } from '../../../schemas/units.ts';
 import { StageError } from '../../errors.ts';
-import { robustSigma } from '../../image/median.ts';
+import { robustSigma, weightedMedian } from '../../image/median.ts';
 import type { ReferenceStar } from '../../image/references.ts';
 import type { MeasuredStar } from './astrometry.ts';
 import type { CalibrateConfig } from './config.ts';
@@ -39,7 +39,7 @@ export function fitZeroPoint(
       details: { standardCount: chosen.length, standardCountMin: config.standardCountMin },
     });
   }
-  let centre = weightedMedian(chosen), kept = chosen;
+  let centre = weightedMedian(chosen.map((s) => s.value), chosen.map((s) => s.error ** -2)), kept = chosen;
   for (let round = 0; round < CLIP_ROUNDS; round++) {
     const scaled = chosen.map((standard) => (standard.value - centre) / standard.error);
     const limit = config.clipSigma * Math.max(1, robustSigma(scaled));
@@ -72,17 +72,6 @@ function standardsOf(
     });
   }
   return standards;
-}
-
-function weightedMedian(standards: readonly Standard[]): number {
-  const sorted = [...standards].sort((a, b) => a.value - b.value);
-  const half = sorted.reduce((sum, s) => sum + s.error ** -2, 0) / 2;
-  let below = 0;
-  for (const standard of sorted) {
-    below += standard.error ** -2;
-    if (below >= half) return standard.value;
-  }
-  return AB_ZERO_POINT_NJY; // Not reached: the list is not empty and weights are positive.
 }
 
 function weightedMean(standards: readonly Standard[]): number {
