@@ -64,14 +64,13 @@ describe('gatedPairs', () => {
 });
 
 /**
- * Two positions 0.3″ from the pole and 90° of RA apart, and the same figure at the equator. There the second one's
+ * Two positions 0.3″ and 0.6″ from the pole, 90° of RA apart, and the same figure at the equator. There the second one's
  * errors are 0.4″ east and 0.1″ north; at the pole its own north lies along the first one's east: they are exchanged.
  */
 function figureAtPoleAndEquator(): Readonly<Record<'pole' | 'equator', readonly [SkyPosition, SkyPosition]>> {
   const errors = (raErr: number, decErr: number) => ({ raErr: raErr * ARCSEC, decErr: decErr * ARCSEC, ra_dec_Cov: 0 });
-  const dec = 90 - 0.3 * ARCSEC;
-  const pole = [{ ...at(20, dec, 0.1) }, { ra: 110, dec, ...errors(0.1, 0.4) }] as const;
-  const [east, north] = offsetArcsec(localFrame(20, dec), localFrame(110, dec));
+  const pole = [at(20, 90 - 0.3 * ARCSEC, 0.1), { ra: 110, dec: 90 - 0.6 * ARCSEC, ...errors(0.1, 0.4) }] as const;
+  const [east, north] = offsetArcsec(localFrame(20, pole[0].dec), localFrame(110, pole[1].dec));
   const equator = [at(20, 0, 0.1), { ra: 20 + east * ARCSEC, dec: north * ARCSEC, ...errors(0.4, 0.1) }] as const;
   return { pole, equator };
 }
@@ -170,9 +169,20 @@ describe('meanPosition', () => {
     const atPole = offsetOfMean(pole), atEquator = offsetOfMean(equator);
     expect(atPole[0]).toBeCloseTo(atEquator[0], 7);
     expect(atPole[1]).toBeCloseTo(atEquator[1], 7);
-    // The offset is 0.3″ along each axis; the errors are 0.1 and 0.4 east, 0.1 and 0.1 north.
-    expect(Math.abs(atEquator[0])).toBeCloseTo(0.3 * 0.1 ** 2 / (0.1 ** 2 + 0.4 ** 2), 7);
-    expect(Math.abs(atEquator[1])).toBeCloseTo(0.3 / 2, 7);
+    // The offset is 0.6″ east and 0.3″ north; the errors are 0.1 and 0.4 east, 0.1 and 0.1 north.
+    expect(atEquator[0]).toBeCloseTo(0.6 * 0.1 ** 2 / (0.1 ** 2 + 0.4 ** 2), 7);
+    expect(atEquator[1]).toBeCloseTo(0.3 / 2, 7);
+  });
+
+  test('gives its errors along east and north at the mean, not at the first position', () => {
+    const { pole } = figureAtPoleAndEquator();
+    const mean = meanPosition(pole, associateConfig);
+    const east = 0.6 * 0.1 ** 2 / (0.1 ** 2 + 0.4 ** 2), north = 0.3 / 2;
+    const varianceEast = 1 / (1 / 0.1 ** 2 + 1 / 0.4 ** 2), varianceNorth = 0.1 ** 2 / 2;
+    // Seen from the pole, 0.3″ north of the first position, the mean lies at this angle from it.
+    const turn = Math.atan2(east, 0.3 - north);
+    const variance = varianceEast * Math.cos(turn) ** 2 + varianceNorth * Math.sin(turn) ** 2;
+    expect(mean.raErr! / ARCSEC).toBeCloseTo(Math.sqrt(variance), 7);
   });
 
   test('lies on the sky between its points across RA 0 and over the pole', () => {
