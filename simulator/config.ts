@@ -16,18 +16,18 @@ export const skyConfig = {
   galaxiesPerSquareDegree: 200 / (11.65 / 3600),
   galaxySlope: 0.35, galaxyBrightMag: 17.5, galaxyFaintMag: 25,
   /**
-   * Part of the stars of 17.5 … 23 that vary. Real skies have about 1 in 100 above the per cent level. 3 in 100 with
-   * amplitudes of 10 … 50 % give about 17 sources of SNR ≥ 8 a visit over nine detectors, of both signs.
+   * Part of the stars of 17.5 … 23 that vary. Real skies have about 1 in 100 above the per cent level. 2.5 in 100 with
+   * amplitudes of 10 … 50 % give about 20 sources of SNR ≥ 8 a visit over nine detectors, of both signs.
    */
-  variableFraction: 0.03, variableBrightMag: 17.5, variableFaintMag: 23,
+  variableFraction: 0.025, variableBrightMag: 17.5, variableFaintMag: 23,
   /**
-   * Supernova-like transients per square degree and day. The real rate to magnitude 24 is about 1; a demonstration field of
-   * 0.03 square degrees needs 11 active ones a visit, each visible for about 40 days: 11 / (0.03 · 40) ≈ 9; doubled because
-   * about half peak too faint.
+   * Supernova-like transients per square degree and day. The real rate to magnitude 24 is about 1; a demonstration needs some
+   * 10 with SNR ≥ 8 a visit on its 0.03 square degrees, each seen for about 40 days, half of them peaking too faint:
+   * 10 / (0.03 · 40) / 0.5 ≈ 15.
    */
-  supernovaePerSquareDegreeDay: 18,
-  /** Flares per square degree and day: real nights have about 0.1; at 150 with 1 h each about a fifth of one is under way. */
-  flaresPerSquareDegreeDay: 150,
+  supernovaePerSquareDegreeDay: 15,
+  /** Flares per square degree and day: a real night has few; at 400 with 1.5 h each, about one is seen at any time. */
+  flaresPerSquareDegreeDay: 400,
   /** Reference stars: magnitude limit (r) and errors, as Gaia's and a photometric survey's. */
   referenceFaintMag: 22, referencePositionErrorMas: 5, referenceMagError: 0.005,
 } as const;

@@ -1,6 +1,6 @@
 /** Files that appear whole or not at all, and errors of one line. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const STAGED = '.staged';
@@ -30,7 +30,7 @@ export function stage(path: string, bytes: Uint8Array, suffix = ''): StagedFile 
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(staged, bytes);
   } catch (error) {
-    rmSync(staged, { force: true });
+    discard(staged);
     throw cannotWrite(path, error);
   }
   return { staged, path, bytes: bytes.byteLength, checksum: sha256(bytes) };
@@ -40,20 +40,29 @@ export function publishStaged(file: StagedFile): void {
   try {
     renameSync(file.staged, file.path);
   } catch (error) {
-    rmSync(file.staged, { force: true });
+    discard(file.staged);
     throw cannotWrite(file.path, error);
   }
 }
 
 export function discardStaged(file: StagedFile): void {
-  rmSync(file.staged, { force: true });
+  discard(file.staged);
+}
+
+/** Removes a file if it is there. Where not even that can be asked, no part of the file exists either. */
+function discard(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    if (codeOf(error) !== 'ENOTDIR') throw error;
+  }
 }
 
 /** Removes what a process that ended early left staged anywhere below a folder. */
 export function removeStaged(folder: string): void {
-  if (!existsSync(folder)) return;
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
   for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
-    if (name.endsWith(STAGED)) rmSync(join(folder, name), { force: true });
+    if (name.endsWith(STAGED)) discard(join(folder, name));
   }
 }
 
