@@ -109,13 +109,15 @@ function scalar(token: string): FitsValue {
  * @throws Error for what FITS cannot hold: a bad keyword, NaN, or a string longer than a card.
  */
 export function formatCard([keyword, value, comment]: FitsCard): string {
-  if (!/^[A-Z0-9_-]{0,8}$/.test(keyword)) throw new Error(`"${keyword}" is not a FITS keyword`);
+  if (!/^[A-Z0-9_-]{0,60}$/.test(keyword)) throw new Error(`"${keyword}" is not a FITS keyword`);
   if (COMMENTARY.has(keyword)) {
     const text = asciiOnly(String(value ?? ''));
     if (text.length > CARD_BYTES - 8) throw new Error(`${keyword} card is longer than 72 characters`);
     return (keyword.padEnd(8) + text).padEnd(CARD_BYTES);
   }
-  const start = `${keyword.padEnd(8)}= ${formatValue(keyword, value)}`;
+  // Longer names go by the HIERARCH convention, as Rubin's mask planes do.
+  const name = keyword.length > 8 ? `HIERARCH ${keyword} ` : keyword.padEnd(8);
+  const start = `${name}= ${formatValue(keyword, value)}`;
   if (start.length > CARD_BYTES) throw new Error(`value of ${keyword} does not fit a FITS card`);
   const full = comment === undefined ? start : `${start} / ${asciiOnly(comment)}`;
   return full.slice(0, CARD_BYTES).padEnd(CARD_BYTES);

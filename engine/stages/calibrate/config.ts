@@ -1,5 +1,5 @@
 /** How an image is calibrated. Pixels of the detector unless the name says otherwise. */
-export const defaultCalibrateConfig = {
+export const calibrateConfig = {
   background: {
     /** Cells much larger than stars and galaxies, small enough to follow scattered light: 64 px is SExtractor's advice. */
     cellPx: 64,
@@ -69,4 +69,4 @@ export const defaultCalibrateConfig = {
   },
 };
 
-export type CalibrateConfig = Readonly<typeof defaultCalibrateConfig>;
+export type CalibrateConfig = Readonly<typeof calibrateConfig>;

@@ -1,5 +1,5 @@
 /** What instrument signature removal does, step by step. Electrons after the gain. */
-export const defaultIsrConfig = {
+export const isrConfig = {
   /** Overscan: the level that each row's electronics add to it. Off only for frames that were corrected elsewhere. */
   isOverscanSubtracted: true,
   /**
@@ -56,4 +56,4 @@ export const defaultIsrConfig = {
   lightMinElectrons: 2,
 };
 
-export type IsrConfig = Readonly<typeof defaultIsrConfig>;
+export type IsrConfig = Readonly<typeof isrConfig>;
