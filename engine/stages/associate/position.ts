@@ -1,8 +1,9 @@
 /**
  * Positions on the sky and their errors, in local tangent planes, so that neither RA = 0 nor the poles are special.
  *
- * `raErr` and `decErr` are standard errors along east and north on the sky (great-circle degrees; the first is that of
- * RA × cos dec), and `ra_dec_Cov` is their covariance, as Rubin's pipelines compute them.
+ * `raErr` and `decErr` are standard errors along east and north on the sky (degrees of arc; the first is that of
+ * RA × cos dec), and `ra_dec_Cov` is their covariance. That is how Rubin fills these fields: its pixel errors are carried
+ * to the sky by tangent-plane offsets (lsst/afw SkyWcs::linearizePixelToSky).
  */
 export type SkyPosition = Readonly<{
   ra: number; dec: number; raErr: number | null; decErr: number | null; ra_dec_Cov: number | null;
