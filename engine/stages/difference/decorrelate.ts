@@ -10,60 +10,91 @@ import { createFourier, transform, transformBack } from './fourier.ts';
 export type Whitening = Readonly<{
   /** φ, [size × size], unit sum. */
   kernel: Float32Array; size: number;
-  /** Variance of a pixel of K ⊗ W ⊗ X for unit variance of X. */
-  convolvedVariance: number;
   /** Variance of a pixel of the whitened difference over that of D. */
   varianceRatio: number;
 }>;
 
-/** Side of the Fourier tile: four times the usual kernel. */
+/** Side of the Fourier tile: four times the usual kernel, more than any PSF stamp. */
 const SIDE = 128;
 
+/** Power of the noise of K ⊗ W ⊗ X for white X of unit variance, in the scrambled order of `transform`. */
+export type NoisePower = Readonly<{
+  power: Float64Array;
+  /** K̂(0). */
+  sum: number;
+  /** Variance of a pixel: the mean of `power`. */
+  variance: number;
+}>;
+
 /**
- * @param kernel        K, [kernelSize × kernelSize].
- * @param noiseX, noiseY Autocorrelation of the interpolation along x and y, at lags from 0; [1] of 1 for none.
- * @param varianceY, varianceX Typical variance of a pixel of Y and X.
- * @param halfSize      Half side of φ, pixels; ≤ 50.
+ * @param kernel K, [size × size].
+ * @param noiseX, noiseY Autocorrelation of the interpolation W along x and y, at lags from 0; [1] of 1 for none.
  */
-export function whiteningOf(
-  kernel: Float32Array, kernelSize: number, noiseX: Float64Array, noiseY: Float64Array,
-  varianceY: number, varianceX: number, halfSize: number,
-): Whitening {
-  const fourier = createFourier(SIDE), n = SIDE * SIDE;
-  const re = new Float64Array(n), im = new Float64Array(n), power = new Float64Array(n), zero = new Float64Array(n);
-  const half = (kernelSize - 1) / 2;
-  let sum = 0;
-  for (let v = 0; v < kernelSize; v++) {
-    for (let u = 0; u < kernelSize; u++) {
-      re[wrap(v - half) * SIDE + wrap(u - half)] = kernel[v * kernelSize + u];
-      sum += kernel[v * kernelSize + u];
-    }
-  }
-  transform(fourier, re, im);
+export function noisePowerOf(
+  kernel: Float32Array, size: number, noiseX: Float64Array, noiseY: Float64Array,
+): NoisePower {
+  const n = SIDE * SIDE, { re, im } = spectrumOf(kernel, size);
+  const power = new Float64Array(n), zero = new Float64Array(n);
   for (let v = 1 - noiseY.length; v < noiseY.length; v++) {
     for (let u = 1 - noiseX.length; u < noiseX.length; u++) {
       power[wrap(v) * SIDE + wrap(u)] = noiseX[Math.abs(u)] * noiseY[Math.abs(v)];
     }
   }
-  transform(fourier, power, zero);
-  const white = varianceY + varianceX * sum * sum;
-  let convolvedVariance = 0;
+  transform(createFourier(SIDE), power, zero);
+  let variance = 0;
   for (let j = 0; j < n; j++) {
-    const convolved = (re[j] * re[j] + im[j] * im[j]) * Math.max(power[j], 0);
-    convolvedVariance += convolved / n;
-    re[j] = Math.sqrt(white / (varianceY + varianceX * convolved)) / n;
-    im[j] = 0;
+    power[j] = (re[j] * re[j] + im[j] * im[j]) * Math.max(power[j], 0);
+    variance += power[j] / n;
   }
-  transformBack(fourier, re, im);
+  return { power, sum: kernel.reduce((sum, value) => sum + value, 0), variance };
+}
+
+/**
+ * @param convolved  Noise of the convolved image.
+ * @param varianceY, varianceX Typical variance of a pixel of Y and X.
+ * @param halfSize   Half side of φ, pixels; ≤ 50.
+ */
+export function whiteningOf(
+  convolved: NoisePower, varianceY: number, varianceX: number, halfSize: number,
+): Whitening {
+  const n = SIDE * SIDE, re = new Float64Array(n), im = new Float64Array(n);
+  const white = varianceY + varianceX * convolved.sum * convolved.sum;
+  for (let j = 0; j < n; j++) re[j] = Math.sqrt(white / (varianceY + varianceX * convolved.power[j])) / n;
+  transformBack(createFourier(SIDE), re, im);
   const size = 2 * halfSize + 1, phi = new Float32Array(size * size);
   let total = 0;
   for (let v = 0; v < size; v++) {
     for (let u = 0; u < size; u++) total += phi[v * size + u] = re[wrap(v - halfSize) * SIDE + wrap(u - halfSize)];
   }
   for (let j = 0; j < phi.length; j++) phi[j] /= total;
-  return {
-    kernel: phi, size, convolvedVariance, varianceRatio: white / (varianceY + varianceX * convolvedVariance),
-  };
+  return { kernel: phi, size, varianceRatio: white / (varianceY + varianceX * convolved.variance) };
+}
+
+/**
+ * Factor by which neighbours that correlate raise the error of a PSF flux of the convolved image over what its variance
+ * plane says: √(Σ |p̂|² power / (Σ |p̂|² × mean power)).
+ *
+ * @param psf [size × size].
+ */
+export function psfErrorFactor(convolved: NoisePower, psf: Float32Array, size: number): number {
+  const { re, im } = spectrumOf(psf, size);
+  let weighted = 0, total = 0;
+  for (let j = 0; j < re.length; j++) {
+    const p = re[j] * re[j] + im[j] * im[j];
+    weighted += p * convolved.power[j];
+    total += p;
+  }
+  return Math.sqrt(weighted / (total * convolved.variance));
+}
+
+/** Spectrum of a stamp whose centre is moved to the origin. */
+function spectrumOf(stamp: Float32Array, size: number): { re: Float64Array; im: Float64Array } {
+  const re = new Float64Array(SIDE * SIDE), im = new Float64Array(SIDE * SIDE), half = (size - 1) / 2;
+  for (let v = 0; v < size; v++) {
+    for (let u = 0; u < size; u++) re[wrap(v - half) * SIDE + wrap(u - half)] = stamp[v * size + u];
+  }
+  transform(createFourier(SIDE), re, im);
+  return { re, im };
 }
 
 function wrap(offset: number): number {

@@ -5,11 +5,11 @@ import {
   asProduct, type DifferenceImage, type MaskedImage, type MatchedTemplate, type Template, type VisitImage,
   type WarpedTemplate,
 } from '../../image/maskedImage.ts';
-import type { PsfModel } from '../../image/psf.ts';
+import { evaluatePsf, type PsfModel } from '../../image/psf.ts';
 import type { Wcs } from '../../image/wcs.ts';
 import { convolveConstant } from './convolve.ts';
 import type { DifferenceConfig } from './config.ts';
-import { whiteningOf, type Whitening } from './decorrelate.ts';
+import { noisePowerOf, psfErrorFactor, whiteningOf, type Whitening } from './decorrelate.ts';
 import { evaluateKernel, fitMatchingKernel, type KernelFit, type MatchingKernel } from './kernelFit.ts';
 import { psfThroughConstant, psfThroughKernel } from './psfOfDifference.ts';
 import { chooseStamps, markUnusable, stampFwhmPx, type StampChoice } from './stamps.ts';
@@ -37,6 +37,8 @@ export type DifferenceResult = Readonly<{
   matchedTemplate: MatchedTemplate;
   /** PSF of the difference, and of the matched template. */
   differencePsf: PsfModel; matchedTemplatePsf: PsfModel;
+  /** Factor on the error of a PSF flux of the matched template, whose pixels correlate, over its variance plane's. */
+  templateNoiseFactor: number;
   kernel: MatchingKernel;
   convolved: 'template' | 'science';
   figures: Readonly<Record<string, number>>;
@@ -79,13 +81,12 @@ export function differenceImages(
   evaluateKernel(kernel, (visitImage.width - 1) / 2, (visitImage.height - 1) / 2, middle);
   const typicalSharper = typicalVariance(sharper), typicalOther = typicalVariance(other);
   const noise = isTemplateSharper ? warp : { noiseX: Float64Array.of(1), noiseY: Float64Array.of(1) };
-  const whitening = whiteningOf(
-    middle, kernel.size, noise.noiseX, noise.noiseY, typicalOther, typicalSharper, config.decorrelationHalfSizePx,
-  );
+  const power = noisePowerOf(middle, kernel.size, noise.noiseX, noise.noiseY);
+  const whitening = whiteningOf(power, typicalOther, typicalSharper, config.decorrelationHalfSizePx);
   const scale = isTemplateSharper ? 1 : 1 / kernel.sum;
   const background = isTemplateSharper
-    ? subtractMatchedTemplate(visitImage, warp.warped, kernel, middle, whitening, buffers, config)
-    : subtractFromMatchedVisit(visitImage, warp.warped, kernel, middle, whitening, buffers, config);
+    ? subtractMatchedTemplate(visitImage, warp.warped, kernel, middle, power.variance, buffers, config)
+    : subtractFromMatchedVisit(visitImage, warp.warped, kernel, middle, power.variance, buffers, config);
   if (config.isDecorrelated) whiten(buffers.difference, whitening, scratch);
   setNoData(buffers.difference);
   const matchedTemplatePsf = isTemplateSharper ? inputs.visitPsf : psfThroughKernel(inputs.visitPsf, kernel);
@@ -101,8 +102,15 @@ export function differenceImages(
     matchedTemplate: asProduct('matchedTemplate', buffers.matchedTemplate),
     differencePsf: config.isDecorrelated
       ? psfThroughConstant(matchedTemplatePsf, whitening.kernel, whitening.size) : matchedTemplatePsf,
-    matchedTemplatePsf, kernel, convolved: isTemplateSharper ? 'template' : 'science', figures,
+    matchedTemplatePsf, templateNoiseFactor: isTemplateSharper ? psfErrorFactor(power, middlePsf(inputs.visitPsf), inputs.visitPsf.size) : 1,
+    kernel, convolved: isTemplateSharper ? 'template' : 'science', figures,
   };
+}
+
+function middlePsf(psf: PsfModel): Float32Array {
+  const stamp = new Float32Array(psf.size * psf.size);
+  evaluatePsf(psf, (psf.width - 1) / 2, (psf.height - 1) / 2, stamp);
+  return stamp;
 }
 
 /** The planes with an image in `scratch` in which pixels that are not finite are 0, so that a kernel can run over it. */
@@ -131,10 +139,10 @@ function typicalVariance(planes: MaskedImage): number {
 
 /** D = visit − (K ⊗ template) − background. Returns the background's coefficients. */
 function subtractMatchedTemplate(
-  visit: VisitImage, warped: WarpedTemplate, kernel: MatchingKernel, middle: Float32Array, whitening: Whitening,
+  visit: VisitImage, warped: WarpedTemplate, kernel: MatchingKernel, middle: Float32Array, convolvedVariance: number,
   { matchedTemplate: matched, difference, scratch }: DifferenceBuffers, config: DifferenceConfig,
 ): Float64Array {
-  convolvePlanes(warped, kernel, middle, whitening.convolvedVariance, matched, scratch);
+  convolvePlanes(warped, kernel, middle, convolvedVariance, matched, scratch);
   matched.mask.set(warped.mask);
   spreadMask(warped.mask, visit.width, visit.height, SPREAD, kernelReachPx(middle, kernel.size, config.maskSpreadFraction), matched.mask);
   combineMasks(visit, matched, middle, kernel.size, difference);
@@ -150,11 +158,11 @@ function subtractMatchedTemplate(
 
 /** D = (K ⊗ visit + background − template) / ΣK. Returns the background's coefficients in the template's flux scale. */
 function subtractFromMatchedVisit(
-  visit: VisitImage, warped: WarpedTemplate, kernel: MatchingKernel, middle: Float32Array, whitening: Whitening,
+  visit: VisitImage, warped: WarpedTemplate, kernel: MatchingKernel, middle: Float32Array, convolvedVariance: number,
   { matchedTemplate: matched, difference, scratch }: DifferenceBuffers, config: DifferenceConfig,
 ): Float64Array {
   const scale = 1 / kernel.sum, reach = kernelReachPx(middle, kernel.size, config.maskSpreadFraction);
-  convolvePlanes(visit, kernel, middle, whitening.convolvedVariance, difference, scratch);
+  convolvePlanes(visit, kernel, middle, convolvedVariance, difference, scratch);
   for (let j = 0; j < scratch.length; j++) {
     matched.image[j] = warped.image[j] * scale;
     matched.variance[j] = warped.variance[j] * scale * scale;

@@ -1,0 +1,197 @@
+/** The measure stage: rows of diaSources from detections. */
+import { newDiaSource, type DiaSource } from '../../../schemas/diaRows.ts';
+import { diaSourceIdOf, type DetectorId, type Visit } from '../../../schemas/ids.ts';
+import type { Box } from '../../../schemas/camera.ts';
+import type { Band } from '../../../schemas/units.ts';
+import type { DifferenceImage, MaskedImage, MatchedTemplate, VisitImage } from '../../image/maskedImage.ts';
+import { evaluatePsf, type PsfModel } from '../../image/psf.ts';
+import { pixelScaleArcsec, pixelToSky, type Wcs } from '../../image/wcs.ts';
+import type { MeasureConfig } from './config.ts';
+import { pixelFlags } from './pixelFlags.ts';
+import { createFitWorkspace, fitPsf, type FitWorkspace, type PsfFit } from './psfFit.ts';
+import { adaptiveMoments, apertureFlux, type Moments } from './shape.ts';
+
+/** A diaSource before association: what the pixels say. */
+export type MeasuredDiaSource = Omit<DiaSource, 'diaObjectId' | 'ssObjectId' | 'timeProcessedMjdTai'>;
+
+/** What a detection has to tell; the detect stage's `Detection` has it all. */
+export type Measurable = Readonly<{
+  x: number; y: number; snr: number; isNegative: boolean; footprint: Box; otherLobe: number | null;
+}>;
+
+/** PSF flux at a fixed place: the forced stage's `forcedFlux`, which the pipeline hands over with its configuration. */
+export type ForcedFluxAt = (planes: MaskedImage, psf: PsfModel, x: number, y: number) => Readonly<{
+  flux: number | null; fluxErr: number | null; isAtEdge: boolean; hasNoGoodPixels: boolean;
+}>;
+
+export type MeasureInputs = Readonly<{
+  visit: Visit; detector: DetectorId; band: Band; midpointMjdTai: number;
+  difference: DifferenceImage; differencePsf: PsfModel;
+  visitImage: VisitImage; visitPsf: PsfModel; visitWcs: Wcs;
+  matchedTemplate: MatchedTemplate; matchedTemplatePsf: PsfModel;
+  /** Factor on errors of the difference, as the detect stage measured it. */
+  noiseScale: number;
+  /** Factor on errors of PSF fluxes of the matched template, whose noise is correlated. */
+  templateNoiseFactor: number;
+}>;
+
+export type MeasureDropReason = 'noGoodPixels' | 'duplicate';
+
+export type MeasureResult = Readonly<{
+  /** In the order of their ids, that is of (y, x). */
+  rows: readonly MeasuredDiaSource[];
+  droppedByReason: Readonly<Partial<Record<MeasureDropReason, number>>>;
+}>;
+
+/** Measures every detection; each becomes a row or is counted by the reason it was dropped for. */
+export function measureSources(
+  inputs: MeasureInputs, detections: readonly Measurable[], forcedFlux: ForcedFluxAt, config: MeasureConfig,
+): MeasureResult {
+  const workspace = createFitWorkspace(inputs.differencePsf);
+  const fits = detections.map((d) => fitPsf(inputs.difference, inputs.differencePsf, d.x, d.y, workspace, config));
+  const droppedByReason: Partial<Record<MeasureDropReason, number>> = {};
+  const drop = (reason: MeasureDropReason): void => { droppedByReason[reason] = (droppedByReason[reason] ?? 0) + 1; };
+  const duplicates = duplicatesOf(detections, fits, config.duplicateDistancePx);
+  const kept: { fit: PsfFit; detection: Measurable; forced: ForcedFields; isDipole: boolean }[] = [];
+  for (const [i, detection] of detections.entries()) {
+    const fit = fits[i];
+    if (fit === null) { drop('noGoodPixels'); continue; }
+    if (duplicates.has(i)) { drop('duplicate'); continue; }
+    const forced = forcedFields(inputs, fit, forcedFlux);
+    const other = detection.otherLobe === null ? null : fits[detection.otherLobe];
+    kept.push({ fit, detection, forced, isDipole: other !== null && isDipole(fit, other, config) });
+  }
+  kept.sort((a, b) => a.fit.y - b.fit.y || a.fit.x - b.fit.x);
+  const rows = kept.map(({ fit, detection, forced, isDipole: dipole }, counter) => rowOf(
+    inputs, diaSourceIdOf(inputs.visit, inputs.detector, counter), fit, detection, forced, dipole, workspace, config,
+  ));
+  return { rows, droppedByReason };
+}
+
+/** Detections whose fit ended where that of a more significant one of the same sign did. */
+function duplicatesOf(
+  detections: readonly Measurable[], fits: readonly (PsfFit | null)[], distancePx: number,
+): Set<number> {
+  const order = [...detections.keys()].filter((i) => fits[i] !== null);
+  order.sort((a, b) => fits[a]!.y - fits[b]!.y || a - b); // Filtered above.
+  const duplicates = new Set<number>();
+  for (let n = 0; n < order.length; n++) {
+    for (let m = n + 1; m < order.length; m++) {
+      const a = order[n], b = order[m], fitA = fits[a]!, fitB = fits[b]!; // As above.
+      if (fitB.y - fitA.y > distancePx) break;
+      if (detections[a].isNegative !== detections[b].isNegative) continue;
+      if (Math.hypot(fitA.x - fitB.x, fitA.y - fitB.y) > distancePx) continue;
+      duplicates.add(detections[a].snr >= detections[b].snr ? b : a);
+    }
+  }
+  return duplicates;
+}
+
+/** Two lobes of opposite flux of which neither dominates (Rubin's dipole classification). */
+function isDipole(fit: PsfFit, other: PsfFit, config: MeasureConfig): boolean {
+  const a = Math.abs(fit.flux), b = Math.abs(other.flux);
+  return fit.flux * other.flux < 0 && Math.max(a, b) <= config.dipoleFluxShareMax * (a + b);
+}
+
+type ForcedFields = Pick<DiaSource,
+  | 'scienceFlux' | 'scienceFluxErr' | 'templateFlux' | 'templateFluxErr' | 'forced_PsfFlux_flag'
+  | 'forced_PsfFlux_flag_edge' | 'forced_PsfFlux_flag_noGoodPixels'>;
+
+function forcedFields(inputs: MeasureInputs, { x, y }: PsfFit, forcedFlux: ForcedFluxAt): ForcedFields {
+  const science = forcedFlux(inputs.visitImage, inputs.visitPsf, x, y);
+  const template = forcedFlux(inputs.matchedTemplate, inputs.matchedTemplatePsf, x, y);
+  return {
+    scienceFlux: science.flux, scienceFluxErr: science.fluxErr, templateFlux: template.flux,
+    templateFluxErr: template.fluxErr === null ? null : template.fluxErr * inputs.templateNoiseFactor,
+    forced_PsfFlux_flag: science.flux === null, forced_PsfFlux_flag_edge: science.isAtEdge,
+    forced_PsfFlux_flag_noGoodPixels: science.hasNoGoodPixels,
+  };
+}
+
+function rowOf(
+  inputs: MeasureInputs, diaSourceId: bigint, fit: PsfFit, detection: Measurable, forced: ForcedFields,
+  isDipoleLobe: boolean, workspace: FitWorkspace, config: MeasureConfig,
+): MeasuredDiaSource {
+  const { difference, noiseScale } = inputs, { footprint } = detection;
+  const aperture = apertureFlux(difference, fit.x, fit.y, config.apertureRadiusPx);
+  const { diaObjectId: _object, ssObjectId: _ssObject, timeProcessedMjdTai: _time, ...row } = newDiaSource({
+    diaSourceId, visit: BigInt(inputs.visit), detector: inputs.detector, midpointMjdTai: inputs.midpointMjdTai,
+    timeProcessedMjdTai: 0, // Taken out again: association draws it.
+    band: inputs.band, x: fit.x, y: fit.y, centroid_flag: fit.isCentroidFailed,
+    ...skyFields(inputs.visitWcs, fit, noiseScale),
+    apFlux: aperture.flux, apFluxErr: aperture.fluxErr === null ? null : aperture.fluxErr * noiseScale,
+    apFlux_flag: aperture.flux === null || aperture.isTruncated, apFlux_flag_apertureTruncated: aperture.isTruncated,
+    isNegative: detection.isNegative, snr: detection.snr,
+    psfFlux: fit.flux, psfFluxErr: fit.fluxErr * noiseScale, psfLnL: fit.logLikelihood, psfChi2: fit.chi2,
+    psfNdata: fit.pixelCount, psfFlux_flag: false, psfFlux_flag_edge: fit.isAtEdge, psfFlux_flag_noGoodPixels: false,
+    ...forced, ...shapeFields(inputs, fit, detection, workspace.model, config),
+    isDipole: isDipoleLobe, dipoleFitAttempted: false,
+    bboxSize: Math.max(footprint.x1 - footprint.x0, footprint.y1 - footprint.y0),
+    ...pixelFlags(difference, fit.x, fit.y, footprint, detection.isNegative),
+  });
+  return row;
+}
+
+/**
+ * Position and its errors. Errors of ra are of the coordinate, not of the arc: dα/dx is the mapping's own derivative,
+ * taken over a pixel.
+ */
+function skyFields(
+  wcs: Wcs, fit: PsfFit, noiseScale: number,
+): Pick<DiaSource, 'ra' | 'dec' | 'raErr' | 'decErr' | 'ra_dec_Cov' | 'xErr' | 'yErr'> {
+  const { raDeg, decDeg } = pixelToSky(wcs, fit.x, fit.y);
+  if (fit.xx === null || fit.yy === null || fit.xy === null) {
+    return { ra: raDeg, dec: decDeg, raErr: null, decErr: null, ra_dec_Cov: null, xErr: null, yErr: null };
+  }
+  const left = pixelToSky(wcs, fit.x - 0.5, fit.y), right = pixelToSky(wcs, fit.x + 0.5, fit.y);
+  const below = pixelToSky(wcs, fit.x, fit.y - 0.5), above = pixelToSky(wcs, fit.x, fit.y + 0.5);
+  const ax = raStep(left.raDeg, right.raDeg), ay = raStep(below.raDeg, above.raDeg);
+  const bx = right.decDeg - left.decDeg, by = above.decDeg - below.decDeg, s = noiseScale * noiseScale;
+  const { xx, xy, yy } = fit;
+  return {
+    ra: raDeg, dec: decDeg, xErr: noiseScale * Math.sqrt(xx), yErr: noiseScale * Math.sqrt(yy),
+    raErr: noiseScale * Math.sqrt(ax * ax * xx + 2 * ax * ay * xy + ay * ay * yy),
+    decErr: noiseScale * Math.sqrt(bx * bx * xx + 2 * bx * by * xy + by * by * yy),
+    ra_dec_Cov: s * (ax * bx * xx + (ax * by + ay * bx) * xy + ay * by * yy),
+  };
+}
+
+/** Difference of right ascensions across 0 = 360 degrees. */
+function raStep(from: number, to: number): number {
+  const step = to - from;
+  return step > 180 ? step - 360 : step < -180 ? step + 360 : step;
+}
+
+/** Moments start from a Gaussian of this second moment, px²: between the seeings of all cameras. */
+const MOMENT_START_PX2 = 4;
+
+function shapeFields(
+  inputs: MeasureInputs, fit: PsfFit, detection: Measurable, stamp: Float32Array, config: MeasureConfig,
+): Partial<DiaSource> {
+  const { difference: { image, width, height }, differencePsf: psf } = inputs;
+  const middle = (psf.size - 1) / 2, half = Math.min(config.fitHalfSizePx, middle);
+  evaluatePsf(psf, fit.x, fit.y, stamp);
+  const ofPsf = adaptiveMoments(stamp, psf.size, psf.size, middle, middle, 1, half, MOMENT_START_PX2, config);
+  const isContained = fit.x >= detection.footprint.x0 - 0.5 && fit.x < detection.footprint.x1 - 0.5 &&
+    fit.y >= detection.footprint.y0 - 0.5 && fit.y < detection.footprint.y1 - 0.5;
+  const start = ofPsf === null ? MOMENT_START_PX2 : (ofPsf.xx + ofPsf.yy) / 2;
+  const own = adaptiveMoments(image, width, height, fit.x, fit.y, detection.isNegative ? -1 : 1, half, start, config);
+  const areaArcsec2 = pixelScaleArcsec(inputs.visitWcs) ** 2;
+  return {
+    ixx: scaled(own?.xx, areaArcsec2), ixy: scaled(own?.xy, areaArcsec2), iyy: scaled(own?.yy, areaArcsec2),
+    ixxPSF: scaled(ofPsf?.xx, areaArcsec2), ixyPSF: scaled(ofPsf?.xy, areaArcsec2), iyyPSF: scaled(ofPsf?.yy, areaArcsec2),
+    shape_flag: own === null, shape_flag_no_pixels: false, shape_flag_not_contained: !isContained,
+    shape_flag_parent_source: false, extendedness: extendednessOf(own, ofPsf),
+  };
+}
+
+function scaled(value: number | undefined, factor: number): number | null {
+  return value === undefined ? null : value * factor;
+}
+
+/** By how much the area exceeds the PSF's: 0 at its size or below, 1 at twice it. */
+function extendednessOf(own: Moments | null, ofPsf: Moments | null): number | null {
+  if (own === null || ofPsf === null) return null;
+  return Math.min(1, Math.max(0, (own.xx + own.yy) / (ofPsf.xx + ofPsf.yy) - 1));
+}
+
