@@ -17,8 +17,6 @@ export type MeasureConfig = Readonly<{
   duplicateDistancePx: number;
   /** Two lobes make a dipole when neither holds more than this share of their absolute flux. */
   dipoleFluxShareMax: number;
-  /** Visit fluxes more negative than this are holes in the visit image, standard deviations. */
-  scienceSnrMin: number;
 }>;
 
 export const measureDefaults: MeasureConfig = {
@@ -40,6 +38,4 @@ export const measureDefaults: MeasureConfig = {
   duplicateDistancePx: 1,
   // Rubin's dipoleFitTask: maxFluxRatio.
   dipoleFluxShareMax: 0.65,
-  // Sky alone never gives −5; bleeds and wrong backgrounds do. Rubin drops at −2, which loses 2 % of real fadings.
-  scienceSnrMin: -5,
 };
