@@ -2,8 +2,8 @@
  * READ FIRST. The prompt database as the rest of the system sees it: a projection of the commit log.
  *
  * Rows enter in commit order together with the position they were committed at, and every read can be "as of commit
- * n", so that a packet's history is the same whenever it is read. Behind the log is allowed; wrong is not: a read as of
- * a commit that has not been projected yet is refused with `ApdbBehindError`, never answered in part.
+ * n", so that a packet's history is the same whenever it is read. Behind the log is allowed; wrong is not: a read as
+ * of a commit that has not been projected yet is refused with `ApdbBehindError`, never answered in part.
  *
  * Stores: `memory/` for tests, `postgres/` for nights. One contract suite runs against both (`test/apdb/contract.ts`).
  */
@@ -52,21 +52,30 @@ export type NightCounts = Readonly<{
   diaSources: number; diaObjectsNew: number; diaForcedSources: number; visitDetectors: number;
 }>;
 
-/** A store of one instrument. Every method fails with a one-line Error that names the server when it cannot be reached. */
+/**
+ * A store of one instrument. Every method fails with a one-line Error that names the server when that cannot be
+ * reached or gives up; nothing is half done then, and the same call may be made again.
+ */
 export type Apdb = Readonly<{
   /** Last commit projected; `BEFORE_EVERYTHING` when there is none. */
   position(): Promise<CommitPosition>;
 
   /**
    * Add the rows of commits, in ascending order of position, in one transaction with the position of the last.
+   * The caller leaves no commit out: positions have gaps where entries bring no rows, so a missing one does not show.
    * Commits at or below the stored position are skipped, so a repeated or restarted call is harmless.
-   * A new row of a diaObject ends the validity of the one before.
+   * A new row of a diaObject ends the validity of the one before. Durable when it returns. The whole batch is held in
+   * memory and has the limits of `apdbConfig`: tens of thousands of rows take well under a second, a whole night is
+   * to be cut into such pieces.
    * @throws when the list is not strictly ascending, a row does not decode, or a row contradicts stored ones (an id or
    *   visit-detector that another commit has brought). Nothing is written then.
    */
   project(commits: readonly CommittedRows[]): Promise<void>;
 
-  /** Move the position over entries that bring no rows (deferrals, seals). Never moves it back. */
+  /**
+   * Move the position over entries that bring no rows (deferrals, seals), and at the opening of a night to its
+   * sequence 0, as of which its first commit is made. Never moves it back.
+   */
   advance(position: CommitPosition): Promise<void>;
 
   /**

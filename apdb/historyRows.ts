@@ -63,7 +63,8 @@ export class HistoryRows implements Iterable<HistoryRow> {
 
   *[Symbol.iterator](): Iterator<HistoryRow> {
     for (let i = 0; i < this.length; i++) {
-      yield { id: this.id(i), midpointMjdTai: this.midpointMjdTai(i), position: this.position(i), payload: this.payload(i) };
+      const [id, midpointMjdTai] = [this.id(i), this.midpointMjdTai(i)];
+      yield { id, midpointMjdTai, position: this.position(i), payload: this.payload(i) };
     }
   }
 
@@ -115,8 +116,8 @@ export class HistoryCollector {
   }
 
   /**
-   * Rows by (object, position, id). A counting sort by object, then insertion within each: a store returns the rows of an object nearly
-   * in order, and then both passes are linear.
+   * Rows by (object, position, id). A counting sort by object, then insertion within each: a store returns the rows
+   * of an object nearly in order, and then both passes are linear.
    */
   #grouped(): { order: Uint32Array; starts: Uint32Array } {
     const { positions, ids } = this.#unordered;
@@ -130,7 +131,8 @@ export class HistoryCollector {
       let at = ends[object]++;
       for (; at > starts[object]; at--) {
         const before = order[at - 1];
-        if (positions[before] < positions[row] || (positions[before] === positions[row] && ids[before] < ids[row])) break;
+        const later = positions[row] - positions[before];
+        if (later > 0 || (later === 0 && ids[before] < ids[row])) break;
         order[at] = before;
       }
       order[at] = row;

@@ -41,8 +41,8 @@ export function pixelOf(raDeg: number, decDeg: number): number {
 /**
  * Ranges that hold every pixel with a point in the cone, and some around it; ascending, disjoint, not adjacent.
  *
- * Pixels are divided, from the twelve of the whole sky on, until they lie in the cone or are small beside it; one is dropped when
- * the circle around it misses the cone. (The library's own discs lose pixels at the poles.)
+ * Pixels are divided, from the twelve of the whole sky on, until they lie in the cone or are small beside it; one is
+ * dropped when the circle around it misses the cone. (The library's own discs lose pixels at the poles.)
  */
 export function coverOf(cone: Cone): readonly PixelRange[] {
   const center = ang2vec(radians(90 - cone.decDeg), radians(wrapped(cone.raDeg)));
@@ -101,7 +101,7 @@ function equatorialPixel(z: number, quarterTurns: number): number {
 function polarPixel(decDeg: number, quarterTurns: number): number {
   const quarter = Math.floor(quarterTurns);
   const east = quarterTurns - quarter;
-  // Pixels from the pole, √(3(1 − |z|)) · NSIDE, with 1 − |z| = 2 sin²(half the polar distance) to keep it exact near it.
+  // Pixels from the pole: NSIDE √(3(1 − |z|)), with 1 − |z| = 2 sin²(half the polar distance), exact however near.
   const fromPole = NSIDE * Math.sqrt(6) * Math.sin(radians(90 - Math.abs(decDeg)) / 2);
   const ascending = Math.min(NSIDE - 1, Math.floor(east * fromPole));
   const descending = Math.min(NSIDE - 1, Math.floor((1 - east) * fromPole));

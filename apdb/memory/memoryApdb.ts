@@ -31,10 +31,11 @@ export function openMemoryApdb(): Apdb {
 
   const histories = (objects: readonly Version[], sinceMjdTai: number, asOf: CommitPosition): ObjectHistory[] => {
     const ids = objects.map(({ row }) => row.diaObjectId);
-    const sources = historyRows(tables.sources, ({ diaSourceId }) => diaSourceId, ids, sinceMjdTai, asOf);
-    const forced = historyRows(tables.forcedSources, ({ diaForcedSourceId }) => diaForcedSourceId, ids, sinceMjdTai, asOf);
+    const sources = historyRows(tables.sources, (row) => row.diaSourceId, ids, sinceMjdTai, asOf);
+    const forced = historyRows(tables.forcedSources, (row) => row.diaForcedSourceId, ids, sinceMjdTai, asOf);
     return objects.map(({ row, payload }, k) => ({
-      diaObjectId: row.diaObjectId, diaObject: payload, ra: row.ra, dec: row.dec, sources: sources[k], forcedSources: forced[k],
+      diaObjectId: row.diaObjectId, diaObject: payload, ra: row.ra, dec: row.dec,
+      sources: sources[k], forcedSources: forced[k],
     }));
   };
 
@@ -75,7 +76,8 @@ export function openMemoryApdb(): Apdb {
 function folded(tables: Tables, position: CommitPosition, commits: readonly CommittedRows[]): Tables {
   assertAscending(commits);
   const decoded = commits.filter((commit) => commit.position > position).map(decodeCommit);
-  const objects = new Map([...tables.objects].map(([id, versions]) => [id, versions.map((version) => ({ ...version }))]));
+  const objects = new Map<bigint, Version[]>();
+  for (const [id, versions] of tables.objects) objects.set(id, versions.map((version) => ({ ...version })));
   for (const commit of decoded) for (const version of commit.diaObjects) addVersion(objects, version, commit.position);
   return {
     objects,
@@ -85,7 +87,9 @@ function folded(tables: Tables, position: CommitPosition, commits: readonly Comm
   };
 }
 
-function addVersion(objects: Map<bigint, Version[]>, version: DecodedRow<DiaObject>, commitFrom: CommitPosition): void {
+function addVersion(
+  objects: Map<bigint, Version[]>, version: DecodedRow<DiaObject>, commitFrom: CommitPosition,
+): void {
   const id = version.row.diaObjectId;
   const versions = objects.get(id) ?? [];
   const before = versions.at(-1);
@@ -176,7 +180,9 @@ function digest(tables: Tables): Record<ApdbTable, string> {
   };
 }
 
-function digestOf<Row extends { key: string }>(rows: readonly Row[], fields: (row: Row) => (string | Uint8Array)[]): string {
+function digestOf<Row extends { key: string }>(
+  rows: readonly Row[], fields: (row: Row) => (string | Uint8Array)[],
+): string {
   const hash = createHash('sha256');
   for (const row of [...rows].sort((a, b) => compare(a.key, b.key))) {
     // Each field with its length before it, so that no two rows run together alike.

@@ -100,7 +100,10 @@ export class CopyBinaryWriter {
   }
 }
 
-/** Walks a whole stream: while `next()`, take every field of the row in order. Throws where the bytes are not what was asked. */
+/**
+ * Walks a whole stream: while `next()`, take every field of the row in order. Throws where the bytes are not what was
+ * asked for.
+ */
 export class CopyBinaryReader {
   readonly bytes: Buffer;
   #offset: number;
@@ -128,12 +131,13 @@ export class CopyBinaryReader {
   countRows(): number {
     let count = 0;
     let offset = this.#offset;
-    for (let fields = this.bytes.readInt16BE(offset); fields !== END_OF_ROWS; fields = this.bytes.readInt16BE(offset)) {
+    for (;;) {
+      const fieldCount = this.bytes.readInt16BE(offset);
+      if (fieldCount === END_OF_ROWS) return count;
       offset += 2;
-      for (; fields > 0; fields--) offset += 4 + Math.max(0, this.bytes.readInt32BE(offset));
+      for (let k = 0; k < fieldCount; k++) offset += 4 + Math.max(0, this.bytes.readInt32BE(offset));
       count++;
     }
-    return count;
   }
 
   integer(): number {

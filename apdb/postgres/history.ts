@@ -1,8 +1,8 @@
 /**
  * Objects and their light curves out of the tables, as packed bytes.
  *
- * Every answer is a binary COPY that is parsed in one pass. COPY takes no parameters, so values stand in the statement:
- * they are numbers and bigints, written by the functions at the end of this file and by nothing else.
+ * Every answer is a binary COPY that is parsed in one pass. COPY takes no parameters, so values stand in the
+ * statement: they are numbers and bigints, written by the functions at the end of this file and by nothing else.
  */
 import type { CommitPosition } from '../../schemas/ids.ts';
 import type { Cone, ObjectHistory } from '../apdb.ts';
@@ -25,12 +25,15 @@ export async function regionObjects(
   const inCover = coverOf(cone)
     .map(({ from, to }) => `o."pixelId" >= ${integer(from)} AND o."pixelId" < ${integer(to)}`).join(' OR ');
   const from = isLatest ? '"DiaObjectLast" o WHERE' : `"DiaObject" o WHERE ${holdsAt(asOf)} AND`;
-  const rows = await objectRows(session, `SELECT ${OBJECT_COLUMNS} FROM ${from} (${inCover}) ORDER BY o."diaObjectId"`);
+  const select = `SELECT ${OBJECT_COLUMNS} FROM ${from} (${inCover}) ORDER BY o."diaObjectId"`;
+  const rows = await objectRows(session, select);
   return rows.filter(({ ra, dec }) => isInCone(cone, ra, dec));
 }
 
 /** Objects by id as of `asOf`, in the order asked; those that did not exist are left out. */
-export async function objectsById(session: Session, ids: readonly bigint[], asOf: CommitPosition): Promise<ObjectRow[]> {
+export async function objectsById(
+  session: Session, ids: readonly bigint[], asOf: CommitPosition,
+): Promise<ObjectRow[]> {
   const rows: ObjectRow[] = [];
   for (const part of partsOf([...new Set(ids)])) {
     rows.push(...await objectRows(session, `SELECT ${OBJECT_COLUMNS} FROM ${idTable(part)}
@@ -69,7 +72,8 @@ async function historyRows(
   const answer = await session.copyOut(`COPY (
     SELECT asked.place::integer, s."${idColumn}", s."midpointMjdTai", s."commitFrom", s.payload
     FROM ${idTable(objectIds)} JOIN "${table}" s ON s."diaObjectId" = asked.id
-    WHERE s."midpointMjdTai" >= ${double(sinceMjdTai)} AND s."commitFrom" <= ${integer(asOf)}) TO STDOUT (FORMAT binary)`);
+    WHERE s."midpointMjdTai" >= ${double(sinceMjdTai)} AND s."commitFrom" <= ${integer(asOf)}
+  ) TO STDOUT (FORMAT binary)`);
   const reader = new CopyBinaryReader(answer);
   const collector = new HistoryCollector(objectIds.length, reader.countRows());
   while (reader.next()) {
@@ -105,7 +109,8 @@ function integer(value: number): string {
 }
 
 function partsOf<T>(list: readonly T[]): T[][] {
+  const { objectsPerRead } = apdbConfig;
   const parts: T[][] = [];
-  for (let at = 0; at < list.length; at += apdbConfig.objectsPerRead) parts.push(list.slice(at, at + apdbConfig.objectsPerRead));
+  for (let at = 0; at < list.length; at += objectsPerRead) parts.push(list.slice(at, at + objectsPerRead));
   return parts;
 }

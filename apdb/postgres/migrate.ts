@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { Session } from './session.ts';
 
 /**
- * What stored rows mean beyond their columns: order of the pixels, bits of `flags`, which versions close when. Raised by a
+ * What stored rows mean beyond their columns: order of the pixels, bits of `flags`, when a version ends. Raised by a
  * change after which old rows have to be projected anew; its migration must then empty the tables and the position.
  */
 export const CODE_VERSION = 1;
@@ -27,7 +27,9 @@ export async function migrate(session: Session, schema: string, instrument: stri
   if (fault !== null) throw new Error(`${session.server}: ${fault}`);
   const done = Number(stored?.get(names.schema) ?? 0);
   if (done === migrations.length) return;
-  for (const name of migrations.slice(done)) await session.execute(readFileSync(new URL(name, MIGRATIONS_FOLDER), 'utf8'));
+  for (const name of migrations.slice(done)) {
+    await session.execute(readFileSync(new URL(name, MIGRATIONS_FOLDER), 'utf8'));
+  }
   await writeMetadata(session, names.schema, String(migrations.length));
   await writeMetadata(session, names.code, String(CODE_VERSION));
   await writeMetadata(session, names.instrument, instrument);
@@ -42,11 +44,12 @@ export async function dropAll(session: Session, schema: string): Promise<void> {
 function faultOf(stored: ReadonlyMap<string, string>, instrument: string, schemaVersion: number): string | null {
   const owner = stored.get(names.instrument);
   if (owner !== instrument) return `the tables belong to instrument ${owner}, not ${instrument}`;
-  const versions = [['schema', stored.get(names.schema), schemaVersion], ['code', stored.get(names.code), CODE_VERSION]] as const;
-  const newer = versions.find(([, version, known]) => !(Number(version) <= known));
-  if (newer === undefined) return null;
-  const [name, version, known] = newer;
-  return `the tables have ${name} version ${version}, and this Vesper knows them up to ${known}: use a newer one`;
+  for (const [name, known] of [['schema', schemaVersion], ['code', CODE_VERSION]] as const) {
+    const version = stored.get(names[name]);
+    if (Number(version) <= known) continue;
+    return `the tables have ${name} version ${version}, and this Vesper knows them up to ${known}: use a newer one`;
+  }
+  return null;
 }
 
 /** Null when the tables have not been made. */
@@ -60,5 +63,6 @@ async function readMetadata(session: Session, schema: string): Promise<ReadonlyM
 
 async function writeMetadata(session: Session, name: string, value: string): Promise<void> {
   await session.rows(`
-    INSERT INTO metadata (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, [name, value]);
+    INSERT INTO metadata (name, value) VALUES ($1, $2)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value`, [name, value]);
 }

@@ -1,4 +1,4 @@
-/** Partitions of the source tables by time, so that a year of history is few of them, and old ones can be dropped whole. */
+/** Partitions of the source tables by time: a year of history is few of them, and old ones can be dropped whole. */
 import type { Session } from './session.ts';
 
 /** Width of a partition, days: Rubin's. Partitions lie on multiples of it in MJD. A change is a migration. */
@@ -7,7 +7,8 @@ const PARTITION_DAYS = 30;
 /**
  * Make the partitions that rows of these times need and that are not there.
  *
- * A table is made by itself and then attached: unlike CREATE TABLE … PARTITION OF this does not wait for readers, nor they for it.
+ * A table is made by itself and then attached: unlike CREATE TABLE … PARTITION OF, this does not wait for readers,
+ * nor they for it.
  */
 export async function createPartitions(
   session: Session, table: 'DiaSource' | 'DiaForcedSource', midpointsMjdTai: readonly number[],
@@ -16,7 +17,8 @@ export async function createPartitions(
   for (const index of [...indexes].sort((a, b) => a - b)) {
     if (!Number.isSafeInteger(index)) throw new Error(`a midpoint time of ${table} is not a number`);
     const partition = `"${table}_days${index * PARTITION_DAYS}"`;
-    const [{ exists }] = await session.rows<{ exists: boolean }>('SELECT to_regclass($1) IS NOT NULL AS exists', [partition]);
+    const [{ exists }] = await session.rows<{ exists: boolean }>(
+      'SELECT to_regclass($1) IS NOT NULL AS exists', [partition]);
     if (exists) continue;
     await session.execute(`
       CREATE TABLE ${partition} (LIKE "${table}" INCLUDING ALL);

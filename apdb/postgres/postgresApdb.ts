@@ -97,7 +97,8 @@ async function counts(server: PostgresServer, dayObs: DayObs): Promise<NightCoun
       (SELECT count(DISTINCT o."diaObjectId") FROM "DiaObject" o WHERE ${OF_NIGHT} AND NOT EXISTS (
         SELECT FROM "DiaObject" p WHERE p."diaObjectId" = o."diaObjectId" AND p."commitFrom" < $1)) AS "diaObjectsNew",
       (SELECT count(*) FROM "DiaForcedSource" WHERE ${OF_NIGHT}) AS "diaForcedSources",
-      (SELECT count(*) FROM "DetectorVisitProcessingSummary" WHERE ${OF_NIGHT}) AS "visitDetectors"`, nightBounds(dayObs));
+      (SELECT count(*) FROM "DetectorVisitProcessingSummary" WHERE ${OF_NIGHT}) AS "visitDetectors"`,
+    nightBounds(dayObs));
     return {
       diaSources: Number(row.diaSources), diaObjectsNew: Number(row.diaObjectsNew),
       diaForcedSources: Number(row.diaForcedSources), visitDetectors: Number(row.visitDetectors),
@@ -118,7 +119,8 @@ async function digest(server: PostgresServer): Promise<Readonly<Record<ApdbTable
     const digests: Partial<Record<ApdbTable, string>> = {};
     for (const table of APDB_TABLES) {
       const hash = createHash('sha256');
-      const select = `SELECT ${quotedColumns(TABLE_COLUMNS[table])} FROM "${table}" ORDER BY ${quotedColumns(TABLE_KEYS[table])}`;
+      const [columns, key] = [quotedColumns(TABLE_COLUMNS[table]), quotedColumns(TABLE_KEYS[table])];
+      const select = `SELECT ${columns} FROM "${table}" ORDER BY ${key}`;
       await session.copyOutPieces(`COPY (${select}) TO STDOUT (FORMAT binary)`, (piece) => hash.update(piece));
       digests[table] = hash.digest('hex');
     }

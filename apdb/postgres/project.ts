@@ -5,10 +5,13 @@ import { CopyBinaryWriter } from './copyBinary.ts';
 import { createPartitions } from './partitions.ts';
 import type { Session } from './session.ts';
 import {
-  quotedColumns, ROW_OVERHEAD_BYTES, TABLE_COLUMNS, writeDiaForcedSource, writeDiaObjectLast, writeDiaSource,
-  writeEndedVersion, writeSummary,
+  quotedColumns, TABLE_COLUMNS, writeDiaForcedSource, writeDiaObjectLast, writeDiaSource, writeEndedVersion,
+  writeSummary,
 } from './tables.ts';
 import type { ObjectVersion, WrittenTable } from './tables.ts';
+
+/** A row with a full payload, as COPY has it; the buffer grows by doubling where it falls short. */
+const TYPICAL_ROW_BYTES = 640;
 
 /** The stored position, locked to the end of the transaction: writers go one after the other. */
 export async function lockPosition(session: Session): Promise<CommitPosition> {
@@ -31,13 +34,13 @@ export async function writeCommits(session: Session, commits: readonly DecodedCo
   await createPartitions(session, 'DiaSource', midpoints(commits, 'diaSources'));
   await createPartitions(session, 'DiaForcedSource', midpoints(commits, 'diaForcedSources'));
   await copyRows(session, 'DiaSource', commits.flatMap(({ position, diaSources }) => (
-    diaSources.map((source) => ({ source, position }))
-  )), (out, { source, position }) => writeDiaSource(out, source, position), ({ source }) => source.payload.length);
+    diaSources.map((source) => ({ ...source, position }))
+  )), (out, source) => writeDiaSource(out, source, source.position));
   await copyRows(session, 'DiaForcedSource', commits.flatMap(({ position, diaForcedSources }) => (
-    diaForcedSources.map((source) => ({ source, position }))
-  )), (out, { source, position }) => writeDiaForcedSource(out, source, position), ({ source }) => source.payload.length);
+    diaForcedSources.map((source) => ({ ...source, position }))
+  )), (out, source) => writeDiaForcedSource(out, source, source.position));
   await writeObjects(session, commits);
-  await copyRows(session, 'DetectorVisitProcessingSummary', commits, writeSummary, (commit) => commit.summaryJson.length);
+  await copyRows(session, 'DetectorVisitProcessingSummary', commits, writeSummary);
 }
 
 async function writeObjects(session: Session, commits: readonly DecodedCommit[]): Promise<void> {
@@ -47,10 +50,8 @@ async function writeObjects(session: Session, commits: readonly DecodedCommit[])
   if (versions.length === 0) return;
   const { first, next, last } = linked(versions);
   await endStoredVersions(session, [...first.values()]);
-  const ended = [...next].map(([version, by]) => ({ version, by }));
-  await copyRows(session, 'DiaObjectHistory', ended, (out, { version, by }) => writeEndedVersion(out, version, by),
-    ({ version }) => version.version.payload.length);
-  await copyRows(session, 'DiaObjectLast', [...last.values()], writeDiaObjectLast, ({ version }) => version.payload.length);
+  await copyRows(session, 'DiaObjectHistory', [...next], (out, [version, by]) => writeEndedVersion(out, version, by));
+  await copyRows(session, 'DiaObjectLast', [...last.values()], writeDiaObjectLast);
 }
 
 /** First and last version of each object in the batch, and the version that ends each of the others. */
@@ -68,7 +69,7 @@ function linked(versions: readonly ObjectVersion[]) {
   return { first, next, last };
 }
 
-/** Move the versions that held until now to the history, ended where the batch's first version of their object begins. */
+/** Move the versions that held until now to the history; each ends where the batch's first of its object begins. */
 async function endStoredVersions(session: Session, first: readonly ObjectVersion[]): Promise<void> {
   const unchanged = quotedColumns(TABLE_COLUMNS.DiaObjectLast);
   await session.rows(`
@@ -86,15 +87,13 @@ async function endStoredVersions(session: Session, first: readonly ObjectVersion
 }
 
 async function copyRows<Row>(
-  session: Session, table: WrittenTable, rows: readonly Row[],
-  write: (out: CopyBinaryWriter, row: Row) => void, payloadBytes: (row: Row) => number,
+  session: Session, table: WrittenTable, rows: readonly Row[], write: (out: CopyBinaryWriter, row: Row) => void,
 ): Promise<void> {
   if (rows.length === 0) return;
-  let capacityBytes = 64;
-  for (const row of rows) capacityBytes += ROW_OVERHEAD_BYTES + payloadBytes(row);
-  const out = new CopyBinaryWriter(capacityBytes);
+  const out = new CopyBinaryWriter(rows.length * TYPICAL_ROW_BYTES);
   for (const row of rows) write(out, row);
-  await session.copyIn(`COPY "${table}" (${quotedColumns(TABLE_COLUMNS[table])}) FROM STDIN (FORMAT binary)`, out.finish());
+  const columns = quotedColumns(TABLE_COLUMNS[table]);
+  await session.copyIn(`COPY "${table}" (${columns}) FROM STDIN (FORMAT binary)`, out.finish());
 }
 
 function midpoints(commits: readonly DecodedCommit[], rows: 'diaSources' | 'diaForcedSources'): number[] {

@@ -10,8 +10,9 @@ export type PostgresAddress =
 
 /**
  * `read`: one snapshot for all its statements, by index; `readAll`: the same over whole tables.
- * `write`: durable when it returns, whatever the server's default. (Rows and position would be lost together, but a projection that
- * goes on from what it was told would then leave a gap.) `maintain`: changes of whole tables, likewise.
+ * `write`: durable when it returns, whatever the server's default. (Rows and position would be lost together, but a
+ * projection that goes on from what it was told would then leave a gap.)
+ * `maintain`: changes of whole tables, likewise durable.
  */
 export type TransactionKind = 'read' | 'readAll' | 'write' | 'maintain';
 
@@ -30,7 +31,8 @@ export class PostgresServer {
     this.name = `Postgres at ${nameOf(address)}, schema ${schema}`;
     this.#pool = new pg.Pool({
       ...('url' in address ? { connectionString: address.url } : address),
-      max: apdbConfig.connectionsMax, connectionTimeoutMillis: apdbConfig.connectLimitMs, application_name: 'vesper apdb',
+      max: apdbConfig.connectionsMax, connectionTimeoutMillis: apdbConfig.connectLimitMs,
+      application_name: 'vesper apdb',
       // An idle connection must not keep a finished command alive.
       allowExitOnIdle: true,
     });
@@ -102,7 +104,9 @@ export class Session {
       const sink = this.#client.query(copyFrom(sql));
       sink.once('finish', resolve);
       sink.once('error', reject);
-      for (let at = 0; at < stream.length; at += COPY_PIECE_BYTES) sink.write(stream.subarray(at, at + COPY_PIECE_BYTES));
+      for (let at = 0; at < stream.length; at += COPY_PIECE_BYTES) {
+        sink.write(stream.subarray(at, at + COPY_PIECE_BYTES));
+      }
       sink.end();
     }));
   }
@@ -117,7 +121,8 @@ export class Session {
   /** The same, piece by piece as it arrives; pieces do not end with rows. */
   async copyOutPieces(sql: string, take: (piece: Buffer) => void): Promise<void> {
     await this.#named(async () => {
-      for await (const piece of this.#client.query(copyTo(sql))) take(piece as Buffer); // A byte stream without encoding.
+      const source = this.#client.query(copyTo(sql));
+      for await (const piece of source) take(piece as Buffer); // A byte stream has buffers while no encoding is set.
     });
   }
 
@@ -148,10 +153,11 @@ const BEGIN: Readonly<Record<TransactionKind, string>> = {
   read: `${SNAPSHOT}; ${STATEMENT_LIMIT}; ${BY_INDEX}`,
   readAll: `${SNAPSHOT}; ${MAINTENANCE_LIMIT}`,
   write: `BEGIN; ${STATEMENT_LIMIT}; ${LOCK_LIMIT}; ${BY_INDEX}; ${DURABLE}`,
-  maintain: `BEGIN; ${MAINTENANCE_LIMIT}; ${DURABLE}`,
+  maintain: `BEGIN; ${MAINTENANCE_LIMIT}; ${LOCK_LIMIT}; ${DURABLE}`,
 };
 
 function namedError(server: string, error: unknown): Error {
+  // Whatever was thrown may lack both, and then they are undefined.
   const { message, code } = error as Readonly<{ message?: string; code?: string }>;
   // A refused connection to a name with two addresses has a code and no message.
   const reason = (message || code || String(error)).split('\n')[0];

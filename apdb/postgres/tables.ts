@@ -10,7 +10,7 @@ const VERSION_COLUMNS = [
   'decErr', 'ra_dec_Cov', 'firstDiaSourceMjdTai', 'lastDiaSourceMjdTai', 'nDiaSources', 'payload',
 ] as const;
 
-/** Columns in the order in which the writers below fill them. DiaObject is the view over the two tables of versions. */
+/** Columns in the order in which the writers below fill them. DiaObject is the view over both tables of versions. */
 export const TABLE_COLUMNS = {
   DiaObject: VERSION_COLUMNS,
   DiaObjectHistory: VERSION_COLUMNS,
@@ -19,13 +19,13 @@ export const TABLE_COLUMNS = {
     'firstDiaSourceMjdTai', 'lastDiaSourceMjdTai', 'nDiaSources', 'payload',
   ],
   DiaSource: [
-    'diaSourceId', 'visit', 'detector', 'diaObjectId', 'ssObjectId', 'parentDiaSourceId', 'midpointMjdTai', 'pixelId', 'ra',
-    'raErr', 'dec', 'decErr', 'x', 'y', 'band', 'psfFlux', 'psfFluxErr', 'snr', 'reliability', 'flags', 'commitFrom',
-    'payload',
+    'diaSourceId', 'visit', 'detector', 'diaObjectId', 'ssObjectId', 'parentDiaSourceId', 'midpointMjdTai', 'pixelId',
+    'ra', 'raErr', 'dec', 'decErr', 'x', 'y', 'band', 'psfFlux', 'psfFluxErr', 'snr', 'reliability', 'flags',
+    'commitFrom', 'payload',
   ],
   DiaForcedSource: [
-    'diaForcedSourceId', 'diaObjectId', 'visit', 'detector', 'midpointMjdTai', 'pixelId', 'ra', 'dec', 'band', 'psfFlux',
-    'psfFluxErr', 'scienceFlux', 'scienceFluxErr', 'commitFrom', 'payload',
+    'diaForcedSourceId', 'diaObjectId', 'visit', 'detector', 'midpointMjdTai', 'pixelId', 'ra', 'dec', 'band',
+    'psfFlux', 'psfFluxErr', 'scienceFlux', 'scienceFluxErr', 'commitFrom', 'payload',
   ],
   DetectorVisitProcessingSummary: ['visit', 'detector', 'midpointMjdTai', 'commitFrom', 'summary'],
 } as const satisfies Readonly<Record<ApdbTable | 'DiaObjectHistory', readonly string[]>>;
@@ -41,9 +41,6 @@ export const TABLE_KEYS = {
   DetectorVisitProcessingSummary: ['visit', 'detector'],
 } as const satisfies Readonly<Record<ApdbTable, readonly string[]>>;
 
-/** Bytes of a row besides its payload, at most; for the first size of a COPY's buffer. */
-export const ROW_OVERHEAD_BYTES = 240;
-
 export function quotedColumns(columns: readonly string[]): string {
   return columns.map((column) => `"${column}"`).join(', ');
 }
@@ -52,7 +49,9 @@ export function quotedColumns(columns: readonly string[]): string {
 export type ObjectVersion = Readonly<{ commitFrom: number; version: DecodedRow<DiaObject> }>;
 
 /** A row of DiaObjectHistory: `version`, ended by `by`. */
-export function writeEndedVersion(out: CopyBinaryWriter, { commitFrom, version }: ObjectVersion, by: ObjectVersion): void {
+export function writeEndedVersion(
+  out: CopyBinaryWriter, { commitFrom, version }: ObjectVersion, by: ObjectVersion,
+): void {
   out.row(TABLE_COLUMNS.DiaObjectHistory.length);
   out.bigint(version.row.diaObjectId);
   out.bigintOfNumber(commitFrom);

@@ -3,8 +3,10 @@ import fc from 'fast-check';
 import type { Cone, CommittedRows } from '../../apdb/apdb.ts';
 import { encodeDiaForcedSource, encodeDiaObject, encodeDiaSource } from '../../schemas/avro.ts';
 import { newDiaForcedSource, newDiaObject, newDiaSource } from '../../schemas/diaRows.ts';
-import { asDayObs, asDetectorId, commitPosition, diaSourceIdOf, visitOf } from '../../schemas/ids.ts';
-import type { CommitPosition } from '../../schemas/ids.ts';
+import {
+  asDayObs, asDetectorId, BEFORE_EVERYTHING, commitPosition, diaSourceIdOf, visitOf,
+} from '../../schemas/ids.ts';
+import type { CommitPosition, DayObs } from '../../schemas/ids.ts';
 
 export const NIGHT = asDayObs(20261120);
 export const NEXT_NIGHT = asDayObs(20261121);
@@ -17,7 +19,8 @@ export type Detection = Readonly<{ object: number; ra: number; dec: number; isVe
 
 /** @param sequence Also the visit's number, so that commits of one night never share a visit-detector. */
 export function commitOf(
-  dayObs: typeof NIGHT, sequence: number, detections: readonly Detection[], midpointMjdTai = FIRST_MJD + sequence / 1000,
+  dayObs: DayObs, sequence: number, detections: readonly Detection[],
+  midpointMjdTai = FIRST_MJD + sequence / 1000,
 ): CommittedRows {
   const visit = visitOf(dayObs, sequence);
   const detector = asDetectorId(sequence % 9);
@@ -26,14 +29,17 @@ export function commitOf(
     position: commitPosition(dayObs, sequence), visit, detector, midpointMjdTai,
     diaSources: detections.map(({ object, ra, dec }, k) => encodeDiaSource(newDiaSource({
       ...when, diaSourceId: diaSourceIdOf(visit, detector, k), diaObjectId: BigInt(object), ra, dec,
-      x: 10.5 + k, y: 20.25, bboxSize: 31, band: 'r', psfFlux: 1234.5, psfFluxErr: 20.125, snr: 61.25, isNegative: k % 2 === 1,
+      x: 10.5 + k, y: 20.25, bboxSize: 31, band: 'r', psfFlux: 1234.5, psfFluxErr: 20.125, snr: 61.25,
+      isNegative: k % 2 === 1,
     }))),
-    diaObjects: detections.filter(({ isVersion }) => isVersion).map(({ object, ra, dec }) => encodeDiaObject(newDiaObject({
-      diaObjectId: BigInt(object), validityStartMjdTai: midpointMjdTai, ra, dec, nDiaSources: sequence,
-    }))),
+    diaObjects: detections.filter(({ isVersion }) => isVersion).map(({ object, ra, dec }) => (
+      encodeDiaObject(newDiaObject({
+        diaObjectId: BigInt(object), validityStartMjdTai: midpointMjdTai, ra, dec, nDiaSources: sequence,
+      })))),
     diaForcedSources: detections.filter(({ isForced }) => isForced).map(({ object, ra, dec }, k) => (
       encodeDiaForcedSource(newDiaForcedSource({
-        ...when, diaForcedSourceId: diaSourceIdOf(visit, detector, k), diaObjectId: BigInt(object), ra, dec, psfFlux: -3.5,
+        ...when, diaForcedSourceId: diaSourceIdOf(visit, detector, k), diaObjectId: BigInt(object), ra, dec,
+        psfFlux: -3.5,
       })))),
     summary: { detected: detections.length, seeingArcsec: 0.75 },
   };
@@ -65,5 +71,5 @@ export const commitsArbitrary: fc.Arbitrary<CommittedRows[]> = fc.array(fc.recor
 
 /** How far the log has got after these commits. */
 export function lastPosition(commits: readonly CommittedRows[]): CommitPosition {
-  return commits.at(-1)?.position ?? (0 as CommitPosition); // 0 is BEFORE_EVERYTHING.
+  return commits.at(-1)?.position ?? BEFORE_EVERYTHING;
 }

@@ -11,8 +11,8 @@ test('the flags are the boolean fields of alert schema 11.0, in its order', () =
 
 test('a bit is set for true alone', () => {
   const known = {
-    diaSourceId: 1n, visit: 1n, detector: 1, midpointMjdTai: 61000, ra: 0, dec: 0, x: 0, y: 0, timeProcessedMjdTai: 61000,
-    bboxSize: 1,
+    diaSourceId: 1n, visit: 1n, detector: 1, midpointMjdTai: 61000, ra: 0, dec: 0, x: 0, y: 0,
+    timeProcessedMjdTai: 61000, bboxSize: 1,
   };
   expect(flagsOf(newDiaSource(known))).toBe(0);
   expect(flagsOf(newDiaSource({ ...known, centroid_flag: true, isNegative: false, glint_trail: true })))

@@ -4,7 +4,8 @@ import { HistoryCollector } from '../../apdb/historyRows.ts';
 
 test('rows taken in any order come by object, position and id, each with its own payload', () => {
   const rowArbitrary = fc.record({
-    object: fc.nat(3), id: fc.bigInt({ min: -5n, max: 2n ** 62n }), position: fc.integer({ min: 0, max: 4 }), midpointMjdTai: fc.double({ noNaN: true }),
+    object: fc.nat(3), id: fc.bigInt({ min: -5n, max: 2n ** 62n }),
+    position: fc.integer({ min: 0, max: 4 }), midpointMjdTai: fc.double({ noNaN: true }),
   });
   fc.assert(fc.property(fc.uniqueArray(rowArbitrary, { selector: ({ id }) => id }), (rows) => {
     const payloads = rows.map(({ id, object }) => Buffer.from(`${object}:${id}`));
@@ -18,7 +19,9 @@ test('rows taken in any order come by object, position and id, each with its own
     histories.forEach((history, object) => {
       const expected = rows.filter((row) => row.object === object)
         .sort((a, b) => a.position - b.position || (a.id < b.id ? -1 : 1));
-      expect([...history].map(({ id, midpointMjdTai, position }) => ({ object, id, position, midpointMjdTai }))).toEqual(expected);
+      const given = [...history];
+      expect(given.map(({ payload, ...row }) => ({ ...row, object }))).toEqual(expected);
+      expect(given.map(({ payload }) => Buffer.from(payload))).toEqual(history.payloads());
       expect(history.payloads().map(String)).toEqual(expected.map(({ id }) => `${object}:${id}`));
     });
   }));

@@ -10,8 +10,9 @@ export function naiveHistories(commits: readonly CommittedRows[], sinceMjdTai: n
   const seen = commits.filter(({ position }) => position <= asOf);
   const objects = new Map<bigint, Uint8Array>();
   for (const { diaObjects } of seen) for (const row of diaObjects) objects.set(decodeDiaObject(row).diaObjectId, row);
+  const decode = { diaSources: decodeDiaSource, diaForcedSources: decodeDiaForcedSource };
   const rowsOf = (id: bigint, rows: 'diaSources' | 'diaForcedSources') => seen.flatMap((commit) => commit[rows]
-    .map((payload) => ({ payload, row: rows === 'diaSources' ? decodeDiaSource(payload) : decodeDiaForcedSource(payload) }))
+    .map((payload) => ({ payload, row: decode[rows](payload) }))
     .filter(({ row }) => row.diaObjectId === id && row.midpointMjdTai >= sinceMjdTai)
     .map(({ payload, row }) => plainRow(commit.position, row.midpointMjdTai, payload)));
   return [...objects.keys()].sort((a, b) => Number(a - b)).map((id) => ({

@@ -8,7 +8,8 @@ const raArbitrary = fc.oneof(fc.double({ min: 0, max: 360, maxExcluded: true, no
 const decArbitrary = fc.oneof(
   fc.double({ min: -90, max: 90, noNaN: true }), fc.constantFrom(-90, -89.9999, 0, 41.8103148957786, 89.9999, 90));
 const radiusArbitrary = fc.oneof(
-  fc.double({ min: 0, max: 0.01, noNaN: true }), fc.double({ min: 0, max: 4, noNaN: true }), fc.double({ min: 0, max: 80, noNaN: true }));
+  fc.double({ min: 0, max: 0.01, noNaN: true }), fc.double({ min: 0, max: 4, noNaN: true }),
+  fc.double({ min: 0, max: 180, noNaN: true }));
 
 /** The point at `distanceDeg` from (ra, dec) in the direction `angleDeg` east of north. */
 function pointAt(raDeg: number, decDeg: number, distanceDeg: number, angleDeg: number): [number, number] {
@@ -21,7 +22,8 @@ function pointAt(raDeg: number, decDeg: number, distanceDeg: number, angleDeg: n
 test('the cover of a cone holds the pixel of every point in it, at the poles and across RA 0 as elsewhere', () => {
   const place = fc.record({ raDeg: raArbitrary, decDeg: decArbitrary, radiusDeg: radiusArbitrary });
   const fraction = fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.constant(1));
-  fc.assert(fc.property(place, fc.array(fc.tuple(fraction, fc.double({ min: 0, max: 360, noNaN: true })), { minLength: 5 }), (cone, draws) => {
+  const draw = fc.tuple(fraction, fc.double({ min: 0, max: 360, noNaN: true }));
+  fc.assert(fc.property(place, fc.array(draw, { minLength: 5 }), (cone, draws) => {
     const ranges = coverOf(cone);
     for (const [part, angleDeg] of draws) {
       const [ra, dec] = pointAt(cone.raDeg, cone.decDeg, part * cone.radiusDeg, angleDeg);
@@ -48,10 +50,11 @@ test('the cover of a field is little larger than the field, in few ranges', () =
   for (const [raDeg, decDeg] of [[0, 0], [123.4, -35.6], [200, 41.8], [10, -75]]) {
     const ranges = coverOf({ raDeg, decDeg, radiusDeg: 1.75 });
     const pixels = ranges.reduce((sum, { from, to }) => sum + to - from, 0);
-    const areaRatio = pixels * (4 * Math.PI / (12 * 4 ** PIXEL_ORDER)) / (2 * Math.PI * (1 - Math.cos(1.75 * Math.PI / 180)));
-    // Pixels have sides of at most 1/16 of the radius and circles of at most 1.0 of the side; centres lie up to one circle
-    // outside the cone and corners up to two: (1 + 2/16)² = 1.27.
-    expect(areaRatio).toBeLessThan(1.27);
+    const coneFraction = (1 - Math.cos(1.75 * Math.PI / 180)) / 2;
+    const areaRatio = pixels / (12 * 4 ** PIXEL_ORDER) / coneFraction;
+    // Pixels have sides of at most 1/16 of the radius and circles of 1.05 of the side; centres lie up to one circle
+    // outside the cone and corners up to two: (1 + 2.1/16)² = 1.28.
+    expect(areaRatio).toBeLessThan(1.28);
     expect(areaRatio).toBeGreaterThan(1);
     // The rim of 2π·16 ≈ 100 sides, up to twice that in pixels of half the size, begins and ends ranges.
     expect(ranges.length).toBeLessThan(200);
@@ -85,11 +88,12 @@ test('pixels are HEALPix nested: the twelve base pixels have their published cen
   expect([45, 135, 225, 315].map((ra) => baseOf(ra, -41.8103))).toEqual([8, 9, 10, 11]);
 });
 
-test('the pixel of a position is the one whose centre is near, at base pixels\' corners and edges as elsewhere', () => {
+test('the pixel of a position is the one whose centre is near, at corners of base pixels as elsewhere', () => {
   // No point of a pixel is farther from its centre than the largest pixel radius.
   const radiusDeg = max_pixrad(2 ** PIXEL_ORDER) * 180 / Math.PI;
   fc.assert(fc.property(raArbitrary, decArbitrary, (raDeg, decDeg) => {
     const { theta, phi } = pix2ang_nest(2 ** PIXEL_ORDER, pixelOf(raDeg, decDeg));
-    expect(separationDeg(raDeg, decDeg, phi * 180 / Math.PI, 90 - theta * 180 / Math.PI)).toBeLessThan(radiusDeg * 1.000001);
+    const separation = separationDeg(raDeg, decDeg, phi * 180 / Math.PI, 90 - theta * 180 / Math.PI);
+    expect(separation).toBeLessThan(radiusDeg * 1.000001); // A corner may be at the radius itself.
   }), { numRuns: 2000 });
 });

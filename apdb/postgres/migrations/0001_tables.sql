@@ -1,8 +1,8 @@
 -- The APDB of one instrument. Tables and columns carry Rubin's names (sdm_schemas, apdb.yaml 10.0.0).
 --
 -- commitFrom, commitTo: positions of the commits between which a row holds (from inclusive, to exclusive; null: holds
--- still). pixelId: HEALPix, nested, order 13. payload: the row as Avro of alert schema 11.0. Times are MJD TAI,
--- positions ICRS degrees, fluxes nJy.
+-- still). pixelId: HEALPix, nested, order 13 (apdb/pixelization.ts). payload: the row as Avro of alert schema 11.0.
+-- Times are MJD TAI, positions ICRS degrees, fluxes nJy.
 
 CREATE TABLE metadata (
   name text PRIMARY KEY,
@@ -34,8 +34,8 @@ CREATE TABLE "DiaObjectLast" (
 );
 CREATE INDEX "DiaObjectLast_pixelId" ON "DiaObjectLast" ("pixelId");
 
--- The versions that have ended: moved here from DiaObjectLast when the next one begins, and never touched again. (Ending
--- them in place would rewrite a row somewhere in the largest table for every source.)
+-- The versions that have ended: moved here from DiaObjectLast when the next one begins, and never touched again.
+-- (Ending them in place would rewrite a row somewhere in the largest table for every source.)
 CREATE TABLE "DiaObjectHistory" (
   "diaObjectId" bigint NOT NULL,
   "commitFrom" bigint NOT NULL,
@@ -59,12 +59,12 @@ CREATE INDEX "DiaObjectHistory_commitFrom" ON "DiaObjectHistory" USING brin ("co
 
 -- Every version of every object, as Rubin's table of this name.
 CREATE VIEW "DiaObject" AS
-  SELECT "diaObjectId", "commitFrom", "commitTo", "validityStartMjdTai", "validityEndMjdTai", "pixelId", ra, "raErr", dec,
-    "decErr", "ra_dec_Cov", "firstDiaSourceMjdTai", "lastDiaSourceMjdTai", "nDiaSources", payload
+  SELECT "diaObjectId", "commitFrom", "commitTo", "validityStartMjdTai", "validityEndMjdTai", "pixelId", ra, "raErr",
+    dec, "decErr", "ra_dec_Cov", "firstDiaSourceMjdTai", "lastDiaSourceMjdTai", "nDiaSources", payload
   FROM "DiaObjectHistory"
   UNION ALL
-  SELECT "diaObjectId", "commitFrom", NULL, "validityStartMjdTai", NULL, "pixelId", ra, "raErr", dec,
-    "decErr", "ra_dec_Cov", "firstDiaSourceMjdTai", "lastDiaSourceMjdTai", "nDiaSources", payload
+  SELECT "diaObjectId", "commitFrom", NULL, "validityStartMjdTai", NULL, "pixelId", ra, "raErr",
+    dec, "decErr", "ra_dec_Cov", "firstDiaSourceMjdTai", "lastDiaSourceMjdTai", "nDiaSources", payload
   FROM "DiaObjectLast";
 
 -- flags: bit i is field i of DIA_SOURCE_FLAGS (apdb/flags.ts). Partitions of 30 days are made as rows come.
