@@ -1,9 +1,9 @@
 // A private Postgres cluster on a Unix socket, never run as root.
 import { spawnSync } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, renameSync, rmSync,
-  writeFileSync } from 'node:fs';
+import { chownSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, realpathSync,
+  renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { asAccount, awaitOrphans, end, launch } from './processes.mjs';
+import { asAccount, awaitOrphans, end, launch, processesIn } from './processes.mjs';
 import { ORPHAN_LIMIT_MS, STOP_LIMIT_MS, awaitReady, digestOf, makePrivateDirectory, reasonOf } from './readiness.mjs';
 import { createDatabase, tryDatabase } from './postgresWire.mjs';
 import { findAccount } from './servers.mjs';
@@ -16,6 +16,15 @@ const DATABASE = 'vesper';
 
 /** `<directory>/.s.PGSQL.5432.lock` must stay below the 107 bytes of a Unix socket's path. */
 const SOCKET_DIRECTORY_BYTES_MAX = 88;
+
+/** Where clusters go whose data directory the account cannot enter: open to all, and kept over a reboot. */
+const ELSEWHERE = '/var/tmp';
+
+/** In such a cluster's directory: the data directory it belongs to. */
+const OWNER_FILE = 'data-directory';
+
+/** In a data directory: where its cluster is, when it is elsewhere. */
+const LOCATION_FILE = 'postgres.location';
 
 const SETTINGS = [
   'listen_addresses=',
@@ -53,7 +62,10 @@ export async function startPostgres({ dataDir, servers, log }) {
   const args = ['-D', data, ...settings.flatMap((setting) => ['-c', setting])];
   // SIGINT is the fast shutdown: sessions are cut, everything is written, no recovery at the next start.
   const server = launch({ ...common, name: 'postgres', program: join(bin, 'postgres'), args, deathSignal: 'SIGINT' });
-  const stop = () => end(server, 'SIGINT', STOP_LIMIT_MS);
+  const stop = async () => {
+    await end(server, 'SIGINT', STOP_LIMIT_MS);
+    rmSync(socketDirectory, { recursive: true, force: true });
+  };
   const socketPath = join(socketDirectory, `.s.PGSQL.${PORT}`);
   await awaitReady(server, () => readyDatabase(socketPath), stop);
   log(`postgres ${version} at ${socketPath}`);
@@ -76,10 +88,8 @@ function accountToUse() {
  */
 function clusterDirectory(dataDir, account, setpriv, log) {
   const inside = join(dataDir, 'postgres');
-  const record = join(dataDir, 'postgres.location');
-  const outside = `/var/tmp/vesper-${digestOf(dataDir)}`;
-  const isRecorded = existsSync(record) && readFileSync(record, 'utf8').trim() === outside;
-  if (!isRecorded) {
+  const outside = join(ELSEWHERE, `vesper-${digestOf(dataDir)}`);
+  if (lineOf(join(dataDir, LOCATION_FILE)) !== outside) {
     mkdirSync(inside, { recursive: true, mode: 0o700 });
     if (account === null) return inside;
     chownSync(inside, account.uid, account.gid);
@@ -87,17 +97,44 @@ function clusterDirectory(dataDir, account, setpriv, log) {
     if (existsSync(join(inside, 'data'))) {
       throw new Error(`account ${account.name} can no longer enter ${inside}, where the Postgres cluster is`);
     }
-    makePrivateDirectory(outside, account?.uid);
+    makePrivateDirectory(outside, account.uid);
     rmSync(outside, { recursive: true });
     rmSync(inside, { recursive: true });
+    removeForsakenClusters(account);
+    writeFileSync(join(dataDir, LOCATION_FILE), `${outside}\n`);
+    log(`account ${account.name} cannot enter ${dataDir}: the Postgres cluster lives in ${outside}`);
   }
   makePrivateDirectory(outside, account?.uid ?? null);
   if (account !== null) chownSync(outside, account.uid, account.gid);
-  if (!isRecorded) {
-    writeFileSync(record, `${outside}\n`);
-    log(`account ${account.name} cannot enter ${dataDir}: the Postgres cluster lives in ${outside}`);
-  }
+  writeFileSync(join(outside, OWNER_FILE), `${dataDir}\n`);
   return outside;
+}
+
+/** The one line of a small file; null when there is no such file (any more). */
+function lineOf(path) {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+    throw error;
+  }
+}
+
+/**
+ * Remove the clusters whose data directories are gone; nobody else would. The record is written before the owner
+ * file, so one that is just being made is never taken for one. Should a data directory only be out of reach, its
+ * database is rebuilt from its log when it returns.
+ */
+function removeForsakenClusters(account) {
+  for (const name of readdirSync(ELSEWHERE)) {
+    const cluster = join(ELSEWHERE, name);
+    if (!/^vesper-[0-9a-f]{8}$/.test(name)) continue;
+    if (lstatSync(cluster, { throwIfNoEntry: false })?.uid !== account.uid) continue;
+    const owner = lineOf(join(cluster, OWNER_FILE));
+    if (owner === null || lineOf(join(owner, LOCATION_FILE)) === cluster) continue;
+    if (processesIn(join(cluster, 'data'), 'postgres').length > 0) continue;
+    rmSync(cluster, { recursive: true, force: true });
+  }
 }
 
 function canWrite(account, directory, setpriv) {

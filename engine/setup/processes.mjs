@@ -141,7 +141,7 @@ export async function awaitOrphans(directory, comm, limitMs) {
 }
 
 /** Pids of the processes of that name whose working directory is `directory`. */
-function processesIn(directory, comm) {
+export function processesIn(directory, comm) {
   const found = [];
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue;

@@ -1,7 +1,7 @@
 // A private redis-server on a Unix socket, its data in the data directory.
 import { rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { makeDirectory } from './locks.mjs';
 import { awaitOrphans, end, launch } from './processes.mjs';
 import { ORPHAN_LIMIT_MS, STOP_LIMIT_MS, awaitReady, digestOf, makePrivateDirectory } from './readiness.mjs';
@@ -15,13 +15,16 @@ export async function startRedis({ dataDir, servers, log }) {
   makeDirectory(directory);
   await awaitOrphans(directory, 'redis-server', ORPHAN_LIMIT_MS);
   const socketPath = socketPathFor(dataDir, directory);
-  rmSync(socketPath, { force: true });
+  rmSync(socketPath, { force: true }); // A killed server's.
   const configPath = join(dataDir, 'redis.conf');
   writeFileSync(configPath, configuration(directory, socketPath), { mode: 0o600 });
 
   const server = launch({ name: 'redis-server', program: servers.redis.path, args: [configPath], cwd: directory,
     logPath: join(dataDir, 'logs', 'redis.log'), setpriv: servers.setpriv });
-  const stop = () => end(server, 'SIGTERM', STOP_LIMIT_MS);
+  const stop = async () => {
+    await end(server, 'SIGTERM', STOP_LIMIT_MS);
+    if (dirname(socketPath) !== directory) rmSync(dirname(socketPath), { recursive: true, force: true });
+  };
   await awaitReady(server, () => answersPing(socketPath), stop);
   log(`redis-server ${servers.redis.version} at ${socketPath}`);
   return { server, url: `unix://${socketPath}`, stop };

@@ -71,13 +71,13 @@ function refuseFullDisk(directory) {
 function together(started) {
   const by = (name) => started.find((store) => store.name === name);
   const listeners = [];
-  let isStopping = false;
+  let stopping = null;
   const pids = {};
   for (const { name, server } of started) {
     if (server === null) continue;
     pids[name] = server.pid;
     server.exited.then((how) => {
-      if (isStopping) return;
+      if (stopping !== null) return;
       const death = { name: server.name, code: how.code, signal: how.signal, reason: reasonOf(server, how) };
       for (const listener of listeners) listener(death);
     });
@@ -89,8 +89,8 @@ function together(started) {
     pids,
     onExit: (listener) => { listeners.push(listener); },
     stop: async () => {
-      isStopping = true;
-      await Promise.all(started.map(({ stop }) => stop()));
+      stopping ??= Promise.all(started.map(({ stop }) => stop()));
+      await stopping;
     },
   };
   const postgres = by('postgres');

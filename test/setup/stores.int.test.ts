@@ -139,6 +139,11 @@ describe('startStores', () => {
     const dataDir = join(temporaryDirectory(), 'a'.repeat(120));
     const stores = await started({ dataDir, need: { nats: false, redis: true } });
     expect(await query(stores, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    if ('url' in stores.postgres) throw new Error('a private cluster is expected');
+    const { host } = stores.postgres;
+    expect(host).toMatch(/^\/tmp\/vesper-postgres-/);
+    await stores.stop();
+    expect(existsSync(host)).toBe(false);
   });
 
   test.skipIf(process.getuid?.() !== 0)(
@@ -159,7 +164,17 @@ describe('startStores', () => {
 
       // The data directory is deleted: a new one at its place must not inherit the old database.
       rmSync(dataDir, { recursive: true });
-      expect((await started({ dataDir, need: { nats: false } })).isNewCluster).toBe(true);
+      const third = await started({ dataDir, need: { nats: false } });
+      expect(third.isNewCluster).toBe(true);
+      await third.stop();
+
+      // It is deleted for good: the next cluster that has to go there clears away what it left.
+      rmSync(dataDir, { recursive: true });
+      const other = join(home, 'closed', 'other');
+      await started({ dataDir: other, need: { nats: false } });
+      const otherLocation = readFileSync(join(other, 'postgres.location'), 'utf8').trim();
+      onTestFinished(() => rmSync(otherLocation, { recursive: true, force: true }));
+      expect(existsSync(location)).toBe(false);
     },
   );
 
