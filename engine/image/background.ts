@@ -42,7 +42,7 @@ export function measureBackground(
   const cellWidth = width / columns, cellHeight = height / rows;
   const level = new Float32Array(columns * rows), sigma = new Float32Array(columns * rows);
   const values = new Float32Array(Math.ceil(cellWidth + 1) * Math.ceil(cellHeight + 1));
-  const sample = new Float32Array(values.length), bins = new Int32Array(BIN_COUNT);
+  const sample = new Float32Array(values.length), bins = new Int32Array(BIN_COUNT + 1);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const x0 = Math.round(column * cellWidth), x1 = Math.round((column + 1) * cellWidth);
@@ -87,43 +87,44 @@ function clippedMode(
   let centre = selectInPlace(sample, 0, sampleCount, sampleCount >> 1);
   // The 15.87 % quantile lies one σ below the median; sources only add light, so the lower side is the clean one.
   let sigma = centre - selectInPlace(sample, 0, sampleCount, Math.floor(sampleCount * 0.1587));
+  if (!(sigma > 0)) sigma = scatterAbout(sample, sampleCount, centre); // Coarse counts can tie a sixth of a cell with its median.
   let mean = centre;
   for (let round = 0; round < CLIP_ROUNDS; round++) {
     if (!(sigma > 0)) return { level: centre, sigma: 0 };
-    const limit = clipSigma * sigma;
+    const limit = clipSigma * sigma, perUnit = BIN_COUNT / (2 * limit);
     let n = 0, sum = 0, squares = 0;
+    bins.fill(0);
     for (let i = 0; i < count; i++) {
       const d = values[i] - centre;
-      if (d <= limit && d >= -limit) { n++; sum += d; squares += d * d; }
+      if (d < limit && d >= -limit) {
+        n++;
+        sum += d;
+        squares += d * d;
+        bins[((d + limit) * perUnit) | 0]++;
+      }
     }
-    const before = sigma;
-    const meanOffset = sum / n;
+    const before = sigma, meanOffset = sum / n;
     mean = centre + meanOffset;
     sigma = Math.sqrt(Math.max(0, squares / n - meanOffset * meanOffset));
-    const medianNow = clippedMedian(values, count, centre, limit, n, bins);
-    centre = medianNow;
-    if (Math.abs(sigma - before) < 0.002 * before) break;
+    centre += medianOfBins(bins, n) / perUnit - limit;
+    if (Math.abs(sigma - before) < 0.005 * before) break;
   }
   if (!(sigma > 0)) return { level: centre, sigma: 0 };
   const isCrowded = Math.abs(mean - centre) > CROWDED_SKEW * sigma;
   return { level: isCrowded ? centre : 2.5 * centre - 1.5 * mean, sigma };
 }
 
-function clippedMedian(
-  values: Float32Array, count: number, centre: number, limit: number, inside: number, bins: Int32Array,
-): number {
-  bins.fill(0);
-  const perUnit = BIN_COUNT / (2 * limit);
-  for (let i = 0; i < count; i++) {
-    const d = values[i] - centre;
-    if (d <= limit && d >= -limit) {
-      const bin = ((d + limit) * perUnit) | 0;
-      bins[bin < BIN_COUNT ? bin : BIN_COUNT - 1]++;
-    }
-  }
+function scatterAbout(values: Float32Array, count: number, centre: number): number {
+  let squares = 0;
+  for (let i = 0; i < count; i++) squares += (values[i] - centre) ** 2;
+  return Math.sqrt(squares / count);
+}
+
+/** Place of the median of `count` values in bins, interpolated within its bin; in bins. */
+function medianOfBins(bins: Int32Array, count: number): number {
   let below = 0, bin = 0;
-  while (below + bins[bin] < inside / 2) below += bins[bin++];
-  return centre - limit + (bin + (inside / 2 - below) / bins[bin]) / perUnit;
+  while (below + bins[bin] < count / 2) below += bins[bin++];
+  return bin + (count / 2 - below) / bins[bin];
 }
 
 /** Cells without a value take the mean of their known neighbours, ring by ring. False when none is known. */

@@ -21,7 +21,7 @@ const MASK_CARDS: readonly FitsCard[] = Object.entries(MASK_PLANES).map(
  *
  * - PRIMARY: image, float32 nJy; WCS (TAN, linear about the centre), ROTPA (position angle of +y), CUTMINX, CUTMINY (0-based
  *   pixel of the image at the cutout's first).
- * - UNCERT: variance, float32 nJy², UTYPE `VAR`. MASK: uint16 with bits as MP_* keywords.
+ * - UNCERT: variance, float32 nJy², UTYPE `var`. MASK: uint16 with bits as MP_* keywords.
  * - PSFIMAGE: the PSF at the place, float32, unit sum.
  *
  * @throws Error when the side is not a positive integer or the place is not finite.
@@ -53,7 +53,7 @@ export function cutoutOf(planes: MaskedImage, psf: PsfModel, { x, y, side, wcs }
       ],
     },
     { name: 'MASK', data: mask, width: side, height: side, cards: MASK_CARDS },
-    { name: 'UNCERT', data: variance, width: side, height: side, cards: [['BUNIT', 'nJy2'], ['UTYPE', 'VAR']] },
+    { name: 'UNCERT', data: variance, width: side, height: side, cards: [['BUNIT', 'nJy2'], ['UTYPE', 'var']] },
     { name: 'PSFIMAGE', data: stamp, width: psf.size, height: psf.size },
   ]);
 }

@@ -1,6 +1,6 @@
 /** Flux and position of stars by fitting the PSF, pixels weighted by their variance (Stetson 1987; King 1983 for the errors). */
 import { maskBits } from './maskPlanes.ts';
-import { evaluatePsf, evaluatePsfAt, type PsfModel } from './psf.ts';
+import { evaluatePsfAt, type PsfModel } from './psf.ts';
 
 /** The planes that photometry reads: [height × width] row-major, background subtracted. */
 export type PhotometryPlanes = Readonly<{
@@ -151,8 +151,7 @@ export function addStarLight(
   for (const star of stars) {
     const sx = Math.round(star.x), sy = Math.round(star.y);
     if (Math.abs(sx - cx) >= size || Math.abs(sy - cy) >= size) continue;
-    if (star.x === sx && star.y === sy) evaluatePsf(psf, star.x, star.y, scratch.local);
-    else evaluatePsfAt(psf, star.x, star.y, star.x - sx, star.y - sy, scratch.local, scratch.shiftScratch);
+    evaluatePsfAt(psf, star.x, star.y, star.x - sx, star.y - sy, scratch.local, scratch.shiftScratch);
     const ox = sx - cx, oy = sy - cy;
     for (let j = Math.max(0, oy); j < Math.min(size, size + oy); j++) {
       for (let i = Math.max(0, ox); i < Math.min(size, size + ox); i++) {

@@ -1,8 +1,8 @@
 /** Separable Gaussian smoothing of planes. */
 
-/** Taps of a Gaussian of the standard deviation given, sampled at pixel centres to 4 σ, unit sum; length odd. */
+/** Taps of a Gaussian of the standard deviation given, sampled at pixel centres to 3.5 σ, unit sum; length odd. */
 export function gaussianTaps(sigmaPx: number): Float64Array {
-  const half = Math.ceil(4 * sigmaPx);
+  const half = Math.ceil(3.5 * sigmaPx);
   const taps = new Float64Array(2 * half + 1);
   let sum = 0;
   for (let i = 0; i < taps.length; i++) sum += taps[i] = Math.exp(-0.5 * ((i - half) / sigmaPx) ** 2);
@@ -39,11 +39,14 @@ export function smoothSeparable(
   }
   const sums = new Float64Array(width);
   for (let y = 0; y < height; y++) {
-    sums.fill(0);
-    for (let t = Math.max(0, half - y); t < Math.min(taps.length, height - y + half); t++) {
-      const weight = taps[t], row = (y + t - half) * width;
-      for (let x = 0; x < width; x++) sums[x] += weight * work[row + x];
+    const middle = y * width;
+    for (let x = 0; x < width; x++) sums[x] = taps[half] * work[middle + x];
+    for (let t = 1; t <= half; t++) {
+      const weight = taps[half + t], below = y - t >= 0 ? middle - t * width : -1, above = y + t < height ? middle + t * width : -1;
+      if (below >= 0 && above >= 0) for (let x = 0; x < width; x++) sums[x] += weight * (work[below + x] + work[above + x]);
+      else if (below >= 0) for (let x = 0; x < width; x++) sums[x] += weight * work[below + x];
+      else if (above >= 0) for (let x = 0; x < width; x++) sums[x] += weight * work[above + x];
     }
-    out.set(sums, y * width);
+    out.set(sums, middle);
   }
 }

@@ -8,7 +8,7 @@ import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
 import { buildPsf, type PsfResult } from '../../image/psfFit.ts';
 import { createFitScratch, fitStar } from '../../image/psfPhotometry.ts';
 import type { ReferenceStar } from '../../image/references.ts';
-import { indexOf, measureSeeing, type DetectionScratch, type Star } from '../../image/starDetection.ts';
+import { detectStars, FWHM_PER_SIGMA, indexOf, measureSeeing, usualSize, type DetectionScratch, type Star } from '../../image/starDetection.ts';
 import { markSources } from '../../image/sourceMask.ts';
 import { pixelScaleArcsec, pixelToSky, type Wcs } from '../../image/wcs.ts';
 import { fitWcs, type AstrometricFit, type MeasuredStar } from './astrometry.ts';
@@ -77,9 +77,10 @@ export function findStars(
   markSources(scratch.smooth, first, seeing.fwhmPx, config.sourceMaskSigma, config.sourceMaskGrowthFwhm, mask, scratch.work);
   const second = requireBackground(measureBackground(image, mask, width, height, unusable | maskBits('DETECTED'), config.background));
   subtractBackground(image, second, row);
-  const final = measureSeeing(image, mask, second, seeing.fwhmPx, config.seeingStarCountMin, config.stars, scratch);
-  if (final === null) throw tooFew('STARS_TOO_FEW', 'stars to tell the seeing', 0, config.seeingStarCountMin);
-  return { sky: second, skyElectrons: median(first.level) + median(second.level), fwhmPx: final.fwhmPx, stars: final.stars };
+  const stars = detectStars(image, mask, second, seeing.fwhmPx, config.stars, scratch);
+  const size = usualSize(stars, config.seeingStarCountMin);
+  const fwhmPx = size === null ? seeing.fwhmPx : size * FWHM_PER_SIGMA;
+  return { sky: second, skyElectrons: median(first.level) + median(second.level), fwhmPx, stars };
 }
 
 function requireBackground(background: Background | null): Background {
