@@ -34,7 +34,7 @@ export class Spool {
       renameSync(temporary, path);
       syncFolder(folder);
     } catch (error) {
-      rmSync(temporary, { force: true });
+      if (existsSync(temporary)) rmSync(temporary);
       throw new Error(`cannot write the spool file ${path}: ${(error as Error).message}`, { cause: error });
     }
     return { digest, bytes: bytes.length };

@@ -1,0 +1,145 @@
+/**
+ * READ FIRST. The pipeline of one detector as an ordered table of stages: camera, ISR, calibrate, difference, detect, measure,
+ * forced, cutouts. What comes after (associate, commit, packets, distribute, archive) is ordered by the log: see `stream/`.
+ *
+ * Each step takes what the steps before it have made, from a `DetectorRun`, and adds its own product. Stages are pure and never
+ * import each other: what one needs of another is handed over here.
+ */
+import type { Camera, Detector } from '../schemas/camera.ts';
+import type { Visit } from '../schemas/ids.ts';
+import type { Figures, StageName } from '../schemas/events.ts';
+import type { Band } from '../schemas/units.ts';
+import type { ArenaViews } from './image/arena.ts';
+import { cutoutOf } from './image/cutout.ts';
+import type { PostIsrImage, Template } from './image/maskedImage.ts';
+import type { RawAmp } from './image/rawExposure.ts';
+import type { ReferenceStar } from './image/references.ts';
+import { nominalWcs, skyToPixel, type Wcs } from './image/wcs.ts';
+import { calibrate, type Calibrated } from './stages/calibrate/calibrate.ts';
+import { calibrateConfig } from './stages/calibrate/config.ts';
+import { detectDefaults } from './stages/detect/config.ts';
+import { detectSources, type DetectionResult } from './stages/detect/detect.ts';
+import { differenceDefaults } from './stages/difference/config.ts';
+import { convolveByCell } from './stages/difference/convolve.ts';
+import { differenceImages, type DifferenceResult } from './stages/difference/difference.ts';
+import { forcedDefaults } from './stages/forced/config.ts';
+import { forcedFlux, forcedPhotometry, type ForcedFluxes } from './stages/forced/forced.ts';
+import { isrConfig } from './stages/isr/config.ts';
+import { removeInstrumentSignature } from './stages/isr/isr.ts';
+import { measureDefaults } from './stages/measure/config.ts';
+import { measureSources, type MeasureResult } from './stages/measure/measure.ts';
+import { selectCutoutSide } from './stages/packet/cutoutSide.ts';
+import { encodeCutouts } from './stages/packet/spool.ts';
+
+/** What a detector comes with. Pixels are in the planes of its arena. */
+export type DetectorInputs = Readonly<{
+  visit: Visit; detector: Detector; camera: Camera; band: Band; exposureSeconds: number; midpointMjdTai: number;
+  boresight: Readonly<{ raDeg: number; decDeg: number; cameraAngleDeg: number }>;
+  rawAmps: readonly RawAmp[]; bias: Float32Array; flat: Float32Array;
+  references: readonly ReferenceStar[];
+  template: Template; templateWcs: Wcs;
+  known: readonly Readonly<{ diaObjectId: bigint; raDeg: number; decDeg: number }>[];
+}>;
+
+/** What the steps make, one after another. */
+export type DetectorRun = {
+  readonly inputs: DetectorInputs;
+  /** Planes of the detector's arena: work memory, and the pixels of the products. */
+  readonly planes: ArenaViews;
+  postIsr?: PostIsrImage;
+  calibrated?: Calibrated;
+  difference?: DifferenceResult;
+  detections?: DetectionResult;
+  measured?: MeasureResult;
+  forced?: readonly ForcedFluxes[];
+  cutouts?: Uint8Array | null;
+};
+
+export type PipelineStep = Readonly<{ stage: StageName; name: string; run(run: DetectorRun): Figures }>;
+
+export const DETECTOR_PIPELINE: readonly PipelineStep[] = [
+  { stage: 'isr', name: 'InstrumentSignatureRemoved', run: isr },
+  { stage: 'calibrate', name: 'VisitImageCalibrated', run: calibrateVisit },
+  { stage: 'difference', name: 'ImageDifferenced', run: difference },
+  { stage: 'detect', name: 'DiaSourcesDetected', run: detect },
+  { stage: 'measure', name: 'DiaSourcesMeasured', run: measure },
+  { stage: 'forced', name: 'forced', run: forced },
+  { stage: 'packet', name: 'cutouts', run: cutouts },
+];
+
+function isr(run: DetectorRun): Figures {
+  const { rawAmps, detector, bias, flat } = run.inputs;
+  const { visit, scratch } = run.planes;
+  const { image, report } = removeInstrumentSignature(rawAmps, detector, { bias, flat }, isrConfig, visit, { plane: scratch[0] });
+  run.postIsr = image;
+  const { amps: _, ...figures } = report;
+  return figures;
+}
+
+function calibrateVisit(run: DetectorRun): Figures {
+  const { camera, detector, boresight, references, exposureSeconds } = run.inputs;
+  const { scratch } = run.planes;
+  const nominal = nominalWcs(camera, detector, boresight.raDeg, boresight.decDeg, boresight.cameraAngleDeg);
+  run.calibrated = calibrate(made(run.postIsr), nominal, references, exposureSeconds, calibrateConfig, { smooth: scratch[0], work: scratch[1] });
+  return run.calibrated.figures;
+}
+
+function difference(run: DetectorRun): Figures {
+  const { template, templateWcs } = run.inputs;
+  const { visitImage, psf, wcs } = made(run.calibrated);
+  const { warpedTemplate, matchedTemplate, difference: planes, scratch, unusable } = run.planes;
+  run.difference = differenceImages(
+    { visitImage, visitPsf: psf, visitWcs: wcs, template, templateWcs },
+    { warpedTemplate, matchedTemplate, difference: planes, scratch: scratch[0], unusable }, differenceDefaults,
+  );
+  return run.difference.figures;
+}
+
+function detect(run: DetectorRun): Figures {
+  const { difference: image, differencePsf } = made(run.difference);
+  const { score, scratch, labels } = run.planes;
+  run.detections = detectSources(image, differencePsf, convolveByCell, { score, scratch, labels }, detectDefaults);
+  const { detected, scoreScatter, noiseScale } = run.detections;
+  return { detected, scoreScatter, noiseScale };
+}
+
+function measure(run: DetectorRun): Figures {
+  const { visit, detector, band, midpointMjdTai } = run.inputs;
+  const { visitImage, psf: visitPsf, wcs: visitWcs } = made(run.calibrated);
+  const products = made(run.difference), { detections, noiseScale } = made(run.detections);
+  run.measured = measureSources({
+    visit, detector: detector.id, band, midpointMjdTai, visitImage, visitPsf, visitWcs, noiseScale,
+    difference: products.difference, differencePsf: products.differencePsf, matchedTemplate: products.matchedTemplate,
+    matchedTemplatePsf: products.matchedTemplatePsf, templateNoiseFactor: products.templateNoiseFactor,
+  }, detections, (planes, psf, x, y) => forcedFlux(planes, psf, x, y, forcedDefaults), measureDefaults);
+  return { measured: run.measured.rows.length };
+}
+
+function forced(run: DetectorRun): Figures {
+  const { visitImage, psf, wcs } = made(run.calibrated);
+  const { difference: image, differencePsf } = made(run.difference), { noiseScale } = made(run.detections);
+  const positions = run.inputs.known.map(({ raDeg, decDeg }) => skyToPixel(wcs, raDeg, decDeg));
+  run.forced = forcedPhotometry(image, differencePsf, visitImage, psf, positions, noiseScale, forcedDefaults);
+  return { forced: positions.length };
+}
+
+function cutouts(run: DetectorRun): Figures {
+  const { rows } = made(run.measured);
+  if (rows.length === 0) { run.cutouts = null; return { cutoutBytes: 0 }; }
+  const { visitImage, psf, wcs } = made(run.calibrated), products = made(run.difference);
+  const stamps = new Map(rows.map((row) => {
+    const box = { x: row.x, y: row.y, side: selectCutoutSide(row.bboxSize), wcs };
+    return [row.diaSourceId, {
+      difference: cutoutOf(products.difference, products.differencePsf, box), science: cutoutOf(visitImage, psf, box),
+      template: cutoutOf(products.matchedTemplate, products.matchedTemplatePsf, box),
+    }] as const;
+  }));
+  run.cutouts = encodeCutouts(stamps);
+  return { cutoutBytes: run.cutouts.length };
+}
+
+/** The product of an earlier step. */
+function made<T>(product: T | undefined): T {
+  if (product === undefined) throw new Error('a step of the pipeline ran before the one whose product it needs');
+  return product;
+}

@@ -1,0 +1,152 @@
+/** A worker of the detector pool: reads a detector's files into its arena, runs the pipeline, and returns rows, never pixels. */
+import { loadCamera, detectorOf, type Camera, type Detector } from '../../schemas/camera.ts';
+import type { PipelineEvent, StageName } from '../../schemas/events.ts';
+import { StageError } from '../errors.ts';
+import { arenaViews, createArena, planArena, type ArenaPlan, type ArenaViews } from '../image/arena.ts';
+import { FitsError, readFits, readImageInto, requireHdu, requireSize } from '../image/fits.ts';
+import { rawPixelCount, readRawExposure } from '../image/rawExposure.ts';
+import { readReferences, ReferenceError, type ReferenceStar } from '../image/references.ts';
+import { readTemplate, readTemplateSize } from '../image/template.ts';
+import { DETECTOR_PIPELINE, type DetectorInputs, type DetectorRun, type PipelineStep } from '../pipeline.ts';
+import type { DetectorMeasurements, DetectorOutcome, DetectorTask, TaskFailure } from './detectorTask.ts';
+import { ChecksumError, requireChecksum, requireChecksumOnce } from './inputFiles.ts';
+
+/** Runs one task. Expected failures are results; anything else is a bug and ends the worker. */
+export default function processDetector(task: DetectorTask): DetectorOutcome {
+  const progress: PipelineEvent[] = [];
+  let stage: StageName = 'ingest';
+  try {
+    const run = ingest(task);
+    for (const step of DETECTOR_PIPELINE) {
+      stage = step.stage;
+      requireTime(task);
+      const startMs = performance.now();
+      const figures = step.run(run);
+      const event = progressOf(task, step, run, figures, performance.now() - startMs);
+      if (event) progress.push(event);
+    }
+    return { status: 'measured', knownPosition: task.knownPosition, measurements: measurementsOf(task, run), progress };
+  } catch (error) {
+    return { status: 'failed', failure: failureOf(error, stage), progress };
+  }
+}
+
+const cameras = new Map<string, Camera>();
+
+function cameraOf(name: string): Camera {
+  let camera = cameras.get(name);
+  if (!camera) cameras.set(name, camera = loadCamera(name));
+  return camera;
+}
+
+/** Files into planes. Each file must be the one that was named, by its digest. */
+function ingest(task: DetectorTask): DetectorRun {
+  const camera = cameraOf(task.camera), detector = detectorOf(camera, task.detector);
+  requireChecksum(task.raw);
+  for (const file of [task.bias, task.flat, task.template, task.references]) requireChecksumOnce(file);
+  const planes = arenaFor(detector, readTemplateSize(task.template.path));
+  const raw = readRawExposure(task.raw.path, detector, planes.raw);
+  if (raw.exposure !== task.exposure) {
+    throw new StageError({
+      code: 'RAW_OF_ANOTHER_EXPOSURE', disposition: 'reject', message: `${task.raw.path} is of exposure ${raw.exposure}, expected ${task.exposure}`,
+    });
+  }
+  const { template, wcs: templateWcs } = readTemplate(task.template.path, () => planes.template);
+  const inputs: DetectorInputs = {
+    visit: task.visit, camera, detector, band: task.band, exposureSeconds: task.exposureSeconds, midpointMjdTai: task.midpointMjdTai,
+    boresight: task.boresight, rawAmps: raw.amps, bias: readPlane(task.bias.path, planes.bias, detector),
+    flat: readPlane(task.flat.path, planes.flat, detector), references: referencesOf(task), template, templateWcs, known: task.known,
+  };
+  return { inputs, planes };
+}
+
+function readPlane(path: string, plane: Float32Array, detector: Detector): Float32Array {
+  const hdu = requireHdu(readFits(path), 'IMAGE');
+  requireSize(hdu, detector.width, detector.height);
+  readImageInto(hdu, plane);
+  return plane;
+}
+
+/** The arena of this worker: one detector is in flight here at a time, so it is used again while the sizes stay the same. */
+let arena: { plan: ArenaPlan; views: ArenaViews } | null = null;
+
+function arenaFor(detector: Detector, template: Readonly<{ width: number; height: number }>): ArenaViews {
+  const plan = planArena(detector.width, detector.height, template.width, template.height, rawPixelCount(detector));
+  const { width, height, templateWidth, templateHeight, rawPixels } = plan;
+  const isSame = arena !== null && arena.plan.width === width && arena.plan.height === height && arena.plan.rawPixels === rawPixels
+    && arena.plan.templateWidth === templateWidth && arena.plan.templateHeight === templateHeight;
+  if (arena === null || !isSame) arena = { plan, views: arenaViews(createArena(plan), plan) };
+  return arena.views;
+}
+
+/** The last catalogue read: detectors of a visit share it. */
+let lastReferences: { key: string; stars: ReferenceStar[] } | null = null;
+
+function referencesOf(task: DetectorTask): ReferenceStar[] {
+  const key = `${task.references.checksum} ${task.band}`;
+  if (lastReferences?.key !== key) lastReferences = { key, stars: readReferences(task.references.path, task.band) };
+  return lastReferences.stars;
+}
+
+function requireTime(task: DetectorTask): void {
+  if (Atomics.load(task.cancel, 0) === 0) return;
+  throw new StageError({
+    code: 'DETECTOR_OUT_OF_TIME', disposition: 'reject', message: `detector ${task.detector} of visit ${task.visit} was out of time`,
+  });
+}
+
+/** The event of a step; the two last steps have none of their own. */
+function progressOf(task: DetectorTask, step: PipelineStep, run: DetectorRun, figures: Readonly<Record<string, number>>, durationMs: number): PipelineEvent | null {
+  const { instrument, group, visit, exposure, detector, attempt } = task;
+  const names = { instrument, group, visit, exposure, detector, attempt, durationMs };
+  switch (step.name) {
+    case 'InstrumentSignatureRemoved': case 'VisitImageCalibrated': case 'ImageDifferenced': return { ...names, type: step.name, figures };
+    case 'DiaSourcesDetected': return { ...names, type: step.name, detected: run.detections?.detected ?? 0 };
+    case 'DiaSourcesMeasured': return { ...names, type: step.name, measured: run.measured?.rows.length ?? 0, droppedByReason: droppedByReason(run) };
+    default: return null;
+  }
+}
+
+function measurementsOf(task: DetectorTask, run: DetectorRun): DetectorMeasurements {
+  const { calibrated, difference, detections, measured, forced } = run;
+  if (!calibrated || !difference || !detections || !measured || !forced) throw new Error('the pipeline ended without its products');
+  return {
+    outcome: 'alerts', measured: measured.rows, detected: detections.detected, droppedByReason: droppedByReason(run),
+    forced: task.known.flatMap((known, i) => {
+      // An object off the detector, or without a good pixel, has no measurement and so no row.
+      const { psfFlux, scienceFlux } = forced[i];
+      return psfFlux === null && scienceFlux === null ? [] : [{ ...known, ...forced[i] }];
+    }),
+    cutouts: run.cutouts ?? null, summary: finite({ ...calibrated.figures, ...difference.figures, noiseScale: detections.noiseScale }),
+    inputs: {
+      raw: task.raw.checksum, bias: task.bias.checksum, flat: task.flat.checksum, template: task.template.checksum,
+      references: task.references.checksum, ...task.digests,
+    },
+  };
+}
+
+/** What detection and measurement dropped, by reason. */
+function droppedByReason({ detections, measured }: DetectorRun): Record<string, number> {
+  const total: Record<string, number> = {};
+  for (const reasons of [detections?.droppedByReason, measured?.droppedByReason]) {
+    for (const [reason, count] of Object.entries(reasons ?? {})) total[reason] = (total[reason] ?? 0) + count;
+  }
+  return total;
+}
+
+/** A figure that could not be computed is left out: absent, not NaN. */
+function finite(figures: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(figures).filter(([, value]) => Number.isFinite(value)));
+}
+
+/** @throws what is no expected failure. */
+function failureOf(error: unknown, stage: StageName): TaskFailure {
+  if (error instanceof StageError) {
+    const { code, message, disposition, details } = error;
+    return { stage: error.stage ?? stage, code, message, disposition, details };
+  }
+  if (error instanceof FitsError || error instanceof ReferenceError || error instanceof ChecksumError) {
+    return { stage: 'ingest', code: error instanceof FitsError ? error.code : error.name.toUpperCase(), message: error.message, disposition: 'retry', details: {} };
+  }
+  throw error;
+}
