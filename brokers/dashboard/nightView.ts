@@ -1,0 +1,211 @@
+/**
+ * A night as the dashboard sees it: the fold of OBSERVATORY and PIPELINE events, in whatever order they come.
+ *
+ * Every fact is kept under its own name (visit, detector, event, attempt) and the earliest telling of it wins, so that
+ * repeated messages change nothing and the two streams may be read side by side.
+ */
+import { assertNever, type NextVisit, type ObservatoryEvent, type PipelineEvent, type StageName } from '../../schemas/events.ts';
+import { dayObsOfVisit, type DayObs } from '../../schemas/ids.ts';
+
+/** The steps of a detector that events tell of, in their order. */
+export const STEPS = [
+  'ingest', 'isr', 'calibrate', 'difference', 'detect', 'measure', 'associate', 'packet', 'distribute', 'archive',
+] as const;
+export type Step = (typeof STEPS)[number];
+
+/** A step that ended: when, how long it took (0 when the event does not say), and how many rows it gave. */
+export type StepDone = Readonly<{ endMs: number; durationMs: number; rows: number }>;
+export type Failure = Readonly<{ atMs: number; stage: StageName; code: string; reason: string }>;
+
+/** One attempt at a detector. */
+export type Attempt = Readonly<{
+  steps: Readonly<Partial<Record<Step, StepDone>>>;
+  newDiaObjects: number;
+  droppedByReason: Readonly<Record<string, number>>;
+  /** From the end of the visit's readout to the acknowledgement of the last packet, ms. */
+  latencyMs: number | null;
+  failures: readonly Failure[];
+  deferred: Failure | null;
+}>;
+
+export type DetectorView = Readonly<{ detector: number; readAtMs: number | null; attempts: Readonly<Record<number, Attempt>> }>;
+
+/** One group of the control system: announced, then observed as a visit. */
+export type VisitView = Readonly<{
+  group: string;
+  visit: number | null;
+  announced: Readonly<{ atMs: number; startTaiSeconds: number; filters: string; raDeg: number; decDeg: number; survey: string }> | null;
+  canceled: boolean;
+  preloadMs: number | null;
+  exposureStartedMs: number | null;
+  exposureEndedMs: number | null;
+  band: string | null;
+  expectedDetectors: readonly number[];
+  detectors: Readonly<Record<number, DetectorView>>;
+  completed: Readonly<{ atMs: number; readoutEndedMs: number; deferred: number; latencyMsMax: number | null }> | null;
+}>;
+
+export type NightView = Readonly<{
+  instrument: string;
+  dayObs: DayObs;
+  openedAtMs: number | null;
+  simulated: boolean;
+  visitsPlanned: number | null;
+  closedAtMs: number | null;
+  /** By group. */
+  visits: Readonly<Record<string, VisitView>>;
+  /** Events that could not be read. */
+  malformed: number;
+}>;
+
+export function emptyNight(instrument: string, dayObs: DayObs): NightView {
+  return { instrument, dayObs, openedAtMs: null, simulated: false, visitsPlanned: null, closedAtMs: null, visits: {}, malformed: 0 };
+}
+
+/** The night after one more event, told at `timeMs` (wall clock, Unix ms). Events of other nights change nothing. */
+export function evolve(night: NightView, event: ObservatoryEvent | PipelineEvent, timeMs: number): NightView {
+  if (event.instrument !== night.instrument || !isOfNight(night, event)) return night;
+  switch (event.type) {
+    case 'NightOpened':
+      return {
+        ...night, openedAtMs: earlier(night.openedAtMs, timeMs), simulated: event.simulated, visitsPlanned: event.arguments.visits,
+      };
+    case 'NightClosed':
+      return { ...night, closedAtMs: earlier(night.closedAtMs, timeMs) };
+    case 'NextVisitAnnounced':
+      return withVisit(night, event.groupId, (visit) => ({ ...visit, announced: visit.announced ?? announcement(event, timeMs) }));
+    case 'NextVisitCanceled':
+      return withVisit(night, event.groupId, (visit) => ({ ...visit, canceled: true }));
+    case 'VisitPreloaded':
+      return withVisit(night, event.group, (visit) => ({ ...visit, preloadMs: visit.preloadMs ?? event.durationMs }));
+    case 'ExposureStarted':
+      return withVisit(night, event.group, (visit) => ({
+        ...visit, visit: event.visit, band: event.band, exposureStartedMs: earlier(visit.exposureStartedMs, timeMs),
+      }));
+    case 'ExposureEnded':
+      return withVisit(night, event.group, (visit) => ({
+        ...visit, visit: event.visit, band: event.band, exposureEndedMs: later(visit.exposureEndedMs, timeMs),
+        expectedDetectors: union(visit.expectedDetectors, event.detectors),
+      }));
+    case 'DetectorRead':
+      return withDetector(night, event, (detector) => ({ ...detector, readAtMs: later(detector.readAtMs, event.readoutEndedMs) }));
+    case 'VisitCompleted': {
+      const { readoutEndedMs, deferred, latencyMsMax } = event;
+      return withVisit(night, event.group, (visit) => ({
+        ...visit, visit: event.visit, completed: visit.completed ?? { atMs: timeMs, readoutEndedMs, deferred, latencyMsMax },
+      }));
+    }
+    default:
+      return withAttempt(night, event, (attempt) => evolveAttempt(attempt, event, timeMs));
+  }
+}
+
+/** One more event that could not be read: shown, never hidden. */
+export function evolveMalformed(night: NightView): NightView {
+  return { ...night, malformed: night.malformed + 1 };
+}
+
+/** t = 0 of a visit: end of readout of its last detector, Unix ms. Null before anything was read. */
+export function readoutEndMs(visit: VisitView): number | null {
+  if (visit.completed !== null) return visit.completed.readoutEndedMs;
+  const reads = Object.values(visit.detectors).flatMap(({ readAtMs }) => (readAtMs === null ? [] : [readAtMs]));
+  return reads.length === 0 ? null : Math.max(...reads);
+}
+
+type DetectorEvent = Exclude<PipelineEvent, { type: 'VisitPreloaded' | 'VisitCompleted' }>;
+
+function evolveAttempt(attempt: Attempt, event: DetectorEvent, timeMs: number): Attempt {
+  switch (event.type) {
+    case 'ExposureIngested': return withStep(attempt, 'ingest', timeMs, 0, 0);
+    case 'InstrumentSignatureRemoved': return withStep(attempt, 'isr', timeMs, event.durationMs, 0);
+    case 'VisitImageCalibrated': return withStep(attempt, 'calibrate', timeMs, event.durationMs, 0);
+    case 'ImageDifferenced': return withStep(attempt, 'difference', timeMs, event.durationMs, 0);
+    case 'DiaSourcesDetected': return withStep(attempt, 'detect', timeMs, event.durationMs, event.detected);
+    case 'DiaSourcesMeasured':
+      return { ...withStep(attempt, 'measure', timeMs, event.durationMs, event.measured), droppedByReason: event.droppedByReason };
+    case 'DiaSourcesAssociated':
+      return { ...withStep(attempt, 'associate', timeMs, event.durationMs, event.diaSources), newDiaObjects: event.newDiaObjects };
+    case 'AlertsPacked': return withStep(attempt, 'packet', timeMs, event.durationMs, event.alerts);
+    case 'AlertsDistributed':
+      return {
+        ...withStep(attempt, 'distribute', timeMs, event.durationMs, event.alerts), latencyMs: attempt.latencyMs ?? event.latencyMs,
+      };
+    case 'AlertsArchived': return withStep(attempt, 'archive', timeMs, 0, event.alerts);
+    case 'StageFailed': return { ...attempt, failures: withFailure(attempt.failures, failureOf(event, timeMs)) };
+    case 'DetectorDeferred': return { ...attempt, deferred: earlierFailure(attempt.deferred, failureOf(event, timeMs)) };
+    default: return assertNever(event);
+  }
+}
+
+function withStep(attempt: Attempt, step: Step, endMs: number, durationMs: number, rows: number): Attempt {
+  const known = attempt.steps[step];
+  if (known !== undefined && known.endMs <= endMs) return attempt;
+  return { ...attempt, steps: { ...attempt.steps, [step]: { endMs, durationMs, rows } } };
+}
+
+function withFailure(failures: readonly Failure[], failure: Failure): readonly Failure[] {
+  const isKnown = failures.some(({ stage, code, atMs }) => stage === failure.stage && code === failure.code && atMs === failure.atMs);
+  if (isKnown) return failures;
+  return [...failures, failure].sort((a, b) => a.atMs - b.atMs || a.stage.localeCompare(b.stage) || a.code.localeCompare(b.code));
+}
+
+function earlierFailure(known: Failure | null, failure: Failure): Failure {
+  return known !== null && known.atMs <= failure.atMs ? known : failure;
+}
+
+function failureOf(event: Extract<DetectorEvent, { reason: string }>, atMs: number): Failure {
+  return { atMs, stage: event.stage, code: event.code, reason: event.reason };
+}
+
+function announcement(event: NextVisit, atMs: number): VisitView['announced'] {
+  const { startTime, filters, position: [raDeg, decDeg], survey } = event;
+  return { atMs, startTaiSeconds: startTime, filters, raDeg, decDeg, survey };
+}
+
+/** Preloading is told by group alone: it is of this night when the group is, or will turn out to be. */
+function isOfNight(night: NightView, event: ObservatoryEvent | PipelineEvent): boolean {
+  if ('dayObs' in event) return event.dayObs === night.dayObs;
+  return 'visit' in event ? dayObsOfVisit(event.visit) === night.dayObs : true;
+}
+
+function withVisit(night: NightView, group: string, change: (visit: VisitView) => VisitView): NightView {
+  const known = Object.hasOwn(night.visits, group) ? night.visits[group] : newVisit(group);
+  return { ...night, visits: { ...night.visits, [group]: change(known) } };
+}
+
+function withDetector(
+  night: NightView, event: Readonly<{ group: string; visit: number; detector: number }>, change: (detector: DetectorView) => DetectorView,
+): NightView {
+  return withVisit(night, event.group, (visit) => {
+    const known = visit.detectors[event.detector] ?? { detector: event.detector, readAtMs: null, attempts: {} };
+    return { ...visit, visit: event.visit, detectors: { ...visit.detectors, [event.detector]: change(known) } };
+  });
+}
+
+function withAttempt(night: NightView, event: DetectorEvent, change: (attempt: Attempt) => Attempt): NightView {
+  return withDetector(night, event, (detector) => {
+    const known = detector.attempts[event.attempt] ?? NEW_ATTEMPT;
+    return { ...detector, attempts: { ...detector.attempts, [event.attempt]: change(known) } };
+  });
+}
+
+const NEW_ATTEMPT: Attempt = { steps: {}, newDiaObjects: 0, droppedByReason: {}, latencyMs: null, failures: [], deferred: null };
+
+function newVisit(group: string): VisitView {
+  return {
+    group, visit: null, announced: null, canceled: false, preloadMs: null, exposureStartedMs: null, exposureEndedMs: null,
+    band: null, expectedDetectors: [], detectors: {}, completed: null,
+  };
+}
+
+function union(a: readonly number[], b: readonly number[]): readonly number[] {
+  return [...new Set([...a, ...b])].sort((x, y) => x - y);
+}
+
+function earlier(known: number | null, timeMs: number): number {
+  return known === null ? timeMs : Math.min(known, timeMs);
+}
+
+function later(known: number | null, timeMs: number): number {
+  return known === null ? timeMs : Math.max(known, timeMs);
+}
