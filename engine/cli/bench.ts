@@ -1,0 +1,13 @@
+/** `vesper bench NAME`: runs one of the benches, which are programs of their own that nothing here may import. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+
+export async function runBench(name: 'night', options: Readonly<{ json: boolean }>, signal: AbortSignal): Promise<number> {
+  const script = join(import.meta.dirname, '..', '..', 'bench', `${name}.ts`);
+  const child = spawn(process.execPath, [script, ...(options.json ? ['--json'] : [])], { stdio: 'inherit' });
+  signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => resolve(code ?? 1));
+  });
+}
