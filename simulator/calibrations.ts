@@ -1,5 +1,6 @@
 /** Bias, flat and reference catalogue, made as an observatory makes them: from frames and stars with their noise. */
 import type { Amp, Camera, Detector } from '../schemas/camera.ts';
+import { BANDS } from '../schemas/units.ts';
 import { calibrationConfig, skyConfig } from './config.ts';
 import { addShotNoise, detectorResponse, readDetector } from './detector.ts';
 import { encodeFits } from './fitsWriter.ts';
@@ -30,7 +31,8 @@ export function makeFlat(seed: number, camera: Camera, detector: Detector, bias:
   for (let frame = 0; frame < calibrationConfig.flatFrames; frame++) {
     for (let i = 0; i < electrons.length; i++) electrons[i] = calibrationConfig.flatElectrons * response[i];
     addShotNoise(electrons, randomStream(seed, 'flat light', detector.id, frame));
-    addAssembled(sum, detector, readDetector(seed, detector, electrons, 'flat frame', frame), (amp) => amp.gainElectronsPerAdu);
+    const amps = readDetector(seed, detector, electrons, 'flat frame', frame);
+    addAssembled(sum, detector, amps, (amp) => amp.gainElectronsPerAdu);
   }
   for (const amp of detector.amps) subtractBias(sum, bias, detector.width, amp);
   let total = 0;
@@ -48,7 +50,9 @@ function subtractBias(sum: Float64Array, bias: Float32Array, width: number, amp:
 }
 
 /** Adds a frame to a sum: overscan's mean row by row subtracted, amps put in their places, times a factor per amp. */
-function addAssembled(sum: Float64Array, detector: Detector, amps: readonly Uint16Array[], factor: (amp: Amp) => number): void {
+function addAssembled(
+  sum: Float64Array, detector: Detector, amps: readonly Uint16Array[], factor: (amp: Amp) => number,
+): void {
   detector.amps.forEach((amp, index) => {
     const raw = amps[index], scale = factor(amp);
     const { rawData: data, rawSerialOverscan: overscan, detectorBox: box } = amp;
@@ -68,7 +72,10 @@ function addAssembled(sum: Float64Array, detector: Detector, amps: readonly Uint
 /** Bytes of a bias or flat product. */
 export function encodeCalibration(kind: 'bias' | 'flat', detector: Detector, pixels: Float32Array): Buffer {
   return encodeFits([
-    { cards: [['DETECTOR', detector.id, 'detector id'], ['DETNAME', detector.name, 'detector name'], ['OBSTYPE', kind]], image: null },
+    {
+      cards: [['DETECTOR', detector.id, 'detector id'], ['DETNAME', detector.name, 'detector name'], ['OBSTYPE', kind]],
+      image: null,
+    },
     {
       cards: [['EXTNAME', 'IMAGE'], ['BUNIT', kind === 'bias' ? 'adu' : 'relative']],
       image: { width: detector.width, height: detector.height, pixels },
@@ -76,7 +83,9 @@ export function encodeCalibration(kind: 'bias' | 'flat', detector: Detector, pix
   ]);
 }
 
-/** Radius of the cone that a field's reference catalogue covers, degrees: the camera, and two arcminutes for dithers. */
+/**
+ * Radius of the cone that a field's reference catalogue covers, degrees: the camera, and two arcminutes for dithers.
+ */
 export function referenceRadiusDeg(camera: Camera): number {
   return (fieldRadiusMm(camera) * camera.plateScaleArcsecPerMm) / 3600 + 2 / 60;
 }
@@ -88,10 +97,11 @@ export function makeReferences(seed: number, camera: Camera, field: Field): stri
   const lines = starsOfCone(seed, field.raDeg, field.decDeg, radius).map((star) => {
     const random = randomStream(seed, 'reference', Number(star.id >> 30n), Number(star.id & 0x3fffffffn));
     const { raDeg, decDeg } = skyOfVector(star.place);
-    const measured = skyOfVector(fromTangent(tangentPlane(raDeg, decDeg), sigma * normal(random), sigma * normal(random)));
+    const plane = tangentPlane(raDeg, decDeg);
+    const measured = skyOfVector(fromTangent(plane, sigma * normal(random), sigma * normal(random)));
     const mags = star.mags.map((mag) => `${(mag + magError * normal(random)).toFixed(4)},${magError}`);
     return [star.id, measured.raDeg.toFixed(9), measured.decDeg.toFixed(9), mas, mas, ...mags].join(',');
   });
-  const header = ['refId,ra,dec,raErrMas,decErrMas', ...['u', 'g', 'r', 'i', 'z', 'y'].map((b) => `${b}Mag,${b}MagErr`)].join(',');
+  const header = ['refId,ra,dec,raErrMas,decErrMas', ...BANDS.map((band) => `${band}Mag,${band}MagErr`)].join(',');
   return `${[header, ...lines].join('\n')}\n`;
 }

@@ -4,9 +4,14 @@ import type { Band } from '../schemas/units.ts';
 export const skyConfig = {
   /** Raised whenever the sky or the detectors change, so that products of an older one are not used with it. */
   version: 1,
-  /** HEALPix side of the sky's cells: 1.7′ cells, so that one 3.4′ detector needs about 20 cells of about 160 sources. */
+  /**
+   * HEALPix side of the sky's cells: 1.7′ cells, so that one 3.4′ detector needs about 20 cells of about 160 sources.
+   */
   cellNside: 2048,
-  /** Stars with magnitude (r) 16.5 … 25 per square degree: 450 on 11.65 square arcminutes, as at high galactic latitude. */
+  /**
+   * Stars with magnitude (r) 16.5 … 25 per square degree: 450 on 11.65 square arcminutes, as at high galactic
+   * latitude.
+   */
   starsPerSquareDegree: 450 / (11.65 / 3600),
   /** dN/dm ∝ 10^(slope m). At 0.2 about 67 stars of 16.5 … 21 fall on a detector, enough for a PSF and a kernel. */
   starSlope: 0.2,
@@ -21,9 +26,9 @@ export const skyConfig = {
    */
   variableFraction: 0.025, variableBrightMag: 17.5, variableFaintMag: 23,
   /**
-   * Supernova-like transients per square degree and day. The real rate to magnitude 24 is about 1; a demonstration needs some
-   * 10 with SNR ≥ 8 a visit on its 0.03 square degrees, each seen for about 40 days, half of them peaking too faint:
-   * 10 / (0.03 · 40) / 0.5 ≈ 15.
+   * Supernova-like transients per square degree and day. The real rate to magnitude 24 is about 1; a demonstration
+   * needs some 10 with SNR ≥ 8 a visit on its 0.03 square degrees, each seen for about 40 days, half of them peaking
+   * too faint: 10 / (0.03 · 40) / 0.5 ≈ 15.
    */
   supernovaePerSquareDegreeDay: 15,
   /** Flares per square degree and day: a real night has few; at 400 with 1.5 h each, about one is seen at any time. */
@@ -32,7 +37,10 @@ export const skyConfig = {
   referenceFaintMag: 22, referencePositionErrorMas: 5, referenceMagError: 0.005,
 } as const;
 
-/** Per band: zero point (AB magnitude that gives 1 electron a second), dark sky (magnitude per square arcsecond). LSE-40 values. */
+/**
+ * Per band: zero point (AB magnitude that gives 1 electron a second), dark sky (magnitude per square arcsecond).
+ * LSE-40 values.
+ */
 export const bandConfig: Readonly<Record<Band, Readonly<{ zeroPointMag: number; skyMag: number }>>> = {
   u: { zeroPointMag: 26.52, skyMag: 23.05 }, g: { zeroPointMag: 28.51, skyMag: 22.25 },
   r: { zeroPointMag: 28.36, skyMag: 21.2 }, i: { zeroPointMag: 28.17, skyMag: 20.46 },
@@ -46,7 +54,10 @@ export const opticsConfig = {
   seeingMinArcsec: 0.74, seeingMaxArcsec: 0.98,
   /** Growth of the FWHM from the best to the worst place of the field, and ellipticity there. */
   seeingFieldGrowth: 0.06, ellipticityMax: 0.05,
-  /** Where a star's light falls below this, in electrons per pixel, it is no longer drawn: 1/600 of the sky's noise in r. */
+  /**
+   * Where a star's light falls below this, in electrons per pixel, it is no longer drawn: 1/600 of the sky's noise in
+   * r.
+   */
   wingFloorElectrons: 0.05,
   /** Loss of light at the corner of the field. */
   vignetting: 0.08,
@@ -69,7 +80,10 @@ export const detectorConfig = {
   biasExposureDriftAdu: 2, biasRowDriftAdu: 0.15,
   /** Full well over the SATURATE keyword: a pixel is no longer trusted at 98 % of the full well. */
   fullWellOverSaturate: 1.02,
-  /** Cosmic rays per square centimetre and second. Off: the engine's first form does not look for them. Sea level has 0.02. */
+  /**
+   * Cosmic rays per square centimetre and second. Off: the engine's first form does not look for them. Sea level has
+   * 0.02.
+   */
   cosmicRaysPerCm2Second: 0,
 } as const;
 
@@ -78,7 +92,10 @@ export const calibrationConfig = {
   biasFrames: 8, flatFrames: 6, flatElectrons: 60_000,
   /** Depth of the template, visits, and its seeing: the best that a season offers. */
   templateVisits: 16, templateSeeingArcsec: 0.7,
-  /** Pixels by which a template exceeds its detector on each side: largest dither 14″, pointing 4″, warp support, rounded up. */
+  /**
+   * Pixels by which a template exceeds its detector on each side: largest dither 14″, pointing 4″, warp support,
+   * rounded up.
+   */
   templateMarginPx: 110,
 } as const;
 
@@ -89,9 +106,15 @@ export const nightConfig = {
   bandSequence: ['r', 'i'] as readonly Band[],
   /** Shutter and readout of the survey, seconds. 38 s from visit to visit = 30 + 2 + slew and settle. */
   exposureSeconds: 30, readoutSeconds: 2, cadenceSeconds: 38,
-  /** Visits of a field come in blocks half an hour apart (the survey's pairs), and changing the filter takes two minutes. */
+  /**
+   * Visits of a field come in blocks half an hour apart (the survey's pairs), and changing the filter takes two
+   * minutes.
+   */
   blockGapSeconds: 1800,
-  /** Next visit announced this long before its exposure starts; when the announcement is late, the exposure waits for the minimum. */
+  /**
+   * Next visit announced this long before its exposure starts; when the announcement is late, the exposure waits for
+   * the minimum.
+   */
   announceAheadSeconds: 26, announceAheadMinSeconds: 20,
   /** Dithers between visits, arcseconds from the field's centre. */
   ditherMinArcsec: 6, ditherMaxArcsec: 14,
@@ -111,7 +134,9 @@ export const truthConfig = {
 export const renderConfig = {
   /** Threads of the simulator's own pool: two while products are made, and frames leave one core to the engine. */
   threads: 2,
-  /** An idle worker keeps its caches for this long: longer than any cadence, so that a night starts each thread once. */
+  /**
+   * An idle worker keeps its caches for this long: longer than any cadence, so that a night starts each thread once.
+   */
   idleTimeoutMs: 120_000,
   /** Sky cells kept per worker: 64 cells serve a detector of LSSTCam's size; each holds about 100 kB. */
   cellsKept: 512,

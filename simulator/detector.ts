@@ -10,7 +10,9 @@ import { normal, poisson, randomStream, uniform, uniformBetween, type RandomStre
  *
  * @returns [height × width] row-major, and the columns that are bad.
  */
-export function detectorResponse(seed: number, camera: Camera, detector: Detector): { response: Float32Array; badColumns: number[] } {
+export function detectorResponse(
+  seed: number, camera: Camera, detector: Detector,
+): { response: Float32Array; badColumns: number[] } {
   const { width, height } = detector;
   const random = randomStream(seed, 'response', detector.id);
   const place = fieldPlace(camera, detector);
@@ -23,7 +25,8 @@ export function detectorResponse(seed: number, camera: Camera, detector: Detecto
     const [u0, v] = place(0, y);
     const uStep = (place(width - 1, y)[0] - u0) / (width - 1);
     for (let x = 0; x < width; x++) {
-      const pattern = 1 + detectorConfig.responsePattern * (patternX[x] + patternY); // rms of the sum of two sines is 1.
+      // rms of the sum of two sines is 1.
+      const pattern = 1 + detectorConfig.responsePattern * (patternX[x] + patternY);
       response[y * width + x] = vignette(u0 + uStep * x, v) * pattern * (1 + detectorConfig.prnu * normal(random));
     }
     for (const column of badColumns) response[y * width + column] *= detectorConfig.badColumnResponse;
@@ -52,8 +55,8 @@ export function fullWellElectrons(amp: Amp): number {
 }
 
 /**
- * Lets charge above the full well spill along its column, half up and half down, into pixels that have room. It stops at
- * the amp's edges: at the register, and at the channel stop in the detector's middle.
+ * Lets charge above the full well spill along its column, half up and half down, into pixels that have room. It stops
+ * at the amp's edges: at the register, and at the channel stop in the detector's middle.
  *
  * @param electrons [height × width] row-major. Changed in place.
  * @param saturated [height × width], set to 1 where the well is full. Written only there.
@@ -76,7 +79,9 @@ export function bleed(electrons: Float32Array, saturated: Uint8Array, width: num
     let carry = 0;
     for (let y = y0; y < y1; y++) carry = fill(electrons, saturated, y * width + x, full, carry + excess[y - y0] / 2);
     carry = 0;
-    for (let y = y1 - 1; y >= y0; y--) carry = fill(electrons, saturated, y * width + x, full, carry + excess[y - y0] / 2);
+    for (let y = y1 - 1; y >= y0; y--) {
+      carry = fill(electrons, saturated, y * width + x, full, carry + excess[y - y0] / 2);
+    }
   }
 }
 
@@ -95,7 +100,8 @@ function fill(electrons: Float32Array, saturated: Uint8Array, index: number, ful
  * @param electrons [height × width] row-major, electrons. Added to.
  */
 export function addCosmicRays(
-  electrons: Float32Array, width: number, height: number, pixelSizeMm: number, exposureSeconds: number, random: RandomStream,
+  electrons: Float32Array, width: number, height: number, pixelSizeMm: number, exposureSeconds: number,
+  random: RandomStream,
 ): void {
   const areaCm2 = width * height * (pixelSizeMm / 10) ** 2;
   const count = poisson(random, detectorConfig.cosmicRaysPerCm2Second * areaCm2 * exposureSeconds);
@@ -116,8 +122,8 @@ export function addCosmicRays(
 /**
  * Reads one amp out.
  *
- * Its bias is a level that drifts from exposure to exposure and from row to row, which the overscan sees too, and a fixed
- * pattern of the columns that only imaging pixels have.
+ * Its bias is a level that drifts from exposure to exposure and from row to row, which the overscan sees too, and a
+ * fixed pattern of the columns that only imaging pixels have.
  *
  * @param electrons [height × width] of the whole detector, row-major. Read only; null reads an unexposed detector.
  * @param width     Row length of `electrons`.
@@ -156,7 +162,8 @@ export function biasPattern(seed: number, detector: Detector, ampIndex: number):
   const { x0, x1 } = detector.amps[ampIndex].rawData;
   const random = randomStream(seed, 'bias pattern', detector.id, ampIndex);
   const { biasColumnAdu, biasRiseAdu, biasRiseColumns } = detectorConfig;
-  return Float64Array.from({ length: x1 - x0 }, (_, i) => biasColumnAdu * normal(random) + biasRiseAdu * Math.exp(-i / biasRiseColumns));
+  return Float64Array.from({ length: x1 - x0 }, (_, i) =>
+    biasColumnAdu * normal(random) + biasRiseAdu * Math.exp(-i / biasRiseColumns));
 }
 
 /** Reads a whole detector out, amp by amp. @param purpose Names the streams of the noise. */
@@ -164,6 +171,7 @@ export function readDetector(
   seed: number, detector: Detector, electrons: Float32Array | null, purpose: string, exposure: number,
 ): Uint16Array[] {
   return detector.amps.map((amp, index) => readAmp(
-    electrons, detector.width, amp, biasPattern(seed, detector, index), randomStream(seed, purpose, exposure, detector.id, index),
+    electrons, detector.width, amp, biasPattern(seed, detector, index),
+    randomStream(seed, purpose, exposure, detector.id, index),
   ));
 }

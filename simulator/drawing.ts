@@ -1,10 +1,10 @@
 /**
  * Adds stars and galaxies to a plane of expected electrons.
  *
- * The PSF is the pixel-integrated one: a Moffat sampled at pixel centres. Galaxies have to be smeared by the very same PSF,
- * or the template, which has another, would leave residuals that no kernel removes. A Moffat is a scale mixture of
- * Gaussians, (1 + q)^−β = ∫ t^(β−1) e^(−t(1+q)) dt / Γ(β), and so is an exponential disc; both integrals by the trapezoid in
- * log t. A galaxy is then a sum of Gaussians whose covariances add, without any convolution.
+ * The PSF is the pixel-integrated one: a Moffat sampled at pixel centres. Galaxies have to be smeared by the very
+ * same PSF, or the template, which has another, would leave residuals that no kernel removes. A Moffat is a scale
+ * mixture of Gaussians, (1 + q)^−β = ∫ t^(β−1) e^(−t(1+q)) dt / Γ(β), and so is an exponential disc; both integrals
+ * by the trapezoid in log t. A galaxy is then a sum of Gaussians whose covariances add, without any convolution.
  */
 import { opticsConfig } from './config.ts';
 import type { PsfShape } from './optics.ts';
@@ -16,7 +16,9 @@ type Component = Readonly<{ flux: number; scale: number }>;
 /** PSF: nodes t = 0.05 · 2^k. Step ln 2 leaves a ripple of 1e-3 of the profile, out to 6 α. Unit: α² M⁻¹. */
 const PSF_COMPONENTS = normalised(9, (k) => 0.05 * 2 ** k, (t) => t ** (opticsConfig.moffatBeta - 1) * Math.exp(-t));
 
-/** Disc exp(−1.678 r/r½): nodes t = 0.04 · 3^k of e^(−√x) = ∫ t^(−3/2) e^(−1/4t) e^(−tx) dt / 2√π. Unit: (r½/1.678)². */
+/**
+ * Disc exp(−1.678 r/r½): nodes t = 0.04 · 3^k of e^(−√x) = ∫ t^(−3/2) e^(−1/4t) e^(−tx) dt / 2√π. Unit: (r½/1.678)².
+ */
 const DISC_COMPONENTS = normalised(5, (k) => 0.04 * 3 ** k, (t) => t ** -1.5 * Math.exp(-1 / (4 * t)));
 const DISC_SCALE_PER_HALF_LIGHT = 1.678;
 
@@ -35,7 +37,8 @@ function normalised(count: number, node: (k: number) => number, weight: (t: numb
  * @param floor  Light below this, electrons per pixel, is not drawn.
  */
 export function drawStar(
-  plane: Float32Array, width: number, height: number, x: number, y: number, flux: number, shape: PsfShape, floor: number,
+  plane: Float32Array, width: number, height: number, x: number, y: number, flux: number, shape: PsfShape,
+  floor: number,
 ): void {
   const peak = flux * psfPeak(shape);
   if (!(peak > floor)) return;
@@ -58,7 +61,10 @@ export function drawStar(
   }
 }
 
-/** A galaxy's disc on the image: half-light radius along its major axis, its axis ratio, and the axis's direction from +x. */
+/**
+ * A galaxy's disc on the image: half-light radius along its major axis, its axis ratio, and the axis's direction from
+ * +x.
+ */
 export type DiscShape = Readonly<{ radiusPx: number; axisRatio: number; angle: number }>;
 
 /** Adds a galaxy, smeared by the PSF. Parameters as for `drawStar`. */

@@ -36,8 +36,9 @@ export function renderExposure(seed: number, camera: Camera, detector: Detector,
   addSkyAndRespond(electrons, response, detector, camera, conditions, plan);
 
   const snrs = changed.map((source) => optimalSnr(
-    electrons, response, width, height, source.x, source.y, (source.scienceFluxNJy - source.templateFluxNJy) * gainOfSky,
-    psf(source.x, source.y), ampAt(detector, source.x, source.y).readNoiseElectrons, calibrationConfig.templateVisits,
+    electrons, response, width, height, source.x, source.y,
+    (source.scienceFluxNJy - source.templateFluxNJy) * gainOfSky, psf(source.x, source.y),
+    ampAt(detector, source.x, source.y).readNoiseElectrons, calibrationConfig.templateVisits,
   ));
   addShotNoise(electrons, randomStream(seed, 'shot noise', plan.exposure, detector.id));
   if (detectorConfig.cosmicRaysPerCm2Second > 0) {
@@ -49,7 +50,8 @@ export function renderExposure(seed: number, camera: Camera, detector: Detector,
 
   const template = tanGridMap(templateGrid(seed, camera, detector, plan.field));
   const truth = changed.map((source, i): TruthRow => ({
-    ...source, visit: plan.visit, detector: detector.id, fluxNJy: source.scienceFluxNJy - source.templateFluxNJy, snr: snrs[i],
+    ...source, visit: plan.visit, detector: detector.id,
+    fluxNJy: source.scienceFluxNJy - source.templateFluxNJy, snr: snrs[i],
     masked: isMaskedPlace(saturated, badColumns, width, height, source.x, source.y) || !isOnTemplate(template, source),
   }));
   const amps = readDetector(seed, detector, electrons, 'read noise', plan.exposure);
@@ -65,7 +67,8 @@ function isOnTemplate(template: ReturnType<typeof tanGridMap>, source: ChangedSo
 
 /** Adds the sky and lets the detector respond: electrons become those expected to be caught. */
 function addSkyAndRespond(
-  electrons: Float32Array, response: Float32Array, detector: Detector, camera: Camera, conditions: Conditions, plan: PlannedVisit,
+  electrons: Float32Array, response: Float32Array, detector: Detector, camera: Camera, conditions: Conditions,
+  plan: PlannedVisit,
 ): void {
   const { width, height } = detector;
   const level = skyElectrons(camera, plan.band, plan.exposureSeconds, conditions.skyMag);
@@ -92,10 +95,12 @@ export function encodeRaw(
   const { commanded } = plan;
   const primary: Card[] = [
     ['INSTRUME', instrument, 'instrument'], ['DAYOBS', dayObs, 'observing night, date at TAI - 12 h'],
-    ['SEQNUM', plan.sequenceNumber, 'sequence number in the night'], ['OBSID', `${instrument}_${plan.exposure}`, 'name of the exposure'],
+    ['SEQNUM', plan.sequenceNumber, 'sequence number in the night'],
+    ['OBSID', `${instrument}_${plan.exposure}`, 'name of the exposure'],
     ['GROUPID', plan.group, 'group'], ['EXPOSURE', plan.exposure, 'exposure id'], ['SNAP', 0, 'snap of the visit'],
     ['DETECTOR', detector.id, 'detector id'], ['DETNAME', detector.name, 'detector name'],
-    ['FILTER', plan.physicalFilter, 'physical filter'], ['BAND', plan.band, 'band'], ['EXPTIME', plan.exposureSeconds, '[s] exposure time'],
+    ['FILTER', plan.physicalFilter, 'physical filter'], ['BAND', plan.band, 'band'],
+    ['EXPTIME', plan.exposureSeconds, '[s] exposure time'],
     ['TIMESYS', 'TAI', 'time scale'], ['MJD-BEG', plan.startMjdTai, '[d] start of the exposure'],
     ['MJD-MID', plan.midpointMjdTai, '[d] middle of the exposure'], ['RADESYS', 'ICRS', 'frame of RA and DEC'],
     ['RA', commanded.raDeg, '[deg] boresight as commanded'], ['DEC', commanded.decDeg, '[deg] boresight as commanded'],

@@ -29,7 +29,9 @@ export function isVisitCanceled(rates: FaultRates, seed: number, exposure: Expos
   return uniform(randomStream(seed, 'visit canceled', exposure)) < rates.visitCanceled;
 }
 
-export function detectorFault(rates: FaultRates, seed: number, exposure: Exposure, detector: DetectorId): DetectorFault {
+export function detectorFault(
+  rates: FaultRates, seed: number, exposure: Exposure, detector: DetectorId,
+): DetectorFault {
   let draw = uniform(randomStream(seed, 'detector fault', exposure, detector));
   for (const name of DETECTOR_FAULTS) {
     if (draw < rates[name]) return name;

@@ -6,7 +6,8 @@ import { dirname, join } from 'node:path';
 const STAGED = '.staged';
 
 const REASONS: Readonly<Record<string, string>> = {
-  ENOSPC: 'no space left on the device', EDQUOT: 'the disk quota is used up', EACCES: 'permission denied', EPERM: 'not permitted',
+  ENOSPC: 'no space left on the device', EDQUOT: 'the disk quota is used up', EACCES: 'permission denied',
+  EPERM: 'not permitted',
   EROFS: 'the file system is read-only', ENOTDIR: 'a part of its path is not a directory', EISDIR: 'it is a directory',
   EEXIST: 'a part of its path is not a directory', EIO: 'input/output error', EMFILE: 'too many open files',
 };

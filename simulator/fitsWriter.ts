@@ -1,6 +1,6 @@
 /**
- * Writes FITS (Pence et al. 2010, A&A 524, A42). The simulator's own: it shares no code with the engine's reader, so that
- * a misreading of the standard cannot cancel.
+ * Writes FITS (Pence et al. 2010, A&A 524, A42). The simulator's own: it shares no code with the engine's reader, so
+ * that a misreading of the standard cannot cancel.
  */
 
 export type CardValue = string | number | boolean;
@@ -15,13 +15,14 @@ export type Hdu = Readonly<{ cards: readonly Card[]; image: HduImage | null }>;
 const BLOCK = 2880, CARD = 80;
 
 /**
- * The bytes of a file: the first HDU is the primary one, the others are IMAGE extensions. No dates, so that equal content
- * gives equal bytes.
+ * The bytes of a file: the first HDU is the primary one, the others are IMAGE extensions. No dates, so that equal
+ * content gives equal bytes.
  *
  * @throws Error when a card does not fit its 80 characters.
  */
 export function encodeFits(hdus: readonly Hdu[]): Buffer {
-  const headers = hdus.map((hdu, index) => encodeHeader(structuralCards(hdu, index, hdus.length > 1).concat(hdu.cards)));
+  const headers = hdus.map((hdu, index) =>
+    encodeHeader(structuralCards(hdu, index, hdus.length > 1).concat(hdu.cards)));
   const total = hdus.reduce((sum, hdu, i) => sum + headers[i].length + padded(dataBytes(hdu.image)), 0);
   const file = Buffer.alloc(total);
   let offset = 0;

@@ -17,7 +17,8 @@ const RISE = 0.15;
 export function variableFlux(variable: Variable, band: Band, mjdTai: number): number {
   const cycles = mjdTai / variable.periodDays + variable.phase;
   const phase = cycles - Math.floor(cycles);
-  return 1 + variable.amplitude * SWING[band] * (variable.shape === 'sinusoid' ? Math.sin(2 * Math.PI * phase) : sawtooth(phase));
+  const shape = variable.shape === 'sinusoid' ? Math.sin(2 * Math.PI * phase) : sawtooth(phase);
+  return 1 + variable.amplitude * SWING[band] * shape;
 }
 
 /** From −1 up to 1 during the rise, then straight down: mean 0. */
@@ -32,8 +33,8 @@ export const SUPERNOVA_DAYS_BEFORE = 18, SUPERNOVA_DAYS_AFTER = 90;
 const DECLINE: Readonly<Record<Band, number>> = { u: 10, g: 16, r: 24, i: 27, z: 30, y: 32 };
 
 /**
- * Flux of a supernova over its peak: rises as (t − t₀)² (Arnett 1982, early), turns over smoothly, then fades exponentially,
- * as a type Ia supernova does to a few tens of per cent.
+ * Flux of a supernova over its peak: rises as (t − t₀)² (Arnett 1982, early), turns over smoothly, then fades
+ * exponentially, as a type Ia supernova does to a few tens of per cent.
  *
  * @param days Time since peak.
  */

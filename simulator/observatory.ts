@@ -1,9 +1,9 @@
 /**
  * Performs a night: announces visits, exposes, reads out, and writes what a real observatory would have written.
  *
- * It knows nothing of transports: `publish` takes each event with its message id. The clock is handed in as well; times of
- * the survey (38 s from visit to visit) shrink by `cadenceSeconds` / 38. Frames are rendered while the sky is "exposed", and
- * when that takes longer the schedule slips: no frame is announced before it is there.
+ * It knows nothing of transports: `publish` takes each event with its message id. The clock is handed in as well;
+ * times of the survey (38 s from visit to visit) shrink by `cadenceSeconds` / 38. Frames are rendered while the sky
+ * is "exposed", and when that takes longer the schedule slips: no frame is announced before it is there.
  */
 import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
@@ -14,7 +14,9 @@ import { productPaths } from '../schemas/products.ts';
 import { subjectToken } from '../schemas/subjects.ts';
 import type { Band } from '../schemas/units.ts';
 import { nightConfig } from './config.ts';
-import { checkFaultRates, detectorFault, isVisitCanceled, NO_FAULTS, readCount, type DetectorFault, type FaultRates } from './faults.ts';
+import {
+  checkFaultRates, detectorFault, isVisitCanceled, NO_FAULTS, readCount, type DetectorFault, type FaultRates,
+} from './faults.ts';
 import { discardStaged, publishStaged, removeStaged, writeWhole } from './files.ts';
 import { NOTHING_DONE, timesDone, timesRead, type NightProgress } from './nightProgress.ts';
 import { createEventMaker, type IdentifiedEvent } from './observatoryEvents.ts';
@@ -73,7 +75,8 @@ export function createObservatory(options: ObservatoryOptions): Observatory {
   const wallMs = (surveySeconds: number): number => surveySeconds * scale * 1000;
   const stragglers: Promise<void>[] = [];
 
-  const faultOf = (visit: PlannedVisit, detector: DetectorId): DetectorFault => detectorFault(rates, seed, visit.exposure, detector);
+  const faultOf = (visit: PlannedVisit, detector: DetectorId): DetectorFault =>
+    detectorFault(rates, seed, visit.exposure, detector);
   const isCanceled = (visit: PlannedVisit): boolean => isVisitCanceled(rates, seed, visit.exposure);
 
   async function publishOnce({ event, id }: IdentifiedEvent): Promise<void> {
@@ -100,7 +103,10 @@ export function createObservatory(options: ObservatoryOptions): Observatory {
     return { products: ready, frames };
   }
 
-  /** Resolves with the earliest moment at which the visit may start: when its products are late, so is its announcement. */
+  /**
+   * Resolves with the earliest moment at which the visit may start: when its products are late, so is its
+   * announcement.
+   */
   async function announce(visit: PlannedVisit, ready: Promise<void>, startMs: number): Promise<number> {
     await ready;
     await sleepUntil(startMs - wallMs(nightConfig.announceAheadSeconds));
@@ -154,7 +160,8 @@ export function createObservatory(options: ObservatoryOptions): Observatory {
     const rendered = await frames;
     await readOut(visit, rendered);
     const renderMs = rendered.reduce((sum, frame) => sum + frame.renderMs, 0) / Math.max(1, rendered.length);
-    options.report?.(`visit ${visit.visit} ${visit.band}: ${rendered.length} detectors read, ${renderMs.toFixed(0)} ms to render each`);
+    const count = `${rendered.length} detectors read`;
+    options.report?.(`visit ${visit.visit} ${visit.band}: ${count}, ${renderMs.toFixed(0)} ms to render each`);
   }
 
   async function run(): Promise<void> {

@@ -18,51 +18,59 @@ export type EventMaker = Readonly<{
   exposureStarted: (plan: PlannedVisit) => IdentifiedEvent;
   exposureEnded: (plan: PlannedVisit) => IdentifiedEvent;
   detectorRead: (
-    plan: PlannedVisit, detector: DetectorId, file: Readonly<{ bytes: number; checksum: string }>, readoutEndedMs: number, attempt: number,
+    plan: PlannedVisit, detector: DetectorId, file: Readonly<{ bytes: number; checksum: string }>,
+    readoutEndedMs: number, attempt: number,
   ) => IdentifiedEvent;
   nightClosed: (visits: number) => IdentifiedEvent;
 }>;
 
+type LightOfVisit = Pick<PlannedVisit, 'band' | 'physicalFilter' | 'exposureSeconds'>;
+
 export function createEventMaker(instrument: string, camera: Camera, dayObs: DayObs): EventMaker {
-  const ofNight = (event: ObservatoryEvent): IdentifiedEvent => ({
-    event, id: messageId({ instrument, group: String(dayObs), exposure: 0, snap: 0, detector: 'all', event: event.type, attempt: 1 }),
+  const identified = (group: string, exposure: number, event: ObservatoryEvent): IdentifiedEvent => ({
+    event, id: messageId({ instrument, group, exposure, snap: 0, detector: 'all', event: event.type, attempt: 1 }),
   });
-  const ofVisit = (plan: PlannedVisit, event: ObservatoryEvent): IdentifiedEvent => ({
-    event,
-    id: messageId({ instrument, group: plan.group, exposure: plan.exposure, snap: 0, detector: 'all', event: event.type, attempt: 1 }),
-  });
+  const ofNight = (event: ObservatoryEvent): IdentifiedEvent => identified(String(dayObs), 0, event);
+  const ofVisit = (plan: PlannedVisit, event: ObservatoryEvent): IdentifiedEvent =>
+    identified(plan.group, plan.exposure, event);
   const names = (plan: PlannedVisit): ExposureNames =>
     ({ instrument, dayObs, group: plan.group, visit: plan.visit, exposure: plan.exposure, snap: 0 });
-  const light = ({ band, physicalFilter, exposureSeconds }: PlannedVisit): Pick<PlannedVisit, 'band' | 'physicalFilter' | 'exposureSeconds'> =>
+  const light = ({ band, physicalFilter, exposureSeconds }: PlannedVisit): LightOfVisit =>
     ({ band, physicalFilter, exposureSeconds });
   return {
-    nightOpened: (nightArguments) => ofNight({ type: 'NightOpened', instrument, dayObs, simulated: true, arguments: nightArguments }),
+    nightOpened: (nightArguments) =>
+      ofNight({ type: 'NightOpened', instrument, dayObs, simulated: true, arguments: nightArguments }),
     nightClosed: (visits) => ofNight({ type: 'NightClosed', instrument, dayObs, visits }),
     nextVisitAnnounced: (plan) => ofVisit(plan, announcement(instrument, dayObs, plan)),
     nextVisitCanceled: (plan) => ofVisit(plan, { type: 'NextVisitCanceled', instrument, dayObs, groupId: plan.group }),
-    exposureStarted: (plan) => ofVisit(plan, { type: 'ExposureStarted', ...names(plan), ...light(plan), startMjdTai: plan.startMjdTai }),
+    exposureStarted: (plan) =>
+      ofVisit(plan, { type: 'ExposureStarted', ...names(plan), ...light(plan), startMjdTai: plan.startMjdTai }),
     exposureEnded: (plan) => ofVisit(plan, {
       type: 'ExposureEnded', ...names(plan), ...light(plan), midpointMjdTai: plan.midpointMjdTai,
       detectors: camera.detectors.map((detector) => detector.id),
     }),
     detectorRead: (plan, detector, { bytes, checksum }, readoutEndedMs, attempt) => ({
       event: {
-        type: 'DetectorRead', ...names(plan), detector, uri: productPaths.raw(instrument, dayObs, plan.exposure, detector),
-        bytes, checksum, readoutEndedMs,
+        type: 'DetectorRead', ...names(plan), detector,
+        uri: productPaths.raw(instrument, dayObs, plan.exposure, detector), bytes, checksum, readoutEndedMs,
       },
-      id: messageId({ instrument, group: plan.group, exposure: plan.exposure, snap: 0, detector, event: 'DetectorRead', attempt }, checksum),
+      id: messageId({
+        instrument, group: plan.group, exposure: plan.exposure, snap: 0, detector, event: 'DetectorRead', attempt,
+      }, checksum),
     }),
   };
 }
 
-/** Rubin's next-visit event. Its times are simulated, so that a night's announcements are the same whenever it is run. */
+/**
+ * Rubin's next-visit event. Its times are simulated, so that a night's announcements are the same whenever it is run.
+ */
 function announcement(instrument: string, dayObs: DayObs, plan: PlannedVisit): ObservatoryEvent {
   const startTime = taiSecondsOfMjd(plan.startMjdTai);
   return {
     type: 'NextVisitAnnounced', dayObs, salIndex: 1, scriptSalIndex: plan.sequenceNumber, groupId: plan.group,
     coordinateSystem: 2, position: [plan.commanded.raDeg, plan.commanded.decDeg], startTime,
     rotationSystem: 2, cameraAngle: plan.commanded.cameraAngleDeg, filters: plan.physicalFilter, dome: 1,
-    duration: plan.exposureSeconds + nightConfig.readoutSeconds, nimages: 1, instrument, survey: plan.field.name, totalCheckpoints: 1,
-    private_sndStamp: startTime - nightConfig.announceAheadSeconds,
+    duration: plan.exposureSeconds + nightConfig.readoutSeconds, nimages: 1, instrument, survey: plan.field.name,
+    totalCheckpoints: 1, private_sndStamp: startTime - nightConfig.announceAheadSeconds,
   };
 }

@@ -1,4 +1,6 @@
-/** Atmosphere and optics: how wide and round a star is at each place of the field, and how much of its light arrives. */
+/**
+ * Atmosphere and optics: how wide and round a star is at each place of the field, and how much of its light arrives.
+ */
 import type { Camera, Detector } from '../schemas/camera.ts';
 import { pixelScaleArcsec } from '../schemas/camera.ts';
 import type { Band } from '../schemas/units.ts';
@@ -22,7 +24,8 @@ export type PsfShape = Readonly<{ alphaPx: number; a: number; b: number; c: numb
 
 export function conditionsOf(seed: number, exposure: number, band: Band): Conditions {
   const random = randomStream(seed, 'conditions', exposure);
-  const { seeingMinArcsec, seeingMaxArcsec, transparencyMin, transparencyMax, ellipticityMax, skyScatterMag } = opticsConfig;
+  const { seeingMinArcsec, seeingMaxArcsec, transparencyMin, transparencyMax } = opticsConfig;
+  const { ellipticityMax, skyScatterMag } = opticsConfig;
   const angle = uniformBetween(random, 0, 2 * Math.PI);
   const e = (): number => uniformBetween(random, -ellipticityMax / 3, ellipticityMax / 3);
   return {

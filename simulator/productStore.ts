@@ -42,11 +42,14 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
     const bias = biasOf(folder, detector), flat = flatOf(folder, detector);
     const good = await Promise.all([bias, flat].map((wanted) => isGood(wanted, indexedUri(index, wanted))));
     if (good.every(Boolean)) return;
-    const made = await renderer.run<'biasAndFlat'>({ task: 'biasAndFlat', detector, biasPath: bias.uri, flatPath: flat.uri });
+    const paths = { biasPath: bias.uri, flatPath: flat.uri };
+    const made = await renderer.run<'biasAndFlat'>({ task: 'biasAndFlat', detector, ...paths });
     verified.set(bias.uri, made.biasChecksum).set(flat.uri, made.flatChecksum);
   }
 
-  async function ensureTemplate(index: ProductIndex, wanted: Wanted, field: Field, band: Band, detector: DetectorId): Promise<void> {
+  async function ensureTemplate(
+    index: ProductIndex, wanted: Wanted, field: Field, band: Band, detector: DetectorId,
+  ): Promise<void> {
     if (await isGood(wanted, indexedUri(index, wanted))) return;
     const { checksum } = await renderer.run<'template'>({ task: 'template', detector, field, band, path: wanted.uri });
     verified.set(wanted.uri, checksum);
@@ -58,6 +61,12 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
     verified.set(wanted.uri, checksum);
   }
 
+  function asMade(wanted: Wanted): Product {
+    const checksum = verified.get(wanted.uri);
+    if (checksum === undefined) throw new Error(`${wanted.uri} was neither made nor checked`);
+    return { ...wanted, checksum, fromDayObs: options.dayObs };
+  }
+
   async function makeAndIndex(field: Field, band: Band): Promise<void> {
     const index = readIndex(options.dataDir, options.instrument);
     const references = referencesOf(folder, camera, field);
@@ -67,17 +76,19 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
       ...camera.detectors.map((d) => ensureDetector(index, d.id)),
       ...camera.detectors.map((d, i) => ensureTemplate(index, templates[i], field, band, d.id)),
     ]);
-    const wanted = [references, ...camera.detectors.flatMap((d) => [biasOf(folder, d.id), flatOf(folder, d.id)]), ...templates];
-    const made = wanted.map((product): Product => ({ ...product, checksum: verified.get(product.uri) ?? '', fromDayObs: options.dayObs }));
+    const calibrations = camera.detectors.flatMap((d) => [biasOf(folder, d.id), flatOf(folder, d.id)]);
+    const made = [references, ...calibrations, ...templates].map(asMade);
     const next = mergeIndex(index, made);
-    if (next !== index) writeWhole(join(options.dataDir, productPaths.index(options.instrument)), `${JSON.stringify(next, null, 1)}\n`);
+    if (next === index) return;
+    writeWhole(join(options.dataDir, productPaths.index(options.instrument)), `${JSON.stringify(next, null, 1)}\n`);
   }
 
   return {
     // One change at a time: the index is read, extended and replaced.
     ensure(field, band) {
       const change = lastChange.then(() => makeAndIndex(field, band));
-      lastChange = change.catch(() => undefined); // Reported to the caller of this change; the next one starts from the index.
+      // Reported to the caller of this change; the next one starts from the index.
+      lastChange = change.catch(() => undefined);
       return change;
     },
   };
@@ -106,7 +117,8 @@ export function mergeIndex(index: ProductIndex, made: readonly Product[]): Produ
   for (const product of made) {
     const inForce = productInForce(products, product);
     if (inForce && inForce.uri === product.uri && inForce.checksum === product.checksum) continue;
-    products = products.filter((p) => !(isSamePurpose(p, product) && p.fromDayObs === product.fromDayObs)).concat(product);
+    const isReplaced = (p: Product): boolean => isSamePurpose(p, product) && p.fromDayObs === product.fromDayObs;
+    products = products.filter((p) => !isReplaced(p)).concat(product);
   }
   return products === index.products ? index : { ...index, products };
 }

@@ -1,6 +1,6 @@
 /**
- * From the sky to a detector's pixels, by the conventions of `schemas/camera.ts`. Written on vectors, where the engine's WCS
- * follows the FITS papers, so that a sign error cannot cancel.
+ * From the sky to a detector's pixels, by the conventions of `schemas/camera.ts`. Written on vectors, where the
+ * engine's WCS follows the FITS papers, so that a sign error cannot cancel.
  */
 import type { Camera, Detector } from '../schemas/camera.ts';
 

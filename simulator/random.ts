@@ -2,8 +2,8 @@
  * Seeded random numbers in streams that do not depend on each other.
  *
  * A stream is named by (seed, purpose, ids…): a star of a sky cell, the read noise of one detector and exposure. Its
- * state is a hash of that name, so the order in which things are rendered cannot matter, and the same name gives the same
- * numbers in every process. All state is 32-bit integer arithmetic, which is exact on every CPU.
+ * state is a hash of that name, so the order in which things are rendered cannot matter, and the same name gives the
+ * same numbers in every process. All state is 32-bit integer arithmetic, which is exact on every CPU.
  */
 
 /** State of one stream, advanced by every function that draws from it. */
@@ -110,9 +110,10 @@ export const POISSON_EXACT_MEAN_MAX = 30;
 /**
  * Poisson variate of that mean; 0 when the mean is not positive.
  *
- * Exact by multiplication of uniforms up to a mean of 30. Above, Giles' expansion of the Poisson quantile about the normal
- * one (ACM TOMS 42, 2016, eq. 1: ⌊λ + √λ w + 1/3 + w²/6 − (w/36 + w³/72)/√λ⌋), which has the mean λ and the variance λ; what it
- * leaves out is of order 1/λ of one count. A plain normal would miss the skewness, 0.18 at λ = 30 and 0.03 still at 1000.
+ * Exact by multiplication of uniforms up to a mean of 30. Above, Giles' expansion of the Poisson quantile about the
+ * normal one (ACM TOMS 42, 2016, eq. 1: ⌊λ + √λ w + 1/3 + w²/6 − (w/36 + w³/72)/√λ⌋), which has the mean λ and the
+ * variance λ; what it leaves out is of order 1/λ of one count. A plain normal would miss the skewness, 0.18 at λ = 30
+ * and 0.03 still at 1000.
  */
 export function poisson(state: RandomStream, mean: number): number {
   if (!(mean > 0)) return 0;

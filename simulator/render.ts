@@ -13,9 +13,9 @@ export type Renderer = Readonly<{
 /**
  * Opens the pool. Results do not depend on the number of threads.
  *
- * Tasks wait here, and Piscina is given no more than it has threads: it cannot drop waiting tasks and let running ones end.
- * `destroy` with a task under way throws "Unexpected message from Worker" where nobody can catch it, and `close` takes two
- * tasks done by one worker for two workers done (5.3.2).
+ * Tasks wait here, and Piscina is given no more than it has threads: it cannot drop waiting tasks and let running
+ * ones end. `destroy` with a task under way throws "Unexpected message from Worker" where nobody can catch it, and
+ * `close` takes two tasks done by one worker for two workers done (5.3.2).
  */
 export function createRenderer(workerData: RenderWorkerData, threads: number = renderConfig.threads): Renderer {
   const pool = new Piscina({

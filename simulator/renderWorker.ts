@@ -34,7 +34,8 @@ function renderRaw({ dayObs, detector, plan }: Extract<RenderTask, { task: 'expo
   return { file, truth, renderMs: performance.now() - begunMs };
 }
 
-function renderBiasAndFlat({ detector, biasPath, flatPath }: Extract<RenderTask, { task: 'biasAndFlat' }>): RenderResults['biasAndFlat'] {
+function renderBiasAndFlat(task: Extract<RenderTask, { task: 'biasAndFlat' }>): RenderResults['biasAndFlat'] {
+  const { detector, biasPath, flatPath } = task;
   const described = detectorOf(camera, detector);
   const bias = makeBias(seed, described);
   const flat = makeFlat(seed, camera, described, bias);

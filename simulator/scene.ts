@@ -4,7 +4,9 @@ import { opticsConfig, renderConfig, skyConfig } from './config.ts';
 import { drawGalaxy, drawStar } from './drawing.ts';
 import type { PsfShape } from './optics.ts';
 import { ARCSEC_PER_RADIAN, fromTangent, imageRadius, skyOfVector, tangentPlane, type PixelMap } from './projection.ts';
-import { cellsOfCone, relativeFlux, skyCell, transientFlux, transientsOf, type Cell, type Galaxy, type Star, type Transient } from './sky.ts';
+import {
+  cellsOfCone, relativeFlux, skyCell, transientFlux, transientsOf, type Cell, type Galaxy, type Star, type Transient,
+} from './sky.ts';
 
 export type Scene = Readonly<{
   seed: number; band: Band; map: PixelMap;
@@ -55,7 +57,9 @@ export function drawScene(scene: Scene, plane: Float32Array): ChangedSource[] {
     for (const star of cell.stars) drawOneStar(scene, plane, star, changed);
     for (const galaxy of cell.galaxies) drawOneGalaxy(scene, plane, galaxy, north);
     if (scene.mjdTai === null) continue;
-    for (const transient of transientsOf(scene.seed, cell, scene.mjdTai)) drawTransient(scene, plane, transient, scene.mjdTai, changed);
+    for (const transient of transientsOf(scene.seed, cell, scene.mjdTai)) {
+      drawTransient(scene, plane, transient, scene.mjdTai, changed);
+    }
   }
   return changed;
 }
@@ -69,14 +73,17 @@ function drawOneStar(scene: Scene, plane: Float32Array, star: Star, changed: Cha
   if (!at) return;
   const templateFluxNJy = fluxNJy(star.mags, scene.band);
   const isChanging = scene.mjdTai !== null && star.variable !== null;
-  const scienceFluxNJy = scene.mjdTai === null ? templateFluxNJy : templateFluxNJy * relativeFlux(star, scene.band, scene.mjdTai);
+  const relative = scene.mjdTai === null ? 1 : relativeFlux(star, scene.band, scene.mjdTai);
+  const scienceFluxNJy = templateFluxNJy * relative;
   drawPoint(scene, plane, at.x, at.y, scienceFluxNJy);
   if (isChanging && isInside(scene.map, at)) {
     changed.push({ id: star.id, kind: 'variable', ...skyOfVector(star.place), ...at, scienceFluxNJy, templateFluxNJy });
   }
 }
 
-function drawTransient(scene: Scene, plane: Float32Array, transient: Transient, mjdTai: number, changed: ChangedSource[]): void {
+function drawTransient(
+  scene: Scene, plane: Float32Array, transient: Transient, mjdTai: number, changed: ChangedSource[],
+): void {
   const at = nearImage(scene.map, transient);
   if (!at) return;
   const templateFluxNJy = transient.starMags ? fluxNJy(transient.starMags, scene.band) : 0;
@@ -84,7 +91,8 @@ function drawTransient(scene: Scene, plane: Float32Array, transient: Transient, 
   drawPoint(scene, plane, at.x, at.y, flux);
   if (isInside(scene.map, at)) {
     const scienceFluxNJy = templateFluxNJy + flux;
-    changed.push({ id: transient.id, kind: transient.kind, ...skyOfVector(transient.place), ...at, scienceFluxNJy, templateFluxNJy });
+    const { id, kind, place } = transient;
+    changed.push({ id, kind, ...skyOfVector(place), ...at, scienceFluxNJy, templateFluxNJy });
   }
 }
 
@@ -93,7 +101,9 @@ function drawPoint(scene: Scene, plane: Float32Array, x: number, y: number, flux
   drawStar(plane, width, height, x, y, flux * scene.electronsPerNJy, scene.psf(x, y), opticsConfig.wingFloorElectrons);
 }
 
-function drawOneGalaxy(scene: Scene, plane: Float32Array, galaxy: Galaxy, north: Readonly<{ angle: number; parity: number }>): void {
+function drawOneGalaxy(
+  scene: Scene, plane: Float32Array, galaxy: Galaxy, north: Readonly<{ angle: number; parity: number }>,
+): void {
   const at = nearImage(scene.map, galaxy);
   if (!at) return;
   const disc = {
@@ -101,7 +111,8 @@ function drawOneGalaxy(scene: Scene, plane: Float32Array, galaxy: Galaxy, north:
     angle: north.angle + north.parity * galaxy.positionAngle,
   };
   const electrons = fluxNJy(galaxy.mags, scene.band) * scene.electronsPerNJy;
-  drawGalaxy(plane, scene.map.width, scene.map.height, at.x, at.y, electrons, disc, scene.psf(at.x, at.y), opticsConfig.wingFloorElectrons);
+  const { width, height } = scene.map, psf = scene.psf(at.x, at.y);
+  drawGalaxy(plane, width, height, at.x, at.y, electrons, disc, psf, opticsConfig.wingFloorElectrons);
 }
 
 function nearImage(map: PixelMap, { place }: Pick<Star, 'place'>): { x: number; y: number } | null {

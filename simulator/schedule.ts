@@ -1,4 +1,7 @@
-/** A night as a list of visits: fields, bands, dithers and times in the simulated TAI. A pure function of its arguments. */
+/**
+ * A night as a list of visits: fields, bands, dithers and times in the simulated TAI. A pure function of its
+ * arguments.
+ */
 import type { Camera } from '../schemas/camera.ts';
 import { exposureOf, visitOf, type DayObs, type Exposure, type Visit } from '../schemas/ids.ts';
 import { mjdTaiOfDayObs, taiSecondsOfMjd } from '../schemas/time.ts';
@@ -51,7 +54,8 @@ export function planNight({ dayObs, visitCount, seed, camera, bands, fields }: N
     return {
       visit: visitOf(dayObs, index + 1), exposure, sequenceNumber: index + 1, group: groupOf(startMjdTai), field, band,
       physicalFilter: physicalFilterOf(camera, band), ...pointingsOf(seed, exposure, field), startMjdTai,
-      midpointMjdTai: startMjdTai + nightConfig.exposureSeconds / 2 / DAY_SECONDS, exposureSeconds: nightConfig.exposureSeconds,
+      midpointMjdTai: startMjdTai + nightConfig.exposureSeconds / 2 / DAY_SECONDS,
+      exposureSeconds: nightConfig.exposureSeconds,
     };
   });
 }
@@ -60,7 +64,8 @@ export function planNight({ dayObs, visitCount, seed, camera, bands, fields }: N
 export function physicalFilterOf(camera: Camera, band: string): string {
   const filter = camera.physicalFilters.find((candidate) => candidate.band === band);
   if (!isBand(band) || !filter) {
-    throw new Error(`camera ${camera.name} has no band "${band}"; it has ${camera.physicalFilters.map((f) => f.band).join(', ')}`);
+    const known = camera.physicalFilters.map((candidate) => candidate.band).join(', ');
+    throw new Error(`camera ${camera.name} has no band "${band}"; it has ${known}`);
   }
   return filter.name;
 }
@@ -82,13 +87,16 @@ function pointingsOf(seed: number, exposure: Exposure, field: Field): { commande
   const angle = uniformBetween(random, 0, 2 * Math.PI);
   const commanded = { ...moved(field, radius * Math.sin(angle), radius * Math.cos(angle)), cameraAngleDeg: 0 };
   const limit = opticsConfig.pointingErrorMaxArcsec / Math.SQRT2;
-  const error = (): number => Math.max(-limit, Math.min(limit, opticsConfig.pointingErrorArcsec / Math.SQRT2 * normal(random)));
+  const sigma = opticsConfig.pointingErrorArcsec / Math.SQRT2;
+  const error = (): number => Math.max(-limit, Math.min(limit, sigma * normal(random)));
   const angleLimit = opticsConfig.cameraAngleErrorMaxDeg;
-  const actual = { ...moved(commanded, error(), error()), cameraAngleDeg: uniformBetween(random, -angleLimit, angleLimit) };
-  return { commanded, actual };
+  const actualPlace = moved(commanded, error(), error());
+  return { commanded, actual: { ...actualPlace, cameraAngleDeg: uniformBetween(random, -angleLimit, angleLimit) } };
 }
 
-function moved(place: Readonly<{ raDeg: number; decDeg: number }>, eastArcsec: number, northArcsec: number): { raDeg: number; decDeg: number } {
+type Place = Readonly<{ raDeg: number; decDeg: number }>;
+
+function moved(place: Place, eastArcsec: number, northArcsec: number): Place {
   const plane = tangentPlane(place.raDeg, place.decDeg);
   return skyOfVector(fromTangent(plane, eastArcsec / ARCSEC_PER_RADIAN, northArcsec / ARCSEC_PER_RADIAN));
 }

@@ -1,8 +1,8 @@
 /**
  * The sky as a pure function of seed and place: any pointing at any time sees the same one.
  *
- * It is divided into HEALPix cells. A cell's stars, galaxies and transients are drawn from streams named by the cell, so
- * no list of the whole sky exists and neighbours do not depend on each other.
+ * It is divided into HEALPix cells. A cell's stars, galaxies and transients are drawn from streams named by the cell,
+ * so no list of the whole sky exists and neighbours do not depend on each other.
  */
 import { pixcoord2vec_nest, query_disc_inclusive_nest, nside2pixarea, type V3 } from '@hscmap/healpix';
 import { BANDS, type Band } from '../schemas/units.ts';
@@ -45,7 +45,8 @@ function sourceId(cell: number, kind: keyof typeof CLASS, epoch: number, index: 
 /** Cells that touch a cone. @param radius Radians. */
 export function cellsOfCone(centre: UnitVector, radius: number): number[] {
   const cells: number[] = [];
-  query_disc_inclusive_nest(skyConfig.cellNside, [...centre] as V3, radius, (cell) => cells.push(cell)); // A copy of three numbers.
+  // A copy of three numbers.
+  query_disc_inclusive_nest(skyConfig.cellNside, [...centre] as V3, radius, (cell) => cells.push(cell));
   return cells.sort((a, b) => a - b);
 }
 
@@ -76,7 +77,8 @@ function starsOf(seed: number, cell: number): Star[] {
   return Array.from({ length: count }, (_, index): Star => {
     const isBright = uniform(random) * (faintCount + brightCount) < brightCount;
     const r = isBright
-      ? magBetween(random, 0.6, starBrightMag, starBreakMag) : magBetween(random, starSlope, starBreakMag, starFaintMag);
+      ? magBetween(random, 0.6, starBrightMag, starBreakMag)
+      : magBetween(random, starSlope, starBreakMag, starFaintMag);
     const place = placeInCell(random, cell);
     const mags = starColours(random, r);
     const mayVary = r > skyConfig.variableBrightMag && r < skyConfig.variableFaintMag;
@@ -146,11 +148,15 @@ export function transientsOf(seed: number, cell: Cell, mjdTai: number): Transien
   const first = Math.floor((mjdTai - SUPERNOVA_DAYS_AFTER) / EPOCH_DAYS);
   const last = Math.floor((mjdTai + SUPERNOVA_DAYS_BEFORE) / EPOCH_DAYS);
   for (let epoch = first; epoch <= last; epoch++) found.push(...supernovaeOf(seed, cell, epoch));
-  for (let day = Math.floor(mjdTai - FLARE_DAYS); day <= Math.floor(mjdTai); day++) found.push(...flaresOf(seed, cell, day));
+  const firstDay = Math.floor(mjdTai - FLARE_DAYS), lastDay = Math.floor(mjdTai);
+  for (let day = firstDay; day <= lastDay; day++) found.push(...flaresOf(seed, cell, day));
   return found.filter((transient) => transientFlux(transient, 'r', mjdTai) > 0);
 }
 
-/** Half of them lie in a galaxy of the cell, within about its half-light radius; the others' hosts are too faint to see. */
+/**
+ * Half of them lie in a galaxy of the cell, within about its half-light radius; the others' hosts are too faint to
+ * see.
+ */
 function supernovaeOf(seed: number, cell: Cell, epoch: number): Transient[] {
   const random = randomStream(seed, 'supernovae', cell.index, epoch);
   const count = poisson(random, skyConfig.supernovaePerSquareDegreeDay * CELL_SQUARE_DEGREES * EPOCH_DAYS);
@@ -179,14 +185,15 @@ function near(host: Galaxy, random: RandomStream): UnitVector {
 function flaresOf(seed: number, cell: Cell, day: number): Transient[] {
   const random = randomStream(seed, 'flares', cell.index, day);
   const count = poisson(random, skyConfig.flaresPerSquareDegreeDay * CELL_SQUARE_DEGREES);
-  const hosts = cell.stars.filter((star) => !star.variable && star.mags[BANDS.indexOf('r')] > skyConfig.variableBrightMag);
+  const r = BANDS.indexOf('r');
+  const hosts = cell.stars.filter((star) => !star.variable && star.mags[r] > skyConfig.variableBrightMag);
   if (hosts.length === 0) return [];
   return Array.from({ length: count }, (_, index): Transient => {
     const host = hosts[Math.floor(uniform(random) * hosts.length)];
-    const r = uniformBetween(random, 19.5, 23.5);
+    const peakMag = uniformBetween(random, 19.5, 23.5);
     return {
       id: sourceId(cell.index, 'flare', day, index), place: host.place, kind: 'flare', starMags: host.mags,
-      mags: magnitudes(r, { ug: -0.6, gr: -0.2, ri: -0.2, iz: -0.2, zy: -0.1 }),
+      mags: magnitudes(peakMag, { ug: -0.6, gr: -0.2, ri: -0.2, iz: -0.2, zy: -0.1 }),
       peakMjdTai: day + uniform(random), decayDays: uniformBetween(random, 0.01, 0.06),
     };
   });

@@ -1,9 +1,11 @@
-/** The template of one field, band and detector: a deep coadd of good nights, variables at their mean, no transients. */
+/**
+ * The template of one field, band and detector: a deep coadd of good nights, variables at their mean, no transients.
+ */
 import { pixelScaleArcsec, type Camera, type Detector } from '../schemas/camera.ts';
 import { BANDS, type Band } from '../schemas/units.ts';
 import { bandConfig, calibrationConfig, nightConfig } from './config.ts';
 import { fullWellElectrons } from './detector.ts';
-import { encodeFits, type Card } from './fitsWriter.ts';
+import { encodeFits, type Card, type Hdu } from './fitsWriter.ts';
 import { electronsPerNJy, moffat, skyElectrons } from './optics.ts';
 import { detectorMap, skyOfVector, tanGridMap, type TanGrid } from './projection.ts';
 import { normal, randomStream, uniformBetween } from './random.ts';
@@ -19,9 +21,12 @@ export type Template = Readonly<{
   image: Float32Array; variance: Float32Array; mask: Uint16Array;
 }>;
 
-/** Grid of a template: the detector's pixels about the field's centre, moved a little, turned a little, and larger on every side. */
+/**
+ * Grid of a template: the detector's pixels about the field's centre, moved a little, turned a little, and larger on
+ * every side.
+ */
 export function templateGrid(seed: number, camera: Camera, detector: Detector, field: Field): TanGrid {
-  const random = randomStream(seed, 'template grid', detector.id, Math.round(field.raDeg * 1e6), Math.round(field.decDeg * 1e6));
+  const random = randomStream(seed, 'template grid', detector.id, ...idsOfField(field));
   const margin = calibrationConfig.templateMarginPx;
   const width = detector.width + 2 * margin, height = detector.height + 2 * margin;
   const map = detectorMap(camera, detector, { raDeg: field.raDeg, decDeg: field.decDeg, cameraAngleDeg: 0 });
@@ -31,7 +36,8 @@ export function templateGrid(seed: number, camera: Camera, detector: Detector, f
   const { raDeg, decDeg } = skyOfVector(middle);
   const turn = uniformBetween(random, -0.02, 0.02) * (Math.PI / 180), degrees = pixelScaleArcsec(camera) / 3600;
   const cos = degrees * Math.cos(turn), sin = degrees * Math.sin(turn);
-  return { width, height, crval: [raDeg, decDeg], crpix: [(width - 1) / 2, (height - 1) / 2], cd: [-cos, sin, sin, cos] };
+  const crpix = [(width - 1) / 2, (height - 1) / 2] as const;
+  return { width, height, crval: [raDeg, decDeg], crpix, cd: [-cos, sin, sin, cos] };
 }
 
 /** Makes the template. Its noise is that of `templateVisits` visits and not correlated from pixel to pixel. */
@@ -41,16 +47,18 @@ export function makeTemplate(seed: number, camera: Camera, detector: Detector, f
   const perNJy = electronsPerNJy(band, nightConfig.exposureSeconds, 1);
   const shape = moffat(templateSeeingArcsec / scale, 0.01, 0);
   const image = new Float32Array(grid.width * grid.height);
-  // Its noise is four times smaller than a visit's, and drawScene's floor with it: light is drawn in electrons of 4 visits.
+  // Its noise is four times smaller than a visit's, and drawScene's floor with it: light is drawn in electrons of 4
+  // visits.
   const draw = Math.sqrt(templateVisits);
-  drawScene({ seed, band, map: tanGridMap(grid), mjdTai: null, psf: () => shape, electronsPerNJy: perNJy * draw, pixelScaleArcsec: scale }, image);
+  drawScene({
+    seed, band, map: tanGridMap(grid), mjdTai: null, psf: () => shape, electronsPerNJy: perNJy * draw,
+    pixelScaleArcsec: scale,
+  }, image);
 
   const sky = skyElectrons(camera, band, nightConfig.exposureSeconds, bandConfig[band].skyMag);
   const readVariance = mean(detector.amps.map((amp) => amp.readNoiseElectrons ** 2));
   const full = Math.min(...detector.amps.map(fullWellElectrons));
-  const random = randomStream(
-    seed, 'template noise', detector.id, BANDS.indexOf(band), Math.round(field.raDeg * 1e6), Math.round(field.decDeg * 1e6),
-  );
+  const random = randomStream(seed, 'template noise', detector.id, BANDS.indexOf(band), ...idsOfField(field));
   const variance = new Float32Array(image.length), mask = new Uint16Array(image.length);
   for (let i = 0; i < image.length; i++) {
     let electrons = image[i] / draw;
@@ -76,14 +84,21 @@ export function encodeTemplate(template: Template, band: Band): Buffer {
     ['BAND', band, 'band'], ['NVISITS', calibrationConfig.templateVisits, 'depth, visits'],
     ['SEEING', calibrationConfig.templateSeeingArcsec, '[arcsec] full width at half maximum'],
   ];
+  const plane = (cards: readonly Card[], pixels: Float32Array | Uint16Array): Hdu =>
+    ({ cards: [...cards, ...wcs], image: { width, height, pixels } });
   return encodeFits([
     { cards: about, image: null },
-    { cards: [['EXTNAME', 'IMAGE'], ['BUNIT', 'nJy'], ...about, ...wcs], image: { width, height, pixels: template.image } },
-    { cards: [['EXTNAME', 'VARIANCE'], ['BUNIT', 'nJy2'], ...wcs], image: { width, height, pixels: template.variance } },
-    { cards: [['EXTNAME', 'MASK'], ['MP_SAT', SATURATED_BIT, 'bit of saturated pixels'], ...wcs], image: { width, height, pixels: template.mask } },
+    plane([['EXTNAME', 'IMAGE'], ['BUNIT', 'nJy'], ...about], template.image),
+    plane([['EXTNAME', 'VARIANCE'], ['BUNIT', 'nJy2']], template.variance),
+    plane([['EXTNAME', 'MASK'], ['MP_SAT', SATURATED_BIT, 'bit of saturated pixels']], template.mask),
   ]);
 }
 
+
+/** A field as integers that name a random stream: its place to a few milliarcseconds. */
+function idsOfField({ raDeg, decDeg }: Field): [number, number] {
+  return [Math.round(raDeg * 1e6), Math.round(decDeg * 1e6)];
+}
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -1,8 +1,7 @@
 /** What really changed in the sky of one exposure, and how well an ideal observer could have seen it. */
 import type { DetectorId, Visit } from '../schemas/ids.ts';
-import { truthConfig } from './config.ts';
+import { opticsConfig, truthConfig } from './config.ts';
 import { psfPeak, type PsfShape } from './optics.ts';
-import { opticsConfig } from './config.ts';
 import type { ChangedSource } from './scene.ts';
 
 export type TruthRow = ChangedSource & Readonly<{
@@ -15,10 +14,11 @@ const HALF_STAMP = 15;
 /**
  * Signal-to-noise ratio of a change for the best linear estimate, its place and both PSFs known.
  *
- * SNR² = Σ (F p)² / (V_s + V_t): the matched filter on the difference in the limit of noise that is white across the PSF, to
- * which the proper subtraction of Zackay, Ofek & Gal-Yam (2016, eq. 14) tends when the template is deep. V_s is the science
- * pixel's variance: everything that shines there, the source included, plus read noise. V_t is the template's, of n visits like this
- * one without the change. With n = 16, neglecting that matching the PSFs smooths V_t costs at most 3 % of the SNR, on the low side.
+ * SNR² = Σ (F p)² / (V_s + V_t): the matched filter on the difference in the limit of noise that is white across the
+ * PSF, to which the proper subtraction of Zackay, Ofek & Gal-Yam (2016, eq. 14) tends when the template is deep. V_s
+ * is the science pixel's variance: everything that shines there, the source included, plus read noise. V_t is the
+ * template's, of n visits like this one without the change. With n = 16, neglecting that matching the PSFs smooths
+ * V_t costs at most 3 % of the SNR, on the low side.
  *
  * @param expected [height × width] row-major, expected electrons caught, sky included. Read only.
  * @param response The same pixels' response to light. Read only.
@@ -62,7 +62,8 @@ export function isMaskedPlace(
   for (let dy = -saturatedPx; dy <= saturatedPx; dy++) {
     for (let dx = -saturatedPx; dx <= saturatedPx; dx++) {
       if (dx * dx + dy * dy > saturatedPx * saturatedPx) continue;
-      if (saturated[(middleY + dy) * width + middleX + dx]) return true; // Edges were refused above, so this lies on the detector.
+      // Edges were refused above, so this lies on the detector.
+      if (saturated[(middleY + dy) * width + middleX + dx]) return true;
     }
   }
   return false;
@@ -73,8 +74,9 @@ const HEADER = 'visit,detector,sourceId,kind,ra,dec,x,y,fluxNJy,snr,masked,scien
 /** CSV of a visit, as `schemas/products.ts` says; rows by detector, then by source. */
 export function encodeTruth(rows: readonly TruthRow[]): string {
   const lines = rows.map((row) => [
-    row.visit, row.detector, row.id, row.kind, row.raDeg.toFixed(8), row.decDeg.toFixed(8), row.x.toFixed(3), row.y.toFixed(3),
-    row.fluxNJy.toFixed(3), row.snr.toFixed(3), row.masked ? 1 : 0, row.scienceFluxNJy.toFixed(3), row.templateFluxNJy.toFixed(3),
+    row.visit, row.detector, row.id, row.kind, row.raDeg.toFixed(8), row.decDeg.toFixed(8),
+    row.x.toFixed(3), row.y.toFixed(3), row.fluxNJy.toFixed(3), row.snr.toFixed(3), row.masked ? 1 : 0,
+    row.scienceFluxNJy.toFixed(3), row.templateFluxNJy.toFixed(3),
   ].join(','));
   return `${[HEADER, ...lines].join('\n')}\n`;
 }

@@ -37,11 +37,13 @@ test('photon transfer of a flat pair recovers gain and read noise of every amp',
     };
     const low = pairOf(dark), high = pairOf(bright);
     const gain = (high.mean - low.mean) / (high.variance - low.variance);
-    // Relative error of a variance from n pairs is √(2/n) = 0.28 %; five of them, and the drift of the rows (0.12 ADU²) of 8,000.
+    // Relative error of a variance from n pairs is √(2/n) = 0.28 %; five of them, and the drift of the rows (0.12
+    // ADU²) of 8,000.
     expect(Math.abs(gain / amp.gainElectronsPerAdu - 1)).toBeLessThan(5 * Math.sqrt(2 / count));
     // Rounding to ADU adds 1/12 ADU²; rows drift by σ²/(1 − 0.9²) = 0.118 ADU².
     const readVariance = (low.variance - 1 / 12 - 0.15 ** 2 / (1 - 0.81)) * amp.gainElectronsPerAdu ** 2;
-    expect(Math.abs(Math.sqrt(readVariance) / amp.readNoiseElectrons - 1)).toBeLessThan(0.01); // 0.14 % noise, drift 1 %/2.
+    // 0.14 % noise, drift 1 %/2.
+    expect(Math.abs(Math.sqrt(readVariance) / amp.readNoiseElectrons - 1)).toBeLessThan(0.01);
   });
 });
 
@@ -91,7 +93,8 @@ test('a raw file puts each electron where DETSEC says, on amps of every directio
         worst = Math.max(worst, Math.abs(measured - electrons[row * TINY_SIZE + column]));
       }
     }
-    // Read noise 6 e⁻ (6 σ, pixel and overscan) and bias pattern (6 + 3 · 0.8 ADU, gain 1.7): 36 + 9 + 15. One column is 100.
+    // Read noise 6 e⁻ (6 σ, pixel and overscan) and bias pattern (6 + 3 · 0.8 ADU, gain 1.7): 36 + 9 + 15. One column
+    // is 100.
     expect(worst).toBeLessThan(60);
   }
 });

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { loadCamera } from '../../schemas/camera.ts';
+import { loadCamera, pixelScaleArcsec } from '../../schemas/camera.ts';
 import { asDayObs } from '../../schemas/ids.ts';
 import { BANDS, nJyOfAbMag } from '../../schemas/units.ts';
 import { makeBias, makeFlat } from '../../simulator/calibrations.ts';
 import { encodeRaw, renderExposure } from '../../simulator/exposure.ts';
-import { conditionsOf, electronsPerNJy } from '../../simulator/optics.ts';
-import { starsOfCone } from '../../simulator/scene.ts';
+import { detectorResponse } from '../../simulator/detector.ts';
+import { drawStar } from '../../simulator/drawing.ts';
+import { conditionsOf, electronsPerNJy, fieldPlace, psfAt } from '../../simulator/optics.ts';
+import { drawScene, starsOfCone } from '../../simulator/scene.ts';
 import { planNight } from '../../simulator/schedule.ts';
 import { detectorMap, tanGridMap } from '../../simulator/projection.ts';
 import { makeTemplate } from '../../simulator/template.ts';
@@ -30,7 +32,10 @@ test('twice the same seed gives the same bytes, whatever was rendered in between
   expect(digest(otherSeed)).not.toBe(digest(raw));
 });
 
-/** Stars of 17 … 19.5 without a neighbour brighter than 5 mag fainter within 8″, 30 px from edges, where the truth puts them. */
+/**
+ * Stars of 17 … 19.5 without a neighbour brighter than 5 mag fainter within 8″, 30 px from edges, where the truth
+ * puts them.
+ */
 function isolatedStars(toPixel: ReturnType<typeof detectorMap>['toPixel'], width: number, height: number): { x: number; y: number; r: number }[] {
   const all = starsOfCone(SEED, plan.field.raDeg, plan.field.decDeg, 0.15 * (Math.PI / 180)).map((star) => ({ star, at: toPixel(star.place) }));
   return all.flatMap(({ star, at }) => {
@@ -43,7 +48,7 @@ function isolatedStars(toPixel: ReturnType<typeof detectorMap>['toPixel'], width
 }
 
 /** Flux and centroid in a circle of 12 px, the background taken from a ring of 18 … 24 px by its median. */
-function aperture(image: ArrayLike<number>, width: number, x: number, y: number): { flux: number; x: number; y: number } {
+function aperture(image: ArrayLike<number>, width: number, x: number, y: number): { flux: number; x: number; y: number; level: number } {
   const ring: number[] = [];
   let flux = 0, sumX = 0, sumY = 0, count = 0;
   for (let row = Math.round(y) - 25; row <= y + 25; row++) {
@@ -61,7 +66,7 @@ function aperture(image: ArrayLike<number>, width: number, x: number, y: number)
     }
   }
   if (count === 0) throw new Error('empty aperture');
-  return { flux, x: sumX / flux, y: sumY / flux };
+  return { flux, x: sumX / flux, y: sumY / flux, level };
 }
 
 function median(values: readonly number[]): number {
@@ -86,7 +91,8 @@ test('a raw reduced by its own bias and flat has its stars where truth puts them
   expect(Math.abs(median(measured.map((m) => m.y)))).toBeLessThan(0.03);
   const perNJy = electronsPerNJy('r', plan.exposureSeconds, conditionsOf(SEED, plan.exposure, 'r').transparency);
   const ratio = median(measured.map((m) => m.flux / (nJyOfAbMag(m.star.r) * perNJy)));
-  // Within 12 px lie 1 − (1 + (12/4.8)²)^−2.5 = 99.3 %; the detector's mean response (vignetting to 8 %) is left in the flux.
+  // Within 12 px lie 1 − (1 + (12/4.8)²)^−2.5 = 99.3 %; the detector's mean response (vignetting to 8 %) is left in
+  // the flux.
   expect(ratio).toBeGreaterThan(0.88);
   expect(ratio).toBeLessThan(1.03);
 });
@@ -106,8 +112,8 @@ test('a template has its stars where its WCS puts them, in nJy', () => {
 test('the noise of a template is the one its variance plane says', () => {
   const template = makeTemplate(SEED, camera, detector, plan.field, 'r');
   const { width } = template.grid;
-  // Dark pixels only: those whose variance is within 0.1 % of the least have less than 0.1 % of the sky (0.9 e⁻) of starlight
-  // in them, against a noise of 30/4 e⁻, so that a difference of neighbours is noise to 1 % of its square.
+  // Dark pixels only: those whose variance is within 0.1 % of the least have less than 0.1 % of the sky (0.9 e⁻) of
+  // starlight in them, against a noise of 30/4 e⁻, so that a difference of neighbours is noise to 1 % of its square.
   const least = template.variance.reduce((low, value) => Math.min(low, value), Infinity);
   let sum = 0, count = 0;
   for (let i = width; i < template.image.length; i += 2) {
@@ -127,4 +133,45 @@ test('truth lists variables and transients on the detector, each with the change
     expect(row.snr).toBeGreaterThanOrEqual(0);
     expect(row.kind === 'supernova' ? row.templateFluxNJy : 0).toBe(0);
   }
+});
+
+test('what truth says has changed is what a raw shows against the same sky unchanged, within the errors that its SNR means', () => {
+  const pulls: number[] = [];
+  for (const index of [0, 4, 8]) {
+    const described = camera.detectors[index], { width, height } = described;
+    const { amps, truth } = renderExposure(SEED, camera, described, plan);
+    const image = assembleRaw(readFitsBytes(encodeRaw('minicam', dayObs, described, plan, amps)), width, height);
+    const conditions = conditionsOf(SEED, plan.exposure, 'r'), scale = pixelScaleArcsec(camera), place = fieldPlace(camera, described);
+    const psf = (x: number, y: number): ReturnType<typeof psfAt> => psfAt(conditions, scale, ...place(x, y));
+    const perNJy = electronsPerNJy('r', plan.exposureSeconds, conditions.transparency);
+    const unchanged = new Float32Array(width * height);
+    drawScene({
+      seed: SEED, band: 'r', map: detectorMap(camera, described, plan.actual), mjdTai: null, psf, electronsPerNJy: perNJy,
+      pixelScaleArcsec: scale,
+    }, unchanged);
+    const { response } = detectorResponse(SEED, camera, described);
+    const difference = image.map((value, i) => value / response[i] - unchanged[i]);
+    for (const row of truth) {
+      // Sources far from any other truth row; bright ones would test the drawing to better than their own noise.
+      if (row.masked || row.snr > 100 || row.x < 30 || row.y < 30 || row.x > width - 31 || row.y > height - 31) continue;
+      if (truth.some((other) => other !== row && Math.hypot(other.x - row.x, other.y - row.y) < 45)) continue;
+      const stamp = new Float32Array(width * height);
+      drawStar(stamp, width, height, row.x, row.y, perNJy, psf(row.x, row.y), 1e-4 * perNJy);
+      const { level } = aperture(difference, width, row.x, row.y);
+      let signal = 0, norm = 0;
+      for (let i = 0; i < stamp.length; i++) {
+        if (stamp[i] === 0) continue;
+        const variance = Math.max(900, unchanged[i] + 900 + row.fluxNJy * stamp[i]);
+        signal += (stamp[i] * (difference[i] - level)) / variance;
+        norm += (stamp[i] * stamp[i]) / variance;
+      }
+      pulls.push((signal / norm - row.fluxNJy) / Math.abs(row.fluxNJy / row.snr));
+    }
+  }
+  expect(pulls.length).toBeGreaterThan(20);
+  const mean = pulls.reduce((sum, pull) => sum + pull, 0) / pulls.length;
+  const rms = Math.sqrt(pulls.reduce((sum, pull) => sum + pull * pull, 0) / pulls.length);
+  // The template's part of the noise (1/17 of the variance) is missing here; ring and bias pattern add some 2 %.
+  expect(Math.abs(mean)).toBeLessThan(5 / Math.sqrt(pulls.length));
+  expect(Math.abs(rms - 1)).toBeLessThan(5 / Math.sqrt(2 * pulls.length) + 0.05);
 });

@@ -220,7 +220,8 @@ test('impossible arguments are refused in one line', () => {
 test('a folder that cannot be written ends the night in one line and leaves no part of a file', async () => {
   const dataDir = newFolder();
   mkdirSync(join(dataDir, 'raw'));
-  writeFileSync(join(dataDir, 'raw', 'tinycam'), 'a file where a folder has to be'); // Root may write everywhere, but not through a file.
+  // Root may write everywhere, but not through a file.
+  writeFileSync(join(dataDir, 'raw', 'tinycam'), 'a file where a folder has to be');
   await expect(night(dataDir, { visits: 1 })).rejects.toThrow(/^cannot write .*raw\/tinycam\/20260915\/\S+: a part of its path is not a directory$/);
   expect(filesBelow(dataDir).filter((path) => path.endsWith('.staged'))).toEqual([]);
 });

@@ -12,7 +12,10 @@ const CELLS = cellsOfCone(unitVector(9.45, -44.02), 0.15 * RADIANS);
 const cells = CELLS.map((index) => skyCell(1, index));
 const stars = cells.flatMap((cell) => cell.stars), galaxies = cells.flatMap((cell) => cell.galaxies);
 
-/** Area of one minicam detector over that of the cells: HEALPix of side 2048 has 41253 / (12 · 2048²) square degrees a cell. */
+/**
+ * Area of one minicam detector over that of the cells: HEALPix of side 2048 has 41253 / (12 · 2048²) square degrees a
+ * cell.
+ */
 const DETECTORS = (CELLS.length * (41252.96 / (12 * 2048 ** 2))) / (204.8 / 3600) ** 2;
 
 /** Whether a count is what a Poisson law of that mean gives, to five standard deviations. */
@@ -60,7 +63,8 @@ test.each(['sinusoid', 'rrLyrae'] as const)('a %s has its mean flux as its mean,
       sum += flux;
       low = Math.min(low, flux);
     }
-    expect(Math.abs(sum / count - 1)).toBeLessThan(1e-4); // Midpoint rule: a jump of slope costs at most 1/count² · slope.
+    // Midpoint rule: a jump of slope costs at most 1/count² · slope.
+    expect(Math.abs(sum / count - 1)).toBeLessThan(1e-4);
     expect(low).toBeGreaterThan(0);
   }
 });

@@ -18,8 +18,8 @@ test('a star holds its flux, wherever in the pixel it lies', () => {
   for (const offset of [0, 0.25, 0.5]) {
     const size = 401, plane = unitStar(4.2, 200 + offset, 200 - offset, size);
     const sum = plane.reduce((total, value) => total + value, 0);
-    // A Moffat of β = 3.5 has (1 + r²/α²)^−2.5 of its flux beyond r; the floor of 1e-9 is met at r = 33 α^(…) ≈ 600 px > 200:
-    // beyond 200 px lie (200/4.5)^−5 = 6e-9. Float32 sums of 160,000 pixels are good to 1e-5.
+    // A Moffat of β = 3.5 has (1 + r²/α²)^−2.5 of its flux beyond r; the floor of 1e-9 is met at r = 33 α^(…) ≈ 600
+    // px > 200: beyond 200 px lie (200/4.5)^−5 = 6e-9. Float32 sums of 160,000 pixels are good to 1e-5.
     expect(Math.abs(sum - 1)).toBeLessThan(2e-4);
   }
 });
@@ -31,8 +31,8 @@ test('a galaxy holds its flux, and a vanishing one is a star', () => {
   drawGalaxy(point, size, size, 200, 200, 1, { radiusPx: 1e-3, axisRatio: 1, angle: 0 }, psf, 1e-9);
   const star = unitStar(4.2, 200, 200, size);
   expect(Math.abs(wide.reduce((sum, value) => sum + value, 0) - 1)).toBeLessThan(1e-3);
-  // The trapezoid in log t with step ln 2 has a ripple of 2 |Γ(3.5 + 9.06 i)| / Γ(3.5) = 8e-4 of the local value inside the nodes'
-  // range, and loses the wings beyond: 0.2 % of the peak bounds both.
+  // The trapezoid in log t with step ln 2 has a ripple of 2 |Γ(3.5 + 9.06 i)| / Γ(3.5) = 8e-4 of the local value
+  // inside the nodes' range, and loses the wings beyond: 0.2 % of the peak bounds both.
   let worst = 0;
   for (let i = 0; i < star.length; i++) worst = Math.max(worst, Math.abs(star[i] - point[i]));
   expect(worst / psfPeak(psf)).toBeLessThan(2e-3);
@@ -61,7 +61,8 @@ test('the truth SNR is what the best linear estimate reaches in simulated stamps
     square += (signal / norm) ** 2;
   }
   const mean = sum / trials, sigma = Math.sqrt(square / trials - mean * mean);
-  // Mean to 5 σ/√n. The scatter of n trials is known to 1/√(2n) = 1.3 %; five of them, and 0.2 % for the wings outside the stamp.
+  // Mean to 5 σ/√n. The scatter of n trials is known to 1/√(2n) = 1.3 %; five of them, and 0.2 % for the wings
+  // outside the stamp.
   expect(Math.abs(mean - flux)).toBeLessThan((5 * sigma) / Math.sqrt(trials));
   expect(Math.abs((flux / sigma) / snr - 1)).toBeLessThan(5 / Math.sqrt(2 * trials) + 0.002);
 });
