@@ -9,6 +9,8 @@ import { gaussianTaps, smoothSeparable } from './smooth.ts';
 export type Star = Readonly<{
   /** Centroid under a Gaussian window. */
   x: number; y: number;
+  /** Error of the centroid along one axis, from the sky's noise: σ / SNR (King 1983). */
+  errorPx: number;
   /** Flux of the best Gaussian of the seeing's width: right in rank, not in scale. */
   flux: number;
   /** Signal to noise of the matched filter against the sky's noise. */
@@ -118,7 +120,7 @@ function measurePeak(
   const reach = 1.5 * sigmaPx * FWHM_PER_SIGMA;
   const isAtBorder = x < reach || y < reach || x > width - 1 - reach || y > height - 1 - reach;
   return {
-    x, y, flux: sums.flux / sums.weights, snr: peak.snr, peak: sums.peak,
+    x, y, errorPx: sigmaPx / peak.snr, flux: sums.flux / sums.weights, snr: peak.snr, peak: sums.peak,
     sigmaPx: half > 0 && inverse > 0 ? 1 / Math.sqrt(inverse) : NaN,
     ellipticity: half > spread ? 1 - Math.sqrt((half - spread) / (half + spread)) : 1,
     isSaturated: (sums.bits & maskBits('SAT', 'SUSPECT')) !== 0,

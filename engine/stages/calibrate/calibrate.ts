@@ -75,8 +75,10 @@ export function findStars(
   const seeing = measureSeeing(image, mask, first, guess, config.seeingStarCountMin, config.stars, scratch);
   if (seeing === null) throw tooFew('STARS_TOO_FEW', 'stars to tell the seeing', 0, config.seeingStarCountMin);
   markSources(scratch.smooth, first, seeing.fwhmPx, config.sourceMaskSigma, config.sourceMaskGrowthFwhm, mask, scratch.work);
-  const second = requireBackground(measureBackground(image, mask, width, height, unusable | maskBits('DETECTED'), config.background));
-  subtractBackground(image, second, row);
+  // In a crowded field hardly a pixel is free of stars; the first, clipped background then has to do.
+  const rest = measureBackground(image, mask, width, height, unusable | maskBits('DETECTED'), config.background);
+  if (rest !== null) subtractBackground(image, rest, row);
+  const second = rest ?? { ...first, level: new Float32Array(first.level.length) };
   const stars = detectStars(image, mask, second, seeing.fwhmPx, config.stars, scratch);
   const size = usualSize(stars, config.seeingStarCountMin);
   const fwhmPx = size === null ? seeing.fwhmPx : size * FWHM_PER_SIGMA;
