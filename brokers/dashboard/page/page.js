@@ -47,6 +47,7 @@ function take(message) {
   drawFlow(current(message.verified));
   for (const visit of message.visits) drawRow(visit);
   byId('visits-empty').hidden = visits.size > 0;
+  if (message.visits.length > 0) drawDeferred();
   drawWaterfall();
 }
 
@@ -76,6 +77,7 @@ function verdictOf(verified) {
   if (working > 0 || flying > 0) {
     return { state: 'flight', figure: 'In flight', note: `${plural(working, 'detector')} at work, ${plural(Math.max(0, flying), 'alert')} to publish` };
   }
+  if (verified?.closes === false) return { state: 'bad', figure: 'Counts do not close', note: 'recomputed from the log' };
   if (verified?.closes) return { state: 'good', figure: 'Nothing lost', note: 'every count closes, recomputed from the log' };
   return { state: 'good', figure: 'All published', note: 'every associated source is out; not yet recounted' };
 }
@@ -133,7 +135,8 @@ function drawFlow(verified) {
   const closes = verified === null ? null : verified.closes;
   byId('flow').replaceChildren(...steps.map(({ name, value, missing, note, state }) => {
     const isOpen = missing !== null && missing !== 0;
-    const text = isOpen ? (missing > 0 ? `${count(missing)} ${closes === false ? 'missing' : 'on the way'}` : `${count(-missing)} too many`) : note;
+    const open = missing > 0 ? `${count(missing)} ${closes === false ? 'missing' : 'on the way'}` : `${count(-missing)} too many`;
+    const text = !isOpen ? note : note.startsWith('none') || note === 'all' ? open : `${open}; ${note}`;
     const shown = isOpen ? (closes === false || missing < 0 ? 'bad' : 'flight') : state;
     return make('li', { 'data-state': shown }, make('b', {}, count(value)), make('span', {}, name), make('span', { class: 'lost' }, text));
   }));
@@ -153,13 +156,14 @@ function drawRow(visit) {
   const late = visit.withinBudget !== null && visit.withinBudget < 1;
   const fill = make('span', late ? { class: 'late' } : {});
   place(fill, 0, latency?.max ?? 0, { from: 0, to: night.budgetSeconds });
-  const name = visit.sequence === null ? visit.group : String(visit.sequence);
+  const isAhead = visit.expected === 0;
+  const state = visit.status === 'deferred' ? `${count(visit.deferred)} deferred` : visit.status;
   const cells = [
-    make('td', {}, make('button', { type: 'button', title: `visit ${visit.visit ?? 'not started'}, group ${visit.group}` }, name)),
+    make('td', {}, make('button', { type: 'button', title: `visit ${visit.visit ?? 'not started'}, group ${visit.group}` }, nameOf(visit))),
     make('td', {}, make('span', { class: 'band' }, visit.band ?? '–')),
-    make('td', {}, make('span', { class: 'state', 'data-state': visit.status }, visit.status)),
-    make('td', { class: 'number' }, `${count(visit.done)}/${count(visit.expected)}`),
-    make('td', { class: 'number' }, count(visit.alerts)),
+    make('td', {}, make('span', { class: 'state', 'data-state': visit.status }, state)),
+    make('td', { class: 'number' }, isAhead ? '–' : `${count(visit.done)}/${count(visit.expected)}`),
+    make('td', { class: 'number' }, isAhead ? '–' : count(visit.alerts)),
     make('td', { class: 'number' }, bareSeconds(latency?.p50 ?? null)),
     make('td', { class: 'number' }, bareSeconds(latency?.p98 ?? null)),
     make('td', { class: 'number' }, bareSeconds(latency?.max ?? null)),
@@ -176,6 +180,11 @@ function drawRow(visit) {
   insertInOrder(row, visit);
 }
 
+/** The number of a visit in its night; before the first exposure it has none. */
+function nameOf({ sequence }) {
+  return sequence === null ? 'next' : String(sequence);
+}
+
 /** Newest first; what is only announced is newer than all that was observed. */
 function insertInOrder(row, visit) {
   const key = orderOf(visit);
@@ -187,6 +196,23 @@ function insertInOrder(row, visit) {
 
 function orderOf({ sequence, announcedMs }) {
   return sequence === null ? 1e9 + (announcedMs ?? 0) : sequence;
+}
+
+const DEFERRED_SHOWN = 12;
+
+/** Every detector of the night that was given up, newest visits first. */
+function drawDeferred() {
+  const all = [...visits.values()].sort((a, b) => orderOf(b) - orderOf(a)).flatMap((visit) => visit.reasons.map((why) => ({ visit, ...why })));
+  byId('deferred-card').hidden = all.length === 0;
+  const rest = all.length - DEFERRED_SHOWN;
+  byId('deferred').replaceChildren(
+    ...all.slice(0, DEFERRED_SHOWN).map(({ visit, detector, stage, code, reason }) =>
+      reasonItem('deferred', `visit ${nameOf(visit)}, detector ${detector}, ${stage}: `, reason, code)),
+    ...(rest > 0 ? [make('li', {}, `and ${count(rest)} more`)] : []));
+}
+
+function reasonItem(state, where, reason, code) {
+  return make('li', { 'data-state': state }, make('b', {}, where), reason, ' ', make('span', {}, `(${code})`));
 }
 
 async function select(group) {
@@ -217,7 +243,7 @@ function drawWaterfall() {
   const detectors = visit === null ? [] : details.get(visit.group)?.detectors ?? [];
   byId('waterfall-empty').hidden = detectors.some(({ bars }) => bars.length > 0);
   setText('waterfall-title', visit === null ? 'Where the seconds went'
-    : `Where the seconds went: visit ${visit.sequence ?? visit.group}${visit.endSeconds === null ? '' : `, ${isOver(visit) ? '' : 'so far '}${seconds(visit.endSeconds)} after the end of readout`}`);
+    : `Where the seconds went: visit ${nameOf(visit)}${visit.endSeconds === null ? '' : `, ${isOver(visit) ? '' : 'so far '}${seconds(visit.endSeconds)} after the end of readout`}`);
   drawOverview(visit);
   drawLegend(visit);
   drawChart(visit, detectors);
@@ -300,6 +326,5 @@ function drawResult({ status, alerts, latencySeconds }) {
 function drawReasons(detectors) {
   const all = detectors.flatMap(({ detector, failures }) => failures.map((failure) => ({ detector, ...failure })));
   byId('reasons').replaceChildren(...all.map(({ detector, stage, code, reason, deferred }) =>
-    make('li', { 'data-state': deferred ? 'deferred' : 'passed' },
-      make('b', {}, `detector ${detector} ${deferred ? 'deferred' : 'failed'} in ${stage}: `), reason, ' ', make('span', {}, `(${code})`))));
+    reasonItem(deferred ? 'deferred' : 'passed', `detector ${detector} ${deferred ? 'deferred' : 'failed'} in ${stage}: `, reason, code)));
 }
