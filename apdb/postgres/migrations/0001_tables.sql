@@ -17,6 +17,7 @@ CREATE TABLE projection (
 INSERT INTO projection (position) VALUES (0);
 
 -- The version of each object that holds now. Preloads read only this table, and only this one is ever changed.
+-- Half of each page is free, so that all rows of one commit, which lie together, can be replaced within their pages.
 CREATE TABLE "DiaObjectLast" (
   "diaObjectId" bigint PRIMARY KEY,
   "commitFrom" bigint NOT NULL,
@@ -31,10 +32,10 @@ CREATE TABLE "DiaObjectLast" (
   "lastDiaSourceMjdTai" double precision,
   "nDiaSources" integer NOT NULL,
   payload bytea NOT NULL
-);
+) WITH (fillfactor = 50);
 CREATE INDEX "DiaObjectLast_pixelId" ON "DiaObjectLast" ("pixelId");
 
--- The versions that have ended: moved here from DiaObjectLast when the next one begins, and never touched again.
+-- The versions that have ended: copied here from DiaObjectLast when the next one begins, and never touched again.
 -- (Ending them in place would rewrite a row somewhere in the largest table for every source.)
 CREATE TABLE "DiaObjectHistory" (
   "diaObjectId" bigint NOT NULL,
