@@ -150,7 +150,7 @@ export function transientsOf(seed: number, cell: Cell, mjdTai: number): Transien
   for (let epoch = first; epoch <= last; epoch++) found.push(...supernovaeOf(seed, cell, epoch));
   const firstDay = Math.floor(mjdTai - FLARE_DAYS), lastDay = Math.floor(mjdTai);
   for (let day = firstDay; day <= lastDay; day++) found.push(...flaresOf(seed, cell, day));
-  return found.filter((transient) => transientFlux(transient, 'r', mjdTai) > 0);
+  return found.filter((transient) => transientFlux(transient, 'r', mjdTai) > skyConfig.transientFluxMin);
 }
 
 /**

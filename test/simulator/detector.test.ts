@@ -74,7 +74,8 @@ test('charge that bleeds to the edge of an amp does not cross the middle of the 
 
 test('a raw file puts each electron where DETSEC says, on amps of every direction of reading', () => {
   const tiny = tinyCamera(1), [described] = tiny.detectors;
-  const electrons = Float32Array.from({ length: TINY_SIZE ** 2 }, (_, i) => 2000 + 100 * (i % TINY_SIZE) + 10_000 * (Math.floor(i / TINY_SIZE) % 3));
+  const electrons = Float32Array.from({ length: TINY_SIZE ** 2 }, (_, i) =>
+    2000 + 100 * (i % TINY_SIZE) + 10_000 * (Math.floor(i / TINY_SIZE) % 3));
   const amps = readDetector(1, described, electrons, 'test', 1);
   const [plan] = planNight({ dayObs: asDayObs(20260915), visitCount: 1, seed: 1, camera: tiny });
   const hdus = readFitsBytes(encodeRaw('tinycam', asDayObs(20260915), described, plan, amps));
@@ -102,9 +103,10 @@ test('a raw file puts each electron where DETSEC says, on amps of every directio
 test('a raw file has the keywords that products.ts names', () => {
   const tiny = tinyCamera(1), [described] = tiny.detectors;
   const [plan] = planNight({ dayObs: asDayObs(20260915), visitCount: 1, seed: 1, camera: tiny });
-  const hdus = readFitsBytes(encodeRaw('tinycam', asDayObs(20260915), described, plan, readDetector(1, described, null, 'test', 1)));
-  const names = ['INSTRUME', 'DAYOBS', 'SEQNUM', 'OBSID', 'GROUPID', 'EXPOSURE', 'SNAP', 'DETECTOR', 'DETNAME', 'FILTER', 'BAND',
-    'EXPTIME', 'TIMESYS', 'MJD-BEG', 'MJD-MID', 'RA', 'DEC', 'ROTPA'];
+  const amps = readDetector(1, described, null, 'test', 1);
+  const hdus = readFitsBytes(encodeRaw('tinycam', asDayObs(20260915), described, plan, amps));
+  const names = ['INSTRUME', 'DAYOBS', 'SEQNUM', 'OBSID', 'GROUPID', 'EXPOSURE', 'SNAP', 'DETECTOR', 'DETNAME',
+    'FILTER', 'BAND', 'EXPTIME', 'TIMESYS', 'MJD-BEG', 'MJD-MID', 'RA', 'DEC', 'ROTPA'];
   expect(names.filter((name) => !hdus[0].cards.has(name))).toEqual([]);
   expect(hdus[0].cards.get('MJD-MID')).toBe(plan.midpointMjdTai);
   expect(hdus[0].cards.get('EXPOSURE')).toBe(2026091500001);

@@ -10,7 +10,7 @@ import { drawStar } from '../../simulator/drawing.ts';
 import { conditionsOf, electronsPerNJy, fieldPlace, psfAt } from '../../simulator/optics.ts';
 import { drawScene, starsOfCone } from '../../simulator/scene.ts';
 import { planNight } from '../../simulator/schedule.ts';
-import { detectorMap, tanGridMap } from '../../simulator/projection.ts';
+import { detectorMap, tanGridMap, type PixelMap } from '../../simulator/projection.ts';
 import { makeTemplate } from '../../simulator/template.ts';
 import { assembleRaw, readFitsBytes } from './readFits.ts';
 
@@ -21,7 +21,8 @@ const [plan] = planNight({ dayObs, visitCount: 2, seed: SEED, camera });
 const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 const rawOf = (seed: number, index = 5): Buffer => {
   const [visit] = planNight({ dayObs, visitCount: 2, seed, camera });
-  return encodeRaw('minicam', dayObs, camera.detectors[index], visit, renderExposure(seed, camera, camera.detectors[index], visit).amps);
+  const described = camera.detectors[index];
+  return encodeRaw('minicam', dayObs, described, visit, renderExposure(seed, camera, described, visit).amps);
 };
 const raw = rawOf(SEED);
 
@@ -36,11 +37,13 @@ test('twice the same seed gives the same bytes, whatever was rendered in between
  * Stars of 17 … 19.5 without a neighbour brighter than 5 mag fainter within 8″, 30 px from edges, where the truth
  * puts them.
  */
-function isolatedStars(toPixel: ReturnType<typeof detectorMap>['toPixel'], width: number, height: number): { x: number; y: number; r: number }[] {
-  const all = starsOfCone(SEED, plan.field.raDeg, plan.field.decDeg, 0.15 * (Math.PI / 180)).map((star) => ({ star, at: toPixel(star.place) }));
+function isolatedStars({ toPixel, width, height }: PixelMap): { x: number; y: number; r: number }[] {
+  const all = starsOfCone(SEED, plan.field.raDeg, plan.field.decDeg, 0.15 * (Math.PI / 180))
+    .map((star) => ({ star, at: toPixel(star.place) }));
   return all.flatMap(({ star, at }) => {
     const r = star.mags[R];
-    if (!at || star.variable || r < 17 || r > 19.5 || at.x < 30 || at.y < 30 || at.x > width - 31 || at.y > height - 31) return [];
+    if (!at || star.variable || r < 17 || r > 19.5) return [];
+    if (at.x < 30 || at.y < 30 || at.x > width - 31 || at.y > height - 31) return [];
     const isCrowded = all.some((other) => other.star !== star && other.at !== null && other.star.mags[R] < r + 3.5
       && Math.hypot(other.at.x - at.x, other.at.y - at.y) < 40);
     return isCrowded ? [] : [{ ...at, r }];
@@ -84,7 +87,7 @@ test('a raw reduced by its own bias and flat has its stars where truth puts them
       }
     }
   }
-  const stars = isolatedStars(detectorMap(camera, detector, plan.actual).toPixel, detector.width, detector.height);
+  const stars = isolatedStars(detectorMap(camera, detector, plan.actual));
   expect(stars.length).toBeGreaterThan(5);
   const measured = stars.map((star) => ({ star, ...aperture(image, detector.width, star.x, star.y) }));
   expect(Math.abs(median(measured.map((m) => m.x)))).toBeLessThan(0.03); // Faintest: 0.02 px each; the median is finer.
@@ -101,7 +104,7 @@ test('a template has its stars where its WCS puts them, in nJy', () => {
   const template = makeTemplate(SEED, camera, detector, plan.field, 'r');
   const map = tanGridMap(template.grid);
   expect(template.grid.width).toBeGreaterThanOrEqual(detector.width + 120);
-  const stars = isolatedStars(map.toPixel, map.width, map.height);
+  const stars = isolatedStars(map);
   const measured = stars.map((star) => ({ star, ...aperture(template.image, map.width, star.x, star.y) }));
   expect(Math.abs(median(measured.map((m) => m.x)))).toBeLessThan(0.01);
   expect(Math.abs(median(measured.map((m) => m.y)))).toBeLessThan(0.01);

@@ -58,9 +58,12 @@ function filesBelow(folder: string): string[] {
 test('a night announces, exposes, reads and closes, and every event is a valid one', async () => {
   const dataDir = newFolder();
   const published = await night(dataDir);
-  for (const { event, id, atMs } of published) expect(parseObservatoryEvent(encodeEvent(envelope(id, event, atMs))).data).toEqual(event);
+  for (const { event, id, atMs } of published) {
+    expect(parseObservatoryEvent(encodeEvent(envelope(id, event, atMs))).data).toEqual(event);
+  }
   expect(new Set(published.map(({ id }) => id)).size).toBe(published.length);
-  expect(published[0].event).toMatchObject({ type: 'NightOpened', arguments: { visits: 3, cadenceSeconds: 19, camera: 'tinycam', seed: 1 } });
+  const recorded = { visits: 3, cadenceSeconds: 19, camera: 'tinycam', seed: 1 };
+  expect(published[0].event).toMatchObject({ type: 'NightOpened', arguments: recorded });
   expect(published.at(-1)?.event).toMatchObject({ type: 'NightClosed', visits: 3 });
 
   const reads = readsOf(published);
@@ -111,7 +114,8 @@ test('the same arguments give the same files, on one thread or two, and another 
   await night(one);
   await night(two, { threads: 2 });
   await night(other, { seed: 2, visits: 1 });
-  const digests = (folder: string): string[] => filesBelow(folder).map((path) => `${path.slice(folder.length)} ${digestOf(path)}`);
+  const digests = (folder: string): string[] =>
+    filesBelow(folder).map((path) => `${path.slice(folder.length)} ${digestOf(path)}`);
   expect(digests(two)).toEqual(digests(one));
   const raws = (folder: string): string[] => filesBelow(join(folder, 'raw')).map(digestOf);
   expect(raws(other).some((digest) => raws(one).includes(digest))).toBe(false);
@@ -143,7 +147,8 @@ test('a resumed night renders the frames that are missing to the same bytes', as
 test('a product that was damaged is made anew, to the same bytes', async () => {
   const dataDir = newFolder();
   await night(dataDir, { visits: 1 });
-  const index = (): ProductIndex => JSON.parse(readFileSync(join(dataDir, productPaths.index('tinycam')), 'utf8')) as ProductIndex;
+  const path = join(dataDir, productPaths.index('tinycam'));
+  const index = (): ProductIndex => JSON.parse(readFileSync(path, 'utf8')) as ProductIndex;
   const before = index();
   writeFileSync(join(dataDir, before.products[3].uri), 'damaged');
   await night(dataDir, { visits: 1, dayObs: asDayObs(20260916) });
@@ -154,7 +159,8 @@ test('a product that was damaged is made anew, to the same bytes', async () => {
 test('a second night sees the same field under other ids', async () => {
   const dataDir = newFolder();
   const nights = [await night(dataDir, { visits: 1 }), await night(dataDir, { visits: 1, dayObs: asDayObs(20260916) })];
-  const positions = nights.map((events) => events.flatMap(({ event }) => (event.type === 'NextVisitAnnounced' ? [event.position] : []))[0]);
+  const positions = nights.map((events) =>
+    events.flatMap(({ event }) => (event.type === 'NextVisitAnnounced' ? [event.position] : []))[0]);
   expect(Math.abs(positions[0][1] - positions[1][1])).toBeLessThan(30 / 3600); // Two dithers of at most 14″.
   const [first, second] = nights.map((events) => new Set(events.map(({ id }) => id)));
   expect([...first].filter((id) => second.has(id))).toEqual([]);
@@ -209,11 +215,13 @@ test('impossible arguments are refused in one line', () => {
     }
     return 'accepted';
   };
-  expect(refused({ camera: { ...camera, physicalFilters: [{ name: 'r_tiny', band: 'r' }] } })).toBe('camera tinycam has no band "i"; it has r');
+  expect(refused({ camera: { ...camera, physicalFilters: [{ name: 'r_tiny', band: 'r' }] } }))
+    .toBe('camera tinycam has no band "i"; it has r');
   expect(refused({ cadenceSeconds: 0 })).toBe('cadence 0 s is not positive');
   expect(refused({ visits: -1 })).toBe('visits -1 is not a count');
   expect(refused({ instrument: 'a.b' })).toContain('"a.b" cannot be part of a subject');
-  expect(refused({ fields: [{ name: 'nowhere', raDeg: 10, decDeg: 95 }] })).toBe('field nowhere at right ascension 10, declination 95 is not on the sky');
+  expect(refused({ fields: [{ name: 'nowhere', raDeg: 10, decDeg: 95 }] }))
+    .toBe('field nowhere at right ascension 10, declination 95 is not on the sky');
   expect(refused({ faults: { late: 2 } })).toBe('fault rate late = 2 is not in 0 … 1');
 });
 
@@ -222,7 +230,8 @@ test('a folder that cannot be written ends the night in one line and leaves no p
   mkdirSync(join(dataDir, 'raw'));
   // Root may write everywhere, but not through a file.
   writeFileSync(join(dataDir, 'raw', 'tinycam'), 'a file where a folder has to be');
-  await expect(night(dataDir, { visits: 1 })).rejects.toThrow(/^cannot write .*raw\/tinycam\/20260915\/\S+: a part of its path is not a directory$/);
+  await expect(night(dataDir, { visits: 1 })).rejects
+    .toThrow(/^cannot write .*raw\/tinycam\/20260915\/\S+: a part of its path is not a directory$/);
   expect(filesBelow(dataDir).filter((path) => path.endsWith('.staged'))).toEqual([]);
 });
 

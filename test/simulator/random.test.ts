@@ -19,7 +19,10 @@ test('the same name gives the same numbers, and any other part of it gives other
   const first = (...name: Parameters<typeof randomStream>): number => nextUint32(randomStream(...name));
   const base = first(1, 'stars', 5, 6);
   expect(first(1, 'stars', 5, 6)).toBe(base);
-  const others = [first(2, 'stars', 5, 6), first(1, 'star', 5, 6), first(1, 'stars', 6, 5), first(1, 'stars', 5 + 2 ** 32, 6), first(1, 'stars', 5)];
+  const others = [
+    first(2, 'stars', 5, 6), first(1, 'star', 5, 6), first(1, 'stars', 6, 5), first(1, 'stars', 5 + 2 ** 32, 6),
+    first(1, 'stars', 5),
+  ];
   expect(new Set([base, ...others]).size).toBe(6);
 });
 

@@ -1,7 +1,9 @@
 /** A reader of FITS for tests, by the standard's text alone: neither the simulator's writer nor the engine's reader. */
 import { readFileSync } from 'node:fs';
 
-export type ReadHdu = Readonly<{ cards: ReadonlyMap<string, string | number | boolean>; width: number; height: number; pixels: Float64Array }>;
+export type ReadHdu = Readonly<{
+  cards: ReadonlyMap<string, string | number | boolean>; width: number; height: number; pixels: Float64Array;
+}>;
 
 export function readFitsFile(path: string): ReadHdu[] {
   return readFitsBytes(readFileSync(path));
@@ -40,7 +42,9 @@ function valueOf(text: string): string | number | boolean {
 }
 
 /** Box of a FITS section: 0-based, half-open; whether it runs backwards. */
-export function sectionOf(text: string): { x0: number; x1: number; y0: number; y1: number; flipX: boolean; flipY: boolean } {
+export function sectionOf(
+  text: string,
+): { x0: number; x1: number; y0: number; y1: number; flipX: boolean; flipY: boolean } {
   const match = /^\[(\d+):(\d+),(\d+):(\d+)\]$/.exec(text);
   if (!match) throw new Error(`${text} is not a section`);
   const [a, b, c, d] = match.slice(1).map(Number);

@@ -68,7 +68,8 @@ test('the truth SNR is what the best linear estimate reaches in simulated stamps
 });
 
 test('a fading source has the SNR of its change, whatever its sign', () => {
-  const shape = moffat(4.2, 0, 0), response = new Float32Array(SIZE * SIZE).fill(1), flat = new Float32Array(SIZE * SIZE).fill(900);
+  const shape = moffat(4.2, 0, 0), response = new Float32Array(SIZE * SIZE).fill(1);
+  const flat = new Float32Array(SIZE * SIZE).fill(900);
   const snrOf = (flux: number): number => optimalSnr(flat, response, SIZE, SIZE, 20, 20, flux, shape, 5, 1e9);
   expect(snrOf(-1000)).toBeCloseTo(snrOf(1000), 9);
   // White noise: SNR = F √(Σp²)/σ, and Σp² of a Moffat is (β − 1)²/((2β − 1) π α²), by the integral of (1 + q)^−2β.
