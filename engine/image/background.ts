@@ -107,6 +107,7 @@ function clippedMode(
     mean = centre + meanOffset;
     sigma = Math.sqrt(Math.max(0, squares / n - meanOffset * meanOffset));
     centre += medianOfBins(bins, n) / perUnit - limit;
+    if (!(sigma > 0)) { sigma = before; break; } // Counts so coarse that all but the usual one were clipped.
     if (Math.abs(sigma - before) < 0.005 * before) break;
   }
   if (!(sigma > 0)) return { level: centre, sigma: 0 };
@@ -141,9 +142,19 @@ function fillEmptyCells(cells: Float32Array, columns: number, rows: number): boo
   return true;
 }
 
-/** A cell under a bright star or galaxy differs from all its neighbours; the median passes it over. */
+/**
+ * A cell under a bright star or galaxy differs from all its neighbours; the median passes it over. Only neighbours that lie opposite
+ * each other count, so that a gradient keeps its slope up to the edge.
+ */
 function medianFiltered(cells: Float32Array, columns: number, rows: number): Float32Array {
-  return cells.map((value, i) => median([value, ...neighbours(cells, columns, rows, i)]));
+  return cells.map((value, i) => {
+    const column = i % columns, row = (i - column) / columns, group = [value];
+    for (const [dx, dy] of [[1, 0], [0, 1], [1, 1], [1, -1]]) {
+      if (column < dx || column + dx >= columns || row < Math.abs(dy) || row + Math.abs(dy) >= rows) continue;
+      group.push(cells[i - dx - dy * columns], cells[i + dx + dy * columns]);
+    }
+    return median(group);
+  });
 }
 
 function neighbours(cells: Float32Array, columns: number, rows: number, index: number): number[] {

@@ -46,12 +46,21 @@ export function matchStarLists(a: readonly RankedPoint[], b: readonly RankedPoin
   if (a.length < config.pairCountMin || b.length < config.pairCountMin) return null;
   const candidates = voteOffsets(a.slice(0, config.voterCount), b.slice(0, config.voterCount), config);
   const index = indexOf(b);
+  const required = requiredPairs(a, b, config);
   let best: StarMatch | null = null;
   for (const candidate of candidates) {
     const match = refine(a, b, index, candidate, config);
-    if (match && (best === null || match.pairs.length > best.pairs.length)) best = match;
+    if (match && match.pairs.length >= required && (best === null || match.pairs.length > best.pairs.length)) best = match;
   }
   return best;
+}
+
+/** Pairs that cannot be chance: a fifth of the shorter list, and three times what stars strewn at random would give. */
+function requiredPairs(a: readonly Point[], b: readonly Point[], config: MatchConfig): number {
+  const xs = b.map((p) => p.x), ys = b.map((p) => p.y);
+  const area = (Math.max(...xs) - Math.min(...xs)) * (Math.max(...ys) - Math.min(...ys));
+  const chance = (a.length * b.length * Math.PI * config.finalRadiusPx ** 2) / Math.max(area, 1);
+  return Math.max(config.pairCountMin, 0.2 * Math.min(a.length, b.length, config.voterCount), 3 * chance);
 }
 
 type Vote = Readonly<{ transform: Affine; count: number }>;
