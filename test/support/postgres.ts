@@ -1,5 +1,5 @@
 /** A private Postgres for a test file, on a socket of its own. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startStores } from '../../engine/setup/services.mjs';
@@ -15,6 +15,8 @@ export type TestPostgres = Readonly<{
 
 export async function startTestPostgres(): Promise<TestPostgres> {
   const dataDir = mkdtempSync(join(tmpdir(), 'vesper-apdb-'));
+  // Postgres's account must be able to enter, or the cluster would be made elsewhere and stay there after the test.
+  chmodSync(dataDir, 0o755);
   let stores = await start(dataDir);
   return {
     address: stores.postgres,
