@@ -1,0 +1,71 @@
+/** Nights as users run them: from nothing to decoded alerts, killed and resumed, verified and replayed. */
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import type { NightSummary } from '../engine/cli/nightSummary.ts';
+import type { NightAudit } from '../engine/cli/countNight.ts';
+import type { ReplayResult } from '../engine/stream/replayNight.ts';
+import { decodeAlert } from '../schemas/packet.ts';
+import { newDataDir, runVesper, startVesper, untilPrinted } from './support/vesper.ts';
+
+const dataDirs: string[] = [];
+afterAll(() => { for (const dataDir of dataDirs) rmSync(dataDir, { recursive: true, force: true }); });
+
+function dataDirectory(): string {
+  const dataDir = newDataDir();
+  dataDirs.push(dataDir);
+  return dataDir;
+}
+
+const json = <T>(stdout: string): T => JSON.parse(stdout) as T; // The command's own document.
+
+async function assertSound(dataDir: string): Promise<NightAudit> {
+  const verified = await runVesper(['verify', '--json', '--data-dir', dataDir]);
+  const audit = json<NightAudit>(verified.stdout);
+  expect(audit.violations).toEqual([]);
+  expect(verified.code).toBe(0);
+  const replayed = await runVesper(['replay', 'last', '--json', '--data-dir', dataDir]);
+  expect(json<ReplayResult>(replayed.stdout)).toMatchObject({ rowsEqual: true, packetsEqual: true, firstDifference: null, packets: audit.counts.packed });
+  expect(replayed.code).toBe(0);
+  return audit;
+}
+
+test('a night ends with every count closed, its changes found, few false alerts, and replays to the same bytes', async () => {
+  const dataDir = dataDirectory();
+  const { code, stdout, stderr } = await runVesper(['night', '--visits', '2', '--cadence', '10', '--json', '--data-dir', dataDir]);
+  expect(code, stderr).toBe(0);
+  const night = json<NightSummary>(stdout);
+  expect(night.totals).toMatchObject({ visits: 2, detectors: 18, failed: 0, committed: 18 });
+  expect(night.countsClose).toBe(true);
+  // At least 10 detectable changes a visit; of N found with probability 0.95 each, fewer than 0.8 N are a 1-in-10⁴ event at N = 20.
+  expect(night.truth.detectable).toBeGreaterThanOrEqual(20);
+  expect(night.truth.found).toBeGreaterThanOrEqual(0.8 * night.truth.detectable);
+  expect(night.truth.falseAlerts).toBeLessThanOrEqual(night.totals.detectors);
+  const audit = await assertSound(dataDir);
+  expect(audit.counts.delivered['full']).toBe(night.totals.alertsPublished);
+
+  const out = join(dataDir, 'exported');
+  await runVesper(['alerts', 'export', '--out', out, '--limit', '5', '--data-dir', dataDir]);
+  const files = readdirSync(out);
+  expect(files).toHaveLength(5);
+  const alert = decodeAlert(readFileSync(join(out, files[0])));
+  expect(`${alert.diaSourceId}.avro-framed`).toBe(files[0]);
+  expect(alert.cutoutDifference?.length).toBeGreaterThan(2880);
+  const raw = await runVesper(['alerts', 'get', String(alert.diaSourceId), '--json', '--data-dir', dataDir]);
+  expect(json<{ diaSourceId: string }>(raw.stdout).diaSourceId).toBe(String(alert.diaSourceId));
+}, 300_000);
+
+test('a night that is killed in the middle goes on when started again: nothing lost, nothing doubled', async () => {
+  const dataDir = dataDirectory();
+  const args = ['night', '--visits', '3', '--cadence', '8', '--seed', '3', '--json', '--data-dir', dataDir];
+  const first = startVesper(args);
+  await untilPrinted(first, /visit \d+1 r: 9 detectors read/);
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  first.child.kill('SIGKILL');
+  await first.outcome;
+  // Other arguments do not matter: the night goes on with those it was begun with.
+  const second = await runVesper(['night', '--visits', '50', '--json', '--data-dir', dataDir]);
+  expect(second.code, second.stderr).toBe(0);
+  expect(json<NightSummary>(second.stdout).totals).toMatchObject({ visits: 3, detectors: 27 });
+  await assertSound(dataDir);
+}, 300_000);
