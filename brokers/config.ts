@@ -12,7 +12,7 @@ export const brokersConfig = {
    * are gone when its messages come up again: nats-server 2.9.10 would spend one of them on a dead request.
    */
   pullExpiresMs: 2_500,
-  /** Delivered and not yet acknowledged messages of one durable consumer: at 90 kB each, 256 of them hold 23 MB here. */
+  /** Delivered and not yet acknowledged messages of one durable consumer: at 90 kB each, 256 of them are 23 MB. */
   ackPendingMax: 256,
   /** Pause between looks at the server while waiting for the last acknowledgements to arrive there, ms. */
   caughtUpPollMs: 50,
@@ -22,11 +22,11 @@ export const brokersConfig = {
   publishAttempts: 5,
   /** Alerts that the archive writes and syncs at once. A sync costs milliseconds, whatever it holds. */
   archiveBatchMax: 128,
-  /** Size of an expression, characters and nodes of its tree: no filter of a human comes near, no evaluation gets long. */
+  /** Size of an expression, characters and nodes of its tree: no filter by hand comes near, no evaluation is long. */
   filterExpressionLengthMax: 4000,
   filterNodesMax: 500,
   filterDepthMax: 40,
-  /** Lists that the filter language can loop over (light curves) are at most a few hundred long; loops may nest once. */
+  /** Lists that filters can loop over (light curves) are at most a few hundred long; a loop may hold one other. */
   filterLoopDepthMax: 2,
   /** Least time between two messages to a dashboard client, ms: four a second is as fast as an eye reads. */
   dashboardIntervalMs: 250,

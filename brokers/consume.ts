@@ -1,7 +1,13 @@
 /** The full stream for a broker: a durable pull consumer, and what the server knows about it. */
 import {
-  AckPolicy, DeliverPolicy, JetStreamApiCodes, JetStreamApiError,
-  type ConsumerConfig, type ConsumerInfo, type JetStreamManager, type JsMsg,
+  AckPolicy,
+  DeliverPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type ConsumerConfig,
+  type ConsumerInfo,
+  type JetStreamManager,
+  type JsMsg,
 } from '@nats-io/jetstream';
 import { nanos, type NatsConnection } from '@nats-io/nats-core';
 import { brokersConfig } from './config.ts';
@@ -10,15 +16,16 @@ import { feedMessages, jetStreamOf, type FeedOptions } from './messageFeed.ts';
 /** Where a durable consumer begins when it is made; an existing one goes on where it is. */
 export type ConsumeFrom = Readonly<{ sequence: number }> | Readonly<{ time: Date }>;
 
-export type ConsumeOptions = FeedOptions & Readonly<{
-  durable: string;
-  /** By default the start of the stream. */
-  from?: ConsumeFrom;
-  /** Only messages of this subject; not together with `from`. */
-  subject?: string;
-  /** The alert counts as delivered when this returns; it may come again after a crash. */
-  onAlert: (message: JsMsg) => Promise<void> | void;
-}>;
+export type ConsumeOptions = FeedOptions &
+  Readonly<{
+    durable: string;
+    /** By default the start of the stream. */
+    from?: ConsumeFrom;
+    /** Only messages of this subject; not together with `from`. */
+    subject?: string;
+    /** The alert counts as delivered when this returns; it may come again after a crash. */
+    onAlert: (message: JsMsg) => Promise<void> | void;
+  }>;
 
 /** A durable consumer as the server sees it. */
 export type ConsumerState = Readonly<{
@@ -54,7 +61,9 @@ export async function consumeAlerts(options: ConsumeOptions): Promise<number> {
 
 /** As `consumeAlerts`, a handful at a time; `handle` acknowledges the messages itself. */
 export async function consumeHandfuls(
-  options: Omit<ConsumeOptions, 'onAlert'>, handfulMax: number, handle: (messages: readonly JsMsg[]) => Promise<void>,
+  options: Omit<ConsumeOptions, 'onAlert'>,
+  handfulMax: number,
+  handle: (messages: readonly JsMsg[]) => Promise<void>,
 ): Promise<void> {
   const { js, jsm } = await jetStreamOf(options.connection);
   await ensureDurable(jsm, options);
@@ -73,7 +82,9 @@ export async function consumeHandfuls(
  * while the night runs.
  */
 export async function consumerState(
-  connection: NatsConnection, stream: string, durable: string,
+  connection: NatsConnection,
+  stream: string,
+  durable: string,
 ): Promise<ConsumerState | null> {
   const { jsm } = await jetStreamOf(connection);
   const info = await infoOrNull(jsm, stream, durable);
@@ -106,14 +117,19 @@ function splitFiltered(info: ConsumerInfo, count: number): Readonly<{ delivered:
 async function ensureDurable(jsm: JetStreamManager, options: Omit<ConsumeOptions, 'onAlert'>): Promise<void> {
   const { stream, durable, from, subject } = options;
   if (from !== undefined && subject !== undefined) throw new Error(`consumer ${durable}: give either from or subject`);
-  if (await infoOrNull(jsm, stream, durable) !== null) return;
+  if ((await infoOrNull(jsm, stream, durable)) !== null) return;
   const config: Partial<ConsumerConfig> = {
-    durable_name: durable, ack_policy: AckPolicy.Explicit, ack_wait: nanos(brokersConfig.ackWaitMs),
-    max_ack_pending: brokersConfig.ackPendingMax, max_deliver: -1, deliver_policy: DeliverPolicy.All,
+    durable_name: durable,
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: nanos(brokersConfig.ackWaitMs),
+    max_ack_pending: brokersConfig.ackPendingMax,
+    max_deliver: -1,
+    deliver_policy: DeliverPolicy.All,
     ...(subject === undefined ? {} : { filter_subject: subject }),
   };
   // A start by time is made a start by sequence, so that `consumerState` can tell what was before it.
-  const sequence = from === undefined ? 1 : 'sequence' in from ? from.sequence : await sequenceAt(jsm, stream, from.time);
+  const sequence =
+    from === undefined ? 1 : 'sequence' in from ? from.sequence : await sequenceAt(jsm, stream, from.time);
   const start = sequence > 1 ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: sequence } : {};
   await jsm.consumers.add(stream, { ...config, ...start });
 }
@@ -121,7 +137,9 @@ async function ensureDurable(jsm: JetStreamManager, options: Omit<ConsumeOptions
 /** Sequence of the first message at or after `time`: a consumer that is made to start there stands just before it. */
 async function sequenceAt(jsm: JetStreamManager, stream: string, time: Date): Promise<number> {
   const probe = await jsm.consumers.add(stream, {
-    ack_policy: AckPolicy.None, deliver_policy: DeliverPolicy.StartTime, opt_start_time: time.toISOString(),
+    ack_policy: AckPolicy.None,
+    deliver_policy: DeliverPolicy.StartTime,
+    opt_start_time: time.toISOString(),
   });
   await jsm.consumers.delete(stream, probe.name);
   return probe.delivered.stream_seq + 1;

@@ -7,7 +7,7 @@ import { brokersConfig } from './config.ts';
 export type FeedOptions = Readonly<{
   connection: NatsConnection;
   stream: string;
-  /** Stops at once. What was delivered and not handled is owed still, and comes again after the acknowledgement wait. */
+  /** Stops at once. What was delivered and not handled is owed still; it comes again after the wait. */
   signal: AbortSignal;
   /** `true`, or once this signal fires: end when the stream holds nothing that was not handled. */
   untilCaughtUp?: boolean | AbortSignal;
@@ -32,11 +32,15 @@ export type FeedKind = Readonly<{
  * @throws whatever `handle` throws, and Error when the stream cannot be read any longer.
  */
 export async function feedMessages(
-  options: FeedOptions, consumer: Consumer, kind: FeedKind,
-  handle: (messages: readonly JsMsg[]) => Promise<void>, isCaughtUp: () => Promise<boolean>,
+  options: FeedOptions,
+  consumer: Consumer,
+  kind: FeedKind,
+  handle: (messages: readonly JsMsg[]) => Promise<void>,
+  isCaughtUp: () => Promise<boolean>,
 ): Promise<void> {
   const messages = await consumer.consume({
-    max_messages: brokersConfig.feedMessagesMax, expires: brokersConfig.pullExpiresMs,
+    max_messages: brokersConfig.feedMessagesMax,
+    expires: brokersConfig.pullExpiresMs,
   });
   const inbox = new Inbox(messages, kind);
   const drain = drainSignal(options.untilCaughtUp);
@@ -64,14 +68,14 @@ export async function feedMessages(
     options.signal.removeEventListener('abort', wake);
     drain?.removeEventListener('abort', wake);
     messages.stop();
-    if (!options.connection.isClosed()) await options.connection.flush(); // The last acknowledgements are on their way.
+    if (!options.connection.isClosed()) await options.connection.flush(); // Sends the last acknowledgements.
   }
 }
 
 /** JetStream clients of a connection, with this folder's limit on waiting. */
-export async function jetStreamOf(connection: NatsConnection): Promise<Readonly<{
-  js: ReturnType<typeof jetstream>; jsm: Awaited<ReturnType<typeof jetstreamManager>>;
-}>> {
+export async function jetStreamOf(
+  connection: NatsConnection,
+): Promise<Readonly<{ js: ReturnType<typeof jetstream>; jsm: Awaited<ReturnType<typeof jetstreamManager>> }>> {
   const timeout = brokersConfig.requestTimeoutMs;
   return { js: jetstream(connection, { timeout }), jsm: await jetstreamManager(connection, { timeout }) };
 }

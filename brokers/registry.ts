@@ -10,7 +10,11 @@ export type RegistryAnswer = Readonly<{ status: number; headers: Readonly<Record
 const CONTENT_TYPE = 'application/vnd.schemaregistry.v1+json';
 /** What Confluent's registry can send; a client that accepts none of these gets 406. */
 const ACCEPTABLE: ReadonlySet<string> = new Set([
-  CONTENT_TYPE, 'application/vnd.schemaregistry+json', 'application/json', 'application/*', '*/*',
+  CONTENT_TYPE,
+  'application/vnd.schemaregistry+json',
+  'application/json',
+  'application/*',
+  '*/*',
 ]);
 
 /**
@@ -23,10 +27,15 @@ const ACCEPTABLE: ReadonlySet<string> = new Set([
  * @returns null when the path does not begin with `/schemas` or `/subjects`.
  */
 export function answerRegistryRequest(method: string, path: string, accept?: string): RegistryAnswer | null {
-  const segments = path.split('?', 1)[0].split('/').slice(1).filter((segment, i, all) => segment !== '' || i < all.length - 1);
+  const segments = path
+    .split('?', 1)[0]
+    .split('/')
+    .slice(1)
+    .filter((segment, i, all) => segment !== '' || i < all.length - 1);
   if (segments[0] !== 'schemas' && segments[0] !== 'subjects') return null;
   if (!accepts(accept)) return failure(406, 406, 'HTTP 406 Not Acceptable');
-  if (method !== 'GET') return { ...failure(405, 405, 'HTTP 405 Method Not Allowed'), headers: { ...jsonHeaders, allow: 'GET' } };
+  if (method !== 'GET')
+    return { ...failure(405, 405, 'HTTP 405 Method Not Allowed'), headers: { ...jsonHeaders, allow: 'GET' } };
   return segments[0] === 'schemas' ? answerSchemas(segments) : answerSubjects(segments);
 }
 
@@ -34,7 +43,8 @@ const jsonHeaders = { 'content-type': CONTENT_TYPE } as const;
 
 function answerSchemas(segments: readonly string[]): RegistryAnswer {
   if (segments.length === 2 && segments[1] === 'types') return success(['AVRO']);
-  const isIds = segments[1] === 'ids' && (segments.length === 3 || (segments.length === 4 && segments[3] === 'versions'));
+  const isIds =
+    segments[1] === 'ids' && (segments.length === 3 || (segments.length === 4 && segments[3] === 'versions'));
   if (!isIds) return notFound();
   const version = /^\d{1,9}$/.test(segments[2]) ? alertSchemaVersion(Number(segments[2])) : null;
   if (version === null) return failure(404, 40403, 'Schema not found');
@@ -50,14 +60,22 @@ function answerSubjects(segments: readonly string[]): RegistryAnswer {
   if (segments.length === 3) return success(versions.map((_, i) => i + 1));
   const wanted = segments[3];
   if (wanted !== 'latest' && !/^[1-9]\d{0,8}$/.test(wanted)) {
-    return failure(422, 42202, 'The specified version is not a valid version id. '
-      + 'Allowed values are between [1, 2^31-1] and the string "latest"');
+    return failure(
+      422,
+      42202,
+      'The specified version is not a valid version id. ' +
+        'Allowed values are between [1, 2^31-1] and the string "latest"',
+    );
   }
   const number = wanted === 'latest' ? versions.length : Number(wanted);
   if (number > versions.length) return failure(404, 40402, `Version ${number} not found.`);
   const version = versions[number - 1];
   return success({
-    subject: ALERT_SUBJECT, version: number, id: alertSchemaId(version), schemaType: 'AVRO', schema: alertSchemaJson(version),
+    subject: ALERT_SUBJECT,
+    version: number,
+    id: alertSchemaId(version),
+    schemaType: 'AVRO',
+    schema: alertSchemaJson(version),
   });
 }
 

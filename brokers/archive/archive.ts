@@ -1,4 +1,4 @@
-/** The alert archive of one night, open for writing: an Avro container of the packets as sent, and an index beside it. */
+/** The alert archive of one night, open for writing: an Avro container of packets as sent, and an index beside it. */
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { ALERT_SCHEMA_ID, ALERT_SCHEMA_VERSION, alertSchemaJson } from '../../schemas/alertSchema.ts';
 import { decodeDiaSource } from '../../schemas/avro.ts';
@@ -29,7 +29,10 @@ export type WriteAll = (file: FileHandle, bytes: Uint8Array, position: number) =
  * @throws Error of one line that names the file when it is no archive of this night, or cannot be read.
  */
 export async function openArchive(
-  dataDir: string, instrument: string, dayObs: DayObs, writeAll: WriteAll = writeAllBytes,
+  dataDir: string,
+  instrument: string,
+  dayObs: DayObs,
+  writeAll: WriteAll = writeAllBytes,
 ): Promise<Archive> {
   const paths = archivePaths(dataDir, instrument, dayObs);
   await mkdir(paths.directory, { recursive: true });
@@ -55,7 +58,8 @@ export async function openArchive(
  */
 export function readPacket(input: ArchiveInput): ReadPacket {
   const { version } = unframe(input.packet);
-  if (version !== ALERT_SCHEMA_VERSION) throw new Error(`packet of schema ${version} in an archive of ${ALERT_SCHEMA_VERSION}`);
+  if (version !== ALERT_SCHEMA_VERSION)
+    throw new Error(`packet of schema ${version} in an archive of ${ALERT_SCHEMA_VERSION}`);
   const source = decodeDiaSource(splitPacket(input.packet).diaSource);
   const { diaSourceId, diaObjectId, ra, dec, midpointMjdTai } = source;
   return { ...input, facts: { diaSourceId, diaObjectId, raDeg: ra, decDeg: dec, mjdTai: midpointMjdTai } };
@@ -73,8 +77,12 @@ export class Archive {
   #writing: Promise<unknown> = Promise.resolve();
 
   constructor(
-    path: string, container: FileHandle, index: FileHandle, sync: Uint8Array,
-    recovered: Readonly<{ entries: readonly ArchiveEntry[]; containerBytes: number }>, writeAll: WriteAll,
+    path: string,
+    container: FileHandle,
+    index: FileHandle,
+    sync: Uint8Array,
+    recovered: Readonly<{ entries: readonly ArchiveEntry[]; containerBytes: number }>,
+    writeAll: WriteAll,
   ) {
     this.#path = path;
     this.#container = container;
@@ -164,7 +172,7 @@ export class Archive {
   }
 }
 
-/** Reads one packet of a container and puts its frame before it. Throws when the file is shorter than its index says. */
+/** One packet of a container, its frame before it. Throws when the file is shorter than its index says. */
 export async function readDatum(container: FileHandle, path: string, entry: ArchiveEntry): Promise<Buffer> {
   const datum = Buffer.allocUnsafe(entry.length);
   const { bytesRead } = await container.read(datum, 0, entry.length, entry.offset);
@@ -175,8 +183,9 @@ export async function readDatum(container: FileHandle, path: string, entry: Arch
 }
 
 export function entriesInCone(entries: readonly ArchiveEntry[], cone: Cone): ArchiveEntry[] {
-  return entries.filter(({ raDeg, decDeg }) =>
-    angularDistanceArcsec(raDeg, decDeg, cone.raDeg, cone.decDeg) <= cone.radiusArcsec);
+  return entries.filter(
+    ({ raDeg, decDeg }) => angularDistanceArcsec(raDeg, decDeg, cone.raDeg, cone.decDeg) <= cone.radiusArcsec,
+  );
 }
 
 /** Bytes of a framed packet that an entry stands for. */
@@ -208,4 +217,3 @@ async function syncDirectory(path: string): Promise<void> {
     await directory.close();
   }
 }
-

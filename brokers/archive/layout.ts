@@ -24,7 +24,7 @@ export type ArchiveEntry = Readonly<{
 
 export type ArchivePaths = Readonly<{ directory: string; container: string; index: string }>;
 
-/** Bytes of an index record: 5 × 8 (ids, position, time), offset 8, sequence 8, length 4, CRC-32 of the 60 before it. */
+/** Bytes of an index record: ids, position and time 5 × 8, offset 8, sequence 8, length 4, CRC-32 of those 60. */
 export const RECORD_BYTES = 64;
 const CRC_OFFSET = 60;
 /** First record of every index: what it is, and of which version. The rest is zero, the CRC as in the others. */

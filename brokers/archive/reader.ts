@@ -17,20 +17,30 @@ export async function findAlert(dataDir: string, instrument: string, diaSourceId
 }
 
 /** All entries of a night in the order of arrival; none when there is no archive of it. */
-export async function listArchive(dataDir: string, instrument: string, dayObs: DayObs): Promise<readonly ArchiveEntry[]> {
+export async function listArchive(
+  dataDir: string,
+  instrument: string,
+  dayObs: DayObs,
+): Promise<readonly ArchiveEntry[]> {
   return decodeIndex(await indexBytes(dataDir, instrument, dayObs)) ?? [];
 }
 
 /** The entries of a night within a cone. */
 export async function coneSearch(
-  dataDir: string, instrument: string, dayObs: DayObs, cone: Cone,
+  dataDir: string,
+  instrument: string,
+  dayObs: DayObs,
+  cone: Cone,
 ): Promise<readonly ArchiveEntry[]> {
   return entriesInCone(await listArchive(dataDir, instrument, dayObs), cone);
 }
 
 /** The framed packet of an entry that `listArchive` gave. */
 export async function readEntry(
-  dataDir: string, instrument: string, dayObs: DayObs, entry: ArchiveEntry,
+  dataDir: string,
+  instrument: string,
+  dayObs: DayObs,
+  entry: ArchiveEntry,
 ): Promise<Buffer> {
   const path = archivePaths(dataDir, instrument, dayObs).container;
   const container = await open(path, 'r');

@@ -6,13 +6,25 @@ import { skipLong, longAt } from '../../schemas/avroLong.ts';
 import { containerBlockAt, SYNC_BYTES } from '../../schemas/container.ts';
 import { frame, splitPacket } from '../../schemas/packet.ts';
 import type { WriteAll } from './archive.ts';
-import { decodeIndex, encodeEntry, indexHeader, RECORD_BYTES, type ArchiveEntry, type ArchivePaths } from './layout.ts';
+import {
+  decodeIndex,
+  encodeEntry,
+  indexHeader,
+  RECORD_BYTES,
+  type ArchiveEntry,
+  type ArchivePaths,
+} from './layout.ts';
 
 /** Bytes of a block before its datum: two longs of at most 10 bytes. */
 const BLOCK_START_BYTES = 20;
 
 type Files = Readonly<{
-  paths: ArchivePaths; container: FileHandle; index: FileHandle; header: Buffer; sync: Uint8Array; writeAll: WriteAll;
+  paths: ArchivePaths;
+  container: FileHandle;
+  index: FileHandle;
+  header: Buffer;
+  sync: Uint8Array;
+  writeAll: WriteAll;
 }>;
 
 /**
@@ -24,7 +36,9 @@ type Files = Readonly<{
  *
  * @throws Error that names the file when the container begins as that of another night or schema.
  */
-export async function recoverArchive(files: Files): Promise<Readonly<{ entries: ArchiveEntry[]; containerBytes: number }>> {
+export async function recoverArchive(
+  files: Files,
+): Promise<Readonly<{ entries: ArchiveEntry[]; containerBytes: number }>> {
   await assureHeader(files);
   const containerBytes = (await files.container.stat()).size;
   const kept = await soundEntries(files, containerBytes);
@@ -48,7 +62,9 @@ async function assureHeader({ paths, container, header, writeAll }: Files): Prom
   const found = Buffer.alloc(header.length);
   const { bytesRead } = await container.read(found, 0, header.length, 0);
   if (Buffer.compare(found.subarray(0, bytesRead), header.subarray(0, bytesRead)) !== 0) {
-    throw new Error(`archive ${paths.container}: not the container of this night with alert schema ${ALERT_SCHEMA_VERSION}`);
+    throw new Error(
+      `archive ${paths.container}: not the container of this night with alert schema ${ALERT_SCHEMA_VERSION}`,
+    );
   }
   if (bytesRead === header.length) return;
   await writeAll(container, header, 0); // Empty, or torn while it was made.
@@ -68,7 +84,7 @@ async function soundEntries(files: Files, containerBytes: number): Promise<Archi
   }
   const kept = entries.slice(0, sound);
   // A last block that was lost in part (a power cut) shows in its marker.
-  while (kept.length > 0 && !await endsWithSync(files, kept[kept.length - 1])) kept.pop();
+  while (kept.length > 0 && !(await endsWithSync(files, kept[kept.length - 1]))) kept.pop();
   return kept;
 }
 
@@ -79,7 +95,11 @@ async function endsWithSync({ container, sync }: Files, entry: ArchiveEntry): Pr
 }
 
 /** The entry of the block at `start`, from the packet in it; null when the block is torn or damaged. */
-async function entryAt({ container, sync }: Files, start: number, containerBytes: number): Promise<ArchiveEntry | null> {
+async function entryAt(
+  { container, sync }: Files,
+  start: number,
+  containerBytes: number,
+): Promise<ArchiveEntry | null> {
   const begin = Buffer.alloc(Math.min(BLOCK_START_BYTES, containerBytes - start));
   await container.read(begin, 0, begin.length, start);
   const span = blockSpan(begin);
@@ -90,8 +110,14 @@ async function entryAt({ container, sync }: Files, start: number, containerBytes
     const { data } = containerBlockAt(bytes, 0, sync);
     const source = decodeDiaSource(splitPacket(frame(data)).diaSource);
     return {
-      diaSourceId: source.diaSourceId, diaObjectId: source.diaObjectId, raDeg: source.ra, decDeg: source.dec,
-      mjdTai: source.midpointMjdTai, offset: start + span.datumStart, length: data.length, sequence: 0,
+      diaSourceId: source.diaSourceId,
+      diaObjectId: source.diaObjectId,
+      raDeg: source.ra,
+      decDeg: source.dec,
+      mjdTai: source.midpointMjdTai,
+      offset: start + span.datumStart,
+      length: data.length,
+      sequence: 0,
     };
   } catch {
     return null; // Neither a block of this container nor a packet: what a torn write leaves behind.
@@ -111,7 +137,11 @@ function blockSpan(begin: Buffer): Readonly<{ datumStart: number; bytes: number 
   }
 }
 
-async function rewriteIndexTail({ index, writeAll }: Files, entries: readonly ArchiveEntry[], indexed: number): Promise<void> {
+async function rewriteIndexTail(
+  { index, writeAll }: Files,
+  entries: readonly ArchiveEntry[],
+  indexed: number,
+): Promise<void> {
   const wantedBytes = RECORD_BYTES * (1 + entries.length);
   const { size } = await index.stat();
   if (indexed === entries.length && size === wantedBytes) return;
@@ -119,7 +149,11 @@ async function rewriteIndexTail({ index, writeAll }: Files, entries: readonly Ar
   const from = isNew ? 0 : indexed;
   const records = entries.slice(from).map(encodeEntry);
   await index.truncate(isNew ? 0 : RECORD_BYTES * (1 + indexed));
-  await writeAll(index, Buffer.concat(isNew ? [indexHeader(), ...records] : records), isNew ? 0 : RECORD_BYTES * (1 + indexed));
+  await writeAll(
+    index,
+    Buffer.concat(isNew ? [indexHeader(), ...records] : records),
+    isNew ? 0 : RECORD_BYTES * (1 + indexed),
+  );
   await index.datasync();
 }
 

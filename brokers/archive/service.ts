@@ -17,20 +17,21 @@ export type ArchiveProgress = Readonly<{
   archived: number;
   /** Alerts that came again and were there already. */
   duplicates: number;
-  /** Messages that are no packet of this schema: not kept, not sent again, counted so that the night does not close. */
+  /** Messages that are no packet of this schema: not kept and not sent again; the counts do not close then. */
   rejected: number;
   lastRejection: string | null;
   /** Highest sequence of ALERTS that was handled. */
   lastSequence: number;
 }>;
 
-export type ArchiveServiceOptions = Omit<FeedOptions, 'stream'> & Readonly<{
-  dataDir: string;
-  instrument: string;
-  dayObs: DayObs;
-  /** Called after each batch with the entries that are new, once they are on the disk and acknowledged. */
-  onArchived?: (entries: readonly ArchiveEntry[], progress: ArchiveProgress) => void;
-}>;
+export type ArchiveServiceOptions = Omit<FeedOptions, 'stream'> &
+  Readonly<{
+    dataDir: string;
+    instrument: string;
+    dayObs: DayObs;
+    /** Called after each batch with the entries that are new, once they are on the disk and acknowledged. */
+    onArchived?: (entries: readonly ArchiveEntry[], progress: ArchiveProgress) => void;
+  }>;
 
 /**
  * Writes alerts in batches: container and index are synced, then the messages are acknowledged. A crash between the
@@ -42,7 +43,13 @@ export type ArchiveServiceOptions = Omit<FeedOptions, 'stream'> & Readonly<{
 export async function runArchiveService(options: ArchiveServiceOptions): Promise<ArchiveProgress> {
   const { dataDir, instrument, dayObs } = options;
   const archive = await openArchive(dataDir, instrument, dayObs);
-  const progress = { archived: archive.count(), duplicates: 0, rejected: 0, lastRejection: null as string | null, lastSequence: 0 };
+  const progress = {
+    archived: archive.count(),
+    duplicates: 0,
+    rejected: 0,
+    lastRejection: null as string | null,
+    lastSequence: 0,
+  };
   const handle = async (messages: readonly JsMsg[]): Promise<void> => {
     const added = await keep(archive, messages, progress);
     options.onArchived?.(added, { ...progress });
@@ -56,7 +63,13 @@ export async function runArchiveService(options: ArchiveServiceOptions): Promise
   return progress;
 }
 
-type Counts = { archived: number; duplicates: number; rejected: number; lastRejection: string | null; lastSequence: number };
+type Counts = {
+  archived: number;
+  duplicates: number;
+  rejected: number;
+  lastRejection: string | null;
+  lastSequence: number;
+};
 
 async function keep(archive: Archive, messages: readonly JsMsg[], counts: Counts): Promise<readonly ArchiveEntry[]> {
   const packets: ReadPacket[] = [];

@@ -4,10 +4,16 @@ import type { DayObs } from '../../schemas/ids.ts';
 import { brokersConfig } from '../config.ts';
 import { emptyNight, type NightView, type VisitView } from './nightView.ts';
 import {
-  detailVisit, summarizeNight, summarizeVisit, type NightSummary, type VerifiedCounts, type VisitDetail, type VisitSummary,
+  detailVisit,
+  summarizeNight,
+  summarizeVisit,
+  type NightSummary,
+  type VerifiedCounts,
+  type VisitDetail,
+  type VisitSummary,
 } from './nightSummary.ts';
 
-/** One message to a client: of `visits` and `details` those that changed, in the first message all (and the newest). */
+/** One message to a client: the visits and details that changed, in the first message all (and the newest). */
 export type BoardMessage = Readonly<{
   isWhole: boolean;
   night: NightSummary;
@@ -84,7 +90,9 @@ export class Board {
   /** Everything, with the detectors of the newest visits. */
   whole(): BoardMessage {
     const visits = Object.values(this.#read().visits);
-    const newest = visits.toSorted((a, b) => (b.visit ?? Infinity) - (a.visit ?? Infinity)).slice(0, brokersConfig.dashboardVisitsInDetail);
+    const newest = visits
+      .toSorted((a, b) => (b.visit ?? Infinity) - (a.visit ?? Infinity))
+      .slice(0, brokersConfig.dashboardVisitsInDetail);
     return this.#message(true, visits, newest);
   }
 
@@ -97,7 +105,9 @@ export class Board {
   #changes(): BoardMessage {
     const night = this.#read();
     // The fold shares what it does not change, so that a visit that is another record is one that changed.
-    const changed = Object.entries(night.visits).flatMap(([group, visit]) => (this.#told.visits[group] === visit ? [] : [visit]));
+    const changed = Object.entries(night.visits).flatMap(([group, visit]) =>
+      this.#told.visits[group] === visit ? [] : [visit],
+    );
     this.#told = night;
     this.#hasChanged = false;
     return this.#message(false, changed, changed);
@@ -105,8 +115,13 @@ export class Board {
 
   #message(isWhole: boolean, visits: readonly VisitView[], inDetail: readonly VisitView[]): BoardMessage {
     return {
-      isWhole, night: summarizeNight(this.#read()), verified: this.#verified, isConnected: this.#isConnected, problem: this.#problem,
-      visits: visits.map(summarizeVisit), details: inDetail.map(detailVisit),
+      isWhole,
+      night: summarizeNight(this.#read()),
+      verified: this.#verified,
+      isConnected: this.#isConnected,
+      problem: this.#problem,
+      visits: visits.map(summarizeVisit),
+      details: inDetail.map(detailVisit),
     };
   }
 }

@@ -1,6 +1,12 @@
 /** Keeps the view of a night up to date from its streams. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DeliverPolicy, JetStreamApiCodes, JetStreamApiError, type JetStreamClient, type OrderedConsumerOptions } from '@nats-io/jetstream';
+import {
+  DeliverPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamClient,
+  type OrderedConsumerOptions,
+} from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { parseObservatoryEvent, parsePipelineEvent } from '../../schemas/eventValidation.ts';
 import type { DayObs } from '../../schemas/ids.ts';
@@ -21,7 +27,11 @@ type Start = Partial<OrderedConsumerOptions>;
  * @param onFailure Called with one line when a stream cannot be read further; the view stays as it is.
  */
 export async function followNight(
-  connection: NatsConnection, instrument: string, dayObs: DayObs, onChange: () => void, onFailure: (reason: string) => void,
+  connection: NatsConnection,
+  instrument: string,
+  dayObs: DayObs,
+  onChange: () => void,
+  onFailure: (reason: string) => void,
 ): Promise<NightFeed> {
   const stop = new AbortController();
   let night = emptyNight(instrument, dayObs);
@@ -30,10 +40,16 @@ export async function followNight(
     while (!stop.signal.aborted) {
       try {
         const consumer = await js.consumers.get(stream, await startOf());
-        await feedMessages({ connection, stream, signal: stop.signal }, consumer, KIND, async (messages) => {
-          for (const { data, time } of messages) night = fold(night, parse, data, time.getTime());
-          onChange();
-        }, async () => false);
+        await feedMessages(
+          { connection, stream, signal: stop.signal },
+          consumer,
+          KIND,
+          async (messages) => {
+            for (const { data, time } of messages) night = fold(night, parse, data, time.getTime());
+            onChange();
+          },
+          async () => false,
+        );
       } catch (error) {
         if (stop.signal.aborted) return;
         const isMissing = error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound;
@@ -73,8 +89,15 @@ function fold(night: NightView, parse: Parse, data: Uint8Array, storedMs: number
 }
 
 /** The message that opened the night, or null: then the streams are read from their beginnings. */
-async function findNightOpened(js: JetStreamClient, stream: string, instrument: string, dayObs: DayObs): Promise<Opened | null> {
-  const consumer = await js.consumers.get(stream, { filter_subjects: subjects.observatory(instrument, 'NightOpened') });
+async function findNightOpened(
+  js: JetStreamClient,
+  stream: string,
+  instrument: string,
+  dayObs: DayObs,
+): Promise<Opened | null> {
+  const consumer = await js.consumers.get(stream, {
+    filter_subjects: subjects.observatory(instrument, 'NightOpened'),
+  });
   const { num_pending: count } = await consumer.info();
   if (count === 0) return null;
   const messages = await consumer.fetch({ max_messages: count });

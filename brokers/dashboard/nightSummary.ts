@@ -2,7 +2,14 @@
 import { sequenceNumberOf, asVisit } from '../../schemas/ids.ts';
 import { brokersConfig } from '../config.ts';
 import {
-  readoutEndMs, STEPS, type Attempt, type DetectorView, type Failure, type NightView, type Step, type VisitView,
+  readoutEndMs,
+  STEPS,
+  type Attempt,
+  type DetectorView,
+  type Failure,
+  type NightView,
+  type Step,
+  type VisitView,
 } from './nightView.ts';
 
 /** Counts of a night as `vesper verify` makes them, or as far as the events tell. */
@@ -73,8 +80,13 @@ export type VisitSummary = Readonly<{
 export type VisitDetail = Readonly<{ group: string; detectors: readonly DetectorRow[] }>;
 
 export type NightSummary = Readonly<{
-  instrument: string; dayObs: number; simulated: boolean; visitsPlanned: number | null;
-  openedAtMs: number | null; closedAtMs: number | null; malformed: number;
+  instrument: string;
+  dayObs: number;
+  simulated: boolean;
+  visitsPlanned: number | null;
+  openedAtMs: number | null;
+  closedAtMs: number | null;
+  malformed: number;
   budgetSeconds: number;
   live: NightCounts;
   latencySeconds: Latency | null;
@@ -92,18 +104,30 @@ export function summarizeNight(night: NightView): NightSummary {
   const latencies = visits.flatMap(alertLatencies);
   const rows = visits.map(summarizeVisit);
   return {
-    instrument: night.instrument, dayObs: night.dayObs, simulated: night.simulated, visitsPlanned: night.visitsPlanned,
-    openedAtMs: night.openedAtMs, closedAtMs: night.closedAtMs, malformed: night.malformed,
+    instrument: night.instrument,
+    dayObs: night.dayObs,
+    simulated: night.simulated,
+    visitsPlanned: night.visitsPlanned,
+    openedAtMs: night.openedAtMs,
+    closedAtMs: night.closedAtMs,
+    malformed: night.malformed,
     budgetSeconds: brokersConfig.latencyBudgetSeconds,
     live: {
-      detected: rowsOf('detect'), droppedByReason: addUp(attempts.map((attempt) => attempt.droppedByReason)),
-      associated: rowsOf('associate'), withheldByReason: {}, packed: rowsOf('packet'), published: rowsOf('distribute'),
-      archived: rowsOf('archive'), delivered: {}, owed: {},
+      detected: rowsOf('detect'),
+      droppedByReason: addUp(attempts.map((attempt) => attempt.droppedByReason)),
+      associated: rowsOf('associate'),
+      withheldByReason: {},
+      packed: rowsOf('packet'),
+      published: rowsOf('distribute'),
+      archived: rowsOf('archive'),
+      delivered: {},
+      owed: {},
     },
     latencySeconds: percentiles(latencies),
     withinBudget: shareWithin(latencies, brokersConfig.latencyBudgetSeconds),
     detectors: {
-      expected: sum(rows.map(({ expected }) => expected)), done: sum(rows.map(({ done }) => done)),
+      expected: sum(rows.map(({ expected }) => expected)),
+      done: sum(rows.map(({ done }) => done)),
       deferred: sum(rows.map(({ deferred }) => deferred)),
     },
   };
@@ -120,23 +144,34 @@ export function summarizeVisit(visit: VisitView): VisitSummary {
   const done = attempts.filter(isDone).length;
   const ends = attempts.flatMap((attempt) => endMsOf(attempt) ?? []);
   return {
-    group: visit.group, visit: visit.visit, sequence: visit.visit === null ? null : sequenceNumberOf(asVisit(visit.visit)),
+    group: visit.group,
+    visit: visit.visit,
+    sequence: visit.visit === null ? null : sequenceNumberOf(asVisit(visit.visit)),
     band: visit.band ?? visit.announced?.filters ?? null,
     status: statusOf(visit, expected, done, deferred),
-    readoutEndMs: zeroMs, announcedMs: visit.announced?.atMs ?? null,
+    readoutEndMs: zeroMs,
+    announcedMs: visit.announced?.atMs ?? null,
     preloadSeconds: visit.preloadMs === null ? null : visit.preloadMs / 1000,
-    expected, done, deferred,
-    detected: rowsOf('detect'), diaSources: rowsOf('associate'), newDiaObjects: sum(attempts.map(({ newDiaObjects }) => newDiaObjects)),
+    expected,
+    done,
+    deferred,
+    detected: rowsOf('detect'),
+    diaSources: rowsOf('associate'),
+    newDiaObjects: sum(attempts.map(({ newDiaObjects }) => newDiaObjects)),
     alerts: rowsOf('distribute'),
-    latencySeconds: percentiles(latencies), withinBudget: shareWithin(latencies, brokersConfig.latencyBudgetSeconds),
+    latencySeconds: percentiles(latencies),
+    withinBudget: shareWithin(latencies, brokersConfig.latencyBudgetSeconds),
     medianWaitSeconds: medianWait(attempts, zeroMs),
     medianSteps: STEPS.flatMap((step) => {
-      const seconds = attempts.flatMap((attempt) => (attempt.steps[step] ? [attempt.steps[step].durationMs / 1000] : []));
+      const seconds = attempts.flatMap((attempt) =>
+        attempt.steps[step] ? [attempt.steps[step].durationMs / 1000] : [],
+      );
       return seconds.length === 0 ? [] : [{ step, seconds: median(seconds) }];
     }),
     endSeconds: zeroMs === null || ends.length === 0 ? null : (Math.max(...ends) - zeroMs) / 1000,
     reasons: finals.flatMap(({ detector, attempt: { deferred: why } }) =>
-      (why === null ? [] : [{ detector, stage: why.stage, code: why.code, reason: why.reason }])),
+      why === null ? [] : [{ detector, stage: why.stage, code: why.code, reason: why.reason }],
+    ),
   };
 }
 
@@ -144,23 +179,40 @@ export function summarizeVisit(visit: VisitView): VisitSummary {
 export function detailVisit(visit: VisitView): VisitDetail {
   const zeroMs = readoutEndMs(visit) ?? 0;
   const numbers = new Set([...visit.expectedDetectors, ...Object.keys(visit.detectors).map(Number)]);
-  const detectors = [...numbers].sort((a, b) => a - b).map((number): DetectorRow => {
-    const view = visit.detectors[number];
-    const final = view === undefined ? null : finalAttempt(view);
-    if (final === null) {
-      return { detector: number, status: 'waiting', attempt: 0, bars: [], alerts: 0, latencySeconds: null, failures: [] };
-    }
-    return detectorRow(number, final.number, final.attempt, zeroMs);
-  });
+  const detectors = [...numbers]
+    .sort((a, b) => a - b)
+    .map((number): DetectorRow => {
+      const view = visit.detectors[number];
+      const final = view === undefined ? null : finalAttempt(view);
+      if (final === null) {
+        return {
+          detector: number,
+          status: 'waiting',
+          attempt: 0,
+          bars: [],
+          alerts: 0,
+          latencySeconds: null,
+          failures: [],
+        };
+      }
+      return detectorRow(number, final.number, final.attempt, zeroMs);
+    });
   return { group: visit.group, detectors };
 }
 
 function detectorRow(detector: number, number: number, attempt: Attempt, zeroMs: number): DetectorRow {
-  const failureRow = (failure: Failure, deferred: boolean): DetectorRow['failures'][number] =>
-    ({ stage: failure.stage, code: failure.code, reason: failure.reason, atSeconds: (failure.atMs - zeroMs) / 1000, deferred });
+  const failureRow = (failure: Failure, deferred: boolean): DetectorRow['failures'][number] => ({
+    stage: failure.stage,
+    code: failure.code,
+    reason: failure.reason,
+    atSeconds: (failure.atMs - zeroMs) / 1000,
+    deferred,
+  });
   const status: DetectorStatus = attempt.deferred !== null ? 'deferred' : isDone(attempt) ? 'done' : 'working';
   return {
-    detector, status, attempt: number,
+    detector,
+    status,
+    attempt: number,
     bars: STEPS.flatMap((step) => {
       const done = attempt.steps[step];
       if (done === undefined) return [];
@@ -200,7 +252,9 @@ function endMsOf(attempt: Attempt): number | null {
 function medianWait(attempts: readonly Attempt[], zeroMs: number | null): number | null {
   if (zeroMs === null) return null;
   const waits = attempts.flatMap(({ steps }) => {
-    const starts = Object.values(steps).flatMap(({ endMs, durationMs }) => (durationMs > 0 ? [endMs - durationMs] : []));
+    const starts = Object.values(steps).flatMap(({ endMs, durationMs }) =>
+      durationMs > 0 ? [endMs - durationMs] : [],
+    );
     return starts.length === 0 ? [] : [Math.max(0, Math.min(...starts) - zeroMs) / 1000];
   });
   return waits.length === 0 ? null : median(waits);
@@ -252,7 +306,8 @@ function shareWithin(values: readonly Weighted[], limitSeconds: number): number 
 
 function addUp(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const total = new Map<string, number>();
-  for (const each of counts) for (const [reason, count] of Object.entries(each)) total.set(reason, (total.get(reason) ?? 0) + count);
+  for (const each of counts)
+    for (const [reason, count] of Object.entries(each)) total.set(reason, (total.get(reason) ?? 0) + count);
   return Object.fromEntries(total);
 }
 

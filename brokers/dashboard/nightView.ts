@@ -4,12 +4,27 @@
  * Every fact is kept under its own name (visit, detector, event, attempt) and the earliest telling of it wins, so that
  * repeated messages change nothing and the two streams may be read side by side.
  */
-import { assertNever, type NextVisit, type ObservatoryEvent, type PipelineEvent, type StageName } from '../../schemas/events.ts';
+import {
+  assertNever,
+  type NextVisit,
+  type ObservatoryEvent,
+  type PipelineEvent,
+  type StageName,
+} from '../../schemas/events.ts';
 import { dayObsOfVisit, type DayObs } from '../../schemas/ids.ts';
 
 /** The steps of a detector that events tell of, in their order. */
 export const STEPS = [
-  'ingest', 'isr', 'calibrate', 'difference', 'detect', 'measure', 'associate', 'packet', 'distribute', 'archive',
+  'ingest',
+  'isr',
+  'calibrate',
+  'difference',
+  'detect',
+  'measure',
+  'associate',
+  'packet',
+  'distribute',
+  'archive',
 ] as const;
 export type Step = (typeof STEPS)[number];
 
@@ -28,13 +43,24 @@ export type Attempt = Readonly<{
   deferred: Failure | null;
 }>;
 
-export type DetectorView = Readonly<{ detector: number; readAtMs: number | null; attempts: Readonly<Record<number, Attempt>> }>;
+export type DetectorView = Readonly<{
+  detector: number;
+  readAtMs: number | null;
+  attempts: Readonly<Record<number, Attempt>>;
+}>;
 
 /** One group of the control system: announced, then observed as a visit. */
 export type VisitView = Readonly<{
   group: string;
   visit: number | null;
-  announced: Readonly<{ atMs: number; startTaiSeconds: number; filters: string; raDeg: number; decDeg: number; survey: string }> | null;
+  announced: Readonly<{
+    atMs: number;
+    startTaiSeconds: number;
+    filters: string;
+    raDeg: number;
+    decDeg: number;
+    survey: string;
+  }> | null;
   canceled: boolean;
   preloadMs: number | null;
   exposureStartedMs: number | null;
@@ -59,7 +85,16 @@ export type NightView = Readonly<{
 }>;
 
 export function emptyNight(instrument: string, dayObs: DayObs): NightView {
-  return { instrument, dayObs, openedAtMs: null, simulated: false, visitsPlanned: null, closedAtMs: null, visits: {}, malformed: 0 };
+  return {
+    instrument,
+    dayObs,
+    openedAtMs: null,
+    simulated: false,
+    visitsPlanned: null,
+    closedAtMs: null,
+    visits: {},
+    malformed: 0,
+  };
 }
 
 /** The night after one more event, told at `timeMs` (wall clock, Unix ms). Events of other nights change nothing. */
@@ -68,31 +103,48 @@ export function evolve(night: NightView, event: ObservatoryEvent | PipelineEvent
   switch (event.type) {
     case 'NightOpened':
       return {
-        ...night, openedAtMs: earlier(night.openedAtMs, timeMs), simulated: event.simulated, visitsPlanned: event.arguments.visits,
+        ...night,
+        openedAtMs: earlier(night.openedAtMs, timeMs),
+        simulated: event.simulated,
+        visitsPlanned: event.arguments.visits,
       };
     case 'NightClosed':
       return { ...night, closedAtMs: earlier(night.closedAtMs, timeMs) };
     case 'NextVisitAnnounced':
-      return withVisit(night, event.groupId, (visit) => ({ ...visit, announced: visit.announced ?? announcement(event, timeMs) }));
+      return withVisit(night, event.groupId, (visit) => ({
+        ...visit,
+        announced: visit.announced ?? announcement(event, timeMs),
+      }));
     case 'NextVisitCanceled':
       return withVisit(night, event.groupId, (visit) => ({ ...visit, canceled: true }));
     case 'VisitPreloaded':
       return withVisit(night, event.group, (visit) => ({ ...visit, preloadMs: visit.preloadMs ?? event.durationMs }));
     case 'ExposureStarted':
       return withVisit(night, event.group, (visit) => ({
-        ...visit, visit: event.visit, band: event.band, exposureStartedMs: earlier(visit.exposureStartedMs, timeMs),
+        ...visit,
+        visit: event.visit,
+        band: event.band,
+        exposureStartedMs: earlier(visit.exposureStartedMs, timeMs),
       }));
     case 'ExposureEnded':
       return withVisit(night, event.group, (visit) => ({
-        ...visit, visit: event.visit, band: event.band, exposureEndedMs: later(visit.exposureEndedMs, timeMs),
+        ...visit,
+        visit: event.visit,
+        band: event.band,
+        exposureEndedMs: later(visit.exposureEndedMs, timeMs),
         expectedDetectors: union(visit.expectedDetectors, event.detectors),
       }));
     case 'DetectorRead':
-      return withDetector(night, event, (detector) => ({ ...detector, readAtMs: later(detector.readAtMs, event.readoutEndedMs) }));
+      return withDetector(night, event, (detector) => ({
+        ...detector,
+        readAtMs: later(detector.readAtMs, event.readoutEndedMs),
+      }));
     case 'VisitCompleted': {
       const { readoutEndedMs, deferred, latencyMsMax } = event;
       return withVisit(night, event.group, (visit) => ({
-        ...visit, visit: event.visit, completed: visit.completed ?? { atMs: timeMs, readoutEndedMs, deferred, latencyMsMax },
+        ...visit,
+        visit: event.visit,
+        completed: visit.completed ?? { atMs: timeMs, readoutEndedMs, deferred, latencyMsMax },
       }));
     }
     default:
@@ -116,24 +168,41 @@ type DetectorEvent = Exclude<PipelineEvent, { type: 'VisitPreloaded' | 'VisitCom
 
 function evolveAttempt(attempt: Attempt, event: DetectorEvent, timeMs: number): Attempt {
   switch (event.type) {
-    case 'ExposureIngested': return withStep(attempt, 'ingest', timeMs, 0, 0);
-    case 'InstrumentSignatureRemoved': return withStep(attempt, 'isr', timeMs, event.durationMs, 0);
-    case 'VisitImageCalibrated': return withStep(attempt, 'calibrate', timeMs, event.durationMs, 0);
-    case 'ImageDifferenced': return withStep(attempt, 'difference', timeMs, event.durationMs, 0);
-    case 'DiaSourcesDetected': return withStep(attempt, 'detect', timeMs, event.durationMs, event.detected);
+    case 'ExposureIngested':
+      return withStep(attempt, 'ingest', timeMs, 0, 0);
+    case 'InstrumentSignatureRemoved':
+      return withStep(attempt, 'isr', timeMs, event.durationMs, 0);
+    case 'VisitImageCalibrated':
+      return withStep(attempt, 'calibrate', timeMs, event.durationMs, 0);
+    case 'ImageDifferenced':
+      return withStep(attempt, 'difference', timeMs, event.durationMs, 0);
+    case 'DiaSourcesDetected':
+      return withStep(attempt, 'detect', timeMs, event.durationMs, event.detected);
     case 'DiaSourcesMeasured':
-      return { ...withStep(attempt, 'measure', timeMs, event.durationMs, event.measured), droppedByReason: event.droppedByReason };
+      return {
+        ...withStep(attempt, 'measure', timeMs, event.durationMs, event.measured),
+        droppedByReason: event.droppedByReason,
+      };
     case 'DiaSourcesAssociated':
-      return { ...withStep(attempt, 'associate', timeMs, event.durationMs, event.diaSources), newDiaObjects: event.newDiaObjects };
-    case 'AlertsPacked': return withStep(attempt, 'packet', timeMs, event.durationMs, event.alerts);
+      return {
+        ...withStep(attempt, 'associate', timeMs, event.durationMs, event.diaSources),
+        newDiaObjects: event.newDiaObjects,
+      };
+    case 'AlertsPacked':
+      return withStep(attempt, 'packet', timeMs, event.durationMs, event.alerts);
     case 'AlertsDistributed':
       return {
-        ...withStep(attempt, 'distribute', timeMs, event.durationMs, event.alerts), latencyMs: attempt.latencyMs ?? event.latencyMs,
+        ...withStep(attempt, 'distribute', timeMs, event.durationMs, event.alerts),
+        latencyMs: attempt.latencyMs ?? event.latencyMs,
       };
-    case 'AlertsArchived': return withStep(attempt, 'archive', timeMs, 0, event.alerts);
-    case 'StageFailed': return { ...attempt, failures: withFailure(attempt.failures, failureOf(event, timeMs)) };
-    case 'DetectorDeferred': return { ...attempt, deferred: earlierFailure(attempt.deferred, failureOf(event, timeMs)) };
-    default: return assertNever(event);
+    case 'AlertsArchived':
+      return withStep(attempt, 'archive', timeMs, 0, event.alerts);
+    case 'StageFailed':
+      return { ...attempt, failures: withFailure(attempt.failures, failureOf(event, timeMs)) };
+    case 'DetectorDeferred':
+      return { ...attempt, deferred: earlierFailure(attempt.deferred, failureOf(event, timeMs)) };
+    default:
+      return assertNever(event);
   }
 }
 
@@ -144,9 +213,13 @@ function withStep(attempt: Attempt, step: Step, endMs: number, durationMs: numbe
 }
 
 function withFailure(failures: readonly Failure[], failure: Failure): readonly Failure[] {
-  const isKnown = failures.some(({ stage, code, atMs }) => stage === failure.stage && code === failure.code && atMs === failure.atMs);
+  const isKnown = failures.some(
+    ({ stage, code, atMs }) => stage === failure.stage && code === failure.code && atMs === failure.atMs,
+  );
   if (isKnown) return failures;
-  return [...failures, failure].sort((a, b) => a.atMs - b.atMs || a.stage.localeCompare(b.stage) || a.code.localeCompare(b.code));
+  return [...failures, failure].sort(
+    (a, b) => a.atMs - b.atMs || a.stage.localeCompare(b.stage) || a.code.localeCompare(b.code),
+  );
 }
 
 function earlierFailure(known: Failure | null, failure: Failure): Failure {
@@ -158,7 +231,12 @@ function failureOf(event: Extract<DetectorEvent, { reason: string }>, atMs: numb
 }
 
 function announcement(event: NextVisit, atMs: number): VisitView['announced'] {
-  const { startTime, filters, position: [raDeg, decDeg], survey } = event;
+  const {
+    startTime,
+    filters,
+    position: [raDeg, decDeg],
+    survey,
+  } = event;
   return { atMs, startTaiSeconds: startTime, filters, raDeg, decDeg, survey };
 }
 
@@ -174,7 +252,9 @@ function withVisit(night: NightView, group: string, change: (visit: VisitView) =
 }
 
 function withDetector(
-  night: NightView, event: Readonly<{ group: string; visit: number; detector: number }>, change: (detector: DetectorView) => DetectorView,
+  night: NightView,
+  event: Readonly<{ group: string; visit: number; detector: number }>,
+  change: (detector: DetectorView) => DetectorView,
 ): NightView {
   return withVisit(night, event.group, (visit) => {
     const known = visit.detectors[event.detector] ?? { detector: event.detector, readAtMs: null, attempts: {} };
@@ -189,12 +269,28 @@ function withAttempt(night: NightView, event: DetectorEvent, change: (attempt: A
   });
 }
 
-const NEW_ATTEMPT: Attempt = { steps: {}, newDiaObjects: 0, droppedByReason: {}, latencyMs: null, failures: [], deferred: null };
+const NEW_ATTEMPT: Attempt = {
+  steps: {},
+  newDiaObjects: 0,
+  droppedByReason: {},
+  latencyMs: null,
+  failures: [],
+  deferred: null,
+};
 
 function newVisit(group: string): VisitView {
   return {
-    group, visit: null, announced: null, canceled: false, preloadMs: null, exposureStartedMs: null, exposureEndedMs: null,
-    band: null, expectedDetectors: [], detectors: {}, completed: null,
+    group,
+    visit: null,
+    announced: null,
+    canceled: false,
+    preloadMs: null,
+    exposureStartedMs: null,
+    exposureEndedMs: null,
+    band: null,
+    expectedDetectors: [],
+    detectors: {},
+    completed: null,
   };
 }
 

@@ -32,7 +32,7 @@ export type Dashboard = Readonly<{
 }>;
 
 /**
- * Starts the page of one night. A client gets the whole view at once, then what has changed, at most four times a second.
+ * Starts the page of one night. A client gets the whole view at once, then what changes, at most four times a second.
  *
  * @throws Error of one line that names the port when it is taken or not allowed.
  */
@@ -44,8 +44,13 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 1024 });
   server.on('upgrade', (request, socket, head) => upgrade(sockets, board, request, socket, head));
   const port = await listen(server, options.port, host);
-  feed = await followNight(options.connection, options.instrument, options.dayObs,
-    () => board.markChanged(), (reason) => board.setProblem(reason));
+  feed = await followNight(
+    options.connection,
+    options.instrument,
+    options.dayObs,
+    () => board.markChanged(),
+    (reason) => board.setProblem(reason),
+  );
   const ticking = setInterval(() => board.broadcast(), brokersConfig.dashboardIntervalMs);
   const stopCounting = pollCounts(options.getCounts, board);
   const stopWatching = watchConnection(options.connection, board);
@@ -60,7 +65,9 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
       await feed?.stop();
       board.broadcast();
       for (const client of sockets.clients) client.close(1001, 'the dashboard ends');
-      const closed = new Promise<void>((resolve) => { server.close(() => resolve()); });
+      const closed = new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
       for (const client of sockets.clients) client.terminate();
       server.closeAllConnections();
       await closed;
@@ -73,16 +80,24 @@ const PAGE_FILES: Readonly<Record<string, Readonly<{ file: string; type: string 
   '/page.css': { file: 'page.css', type: 'text/css; charset=utf-8' },
   '/page.js': { file: 'page.js', type: 'text/javascript; charset=utf-8' },
   '/draw.js': { file: 'draw.js', type: 'text/javascript; charset=utf-8' },
+  '/tiles.js': { file: 'tiles.js', type: 'text/javascript; charset=utf-8' },
+  '/visits.js': { file: 'visits.js', type: 'text/javascript; charset=utf-8' },
+  '/waterfall.js': { file: 'waterfall.js', type: 'text/javascript; charset=utf-8' },
   '/icon.svg': { file: 'icon.svg', type: 'image/svg+xml' },
 };
 
 /** Read once: a request names an entry here or nothing, so that no path leads out of the folder. */
-const pages = new Map(Object.entries(PAGE_FILES).map(([path, { file, type }]) =>
-  [path, { type, body: readFileSync(new URL(`./page/${file}`, import.meta.url)) }]));
+const pages = new Map(
+  Object.entries(PAGE_FILES).map(([path, { file, type }]) => [
+    path,
+    { type, body: readFileSync(new URL(`./page/${file}`, import.meta.url)) },
+  ]),
+);
 
 const SECURITY_HEADERS = {
-  'content-security-policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'cross-origin-resource-policy': 'same-origin',
@@ -95,7 +110,8 @@ function answer(board: Board, request: IncomingMessage, response: ServerResponse
   if (method !== 'GET') return send(response, 405, { ...TEXT, allow: 'GET' }, 'only GET\n');
   const path = url.split('?', 1)[0];
   const page = pages.get(path);
-  if (page !== undefined) return send(response, 200, { 'content-type': page.type, 'cache-control': 'no-cache' }, page.body);
+  if (page !== undefined)
+    return send(response, 200, { 'content-type': page.type, 'cache-control': 'no-cache' }, page.body);
   if (path === '/api/night') return send(response, 200, JSON_HEADERS, JSON.stringify(board.whole()));
   const visit = /^\/api\/visits\/(\d{1,15})$/.exec(path);
   const detail = visit === null ? null : board.detailOf(Number(visit[1]));
@@ -106,12 +122,23 @@ function answer(board: Board, request: IncomingMessage, response: ServerResponse
 const TEXT = { 'content-type': 'text/plain; charset=utf-8' } as const;
 const JSON_HEADERS = { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' } as const;
 
-function send(response: ServerResponse, status: number, headers: Readonly<Record<string, string>>, body: string | Buffer): void {
+function send(
+  response: ServerResponse,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body: string | Buffer,
+): void {
   response.writeHead(status, { ...SECURITY_HEADERS, ...headers });
   response.end(body);
 }
 
-function upgrade(sockets: WebSocketServer, board: Board, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+function upgrade(
+  sockets: WebSocketServer,
+  board: Board,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): void {
   const refusal = refusalOf(sockets, request);
   if (refusal !== null) {
     socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
@@ -134,8 +161,12 @@ function refusalOf(sockets: WebSocketServer, request: IncomingMessage): string |
 function listen(server: Server, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const reason = error.code === 'EADDRINUSE' ? 'it is in use by another program'
-        : error.code === 'EACCES' ? 'not allowed (ports below 1024 need root)' : error.message;
+      const reason =
+        error.code === 'EADDRINUSE'
+          ? 'it is in use by another program'
+          : error.code === 'EACCES'
+            ? 'not allowed (ports below 1024 need root)'
+            : error.message;
       reject(new Error(`dashboard: cannot listen on port ${port} of ${host}: ${reason}`, { cause: error }));
     });
     server.listen(port, host, () => {
@@ -176,5 +207,7 @@ function watchConnection(connection: NatsConnection, board: Board): () => void {
     }
   })();
   void connection.closed().then(() => board.setConnected(false));
-  return () => { isStopped = true; };
+  return () => {
+    isStopped = true;
+  };
 }

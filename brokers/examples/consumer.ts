@@ -1,4 +1,5 @@
-/** Every alert of a stream, from its start: `node brokers/examples/consumer.ts nats://127.0.0.1:4222 ALERTS_minicam_20261120 my-broker` */
+// Every alert of a stream, from its start. Run with the server, the stream and a name of your own:
+// node brokers/examples/consumer.ts nats://127.0.0.1:4222 ALERTS_minicam_20261120 my-broker
 import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { decodeAlert } from '../../schemas/packet.ts';
@@ -11,7 +12,9 @@ await manager.consumers.add(stream, { durable_name: durable, ack_policy: AckPoli
 const consumer = await jetstream(connection).consumers.get(stream, durable);
 for await (const message of await consumer.consume()) {
   const { diaSourceId, diaSource } = decodeAlert(message.data);
-  console.log(`${diaSourceId} ${diaSource.band} (${diaSource.ra.toFixed(5)}, ${diaSource.dec.toFixed(5)}) `
-    + `${diaSource.psfFlux?.toFixed(0)} nJy, snr ${diaSource.snr?.toFixed(1)}`);
+  console.log(
+    `${diaSourceId} ${diaSource.band} (${diaSource.ra.toFixed(5)}, ${diaSource.dec.toFixed(5)}) ` +
+      `${diaSource.psfFlux?.toFixed(0)} nJy, snr ${diaSource.snr?.toFixed(1)}`,
+  );
   message.ack(); // The server now counts it as delivered; without this it comes again.
 }

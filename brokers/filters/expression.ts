@@ -1,5 +1,9 @@
 import {
-  Environment, EvaluationError, ParseError, TypeError as CelTypeError, type ASTNode,
+  Environment,
+  EvaluationError,
+  ParseError,
+  TypeError as CelTypeError,
+  type ASTNode,
 } from '@marcbachmann/cel-js';
 import { ALERT_SCHEMA_VERSION, recordFields } from '../../schemas/alertSchema.ts';
 import type { AlertRecordName, FieldKind } from '../../schemas/alertSchema.ts';
@@ -25,7 +29,8 @@ import { functionHints, registerHelpers } from './helpers.ts';
  */
 export type FilterDefinition = Readonly<{
   /** Owner and name are parts of a subject: letters, digits, "-" and "_". */
-  user: string; name: string;
+  user: string;
+  name: string;
   /** A whole number ≥ 1 that grows with every change of the expression. */
   version: number;
   expression: string;
@@ -33,8 +38,7 @@ export type FilterDefinition = Readonly<{
 
 /** What a filter says of one alert; `reason` is the line that explains a failure. */
 export type Verdict =
-  | Readonly<{ outcome: 'matched' | 'notMatched' | 'undecided' }>
-  | Readonly<{ outcome: 'failed'; reason: string }>;
+  Readonly<{ outcome: 'matched' | 'notMatched' | 'undecided' }> | Readonly<{ outcome: 'failed'; reason: string }>;
 
 /** The parts of an alert that filters can read: all but the cutouts. */
 export type FilterableAlert = Omit<Alert, 'cutoutDifference' | 'cutoutScience' | 'cutoutTemplate'>;
@@ -93,10 +97,12 @@ export function compileFilter(definition: FilterDefinition): CompiledFilter {
   refuseUnbounded(label, parsed.ast);
   const checked = parsed.check();
   if (!checked.valid) throw compileError(label, expression, checked.error);
-  if (checked.type !== 'bool') throw new FilterCompileError(label, null, `the expression is a ${checked.type}, not a bool`);
+  if (checked.type !== 'bool')
+    throw new FilterCompileError(label, null, `the expression is a ${checked.type}, not a bool`);
   const project = projection(reads);
   return {
-    definition, label,
+    definition,
+    label,
     evaluate(alert) {
       try {
         return parsed(project(alert)) === true ? MATCHED : NOT_MATCHED;
@@ -116,7 +122,8 @@ const VALUE_ABSENT: ReadonlySet<string> = new Set(['no_such_key', 'unknown_varia
 
 function filterLabel({ user, name, version }: FilterDefinition): string {
   const label = `${subjectToken(user)}.${subjectToken(name)}@${version}`;
-  if (!Number.isInteger(version) || version < 1) throw new FilterCompileError(label, null, 'the version is not a whole number ≥ 1');
+  if (!Number.isInteger(version) || version < 1)
+    throw new FilterCompileError(label, null, 'the version is not a whole number ≥ 1');
   return label;
 }
 
@@ -132,7 +139,9 @@ function alertEnvironment(): Environment {
   const plain = recordFields('alert', ALERT_SCHEMA_VERSION)
     .filter(({ kind }) => kind !== 'record' && kind !== 'array' && kind !== 'bytes')
     .map(({ name, kind }) => [name, celType(kind)] as const);
-  const records = RECORD_FIELDS.map(({ field, record, isList }) => [field, isList ? `list<${record}>` : record] as const);
+  const records = RECORD_FIELDS.map(
+    ({ field, record, isList }) => [field, isList ? `list<${record}>` : record] as const,
+  );
   made.registerType('alert', { ctor: alertClass, fields: Object.fromEntries([...plain, ...records]) });
   for (const [name, type] of [...plain, ...records]) made.registerVariable(name, type);
   made.registerVariable('alert', 'alert');
@@ -142,21 +151,33 @@ function alertEnvironment(): Environment {
 
 function celType(kind: FieldKind): string {
   switch (kind) {
-    case 'int': case 'long': case 'timestampMicros': return 'int';
-    case 'float': case 'double': return 'double';
-    case 'boolean': return 'bool';
-    case 'string': return 'string';
-    default: throw new Error(`a filter cannot read a field of kind ${kind}`);
+    case 'int':
+    case 'long':
+    case 'timestampMicros':
+      return 'int';
+    case 'float':
+    case 'double':
+      return 'double';
+    case 'boolean':
+      return 'bool';
+    case 'string':
+      return 'string';
+    default:
+      throw new Error(`a filter cannot read a field of kind ${kind}`);
   }
 }
 
 /** Turns an alert into what the expression reads: only the columns that it names, nulls left out, ints as bigint. */
 function projection(reads: ReadonlySet<string>): (alert: FilterableAlert) => Row {
   const plain = recordFields('alert', ALERT_SCHEMA_VERSION)
-    .filter(({ name, kind }) => reads.has(name) && kind !== 'record' && kind !== 'array').map(({ name }) => name);
+    .filter(({ name, kind }) => reads.has(name) && kind !== 'record' && kind !== 'array')
+    .map(({ name }) => name);
   const records = RECORD_FIELDS.filter(({ field }) => reads.has(field)).map(({ field, record, isList }) => {
     const toRow = rowProjection(record, reads);
-    return { field, toValue: isList ? (rows: unknown) => (rows as readonly Row[]).map(toRow) : (row: unknown) => toRow(row as Row) };
+    return {
+      field,
+      toValue: isList ? (rows: unknown) => (rows as readonly Row[]).map(toRow) : (row: unknown) => toRow(row as Row),
+    };
   });
   return (alert) => {
     const values = alert as unknown as Row; // Alert has no index signature, but its keys are the schema's names.
@@ -202,10 +223,15 @@ function refuseUnbounded(label: string, tree: ASTNode): void {
     if (refusal !== undefined) throw new FilterCompileError(label, node.start + 1, refusal);
     if (!LOOPS.has(method)) return;
     if (loopDepth > brokersConfig.filterLoopDepthMax) {
-      throw new FilterCompileError(label, node.start + 1, `loops nest deeper than ${brokersConfig.filterLoopDepthMax}`);
+      throw new FilterCompileError(
+        label,
+        node.start + 1,
+        `loops nest deeper than ${brokersConfig.filterLoopDepthMax}`,
+      );
     }
     walk(receiver, (inner) => {
-      if (inner.op === '+') throw new FilterCompileError(label, inner.start + 1, 'a loop over joined lists is not available');
+      if (inner.op === '+')
+        throw new FilterCompileError(label, inner.start + 1, 'a loop over joined lists is not available');
     });
   });
 }
@@ -237,8 +263,11 @@ function compileError(label: string, expression: string, error: unknown): Filter
   const { range } = error;
   const text = range === undefined ? '' : expression.slice(range.start, range.end).trim();
   const where = text === '' || error.summary.includes(text) ? '' : ` in "${text}"`;
-  return new FilterCompileError(label, range === undefined ? null : range.start + 1,
-    `${oneLine({ message: error.summary })}${where}${hintFor(error.code, error.summary)}`);
+  return new FilterCompileError(
+    label,
+    range === undefined ? null : range.start + 1,
+    `${oneLine({ message: error.summary })}${where}${hintFor(error.code, error.summary)}`,
+  );
 }
 
 function hintFor(code: string, summary: string): string {
@@ -249,6 +278,7 @@ function hintFor(code: string, summary: string): string {
 }
 
 function oneLine(error: unknown): string {
-  const message = error instanceof EvaluationError ? error.summary : (error as { message?: unknown } | null)?.message ?? error;
+  const message =
+    error instanceof EvaluationError ? error.summary : ((error as { message?: unknown } | null)?.message ?? error);
   return String(message).split('\n', 1)[0].slice(0, 200);
 }

@@ -1,5 +1,9 @@
 import {
-  decodeDiaForcedSource, decodeDiaObject, decodeDiaSource, decodeMpcOrbit, decodeSsSource,
+  decodeDiaForcedSource,
+  decodeDiaObject,
+  decodeDiaSource,
+  decodeMpcOrbit,
+  decodeSsSource,
 } from '../../schemas/avro.ts';
 import { splitPacket, type PacketParts } from '../../schemas/packet.ts';
 import type { FilterableAlert } from './expression.ts';
@@ -22,9 +26,15 @@ class LazyAlert implements FilterableAlert {
     this.#parts = parts;
   }
 
-  get diaSourceId(): FilterableAlert['diaSourceId'] { return this.#parts.diaSourceId; }
-  get observation_reason(): FilterableAlert['observation_reason'] { return this.#parts.observationReason; }
-  get target_name(): FilterableAlert['target_name'] { return this.#parts.targetName; }
+  get diaSourceId(): FilterableAlert['diaSourceId'] {
+    return this.#parts.diaSourceId;
+  }
+  get observation_reason(): FilterableAlert['observation_reason'] {
+    return this.#parts.observationReason;
+  }
+  get target_name(): FilterableAlert['target_name'] {
+    return this.#parts.targetName;
+  }
   get diaSource(): FilterableAlert['diaSource'] {
     return this.#once('diaSource', () => decodeDiaSource(this.#parts.diaSource));
   }
@@ -32,7 +42,10 @@ class LazyAlert implements FilterableAlert {
     return this.#once('prvDiaSources', () => this.#parts.prvDiaSources?.map(decodeDiaSource) ?? null);
   }
   get prvDiaForcedSources(): FilterableAlert['prvDiaForcedSources'] {
-    return this.#once('prvDiaForcedSources', () => this.#parts.prvDiaForcedSources?.map(decodeDiaForcedSource) ?? null);
+    return this.#once(
+      'prvDiaForcedSources',
+      () => this.#parts.prvDiaForcedSources?.map(decodeDiaForcedSource) ?? null,
+    );
   }
   get diaObject(): FilterableAlert['diaObject'] {
     return this.#once('diaObject', () => this.#parts.diaObject && decodeDiaObject(this.#parts.diaObject));

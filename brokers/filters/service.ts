@@ -1,7 +1,12 @@
 /** Runs filters over a night's alerts and publishes what matches, each alert once per filter. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  DeliverPolicy, JetStreamApiCodes, JetStreamApiError, type JetStreamClient, type JetStreamManager, type JsMsg,
+  DeliverPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  type JsMsg,
 } from '@nats-io/jetstream';
 import { headers as newHeaders, type MsgHdrs } from '@nats-io/nats-core';
 import type { DayObs } from '../../schemas/ids.ts';
@@ -22,7 +27,8 @@ export const filterHeaders = {
 /** What one filter has done in this run. A run after a crash looks again at what followed the last match. */
 export type FilterProgress = Readonly<{
   filter: string;
-  evaluated: number; matched: number;
+  evaluated: number;
+  matched: number;
   /** Not matched because the answer depended on a null. */
   undecided: number;
   /** Evaluations (or packets) that failed; the alert is passed over. */
@@ -36,13 +42,14 @@ export type FilterProgress = Readonly<{
   alertSequence: number;
 }>;
 
-export type FilterServiceOptions = Omit<FeedOptions, 'stream'> & Readonly<{
-  instrument: string;
-  dayObs: DayObs;
-  filters: readonly CompiledFilter[];
-  /** Called after each handful of alerts. */
-  onProgress?: (progress: readonly FilterProgress[]) => void;
-}>;
+export type FilterServiceOptions = Omit<FeedOptions, 'stream'> &
+  Readonly<{
+    instrument: string;
+    dayObs: DayObs;
+    filters: readonly CompiledFilter[];
+    /** Called after each handful of alerts. */
+    onProgress?: (progress: readonly FilterProgress[]) => void;
+  }>;
 
 type RunningFilter = { -readonly [Key in keyof FilterProgress]: FilterProgress[Key] } & {
   readonly compiled: CompiledFilter;
@@ -66,16 +73,30 @@ export async function runFilterService(options: FilterServiceOptions): Promise<r
   const { js, jsm } = await jetStreamOf(connection);
   const source = streams.alerts(instrument, dayObs);
   const publisher = new Publisher(js, jsm, streams.filtered(instrument, dayObs));
-  const running = await Promise.all(options.filters.map(async (compiled): Promise<RunningFilter> => {
-    const { user, name } = compiled.definition;
-    const subject = subjects.filtered(user, name, instrument, dayObs);
-    return {
-      compiled, subject, filter: compiled.label, evaluated: 0, matched: 0, undecided: 0, errors: 0, lastError: null,
-      published: 0, adopted: 0, ...await publisher.lastOf(subject),
-    };
-  }));
+  const running = await Promise.all(
+    options.filters.map(async (compiled): Promise<RunningFilter> => {
+      const { user, name } = compiled.definition;
+      const subject = subjects.filtered(user, name, instrument, dayObs);
+      return {
+        compiled,
+        subject,
+        filter: compiled.label,
+        evaluated: 0,
+        matched: 0,
+        undecided: 0,
+        errors: 0,
+        lastError: null,
+        published: 0,
+        adopted: 0,
+        ...(await publisher.lastOf(subject)),
+      };
+    }),
+  );
   const start = Math.min(...running.map((filter) => filter.alertSequence)) + 1;
-  const consumer = await js.consumers.get(source, { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: start });
+  const consumer = await js.consumers.get(source, {
+    deliver_policy: DeliverPolicy.StartSequence,
+    opt_start_seq: start,
+  });
   let seen = start - 1;
   const handle = async (messages: readonly JsMsg[]): Promise<void> => {
     for (const message of messages) {
@@ -97,7 +118,8 @@ export async function runFilterService(options: FilterServiceOptions): Promise<r
 
 /** What a filter makes of packets, computed from them alone: the check against what the service has published. */
 export async function countMatches(
-  compiled: CompiledFilter, packets: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  compiled: CompiledFilter,
+  packets: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<Readonly<{ evaluated: number; matched: number; undecided: number; errors: number }>> {
   const count = { evaluated: 0, matched: 0, undecided: 0, errors: 0, lastError: null };
   for await (const packet of packets) tally(count, compiled, decodeOnce(packet));
@@ -105,7 +127,10 @@ export async function countMatches(
 }
 
 async function applyFilter(
-  filter: RunningFilter, message: JsMsg, alert: () => FilterableAlert, publisher: Publisher,
+  filter: RunningFilter,
+  message: JsMsg,
+  alert: () => FilterableAlert,
+  publisher: Publisher,
 ): Promise<void> {
   if (message.seq <= filter.alertSequence) return; // Of several filters this one had got further.
   if (tally(filter, filter.compiled, alert)) await publisher.publish(filter, message, alert().diaSourceId);
@@ -198,7 +223,9 @@ async function waitOrThrow(filter: RunningFilter, error: unknown, attempt: numbe
   const isRefused = error instanceof JetStreamApiError;
   const isOvertaken = isRefused && error.code === JetStreamApiCodes.StreamWrongLastSequence;
   if ((isRefused && !isOvertaken) || attempt >= brokersConfig.publishAttempts) {
-    throw new Error(`filter ${filter.filter}: cannot publish on ${filter.subject}: ${(error as Error).message}`, { cause: error });
+    throw new Error(`filter ${filter.filter}: cannot publish on ${filter.subject}: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
   if (!isOvertaken) await sleep(100 * 2 ** attempt); // The server is away: 0.2 s, 0.4 s, 0.8 s, 1.6 s.
 }
@@ -216,5 +243,15 @@ function filteredHeaders(filter: string, message: JsMsg): MsgHdrs {
 
 function progressOf(filter: RunningFilter): FilterProgress {
   const { evaluated, matched, undecided, errors, lastError, published, adopted, alertSequence } = filter;
-  return { filter: filter.filter, evaluated, matched, undecided, errors, lastError, published, adopted, alertSequence };
+  return {
+    filter: filter.filter,
+    evaluated,
+    matched,
+    undecided,
+    errors,
+    lastError,
+    published,
+    adopted,
+    alertSequence,
+  };
 }

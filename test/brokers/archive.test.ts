@@ -11,13 +11,17 @@ import { decodeAlert, frame } from '../../schemas/packet.ts';
 import { INSTRUMENT, NIGHT, sampleId, samplePacket } from './sampleAlerts.ts';
 
 let dataDir: string;
-beforeEach(async () => { dataDir = await mkdtemp(join(tmpdir(), 'vesper-archive-')); });
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'vesper-archive-'));
+});
 afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
 const open = (): Promise<Archive> => openArchive(dataDir, INSTRUMENT, NIGHT);
 const paths = (): ReturnType<typeof archivePaths> => archivePaths(dataDir, INSTRUMENT, NIGHT);
 const inputs = (from: number, to: number, cutoutBytes = 0): ReturnType<typeof readPacket>[] =>
-  Array.from({ length: to - from }, (_, i) => readPacket({ packet: samplePacket(from + i, {}, cutoutBytes), sequence: from + i + 1 }));
+  Array.from({ length: to - from }, (_, i) =>
+    readPacket({ packet: samplePacket(from + i, {}, cutoutBytes), sequence: from + i + 1 }),
+  );
 
 async function filled(count: number): Promise<void> {
   const archive = await open();
@@ -51,22 +55,25 @@ test('the container is an Avro file of the packets, one to a block', async () =>
   expect(blocks.map(({ data }) => decodeAlert(frame(data)).diaSourceId)).toEqual([0, 1, 2].map(sampleId));
 });
 
-test('whatever a crash cuts off either file, whole packets of the container stay and new ones go on after them', async () => {
+test('whatever a crash cuts off either file, whole packets stay and new ones go on after them', async () => {
   await filled(6);
   const container = await readFile(paths().container);
   const index = await readFile(paths().index);
   const blockEnds = [...containerBlocks(container)].map(({ end }) => end);
-  await fc.assert(fc.asyncProperty(fc.nat(container.length), fc.nat(index.length), async (containerBytes, indexBytes) => {
-    await writeFile(paths().container, container.subarray(0, containerBytes));
-    await writeFile(paths().index, index.subarray(0, indexBytes));
-    const archive = await open();
-    const whole = blockEnds.filter((end) => end <= containerBytes).length;
-    expect(archive.count()).toBe(whole);
-    await archive.append(inputs(0, 6));
-    for (let i = 0; i < 6; i++) expect(Buffer.compare((await archive.get(sampleId(i)))!, samplePacket(i))).toBe(0);
-    await archive.close();
-    expect(Buffer.compare(await readFile(paths().container), container)).toBe(0);
-  }), { numRuns: 60 });
+  await fc.assert(
+    fc.asyncProperty(fc.nat(container.length), fc.nat(index.length), async (containerBytes, indexBytes) => {
+      await writeFile(paths().container, container.subarray(0, containerBytes));
+      await writeFile(paths().index, index.subarray(0, indexBytes));
+      const archive = await open();
+      const whole = blockEnds.filter((end) => end <= containerBytes).length;
+      expect(archive.count()).toBe(whole);
+      await archive.append(inputs(0, 6));
+      for (let i = 0; i < 6; i++) expect(Buffer.compare((await archive.get(sampleId(i)))!, samplePacket(i))).toBe(0);
+      await archive.close();
+      expect(Buffer.compare(await readFile(paths().container), container)).toBe(0);
+    }),
+    { numRuns: 60 },
+  );
 });
 
 test('bytes of a torn batch after the last whole packet are cut off', async () => {
@@ -96,7 +103,8 @@ test('a full disk fails the batch as a whole, and what was kept before stays rea
     const room = bytes.subarray(0, bytesLeft);
     bytesLeft -= room.length;
     await file.write(room, 0, room.length, position);
-    if (room.length < bytes.length) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    if (room.length < bytes.length)
+      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
   };
   const archive = await openArchive(dataDir, INSTRUMENT, NIGHT, onFullDisk);
   const before = await readFile(paths().container);

@@ -14,7 +14,9 @@ const ALERTS = streams.alerts(INSTRUMENT, NIGHT);
 
 let nats: TestNats;
 let dataDir: string;
-beforeAll(async () => { nats = await startTestNats(); }, 30_000);
+beforeAll(async () => {
+  nats = await startTestNats();
+}, 30_000);
 afterAll(() => nats.stop());
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'vesper-archive-'));
@@ -24,12 +26,18 @@ beforeEach(async () => {
 afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
 async function publish(...packets: Uint8Array[]): Promise<void> {
-  for (const packet of packets) await jetstream(nats.connection).publish(subjects.alerts(INSTRUMENT, NIGHT, 'r'), packet);
+  for (const packet of packets)
+    await jetstream(nats.connection).publish(subjects.alerts(INSTRUMENT, NIGHT, 'r'), packet);
 }
 
 function archiveAll(connection = nats.connection, onArchived?: () => void): Promise<ArchiveProgress> {
   return runArchiveService({
-    connection, dataDir, instrument: INSTRUMENT, dayObs: NIGHT, signal: new AbortController().signal, untilCaughtUp: true,
+    connection,
+    dataDir,
+    instrument: INSTRUMENT,
+    dayObs: NIGHT,
+    signal: new AbortController().signal,
+    untilCaughtUp: true,
     ...(onArchived ? { onArchived } : {}),
   });
 }
@@ -45,7 +53,11 @@ test('every alert of the stream is archived as sent, then acknowledged', async (
 test('a connection that dies between writing and acknowledging doubles nothing', async () => {
   await publish(...Array.from({ length: 20 }, (_, i) => samplePacket(i)));
   const doomed = await nats.connectAgain();
-  await expect(archiveAll(doomed, () => { void doomed.close(); })).rejects.toThrow();
+  await expect(
+    archiveAll(doomed, () => {
+      void doomed.close();
+    }),
+  ).rejects.toThrow();
   await archiveAll();
   const ids = (await listArchive(dataDir, INSTRUMENT, NIGHT)).map(({ diaSourceId }) => diaSourceId);
   expect(ids.toSorted()).toEqual(Array.from({ length: 20 }, (_, i) => sampleId(i)));

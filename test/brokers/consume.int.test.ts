@@ -10,7 +10,9 @@ const AFTER_ACK_WAIT = 20_000;
 const never = new AbortController().signal;
 
 let nats: TestNats;
-beforeAll(async () => { nats = await startTestNats(); }, 30_000);
+beforeAll(async () => {
+  nats = await startTestNats();
+}, 30_000);
 afterAll(() => nats.stop());
 beforeEach(async () => {
   await nats.jsm.streams.delete(STREAM).catch(() => false);
@@ -23,8 +25,18 @@ async function publish(from: number, to: number, band = 'r'): Promise<void> {
 
 async function consume(durable: string, more: object = {}): Promise<string[]> {
   const seen: string[] = [];
-  const onAlert = (message: { string(): string }): void => { seen.push(message.string()); };
-  await consumeAlerts({ connection: nats.connection, stream: STREAM, durable, signal: never, untilCaughtUp: true, onAlert, ...more });
+  const onAlert = (message: { string(): string }): void => {
+    seen.push(message.string());
+  };
+  await consumeAlerts({
+    connection: nats.connection,
+    stream: STREAM,
+    durable,
+    signal: never,
+    untilCaughtUp: true,
+    onAlert,
+    ...more,
+  });
   return seen;
 }
 
@@ -34,24 +46,50 @@ test('a durable consumer gets every message once and in order, over two sessions
   await publish(300, 310);
   const second = await consume('broker');
   expect([...first, ...second]).toEqual(Array.from({ length: 310 }, (_, i) => String(i)));
-  expect(await consumerState(nats.connection, STREAM, 'broker')).toEqual({ delivered: 310, owed: 0, redelivered: 0, lastSequence: 310 });
+  expect(await consumerState(nats.connection, STREAM, 'broker')).toEqual({
+    delivered: 310,
+    owed: 0,
+    redelivered: 0,
+    lastSequence: 310,
+  });
 });
 
-test('an alert whose handler throws stays owed, and comes again', async () => {
-  await publish(0, 5);
-  const failing = consume('broker', { onAlert: (message: { seq: number }) => { if (message.seq === 3) throw new Error('my disk is full'); } });
-  await expect(failing).rejects.toThrow('my disk is full');
-  expect(await consumerState(nats.connection, STREAM, 'broker')).toMatchObject({ delivered: 2, owed: 3, lastSequence: 2 });
-  expect(await consume('broker')).toEqual(['2', '3', '4']);
-}, AFTER_ACK_WAIT);
+test(
+  'an alert whose handler throws stays owed, and comes again',
+  async () => {
+    await publish(0, 5);
+    const failing = consume('broker', {
+      onAlert: (message: { seq: number }) => {
+        if (message.seq === 3) throw new Error('my disk is full');
+      },
+    });
+    await expect(failing).rejects.toThrow('my disk is full');
+    expect(await consumerState(nats.connection, STREAM, 'broker')).toMatchObject({
+      delivered: 2,
+      owed: 3,
+      lastSequence: 2,
+    });
+    expect(await consume('broker')).toEqual(['2', '3', '4']);
+  },
+  AFTER_ACK_WAIT,
+);
 
-test('what a stopped consumer had not handled is owed to the next one', async () => {
-  await publish(0, 50);
-  const stop = new AbortController();
-  await consume('broker', { signal: stop.signal, onAlert: (message: { seq: number }) => { if (message.seq === 10) stop.abort(); } });
-  expect(await consumerState(nats.connection, STREAM, 'broker')).toMatchObject({ delivered: 10, owed: 40 });
-  expect(await consume('broker')).toHaveLength(40);
-}, AFTER_ACK_WAIT);
+test(
+  'what a stopped consumer had not handled is owed to the next one',
+  async () => {
+    await publish(0, 50);
+    const stop = new AbortController();
+    await consume('broker', {
+      signal: stop.signal,
+      onAlert: (message: { seq: number }) => {
+        if (message.seq === 10) stop.abort();
+      },
+    });
+    expect(await consumerState(nats.connection, STREAM, 'broker')).toMatchObject({ delivered: 10, owed: 40 });
+    expect(await consume('broker')).toHaveLength(40);
+  },
+  AFTER_ACK_WAIT,
+);
 
 test('a consumer can start at a sequence or a time, and what was before is not owed to it', async () => {
   await publish(0, 10);

@@ -14,20 +14,29 @@ let nats: TestNats;
 let dashboard: Dashboard;
 beforeAll(async () => {
   nats = await startTestNats();
-  await nats.jsm.streams.add({ name: streams.observatory(INSTRUMENT), subjects: [subjects.observatoryAll(INSTRUMENT)] });
+  await nats.jsm.streams.add({
+    name: streams.observatory(INSTRUMENT),
+    subjects: [subjects.observatoryAll(INSTRUMENT)],
+  });
   await nats.jsm.streams.add({ name: streams.pipeline(INSTRUMENT), subjects: [subjects.pipelineAll(INSTRUMENT)] });
   await publish(sampleNightEvents({ visits: 2, detectors: 3 }));
 }, 30_000);
 afterAll(() => nats.stop());
-beforeEach(async () => { dashboard = await startDashboard({ connection: nats.connection, instrument: INSTRUMENT, dayObs: NIGHT, port: 0 }); });
+beforeEach(async () => {
+  dashboard = await startDashboard({ connection: nats.connection, instrument: INSTRUMENT, dayObs: NIGHT, port: 0 });
+});
 afterEach(() => dashboard.close());
 
-async function publish(events: readonly Readonly<{ event: ObservatoryEvent | PipelineEvent; timeMs: number }>[]): Promise<void> {
+async function publish(
+  events: readonly Readonly<{ event: ObservatoryEvent | PipelineEvent; timeMs: number }>[],
+): Promise<void> {
   for (const [i, { event, timeMs }] of events.entries()) {
-    const subject = 'visit' in event && 'detector' in event && event.type !== 'DetectorRead'
-      ? subjects.pipeline(INSTRUMENT, event.visit, event.detector, event.type)
-      : event.type === 'VisitCompleted' ? subjects.pipeline(INSTRUMENT, event.visit, 'all', event.type)
-        : subjects.observatory(INSTRUMENT, event.type);
+    const subject =
+      'visit' in event && 'detector' in event && event.type !== 'DetectorRead'
+        ? subjects.pipeline(INSTRUMENT, event.visit, event.detector, event.type)
+        : event.type === 'VisitCompleted'
+          ? subjects.pipeline(INSTRUMENT, event.visit, 'all', event.type)
+          : subjects.observatory(INSTRUMENT, event.type);
     await jetstream(nats.connection).publish(subject, encodeEvent(envelope(`e${i}`, event, timeMs)));
   }
 }
@@ -52,9 +61,13 @@ function messagesUntil(isEnough: (message: BoardMessage) => boolean): Promise<Bo
 function rawStatus(target: string, method = 'GET', headers = ''): Promise<string> {
   const { port } = new URL(dashboard.url);
   return new Promise((resolve, reject) => {
-    const socket = connectTcp(Number(port), '127.0.0.1', () => socket.write(`${method} ${target} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${headers}Connection: close\r\n\r\n`));
+    const socket = connectTcp(Number(port), '127.0.0.1', () =>
+      socket.write(`${method} ${target} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${headers}Connection: close\r\n\r\n`),
+    );
     let text = '';
-    socket.on('data', (data) => { text += String(data); });
+    socket.on('data', (data) => {
+      text += String(data);
+    });
     socket.on('end', () => resolve(text.split('\r\n', 1)[0]));
     socket.on('error', reject);
   });
@@ -73,8 +86,15 @@ test('a client that stays is told counts that arrive later, without the visits t
   await messagesUntil(({ night }) => night.live.archived === 30);
   const waiting = messagesUntil(({ verified }) => verified !== null);
   const counts = {
-    detected: 36, droppedByReason: { edge: 6 }, associated: 30, withheldByReason: {}, packed: 30, published: 30, archived: 29,
-    delivered: { full: 30 }, owed: { full: 0 },
+    detected: 36,
+    droppedByReason: { edge: 6 },
+    associated: 30,
+    withheldByReason: {},
+    packed: 30,
+    published: 30,
+    archived: 29,
+    delivered: { full: 30 },
+    owed: { full: 0 },
   };
   setTimeout(() => dashboard.setCounts({ counts, closes: false, violations: ['alert 7 is not in the archive'] }), 300);
   const last = (await waiting).at(-1);
@@ -85,13 +105,31 @@ test('a client that stays is told counts that arrive later, without the visits t
 test('getCounts is asked, and what it throws is shown', async () => {
   await dashboard.close();
   const getCounts = (): Promise<never> => Promise.reject(new Error('the database is away'));
-  dashboard = await startDashboard({ connection: nats.connection, instrument: INSTRUMENT, dayObs: NIGHT, port: 0, getCounts });
+  dashboard = await startDashboard({
+    connection: nats.connection,
+    instrument: INSTRUMENT,
+    dayObs: NIGHT,
+    port: 0,
+    getCounts,
+  });
   const messages = await messagesUntil(({ problem }) => problem !== null);
   expect(messages.at(-1)?.problem).toBe('counting failed: the database is away');
 });
 
 test('the page, its files and the registry are served with headers that forbid foreign code', async () => {
-  for (const path of ['', 'page.js', 'draw.js', 'page.css', 'icon.svg', 'api/night', 'api/visits/2026112000001', 'schemas/ids/1100']) {
+  for (const path of [
+    '',
+    'page.js',
+    'draw.js',
+    'tiles.js',
+    'visits.js',
+    'waterfall.js',
+    'page.css',
+    'icon.svg',
+    'api/night',
+    'api/visits/2026112000001',
+    'schemas/ids/1100',
+  ]) {
     const response = await fetch(dashboard.url + path);
     expect([path, response.status]).toEqual([path, 200]);
     expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
@@ -99,8 +137,18 @@ test('the page, its files and the registry are served with headers that forbid f
 });
 
 test.each([
-  '/../server.ts', '/..%2fserver.ts', '/%2e%2e/%2e%2e/config.ts', '//etc/passwd', '/page/../../../package.json', '/page.js/../../feed.ts',
-  '/..\\..\\package.json', '/page.js%00.html', '/api/visits/1e9', '/api/visits/99999999999999999999', '/constructor', '/__proto__',
+  '/../server.ts',
+  '/..%2fserver.ts',
+  '/%2e%2e/%2e%2e/config.ts',
+  '//etc/passwd',
+  '/page/../../../package.json',
+  '/page.js/../../feed.ts',
+  '/..\\..\\package.json',
+  '/page.js%00.html',
+  '/api/visits/1e9',
+  '/api/visits/99999999999999999999',
+  '/constructor',
+  '/__proto__',
 ])('GET %s is not found', async (target) => {
   expect(await rawStatus(target)).toBe('HTTP/1.1 404 Not Found');
 });
@@ -110,13 +158,17 @@ test('nothing but GET is answered', async () => {
 });
 
 test('a page of another origin cannot open the live connection', async () => {
-  const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
+  const upgrade =
+    'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
   expect(await rawStatus('/live', 'GET', `${upgrade}Origin: http://evil.example\r\n`)).toMatch(/ 403 /);
   expect(await rawStatus('/other', 'GET', upgrade)).toMatch(/ 404 /);
 });
 
 test('an occupied port is one line that names it', async () => {
   const port = Number(new URL(dashboard.url).port);
-  await expect(startDashboard({ connection: nats.connection, instrument: INSTRUMENT, dayObs: NIGHT, port }))
-    .rejects.toThrow(new RegExp(`^dashboard: cannot listen on port ${port} of 127\\.0\\.0\\.1: it is in use by another program$`));
+  await expect(
+    startDashboard({ connection: nats.connection, instrument: INSTRUMENT, dayObs: NIGHT, port }),
+  ).rejects.toThrow(
+    new RegExp(`^dashboard: cannot listen on port ${port} of 127\\.0\\.0\\.1: it is in use by another program$`),
+  );
 });

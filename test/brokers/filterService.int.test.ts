@@ -14,7 +14,9 @@ const filter = compileFilter({ user: 'ana', name: 'thirds', version: 1, expressi
 const SUBJECT = subjects.filtered('ana', 'thirds', INSTRUMENT, NIGHT);
 
 let nats: TestNats;
-beforeAll(async () => { nats = await startTestNats(); }, 30_000);
+beforeAll(async () => {
+  nats = await startTestNats();
+}, 30_000);
 afterAll(() => nats.stop());
 beforeEach(async () => {
   for (const name of [ALERTS, FILTERED]) await nats.jsm.streams.delete(name).catch(() => false);
@@ -31,10 +33,19 @@ async function publishAlerts(from: number, to: number): Promise<Buffer[]> {
   return packets;
 }
 
-function run(connection: NatsConnection, filters: readonly CompiledFilter[], signal = new AbortController().signal,
-  onProgress?: (progress: readonly FilterProgress[]) => void): Promise<readonly FilterProgress[]> {
+function run(
+  connection: NatsConnection,
+  filters: readonly CompiledFilter[],
+  signal = new AbortController().signal,
+  onProgress?: (progress: readonly FilterProgress[]) => void,
+): Promise<readonly FilterProgress[]> {
   return runFilterService({
-    connection, instrument: INSTRUMENT, dayObs: NIGHT, filters, signal, untilCaughtUp: true,
+    connection,
+    instrument: INSTRUMENT,
+    dayObs: NIGHT,
+    filters,
+    signal,
+    untilCaughtUp: true,
     ...(onProgress ? { onProgress } : {}),
   });
 }
@@ -57,7 +68,14 @@ test('runFilterService publishes exactly the matching packets, their bytes uncha
   const found = await filteredMessages();
   expect(found.map((each) => each.alertSequence)).toEqual(wanted.map((each) => each.alertSequence));
   expect(found.every((each, i) => Buffer.compare(each.data, wanted[i].data) === 0)).toBe(true);
-  expect(progress).toMatchObject({ evaluated: 30, matched: 10, published: 10, adopted: 0, errors: 0, alertSequence: 30 });
+  expect(progress).toMatchObject({
+    evaluated: 30,
+    matched: 10,
+    published: 10,
+    adopted: 0,
+    errors: 0,
+    alertSequence: 30,
+  });
   expect(await countMatches(filter, packets)).toEqual({ evaluated: 30, matched: 10, undecided: 0, errors: 0 });
 });
 
@@ -77,7 +95,10 @@ test('a filter whose connection dies in mid-stream goes on in a new one without 
 
 test('two instances of a filter at work at once publish each match once', async () => {
   await publishAlerts(0, 200);
-  const [a, b] = await Promise.all([run(nats.connection, [filter]), nats.connectAgain().then((other) => run(other, [filter]))]);
+  const [a, b] = await Promise.all([
+    run(nats.connection, [filter]),
+    nats.connectAgain().then((other) => run(other, [filter])),
+  ]);
   const sequences = (await filteredMessages()).map((each) => each.alertSequence);
   expect(sequences).toEqual(Array.from({ length: 67 }, (_, i) => 3 * i + 1));
   expect(a[0].published + b[0].published).toBe(67);
@@ -90,11 +111,14 @@ test('a match that another instance wrote between evaluation and publication is 
   const made = headers();
   made.set(filterHeaders.alertSequence, '1');
   let isWritten = false;
-  const overtaken: CompiledFilter = { ...filter, evaluate: (alert) => {
-    if (!isWritten) void js.publish(SUBJECT, 'by the other one', { headers: made });
-    isWritten = true;
-    return filter.evaluate(alert);
-  } };
+  const overtaken: CompiledFilter = {
+    ...filter,
+    evaluate: (alert) => {
+      if (!isWritten) void js.publish(SUBJECT, 'by the other one', { headers: made });
+      isWritten = true;
+      return filter.evaluate(alert);
+    },
+  };
   expect((await run(nats.connection, [overtaken]))[0]).toMatchObject({ matched: 1, published: 0, adopted: 1 });
   expect((await filteredMessages()).map((each) => each.alertSequence)).toEqual([1]);
 });
@@ -110,7 +134,10 @@ test('several filters share one pass and each resumes from its own last match', 
 
 test('an alert that cannot be decoded counts as an error and does not stop the filter', async () => {
   await publishAlerts(0, 1);
-  await jetstream(nats.connection).publish(subjects.alerts(INSTRUMENT, NIGHT, 'r'), new Uint8Array([0, 0, 0, 4, 76, 9]));
+  await jetstream(nats.connection).publish(
+    subjects.alerts(INSTRUMENT, NIGHT, 'r'),
+    new Uint8Array([0, 0, 0, 4, 76, 9]),
+  );
   await publishAlerts(3, 4);
   const [progress] = await run(nats.connection, [filter]);
   expect(progress).toMatchObject({ evaluated: 3, matched: 2, errors: 1, published: 2 });

@@ -13,11 +13,15 @@ const events = sampleNightEvents({ visits: 2, detectors: 3 });
 
 test('the fold of a night is the same in any order and with any events repeated', () => {
   const expected = fold(events);
-  const disordered = fc.array(fc.constantFrom(...events), { maxLength: 60 })
+  const disordered = fc
+    .array(fc.constantFrom(...events), { maxLength: 60 })
     .chain((repeats) => fc.shuffledSubarray([...events, ...repeats], { minLength: events.length + repeats.length }));
-  fc.assert(fc.property(disordered, (told) => {
-    expect(fold(told)).toEqual(expected);
-  }), { numRuns: 50 });
+  fc.assert(
+    fc.property(disordered, (told) => {
+      expect(fold(told)).toEqual(expected);
+    }),
+    { numRuns: 50 },
+  );
 });
 
 test('an event told again changes nothing at all', () => {
@@ -35,15 +39,28 @@ test('a visit that an event does not concern stays the same record', () => {
 test('events of another night or instrument are left out', () => {
   const night = fold(events);
   const other = asDayObs(20261121);
-  const base = { group: 'x', visit: visitOf(other, 1), exposure: exposureOf(other, 1), detector: asDetectorId(0), attempt: 1 };
-  expect(evolve(night, { ...base, instrument: INSTRUMENT, type: 'AlertsPacked', alerts: 9, durationMs: 1 }, 1)).toBe(night);
+  const base = {
+    group: 'x',
+    visit: visitOf(other, 1),
+    exposure: exposureOf(other, 1),
+    detector: asDetectorId(0),
+    attempt: 1,
+  };
+  expect(evolve(night, { ...base, instrument: INSTRUMENT, type: 'AlertsPacked', alerts: 9, durationMs: 1 }, 1)).toBe(
+    night,
+  );
   expect(evolve(night, { instrument: 'other', dayObs: NIGHT, type: 'NightClosed', visits: 2 }, 1)).toBe(night);
 });
 
 test('counts are the sums over detectors, and latencies are weighted by alerts', () => {
   const summary = summarizeNight(fold(events));
   expect(summary.live).toMatchObject({
-    detected: 36, droppedByReason: { edge: 6 }, associated: 30, packed: 30, published: 30, archived: 30,
+    detected: 36,
+    droppedByReason: { edge: 6 },
+    associated: 30,
+    packed: 30,
+    published: 30,
+    archived: 30,
   });
   expect(summary.detectors).toEqual({ expected: 6, done: 6, deferred: 0 });
   // Detectors are out after 1, 2 and 3 s with equal counts: the median is 2 s, the upper percentiles are 3 s.
@@ -53,19 +70,51 @@ test('counts are the sums over detectors, and latencies are weighted by alerts',
 
 test('a visit’s bars end where its events say, in seconds after the end of readout of its last detector', () => {
   const { detectors } = detailVisit(fold(events).visits['group-1']);
-  expect(detectors[1].bars.find(({ step }) => step === 'isr')).toEqual({ step: 'isr', startSeconds: 1.2, endSeconds: 1.3, rows: 0 });
+  expect(detectors[1].bars.find(({ step }) => step === 'isr')).toEqual({
+    step: 'isr',
+    startSeconds: 1.2,
+    endSeconds: 1.3,
+    rows: 0,
+  });
   expect(detectors[2]).toMatchObject({ status: 'done', alerts: 5, latencySeconds: 3 });
 });
 
 test('a deferred detector is told with its reason, and a later attempt that succeeds replaces it', () => {
   const visit = visitOf(NIGHT, 1);
-  const of = { instrument: INSTRUMENT, group: 'group-1', visit, exposure: exposureOf(NIGHT, 1), detector: asDetectorId(7) };
+  const of = {
+    instrument: INSTRUMENT,
+    group: 'group-1',
+    visit,
+    exposure: exposureOf(NIGHT, 1),
+    detector: asDetectorId(7),
+  };
   const why = { stage: 'calibrate', code: 'STARS_TOO_FEW', reason: '3 stars, 10 required' } as const;
-  const deferred = fold([{ event: { ...of, ...why, attempt: 1, type: 'DetectorDeferred' }, timeMs: FIRST_READOUT_MS + 500 }], fold(events));
-  expect(summarizeVisit(deferred.visits['group-1'])).toMatchObject({ status: 'deferred', deferred: 1, reasons: [{ detector: 7, ...why }] });
-  const again = fold([
-    { event: { ...of, attempt: 2, type: 'DiaSourcesAssociated', durationMs: 1, diaSources: 0, newDiaObjects: 0, commitSequence: 9 }, timeMs: FIRST_READOUT_MS + 900 },
-  ], deferred);
+  const deferred = fold(
+    [{ event: { ...of, ...why, attempt: 1, type: 'DetectorDeferred' }, timeMs: FIRST_READOUT_MS + 500 }],
+    fold(events),
+  );
+  expect(summarizeVisit(deferred.visits['group-1'])).toMatchObject({
+    status: 'deferred',
+    deferred: 1,
+    reasons: [{ detector: 7, ...why }],
+  });
+  const again = fold(
+    [
+      {
+        event: {
+          ...of,
+          attempt: 2,
+          type: 'DiaSourcesAssociated',
+          durationMs: 1,
+          diaSources: 0,
+          newDiaObjects: 0,
+          commitSequence: 9,
+        },
+        timeMs: FIRST_READOUT_MS + 900,
+      },
+    ],
+    deferred,
+  );
   expect(summarizeVisit(again.visits['group-1'])).toMatchObject({ status: 'complete', deferred: 0, done: 4 });
 });
 

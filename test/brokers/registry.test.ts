@@ -24,10 +24,16 @@ test('a subject’s latest version names its id and schema', () => {
 });
 
 test.each([
-  ['/schemas/ids/1', 404, 40403], ['/schemas/ids/x', 404, 40403], ['/schemas/ids/99999999999', 404, 40403],
-  ['/subjects/other/versions', 404, 40401], ['/subjects/alert-packet/versions/2', 404, 40402],
-  ['/subjects/alert-packet/versions/0', 422, 42202], ['/subjects/alert-packet/versions/a', 422, 42202],
-  ['/schemas', 404, 404], ['/subjects/alert-packet', 404, 404], ['/schemas/ids/1100/secret', 404, 404],
+  ['/schemas/ids/1', 404, 40403],
+  ['/schemas/ids/x', 404, 40403],
+  ['/schemas/ids/99999999999', 404, 40403],
+  ['/subjects/other/versions', 404, 40401],
+  ['/subjects/alert-packet/versions/2', 404, 40402],
+  ['/subjects/alert-packet/versions/0', 422, 42202],
+  ['/subjects/alert-packet/versions/a', 422, 42202],
+  ['/schemas', 404, 404],
+  ['/subjects/alert-packet', 404, 404],
+  ['/schemas/ids/1100/secret', 404, 404],
 ])('%s is answered %i with error_code %i, as Confluent’s registry does', (path, status, code) => {
   const answer = get(path);
   expect(answer.status).toBe(status);
@@ -36,7 +42,8 @@ test.each([
 
 test('a client that accepts nothing that the registry sends gets 406; Confluent’s own Accept header does not', () => {
   expect(get('/subjects', 'text/html').status).toBe(406);
-  const confluent = 'application/vnd.schemaregistry.v1+json, application/vnd.schemaregistry+json; q=0.9, application/json; q=0.5';
+  const confluent =
+    'application/vnd.schemaregistry.v1+json, application/vnd.schemaregistry+json; q=0.9, application/json; q=0.5';
   expect(get('/subjects', confluent).status).toBe(200);
 });
 

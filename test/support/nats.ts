@@ -19,7 +19,11 @@ export type TestNats = Readonly<{
 /** Starts a nats-server with JetStream in a directory of its own; call `stop` when done. */
 export async function startTestNats(): Promise<TestNats> {
   const dataDir = await mkdtemp(join(tmpdir(), 'vesper-nats-'));
-  const stores = await startStores({ dataDir, need: { nats: true, postgres: false, redis: false }, env: { PATH: process.env.PATH } });
+  const stores = await startStores({
+    dataDir,
+    need: { nats: true, postgres: false, redis: false },
+    env: { PATH: process.env.PATH },
+  });
   const connections: NatsConnection[] = [];
   const connectAgain = async (): Promise<NatsConnection> => {
     const connection = await connect({ servers: stores.natsUrl });
@@ -28,7 +32,11 @@ export async function startTestNats(): Promise<TestNats> {
   };
   const connection = await connectAgain();
   return {
-    url: stores.natsUrl, dataDir, connection, jsm: await jetstreamManager(connection), connectAgain,
+    url: stores.natsUrl,
+    dataDir,
+    connection,
+    jsm: await jetstreamManager(connection),
+    connectAgain,
     async stop() {
       await Promise.all(connections.map((each) => each.close()));
       await stores.stop();

@@ -1,6 +1,17 @@
 // Small helpers: everything that comes from outside is put on the page as text, never as markup.
 
-const STEPS = ['ingest', 'isr', 'calibrate', 'difference', 'detect', 'measure', 'associate', 'packet', 'distribute', 'archive'];
+const STEPS = [
+  'ingest',
+  'isr',
+  'calibrate',
+  'difference',
+  'detect',
+  'measure',
+  'associate',
+  'packet',
+  'distribute',
+  'archive',
+];
 
 /** An element with a class, attributes and children; strings become text. */
 export function make(tag, options = {}, ...children) {
@@ -73,5 +84,21 @@ export function ticks(from, to) {
 
 /** "edge 3, saturated 1": the largest first. */
 export function reasonsText(byReason) {
-  return Object.entries(byReason).sort((a, b) => b[1] - a[1]).map(([reason, value]) => `${reason} ${count(value)}`).join(', ');
+  return Object.entries(byReason)
+    .sort((a, b) => b[1] - a[1])
+    .map(([reason, value]) => `${reason} ${count(value)}`)
+    .join(', ');
+}
+
+/** The number of a visit in its night; before the first exposure it has none. */
+export function nameOf({ sequence }) {
+  return sequence === null ? 'next' : String(sequence);
+}
+
+export function orderOf({ sequence, announcedMs }) {
+  return sequence === null ? 1e9 + (announcedMs ?? 0) : sequence;
+}
+
+export function reasonItem(state, where, reason, code) {
+  return make('li', { 'data-state': state }, make('b', {}, where), reason, ' ', make('span', {}, `(${code})`));
 }
