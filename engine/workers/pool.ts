@@ -1,4 +1,5 @@
 /** The pool of detector workers: one task a detector, several in flight, the main thread free of pixel work. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Piscina } from 'piscina';
 import { engineConfig } from '../config.ts';
 import type { DetectorOutcome, DetectorTask } from './detectorTask.ts';
@@ -15,24 +16,34 @@ export function createDetectorPool(threads: number): DetectorPool {
     filename: new URL('./detectorWorker.ts', import.meta.url).href,
     minThreads: threads, maxThreads: threads, concurrentTasksPerWorker: 1, idleTimeout: Infinity,
   });
+  const inFlight = new Map<Int32Array, Promise<DetectorOutcome>>();
   return {
-    run: (task) => runLimited(pool, task),
-    close: () => pool.destroy(),
+    run(work) {
+      const cancel = new Int32Array(new SharedArrayBuffer(4));
+      const outcome = runLimited(pool, { ...work, cancel }).finally(() => inFlight.delete(cancel));
+      inFlight.set(cancel, outcome);
+      return outcome;
+    },
+    async close() {
+      // A pool that is destroyed under a running task throws where nobody can catch it: ask the tasks to stop, then wait.
+      for (const cancel of inFlight.keys()) Atomics.store(cancel, 0, 1);
+      await Promise.race([Promise.allSettled(inFlight.values()), sleep(engineConfig.workerGraceMs)]);
+      await pool.destroy();
+    },
   };
 }
 
 /** Asks the task to stop at its limit by the flag in shared memory, and ends its worker when it does not. */
-async function runLimited(pool: Piscina, work: Omit<DetectorTask, 'cancel'>): Promise<DetectorOutcome> {
-  const cancel = new Int32Array(new SharedArrayBuffer(4));
+async function runLimited(pool: Piscina, task: DetectorTask): Promise<DetectorOutcome> {
   const kill = new AbortController();
-  const asked = setTimeout(() => Atomics.store(cancel, 0, 1), engineConfig.detectorLimitMs);
+  const asked = setTimeout(() => Atomics.store(task.cancel, 0, 1), engineConfig.detectorLimitMs);
   const killed = setTimeout(() => kill.abort(), engineConfig.detectorLimitMs + engineConfig.workerGraceMs);
   try {
-    return await pool.run({ ...work, cancel } satisfies DetectorTask, { signal: kill.signal }) as DetectorOutcome; // The worker's return type.
+    return await pool.run(task, { signal: kill.signal }) as DetectorOutcome; // The worker's return type.
   } catch (error) {
     const message = kill.signal.aborted
-      ? `detector ${work.detector} of visit ${work.visit} did not end within ${(engineConfig.detectorLimitMs + engineConfig.workerGraceMs) / 1000} s`
-      : `the worker of detector ${work.detector} of visit ${work.visit} died: ${(error as Error).message}`;
+      ? `detector ${task.detector} of visit ${task.visit} did not end within ${(engineConfig.detectorLimitMs + engineConfig.workerGraceMs) / 1000} s`
+      : `the worker of detector ${task.detector} of visit ${task.visit} died: ${(error as Error).message}`;
     const code = kill.signal.aborted ? 'DETECTOR_TIMEOUT' : 'WORKER_DIED';
     return { status: 'failed', progress: [], failure: { stage: 'process', code, message, disposition: 'retry', details: {} } };
   } finally {
