@@ -34,8 +34,8 @@ export type WarpConfig = Readonly<{
 }>;
 
 export type KernelStarConfig = Readonly<{
-  /** Side of the cells over which kernel stars are spread, pixels. */
-  cellPx: number;
+  /** Stars wanted; the detector is cut into square cells such that `starsPerCell` of each make that many. */
+  starCountMax: number;
   starsPerCell: number;
   /** Peak over noise of a source after smoothing, in both images, to be a kernel star. */
   snrMin: number;
@@ -63,6 +63,8 @@ export type KernelConfig = Readonly<{
   widthMinPx: number;
   /** Order of the kernel's variation over the detector. */
   spatialOrder: 0 | 1 | 2 | 3;
+  /** Stamps wanted for each term of that variation; with fewer, the order is lowered. */
+  stampsPerSpatialTerm: number;
   /** Order of the background that is fitted together with the kernel on its stamps. */
   backgroundOrder: 0 | 1 | 2;
 }>;
@@ -78,8 +80,9 @@ export const differenceDefaults: DifferenceConfig = {
     coverageFractionMin: 0.1,
   },
   kernelStars: {
-    // 256 cells on a 4k detector; three stars a cell give some 700 stamps for the 170 unknowns of spatial order 2.
-    cellPx: 256,
+    // 250 cells: 256 px of a 4k detector, 65 px of a 1k one. A spatial order of 2 has 170 unknowns, and a stamp
+    // determines some ten of them.
+    starCountMax: 750,
     starsPerCell: 3,
     // Rubin's kernel sources start at 10; below it a stamp says less than it costs.
     snrMin: 10,
@@ -99,6 +102,8 @@ export const differenceDefaults: DifferenceConfig = {
     degrees: [4, 2, 2, 0],
     widthMinPx: 0.7,
     spatialOrder: 2,
+    // 48 stamps for order 2, 24 for order 1: below that a spatial term follows single stars.
+    stampsPerSpatialTerm: 8,
     backgroundOrder: 1,
   },
   backgroundOrder: 2,
@@ -109,6 +114,8 @@ export const differenceDefaults: DifferenceConfig = {
   // A saturated pixel lacks up to some 10⁵ electrons: 2e-4 of it is 20 electrons, below the noise of a sky of 600.
   maskSpreadFraction: 2e-4,
   stampChi2Max: 10,
-  backgroundChi2Min: 0.5,
-  backgroundChi2Max: 2,
+  // A factor 2 in the noise can be scaled away after detection; beyond 3 in either direction the pixels are not those of
+  // this sky.
+  backgroundChi2Min: 0.1,
+  backgroundChi2Max: 4,
 };

@@ -3,14 +3,15 @@
  *
  * D = Y − K ⊗ X has noise of power σ_Y² + σ_X² |K̂|² |Ŵ|², where W is the interpolation that X has been through. It is
  * convolved with φ̂ = √((σ_Y² + σ_X² K̂(0)²) / (σ_Y² + σ_X² |K̂|² |Ŵ|²)), which is 1 at zero frequency: fluxes keep, the
- * noise becomes white with variance σ_Y² + σ_X² K̂(0)², and the PSF sharpens.
+ * noise becomes white with variance σ_Y² + σ_X² K̂(0)², and the PSF sharpens. Where Y is the interpolated image, |Ŵ|²
+ * goes with σ_Y² instead.
  */
 import { createFourier, transform, transformBack } from './fourier.ts';
 
 export type Whitening = Readonly<{
   /** φ, [size × size], unit sum. */
   kernel: Float32Array; size: number;
-  /** Variance of a pixel of the whitened difference over that of D. */
+  /** Variance of a pixel of the whitened difference over σ_Y² + the variance of K ⊗ X. */
   varianceRatio: number;
 }>;
 
@@ -33,33 +34,48 @@ export type NoisePower = Readonly<{
 export function noisePowerOf(
   kernel: Float32Array, size: number, noiseX: Float64Array, noiseY: Float64Array,
 ): NoisePower {
-  const n = SIDE * SIDE, { re, im } = spectrumOf(kernel, size);
-  const power = new Float64Array(n), zero = new Float64Array(n);
+  const n = SIDE * SIDE, { re, im } = spectrumOf(kernel, size), power = interpolationPower(noiseX, noiseY);
+  let variance = 0;
+  for (let j = 0; j < n; j++) {
+    power[j] *= re[j] * re[j] + im[j] * im[j];
+    variance += power[j] / n;
+  }
+  return { power, sum: kernel.reduce((sum, value) => sum + value, 0), variance };
+}
+
+/** Power that interpolation leaves of white noise of unit variance, |Ŵ|², in the same order. */
+export function interpolationPower(noiseX: Float64Array, noiseY: Float64Array): Float64Array {
+  const power = new Float64Array(SIDE * SIDE), zero = new Float64Array(SIDE * SIDE);
   for (let v = 1 - noiseY.length; v < noiseY.length; v++) {
     for (let u = 1 - noiseX.length; u < noiseX.length; u++) {
       power[wrap(v) * SIDE + wrap(u)] = noiseX[Math.abs(u)] * noiseY[Math.abs(v)];
     }
   }
   transform(createFourier(SIDE), power, zero);
-  let variance = 0;
-  for (let j = 0; j < n; j++) {
-    power[j] = (re[j] * re[j] + im[j] * im[j]) * Math.max(power[j], 0);
-    variance += power[j] / n;
-  }
-  return { power, sum: kernel.reduce((sum, value) => sum + value, 0), variance };
+  for (let j = 0; j < power.length; j++) power[j] = Math.max(power[j], 0);
+  return power;
 }
 
 /**
+ * Least power of Y's noise that φ undoes: near the Nyquist frequency interpolation leaves next to nothing, and φ would
+ * amplify what little is there without bound.
+ */
+const POWER_MIN = 0.25;
+
+/**
  * @param convolved  Noise of the convolved image.
+ * @param powerY     Power of Y's noise for unit variance, in the same order: all 1 unless Y was interpolated.
  * @param varianceY, varianceX Typical variance of a pixel of Y and X.
  * @param halfSize   Half side of φ, pixels; ≤ 50.
  */
 export function whiteningOf(
-  convolved: NoisePower, varianceY: number, varianceX: number, halfSize: number,
+  convolved: NoisePower, powerY: Float64Array, varianceY: number, varianceX: number, halfSize: number,
 ): Whitening {
   const n = SIDE * SIDE, re = new Float64Array(n), im = new Float64Array(n);
   const white = varianceY + varianceX * convolved.sum * convolved.sum;
-  for (let j = 0; j < n; j++) re[j] = Math.sqrt(white / (varianceY + varianceX * convolved.power[j])) / n;
+  for (let j = 0; j < n; j++) {
+    re[j] = Math.sqrt(white / (varianceY * Math.max(powerY[j], POWER_MIN) + varianceX * convolved.power[j])) / n;
+  }
   transformBack(createFourier(SIDE), re, im);
   const size = 2 * halfSize + 1, phi = new Float32Array(size * size);
   let total = 0;

@@ -9,7 +9,7 @@ import { evaluatePsf, type PsfModel } from '../../image/psf.ts';
 import type { Wcs } from '../../image/wcs.ts';
 import { convolveConstant } from './convolve.ts';
 import type { DifferenceConfig } from './config.ts';
-import { noisePowerOf, psfErrorFactor, whiteningOf, type Whitening } from './decorrelate.ts';
+import { interpolationPower, noisePowerOf, psfErrorFactor, whiteningOf, type Whitening } from './decorrelate.ts';
 import { evaluateKernel, fitMatchingKernel, type KernelFit, type MatchingKernel } from './kernelFit.ts';
 import { psfThroughConstant, psfThroughKernel } from './psfOfDifference.ts';
 import { chooseStamps, markUnusable, stampFwhmPx, type StampChoice } from './stamps.ts';
@@ -51,6 +51,8 @@ const NO_DATA = maskBits('NO_DATA');
 const KEPT = 0xffff & ~maskBits('DETECTED', 'DETECTED_NEGATIVE');
 /** Template pixels whose loss the kernel spreads. */
 const SPREAD = maskBits('BAD', 'NO_DATA', 'SAT_TEMPLATE');
+/** Autocorrelation of noise that no interpolation has touched. */
+const WHITE = Float64Array.of(1);
 /** Reach of the kernel's body: at a border the sky beyond is missed to this share of a neighbour's flux. */
 const EDGE_SHARE = 0.005;
 
@@ -80,9 +82,12 @@ export function differenceImages(
   const { kernel } = fit, middle = new Float32Array(kernel.size ** 2);
   evaluateKernel(kernel, (visitImage.width - 1) / 2, (visitImage.height - 1) / 2, middle);
   const typicalSharper = typicalVariance(sharper), typicalOther = typicalVariance(other);
-  const noise = isTemplateSharper ? warp : { noiseX: Float64Array.of(1), noiseY: Float64Array.of(1) };
-  const power = noisePowerOf(middle, kernel.size, noise.noiseX, noise.noiseY);
-  const whitening = whiteningOf(power, typicalOther, typicalSharper, config.decorrelationHalfSizePx);
+  const power = isTemplateSharper
+    ? noisePowerOf(middle, kernel.size, warp.noiseX, warp.noiseY) : noisePowerOf(middle, kernel.size, WHITE, WHITE);
+  const whitening = whiteningOf(
+    power, isTemplateSharper ? interpolationPower(WHITE, WHITE) : interpolationPower(warp.noiseX, warp.noiseY),
+    typicalOther, typicalSharper, config.decorrelationHalfSizePx,
+  );
   const scale = isTemplateSharper ? 1 : 1 / kernel.sum;
   const background = isTemplateSharper
     ? subtractMatchedTemplate(visitImage, warp.warped, kernel, middle, power.variance, buffers, config)
@@ -91,7 +96,7 @@ export function differenceImages(
   setNoData(buffers.difference);
   const matchedTemplatePsf = isTemplateSharper ? inputs.visitPsf : psfThroughKernel(inputs.visitPsf, kernel);
   const figures = {
-    coverageFraction: warp.coverageFraction, kernelSum: kernel.sum, isScienceConvolved: isTemplateSharper ? 0 : 1,
+    coverageFraction: warp.coverageFraction, kernelSum: kernel.sum, kernelSpatialOrder: kernel.order, isScienceConvolved: isTemplateSharper ? 0 : 1,
     visitFwhmPx: widths.visit, templateFwhmPx: widths.template, ...fitFigures(fit, choice),
     backgroundDifferenceNJy: background[0] * scale, whitenedVarianceRatio: whitening.varianceRatio,
     backgroundChi2: backgroundChi2(buffers.difference),

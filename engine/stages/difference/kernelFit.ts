@@ -49,7 +49,7 @@ export function fitMatchingKernel(
   const basis = createKernelBasis(blurSigmaPx, kernelConfig);
   const all = stamps.map((stamp) => stampEquations(basis, sharper, other, unusable, stamp, kernelConfig, starConfig));
   const filled = all.filter((equations) => equations.pixelCount > 0);
-  const layout = layoutOf(basis, other.width, other.height, kernelConfig);
+  const layout = layoutOf(basis, other.width, other.height, filled.length, kernelConfig);
   let used = filled, iterationCount = 0, solution: Float64Array;
   for (;;) {
     requireStamps(used.length, stamps.length, starConfig);
@@ -162,11 +162,15 @@ type Layout = Readonly<{
   count: number;
 }>;
 
-function layoutOf(basis: KernelBasis, width: number, height: number, config: KernelConfig): Layout {
+function layoutOf(
+  basis: KernelBasis, width: number, height: number, stampCount: number, config: KernelConfig,
+): Layout {
   const functionCount = basis.functions.length;
-  const spatialTerms = termCount(config.spatialOrder), backgroundTerms = termCount(config.backgroundOrder);
+  let spatialOrder: number = config.spatialOrder;
+  while (spatialOrder > 0 && stampCount < config.stampsPerSpatialTerm * termCount(spatialOrder)) spatialOrder--;
+  const spatialTerms = termCount(spatialOrder), backgroundTerms = termCount(config.backgroundOrder);
   return {
-    width, height, size: 2 * basis.halfSize + 1, functionCount, spatialOrder: config.spatialOrder, spatialTerms,
+    width, height, size: 2 * basis.halfSize + 1, functionCount, spatialOrder, spatialTerms,
     backgroundOrder: config.backgroundOrder, backgroundTerms,
     count: 1 + (functionCount - 1) * spatialTerms + backgroundTerms,
   };

@@ -53,10 +53,11 @@ export function chooseStamps(
   science: MaskedImage, template: MaskedImage, unusable: Uint8Array, marginPx: number, config: KernelStarConfig,
 ): StampChoice {
   const { width, height } = science, stamps: Stamp[] = [];
+  const cellPx = Math.ceil(Math.sqrt((width * height * config.starsPerCell) / config.starCountMax));
   let candidateCount = 0, maskedCount = 0, crowdedCount = 0;
-  for (let y0 = 0; y0 < height; y0 += config.cellPx) {
-    for (let x0 = 0; x0 < width; x0 += config.cellPx) {
-      const candidates = brightPeaks(science, template, x0, y0, marginPx, config);
+  for (let y0 = 0; y0 < height; y0 += cellPx) {
+    for (let x0 = 0; x0 < width; x0 += cellPx) {
+      const candidates = brightPeaks(science, template, x0, y0, cellPx, marginPx, config);
       candidateCount += candidates.length;
       const chosen: Stamp[] = [];
       for (const candidate of candidates) {
@@ -81,10 +82,11 @@ type Peak = Readonly<{ x: number; y: number; sum: number }>;
 
 /** Peaks of the template in a cell that are bright in both images, the brightest first. */
 function brightPeaks(
-  science: MaskedImage, template: MaskedImage, x0: number, y0: number, marginPx: number, config: KernelStarConfig,
+  science: MaskedImage, template: MaskedImage, x0: number, y0: number, cellPx: number, marginPx: number,
+  config: KernelStarConfig,
 ): Peak[] {
   const { width, height } = science, peaks: Peak[] = [];
-  const xEnd = Math.min(x0 + config.cellPx, width - marginPx), yEnd = Math.min(y0 + config.cellPx, height - marginPx);
+  const xEnd = Math.min(x0 + cellPx, width - marginPx), yEnd = Math.min(y0 + cellPx, height - marginPx);
   for (let y = Math.max(y0, marginPx); y < yEnd; y++) {
     for (let x = Math.max(x0, marginPx); x < xEnd; x++) {
       const j = y * width + x, value = template.image[j];

@@ -17,17 +17,14 @@ export type PsfFit = Readonly<{
 }>;
 
 const UNUSABLE = maskBits('BAD', 'SAT', 'NO_DATA', 'SAT_TEMPLATE', 'CR');
-/** Step of the numerical derivative of the PSF; its error is a 1/24 of step² × third derivative, 0.3 % at σ = 1.5 px. */
-const DERIVATIVE_STEP_PX = 0.25;
-
 /** Stamps that a fit works in; made once for all sources of a PSF. */
 export type FitWorkspace = Readonly<{
-  model: Float32Array; gradientX: Float32Array; gradientY: Float32Array; shifted: Float32Array; scratch: Float32Array;
+  model: Float32Array; gradientX: Float32Array; gradientY: Float32Array; scratch: Float32Array;
 }>;
 
 export function createFitWorkspace(psf: PsfModel): FitWorkspace {
   const stamp = (): Float32Array => new Float32Array(psf.size * psf.size);
-  return { model: stamp(), gradientX: stamp(), gradientY: stamp(), shifted: stamp(), scratch: stamp() };
+  return { model: stamp(), gradientX: stamp(), gradientY: stamp(), scratch: stamp() };
 }
 
 /**
@@ -72,8 +69,8 @@ function linearStep(
   const { model, gradientX, gradientY } = workspace, { width, height, image, variance } = planes;
   const cx = Math.round(x), cy = Math.round(y);
   evaluatePsfAt(psf, x, y, x - cx, y - cy, model, workspace.scratch);
-  fillGradient(psf, x, y, x - cx, y - cy, 1, 0, gradientX, workspace);
-  fillGradient(psf, x, y, x - cx, y - cy, 0, 1, gradientY, workspace);
+  fillGradient(model, size, 1, gradientX);
+  fillGradient(model, size, size, gradientY);
   // Σ over pixels of products of (p, ∂p/∂x, ∂p/∂y), of those with the data, and of those with the variance.
   const a = new Float64Array(6), b = new Float64Array(3), c = new Float64Array(6);
   for (let v = Math.max(-half, -cy); v <= half && cy + v < height; v++) {
@@ -99,15 +96,20 @@ function linearStep(
   };
 }
 
-/** d/dx (dirX = 1) or d/dy of the model with respect to its centre, central difference. */
-function fillGradient(
-  psf: PsfModel, x: number, y: number, dx: number, dy: number, dirX: number, dirY: number, out: Float32Array,
-  { shifted, scratch }: FitWorkspace,
-): void {
-  const h = DERIVATIVE_STEP_PX;
-  evaluatePsfAt(psf, x, y, dx + h * dirX, dy + h * dirY, out, scratch);
-  evaluatePsfAt(psf, x, y, dx - h * dirX, dy - h * dirY, shifted, scratch);
-  for (let k = 0; k < out.length; k++) out[k] = (out[k] - shifted[k]) / (2 * h);
+/**
+ * Derivative of the model with respect to its centre: minus the five-point slope of its pixels, which is within
+ * 1/(30 σ⁴) of the true one, 0.7 % at σ = 1.5 px. The two outermost rows or columns, where the PSF has ended, get 0.
+ *
+ * @param step 1 for the derivative along x, the stamp's side along y.
+ */
+function fillGradient(model: Float32Array, size: number, step: number, out: Float32Array): void {
+  out.fill(0);
+  for (let v = 2; v < size - 2; v++) {
+    for (let u = 2; u < size - 2; u++) {
+      const k = v * size + u;
+      out[k] = (8 * (model[k - step] - model[k + step]) + model[k + 2 * step] - model[k - 2 * step]) / 12;
+    }
+  }
 }
 
 function isUsable({ image, variance, mask }: MaskedImage, j: number): boolean {
