@@ -24,7 +24,9 @@ export function createFitScratch(psf: Pick<PsfModel, 'size'>): FitScratch {
   return { profile: new Float32Array(n), shiftScratch: new Float32Array(n), local: new Float32Array(n) };
 }
 
-const STEPS = 8;
+const STEPS = 12;
+/** A fit that goes farther than this from its start, pixels, has found another star. */
+const DRIFT_MAX_PX = 1.5;
 
 /**
  * Gauss–Newton for flux and both coordinates on the pixels within `radiusPx`.
@@ -37,9 +39,11 @@ export function fitStar(
   neighbourLight: Float32Array | null, scratch: FitScratch,
 ): PsfFit | null {
   let x = xStart, y = yStart;
-  const cx = Math.round(xStart), cy = Math.round(yStart);
+  let cx = Math.round(xStart), cy = Math.round(yStart);
   for (let step = 0; step < STEPS; step++) {
-    // The stamp follows the pixel grid of the start; the PSF may move by a pixel within it.
+    if (Math.hypot(x - xStart, y - yStart) > DRIFT_MAX_PX) return null;
+    // The PSF may move by a pixel within its stamp; without neighbours' light, which has its place, the stamp can follow.
+    if (neighbourLight === null) { cx = Math.round(x); cy = Math.round(y); }
     if (Math.abs(x - cx) > 1 || Math.abs(y - cy) > 1) return null;
     evaluatePsfAt(psf, x, y, x - cx, y - cy, scratch.profile, scratch.shiftScratch);
     const solution = normalSolution(planes, psf.size, cx, cy, radiusPx, neighbourLight, scratch.profile);

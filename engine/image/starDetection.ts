@@ -23,7 +23,7 @@ export type Star = Readonly<{
   ellipticity: number;
   /** Has a saturated or suspect pixel within 1.5 FWHM. */
   isSaturated: boolean;
-  /** Has a bad, interpolated, cosmic-ray or missing pixel within 1.5 FWHM, or touches the border. */
+  /** Has a bad, interpolated, cosmic-ray or missing pixel within 1.5 FWHM, touches the border, or is blended with a brighter one. */
   isBlemished: boolean;
 }>;
 
@@ -59,7 +59,8 @@ export function detectStars(
   const peaks = findPeaks(scratch.smooth, sky, taps, config);
   const stars: Star[] = [];
   for (const peak of peaks) {
-    const star = measurePeak(image, mask, width, height, peak, sigmaPx);
+    const star = measurePeak(image, mask, width, height, peak, sigmaPx)
+      ?? blendedStar(scratch.smooth, width, height, peak, fwhmPx, taps, config.thresholdSigma);
     if (star) stars.push(star);
   }
   stars.sort((a, b) => b.flux - a.flux || a.y - b.y || a.x - b.x);
@@ -125,6 +126,34 @@ function measurePeak(
     ellipticity: half > spread ? 1 - Math.sqrt((half - spread) / (half + spread)) : 1,
     isSaturated: (sums.bits & maskBits('SAT', 'SUSPECT')) !== 0,
     isBlemished: isAtBorder || (sums.bits & maskBits('BAD', 'INTRP', 'CR', 'NO_DATA', 'EDGE')) !== 0,
+  };
+}
+
+/** Directions of a ring, in units of its radius. */
+const RING = Array.from({ length: 16 }, (_, k) => [Math.cos((k * Math.PI) / 8), Math.sin((k * Math.PI) / 8)] as const);
+/** Radius of that ring in FWHM, and the smoothed light of a Gaussian star there relative to its peak: 2^(−2 × 1.2²). */
+const RING_FWHM = 1.2, RING_LIGHT = 2 ** (-2 * RING_FWHM ** 2);
+
+/**
+ * A peak whose window holds a brighter neighbour: its place is that of the smoothed pixel, its flux what stands above the
+ * smoothed light around it. It counts as blemished, and serves only to be taken off others. Null when it hardly stands out.
+ */
+function blendedStar(
+  smooth: Float32Array, width: number, height: number, peak: Peak, fwhmPx: number, taps: Float64Array, thresholdSigma: number,
+): Star | null {
+  const radius = RING_FWHM * fwhmPx, around: number[] = [];
+  for (const [dx, dy] of RING) {
+    const x = Math.round(peak.x + radius * dx), y = Math.round(peak.y + radius * dy);
+    if (x >= 0 && y >= 0 && x < width && y < height) around.push(smooth[y * width + x]);
+  }
+  let squares = 0;
+  for (const tap of taps) squares += tap * tap;
+  const value = smooth[peak.y * width + peak.x], rise = (value - median(around)) / (1 - RING_LIGHT);
+  const snr = (peak.snr * rise) / value;
+  if (!(snr > thresholdSigma)) return null;
+  return {
+    x: peak.x, y: peak.y, errorPx: 0.5, flux: rise / (squares * squares), snr, peak: value, sigmaPx: NaN, ellipticity: 1,
+    isSaturated: false, isBlemished: true,
   };
 }
 
