@@ -23,8 +23,9 @@ export const detectDefaults: DetectConfig = {
   isVarianceScaled: true,
   // A subtraction whose noise is off by more than a quarter is refused before (BAD_SUBTRACTION) or is worth seeing.
   scaleMin: 0.8, scaleMax: 2,
-  // The noise of a difference between two places of the score is √2 when they are independent: 3 is two of them.
-  saddleDepthSigma: 3,
+  // The difference between two independent places of the score has a noise of √2, so 5 is 3.5 standard deviations: the
+  // dozens of independent places in the wings of a bright source seldom reach it.
+  saddleDepthSigma: 5,
   // Two point sources nearer than this have no minimum between them.
   peakSeparationFwhm: 1,
   // Rubin's dipole task: lobes overlap within 5 σ of the PSF, which is 2.1 full widths.
