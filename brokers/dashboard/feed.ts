@@ -5,6 +5,7 @@ import {
   JetStreamApiCodes,
   JetStreamApiError,
   type JetStreamClient,
+  type JsMsg,
   type OrderedConsumerOptions,
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
@@ -13,7 +14,7 @@ import type { DayObs } from '../../schemas/ids.ts';
 import { streams, subjects } from '../../schemas/subjects.ts';
 import { brokersConfig } from '../config.ts';
 import { feedMessages, jetStreamOf } from '../messageFeed.ts';
-import { emptyNight, evolve, evolveMalformed, type NightView } from './nightView.ts';
+import { emptyNight, evolveAll, evolveMalformed, type NightView, type TimedEvent } from './nightView.ts';
 
 export type NightFeed = Readonly<{ night(): NightView; stop(): Promise<void> }>;
 
@@ -45,7 +46,7 @@ export async function followNight(
           consumer,
           KIND,
           async (messages) => {
-            for (const { data, time } of messages) night = fold(night, parse, data, time.getTime());
+            night = fold(night, parse, messages);
             onChange();
           },
           async () => false,
@@ -78,14 +79,18 @@ const KIND = { handfulMax: 500, isAcknowledged: false } as const;
 type Parse = typeof parseObservatoryEvent | typeof parsePipelineEvent;
 type Opened = Readonly<{ sequence: number; time: string }>;
 
-function fold(night: NightView, parse: Parse, data: Uint8Array, storedMs: number): NightView {
-  try {
-    const event = parse(data);
-    const timeMs = Date.parse(event.time);
-    return evolve(night, event.data, Number.isFinite(timeMs) ? timeMs : storedMs);
-  } catch {
-    return evolveMalformed(night); // Counted and shown; what follows is read all the same.
+function fold(night: NightView, parse: Parse, messages: readonly JsMsg[]): NightView {
+  const events: TimedEvent[] = [];
+  for (const { data, time } of messages) {
+    try {
+      const event = parse(data);
+      const timeMs = Date.parse(event.time);
+      events.push({ event: event.data, timeMs: Number.isFinite(timeMs) ? timeMs : time.getTime() });
+    } catch {
+      // Counted below and shown; what follows is read all the same.
+    }
   }
+  return evolveMalformed(evolveAll(night, events), messages.length - events.length);
 }
 
 /** The message that opened the night, or null: then the streams are read from their beginnings. */

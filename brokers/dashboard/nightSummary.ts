@@ -97,12 +97,22 @@ export type NightSummary = Readonly<{
 /** A value and how many alerts it stands for. */
 type Weighted = Readonly<{ seconds: number; weight: number }>;
 
+/** What a night needs of a visit; kept while the visit stays the same record, as nearly all do from event to event. */
+type VisitFacts = Readonly<{
+  rows: Readonly<Record<Step, number>>;
+  droppedByReason: Readonly<Record<string, number>>;
+  latencies: readonly Weighted[];
+  expected: number;
+  done: number;
+  deferred: number;
+}>;
+
+const knownFacts = new WeakMap<VisitView, VisitFacts>();
+
 export function summarizeNight(night: NightView): NightSummary {
-  const visits = Object.values(night.visits);
-  const attempts = visits.flatMap((visit) => finalAttempts(visit).map(({ attempt }) => attempt));
-  const rowsOf = (step: Step): number => sum(attempts.map((attempt) => attempt.steps[step]?.rows ?? 0));
-  const latencies = visits.flatMap(alertLatencies);
-  const rows = visits.map(summarizeVisit);
+  const facts = Object.values(night.visits).map(factsOf);
+  const rowsOf = (step: Step): number => sum(facts.map(({ rows }) => rows[step]));
+  const latencies = facts.flatMap((visit) => visit.latencies);
   return {
     instrument: night.instrument,
     dayObs: night.dayObs,
@@ -114,7 +124,7 @@ export function summarizeNight(night: NightView): NightSummary {
     budgetSeconds: brokersConfig.latencyBudgetSeconds,
     live: {
       detected: rowsOf('detect'),
-      droppedByReason: addUp(attempts.map((attempt) => attempt.droppedByReason)),
+      droppedByReason: addUp(facts.map(({ droppedByReason }) => droppedByReason)),
       associated: rowsOf('associate'),
       withheldByReason: {},
       packed: rowsOf('packet'),
@@ -126,22 +136,35 @@ export function summarizeNight(night: NightView): NightSummary {
     latencySeconds: percentiles(latencies),
     withinBudget: shareWithin(latencies, brokersConfig.latencyBudgetSeconds),
     detectors: {
-      expected: sum(rows.map(({ expected }) => expected)),
-      done: sum(rows.map(({ done }) => done)),
-      deferred: sum(rows.map(({ deferred }) => deferred)),
+      expected: sum(facts.map(({ expected }) => expected)),
+      done: sum(facts.map(({ done }) => done)),
+      deferred: sum(facts.map(({ deferred }) => deferred)),
     },
   };
+}
+
+function factsOf(visit: VisitView): VisitFacts {
+  const known = knownFacts.get(visit);
+  if (known !== undefined) return known;
+  const attempts = finalAttempts(visit).map(({ attempt }) => attempt);
+  const rows = STEPS.map((step) => [step, sum(attempts.map((attempt) => attempt.steps[step]?.rows ?? 0))] as const);
+  const facts: VisitFacts = {
+    rows: Object.fromEntries(rows) as Record<Step, number>, // One entry for each of STEPS.
+    droppedByReason: addUp(attempts.map((attempt) => attempt.droppedByReason)),
+    latencies: alertLatencies(visit),
+    expected: Math.max(visit.expectedDetectors.length, Object.keys(visit.detectors).length),
+    done: attempts.filter(isDone).length,
+    deferred: attempts.filter((attempt) => attempt.deferred !== null).length,
+  };
+  knownFacts.set(visit, facts);
+  return facts;
 }
 
 export function summarizeVisit(visit: VisitView): VisitSummary {
   const zeroMs = readoutEndMs(visit);
   const finals = finalAttempts(visit);
   const attempts = finals.map(({ attempt }) => attempt);
-  const rowsOf = (step: Step): number => sum(attempts.map((attempt) => attempt.steps[step]?.rows ?? 0));
-  const latencies = alertLatencies(visit);
-  const deferred = attempts.filter((attempt) => attempt.deferred !== null).length;
-  const expected = Math.max(visit.expectedDetectors.length, Object.keys(visit.detectors).length);
-  const done = attempts.filter(isDone).length;
+  const { rows, latencies, expected, done, deferred } = factsOf(visit);
   const ends = attempts.flatMap((attempt) => endMsOf(attempt) ?? []);
   return {
     group: visit.group,
@@ -155,10 +178,10 @@ export function summarizeVisit(visit: VisitView): VisitSummary {
     expected,
     done,
     deferred,
-    detected: rowsOf('detect'),
-    diaSources: rowsOf('associate'),
+    detected: rows.detect,
+    diaSources: rows.associate,
     newDiaObjects: sum(attempts.map(({ newDiaObjects }) => newDiaObjects)),
-    alerts: rowsOf('distribute'),
+    alerts: rows.distribute,
     latencySeconds: percentiles(latencies),
     withinBudget: shareWithin(latencies, brokersConfig.latencyBudgetSeconds),
     medianWaitSeconds: medianWait(attempts, zeroMs),
@@ -283,19 +306,31 @@ function alertLatencies(visit: VisitView): Weighted[] {
   });
 }
 
+/** Latencies are counted in bins of 10 ms: a night has too many of them to be sorted four times a second. */
+const BINS_PER_SECOND = 100;
+
+/** Percentiles to the nearest 10 ms; the maximum is exact. */
 function percentiles(values: readonly Weighted[]): Latency | null {
   if (values.length === 0) return null;
-  const sorted = [...values].sort((a, b) => a.seconds - b.seconds);
-  const total = sum(sorted.map(({ weight }) => weight));
+  const weights = new Map<number, number>();
+  let total = 0;
+  let max = -Infinity;
+  for (const { seconds, weight } of values) {
+    const bin = Math.round(seconds * BINS_PER_SECOND);
+    weights.set(bin, (weights.get(bin) ?? 0) + weight);
+    total += weight;
+    max = Math.max(max, seconds);
+  }
+  const bins = [...weights].sort(([a], [b]) => a - b);
   const at = (fraction: number): number => {
     let below = 0;
-    for (const { seconds, weight } of sorted) {
+    for (const [bin, weight] of bins) {
       below += weight;
-      if (below >= fraction * total) return seconds;
+      if (below >= fraction * total) return Math.min(max, bin / BINS_PER_SECOND);
     }
-    return sorted[sorted.length - 1].seconds;
+    return max;
   };
-  return { p50: at(0.5), p95: at(0.95), p98: at(0.98), max: sorted[sorted.length - 1].seconds };
+  return { p50: at(0.5), p95: at(0.95), p98: at(0.98), max };
 }
 
 function shareWithin(values: readonly Weighted[], limitSeconds: number): number | null {

@@ -97,37 +97,57 @@ export function emptyNight(instrument: string, dayObs: DayObs): NightView {
   };
 }
 
-/** The night after one more event, told at `timeMs` (wall clock, Unix ms). Events of other nights change nothing. */
+/** An event and when it was told: wall clock, Unix ms. */
+export type TimedEvent = Readonly<{ event: ObservatoryEvent | PipelineEvent; timeMs: number }>;
+
+/** The night after one more event, told at `timeMs`. Events of other nights change nothing. */
 export function evolve(night: NightView, event: ObservatoryEvent | PipelineEvent, timeMs: number): NightView {
-  if (event.instrument !== night.instrument || !isOfNight(night, event)) return night;
+  return evolveAll(night, [{ event, timeMs }]);
+}
+
+/** The night after several events: one copy of its list of visits for all of them, which a long night is glad of. */
+export function evolveAll(night: NightView, events: readonly TimedEvent[]): NightView {
+  const concerned = events.filter(({ event }) => event.instrument === night.instrument && isOfNight(night, event));
+  if (concerned.length === 0) return night;
+  const draft = { ...night, visits: { ...night.visits } };
+  for (const { event, timeMs } of concerned) apply(draft, event, timeMs);
+  return draft;
+}
+
+/** A night that is being made and that nobody else holds yet; its visits are never changed, only replaced. */
+type Draft = { -readonly [Key in keyof NightView]: NightView[Key] } & { visits: Record<string, VisitView> };
+
+function apply(night: Draft, event: ObservatoryEvent | PipelineEvent, timeMs: number): void {
   switch (event.type) {
     case 'NightOpened':
-      return {
-        ...night,
-        openedAtMs: earlier(night.openedAtMs, timeMs),
-        simulated: event.simulated,
-        visitsPlanned: event.arguments.visits,
-      };
+      night.openedAtMs = earlier(night.openedAtMs, timeMs);
+      night.simulated = event.simulated;
+      night.visitsPlanned = event.arguments.visits;
+      return;
     case 'NightClosed':
-      return { ...night, closedAtMs: earlier(night.closedAtMs, timeMs) };
+      night.closedAtMs = earlier(night.closedAtMs, timeMs);
+      return;
     case 'NextVisitAnnounced':
-      return withVisit(night, event.groupId, (visit) => ({
+      return changeVisit(night, event.groupId, (visit) => ({
         ...visit,
         announced: visit.announced ?? announcement(event, timeMs),
       }));
     case 'NextVisitCanceled':
-      return withVisit(night, event.groupId, (visit) => ({ ...visit, canceled: true }));
+      return changeVisit(night, event.groupId, (visit) => ({ ...visit, canceled: true }));
     case 'VisitPreloaded':
-      return withVisit(night, event.group, (visit) => ({ ...visit, preloadMs: visit.preloadMs ?? event.durationMs }));
+      return changeVisit(night, event.group, (visit) => ({
+        ...visit,
+        preloadMs: visit.preloadMs ?? event.durationMs,
+      }));
     case 'ExposureStarted':
-      return withVisit(night, event.group, (visit) => ({
+      return changeVisit(night, event.group, (visit) => ({
         ...visit,
         visit: event.visit,
         band: event.band,
         exposureStartedMs: earlier(visit.exposureStartedMs, timeMs),
       }));
     case 'ExposureEnded':
-      return withVisit(night, event.group, (visit) => ({
+      return changeVisit(night, event.group, (visit) => ({
         ...visit,
         visit: event.visit,
         band: event.band,
@@ -135,26 +155,26 @@ export function evolve(night: NightView, event: ObservatoryEvent | PipelineEvent
         expectedDetectors: union(visit.expectedDetectors, event.detectors),
       }));
     case 'DetectorRead':
-      return withDetector(night, event, (detector) => ({
+      return changeDetector(night, event, (detector) => ({
         ...detector,
         readAtMs: later(detector.readAtMs, event.readoutEndedMs),
       }));
     case 'VisitCompleted': {
       const { readoutEndedMs, deferred, latencyMsMax } = event;
-      return withVisit(night, event.group, (visit) => ({
+      return changeVisit(night, event.group, (visit) => ({
         ...visit,
         visit: event.visit,
         completed: visit.completed ?? { atMs: timeMs, readoutEndedMs, deferred, latencyMsMax },
       }));
     }
     default:
-      return withAttempt(night, event, (attempt) => evolveAttempt(attempt, event, timeMs));
+      return changeAttempt(night, event, (attempt) => evolveAttempt(attempt, event, timeMs));
   }
 }
 
-/** One more event that could not be read: shown, never hidden. */
-export function evolveMalformed(night: NightView): NightView {
-  return { ...night, malformed: night.malformed + 1 };
+/** `count` more events that could not be read: shown, never hidden. */
+export function evolveMalformed(night: NightView, count: number): NightView {
+  return count === 0 ? night : { ...night, malformed: night.malformed + count };
 }
 
 /** t = 0 of a visit: end of readout of its last detector, Unix ms. Null before anything was read. */
@@ -246,24 +266,24 @@ function isOfNight(night: NightView, event: ObservatoryEvent | PipelineEvent): b
   return 'visit' in event ? dayObsOfVisit(event.visit) === night.dayObs : true;
 }
 
-function withVisit(night: NightView, group: string, change: (visit: VisitView) => VisitView): NightView {
+function changeVisit(night: Draft, group: string, change: (visit: VisitView) => VisitView): void {
   const known = Object.hasOwn(night.visits, group) ? night.visits[group] : newVisit(group);
-  return { ...night, visits: { ...night.visits, [group]: change(known) } };
+  night.visits[group] = change(known);
 }
 
-function withDetector(
-  night: NightView,
+function changeDetector(
+  night: Draft,
   event: Readonly<{ group: string; visit: number; detector: number }>,
   change: (detector: DetectorView) => DetectorView,
-): NightView {
-  return withVisit(night, event.group, (visit) => {
+): void {
+  changeVisit(night, event.group, (visit) => {
     const known = visit.detectors[event.detector] ?? { detector: event.detector, readAtMs: null, attempts: {} };
     return { ...visit, visit: event.visit, detectors: { ...visit.detectors, [event.detector]: change(known) } };
   });
 }
 
-function withAttempt(night: NightView, event: DetectorEvent, change: (attempt: Attempt) => Attempt): NightView {
-  return withDetector(night, event, (detector) => {
+function changeAttempt(night: Draft, event: DetectorEvent, change: (attempt: Attempt) => Attempt): void {
+  changeDetector(night, event, (detector) => {
     const known = detector.attempts[event.attempt] ?? NEW_ATTEMPT;
     return { ...detector, attempts: { ...detector.attempts, [event.attempt]: change(known) } };
   });

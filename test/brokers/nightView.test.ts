@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { detailVisit, summarizeNight, summarizeVisit } from '../../brokers/dashboard/nightSummary.ts';
-import { emptyNight, evolve, type NightView } from '../../brokers/dashboard/nightView.ts';
+import { emptyNight, evolve, evolveAll, type NightView, type TimedEvent } from '../../brokers/dashboard/nightView.ts';
 import { asDayObs, asDetectorId, exposureOf, visitOf } from '../../schemas/ids.ts';
 import { INSTRUMENT, NIGHT } from './sampleAlerts.ts';
-import { FIRST_READOUT_MS, sampleNightEvents, type TimedEvent } from './sampleNight.ts';
+import { FIRST_READOUT_MS, sampleNightEvents } from './sampleNight.ts';
 
 const fold = (events: readonly TimedEvent[], from: NightView = emptyNight(INSTRUMENT, NIGHT)): NightView =>
   events.reduce((night, { event, timeMs }) => evolve(night, event, timeMs), from);
@@ -22,6 +22,10 @@ test('the fold of a night is the same in any order and with any events repeated'
     }),
     { numRuns: 50 },
   );
+});
+
+test('events folded all at once give what they give one by one', () => {
+  expect(evolveAll(emptyNight(INSTRUMENT, NIGHT), events)).toEqual(fold(events));
 });
 
 test('an event told again changes nothing at all', () => {

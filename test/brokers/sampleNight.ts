@@ -1,8 +1,7 @@
 import type { ObservatoryEvent, PipelineEvent } from '../../schemas/events.ts';
 import { asDetectorId, exposureOf, visitOf } from '../../schemas/ids.ts';
+import type { TimedEvent } from '../../brokers/dashboard/nightView.ts';
 import { INSTRUMENT, NIGHT } from './sampleAlerts.ts';
-
-export type TimedEvent = Readonly<{ event: ObservatoryEvent | PipelineEvent; timeMs: number }>;
 
 /** End of readout of the first visit, Unix ms; visits follow every 10 s. */
 export const FIRST_READOUT_MS = 1_795_170_000_000;
