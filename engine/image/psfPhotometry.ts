@@ -43,7 +43,8 @@ export function fitStar(
   for (let step = 0; step < STEPS; step++) {
     if (Math.hypot(x - xStart, y - yStart) > DRIFT_MAX_PX) return null;
     // The PSF may move by a pixel within its stamp; without neighbours' light, which has its place, the stamp can follow.
-    if (neighbourLight === null) { cx = Math.round(x); cy = Math.round(y); }
+    // It does so late, for between two pixels it would step to and fro.
+    if (neighbourLight === null && Math.max(Math.abs(x - cx), Math.abs(y - cy)) > 0.75) { cx = Math.round(x); cy = Math.round(y); }
     if (Math.abs(x - cx) > 1 || Math.abs(y - cy) > 1) return null;
     evaluatePsfAt(psf, x, y, x - cx, y - cy, scratch.profile, scratch.shiftScratch);
     const solution = normalSolution(planes, psf.size, cx, cy, radiusPx, neighbourLight, scratch.profile);
