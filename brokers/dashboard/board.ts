@@ -33,7 +33,7 @@ export class Board {
   #hasChanged = false;
   #verified: VerifiedCounts | null = null;
   #isConnected = true;
-  #problem: string | null = null;
+  readonly #problems = new Map<string, string>();
 
   constructor(instrument: string, dayObs: DayObs, read: () => NightView | null) {
     const empty = emptyNight(instrument, dayObs);
@@ -55,9 +55,11 @@ export class Board {
     this.markChanged();
   }
 
-  setProblem(problem: string | null): void {
-    if (problem === this.#problem) return;
-    this.#problem = problem;
+  /** Shows what is wrong with one of the dashboard's sources, until `null` says that it works again. */
+  setProblem(source: string, problem: string | null): void {
+    if (problem === (this.#problems.get(source) ?? null)) return;
+    if (problem === null) this.#problems.delete(source);
+    else this.#problems.set(source, problem);
     this.markChanged();
   }
 
@@ -119,7 +121,7 @@ export class Board {
       night: summarizeNight(this.#read()),
       verified: this.#verified,
       isConnected: this.#isConnected,
-      problem: this.#problem,
+      problem: this.#problems.size === 0 ? null : [...this.#problems.values()].join('; '),
       visits: visits.map(summarizeVisit),
       details: inDetail.map(detailVisit),
     };

@@ -49,7 +49,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
     options.instrument,
     options.dayObs,
     () => board.markChanged(),
-    (reason) => board.setProblem(reason),
+    (reason) => board.setProblem('streams', reason),
   );
   const ticking = setInterval(() => board.broadcast(), brokersConfig.dashboardIntervalMs);
   const stopCounting = pollCounts(options.getCounts, board);
@@ -186,9 +186,9 @@ function pollCounts(getCounts: (() => Promise<VerifiedCounts>) | undefined, boar
     isAsking = true;
     try {
       board.setCounts(await getCounts());
-      board.setProblem(null);
+      board.setProblem('counts', null);
     } catch (error) {
-      board.setProblem(`counting failed: ${(error as Error).message}`);
+      board.setProblem('counts', `counting failed: ${(error as Error).message}`);
     }
     isAsking = false;
   };
