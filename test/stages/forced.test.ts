@@ -13,8 +13,8 @@ test('a forced flux is the flux, and its error noise × √effective area', () =
   planes.variance.fill(NOISE ** 2);
   const { flux, fluxErr } = forcedFlux(planes, psf, 100.37, 80.81, forcedDefaults);
   evaluatePsf(psf, 100, 80, stamp);
-  // The Lanczos shift of the PSF misplaces it by up to 0.012 px along each axis (its taps' first moment): of the flux
-  // (0.012 / 1.8)² / 4 × 2 = 2e-5; and broadens it by its second moment, about 0.01 px² of 2 σ² = 6.5: 2e-3.
+  // The PSF is shifted along two axes by Lanczos taps whose first moment is off by up to 0.0145 px; each passes a
+  // Gaussian of 1.8 px to 1e-3.
   expect(Math.abs(flux! / 5000 - 1)).toBeLessThan(2e-3);
   expect(Math.abs(fluxErr! / (NOISE * Math.sqrt(effectiveAreaPx(stamp))) - 1)).toBeLessThan(5e-3);
 });

@@ -1,6 +1,7 @@
 /** Tunables of the difference stage. Widths and sizes are in pixels of the visit image. */
 export type DifferenceConfig = Readonly<{
   warp: WarpConfig;
+  registration: RegistrationConfig;
   kernelStars: KernelStarConfig;
   kernel: KernelConfig;
   /** Order of the final background difference, fitted to clipped cells of the whole difference; −1 fits none. */
@@ -31,6 +32,18 @@ export type WarpConfig = Readonly<{
   highVarianceRatio: number;
   /** Share of the visit that the template has to cover. */
   coverageFractionMin: number;
+}>;
+
+export type RegistrationConfig = Readonly<{
+  /** Highest order of the displacement's polynomials. */
+  order: number;
+  /** Stars wanted for each term; with fewer, the order is lowered. */
+  starsPerTerm: number;
+  /** Clipping of stars, in robust standard deviations above the median. */
+  kappa: number;
+  iterationCountMax: number;
+  /** A displacement with a smaller root mean square is left to the kernel, and the template is not warped again. */
+  displacementMinPx: number;
 }>;
 
 export type KernelStarConfig = Readonly<{
@@ -78,6 +91,13 @@ export const differenceDefaults: DifferenceConfig = {
     highVarianceRatio: 4,
     // Rubin's requiredTemplateFraction.
     coverageFractionMin: 0.1,
+  },
+  registration: {
+    // Order 5 follows one and a half waves across the detector to a tenth; its 21 terms take 210 stars.
+    order: 5, starsPerTerm: 10,
+    kappa: 4, iterationCountMax: 5,
+    // A star of peak SNR 100 and width σ = 2 px shows a dipole of 1 σ at 0.02 px.
+    displacementMinPx: 0.02,
   },
   kernelStars: {
     // 250 cells: 256 px of a 4k detector, 65 px of a 1k one. A spatial order of 2 has 170 unknowns, and a stamp

@@ -12,13 +12,14 @@ import type { DifferenceConfig } from './config.ts';
 import { interpolationPower, noisePowerOf, psfErrorFactor, whiteningOf, type Whitening } from './decorrelate.ts';
 import { evaluateKernel, fitMatchingKernel, type KernelFit, type MatchingKernel } from './kernelFit.ts';
 import { psfThroughConstant, psfThroughKernel } from './psfOfDifference.ts';
+import { measureDisplacement, type Displacement } from './register.ts';
 import { chooseStamps, markUnusable, stampFwhmPx, type StampChoice } from './stamps.ts';
 import { medianOfSample, robustMoments, sampleOf } from './statistics.ts';
 import {
   convolvePlanes, differenceVariance, fitCellBackground, kernelReachPx, markEdge, spreadMask, subtractPlanes,
   subtractPolynomial, varianceSlope,
 } from './subtract.ts';
-import { warpTemplate } from './warp.ts';
+import { warpTemplate, type WarpResult } from './warp.ts';
 
 export type DifferenceInputs = Readonly<{
   visitImage: VisitImage; visitPsf: PsfModel; visitWcs: Wcs;
@@ -68,11 +69,7 @@ export function differenceImages(
   inputs: DifferenceInputs, buffers: DifferenceBuffers, config: DifferenceConfig,
 ): DifferenceResult {
   const { visitImage } = inputs, { scratch, unusable } = buffers;
-  const warp = warpTemplate(inputs.template, inputs.templateWcs, inputs.visitWcs, buffers.warpedTemplate, config.warp);
-  markUnusable(visitImage, warp.warped, config.kernel.halfSizePx >> 1, unusable);
-  const marginPx = config.kernel.halfSizePx + config.kernelStars.stampHalfSizePx;
-  const choice = chooseStamps(visitImage, warp.warped, unusable, marginPx, config.kernelStars);
-  const widths = psfWidths(visitImage, warp.warped, choice);
+  const { warp, choice, widths, displacement } = registeredTemplate(inputs, buffers, config);
   const isTemplateSharper = widths.template <= widths.visit * config.convolveScienceRatio;
   const sharper = isTemplateSharper ? warp.warped : visitImage, other = isTemplateSharper ? visitImage : warp.warped;
   const fit = fitMatchingKernel(
@@ -97,6 +94,7 @@ export function differenceImages(
   const matchedTemplatePsf = isTemplateSharper ? inputs.visitPsf : psfThroughKernel(inputs.visitPsf, kernel);
   const figures = {
     coverageFraction: warp.coverageFraction, kernelSum: kernel.sum, kernelSpatialOrder: kernel.order, isScienceConvolved: isTemplateSharper ? 0 : 1,
+    displacementPx: displacement?.rmsPx ?? 0, displacementResidualPx: displacement?.residualPx ?? 0,
     visitFwhmPx: widths.visit, templateFwhmPx: widths.template, ...fitFigures(fit, choice),
     backgroundDifferenceNJy: background[0] * scale, whitenedVarianceRatio: whitening.varianceRatio,
     backgroundChi2: backgroundChi2(buffers.difference),
@@ -110,6 +108,27 @@ export function differenceImages(
     matchedTemplatePsf, templateNoiseFactor: isTemplateSharper ? psfErrorFactor(power, middlePsf(inputs.visitPsf), inputs.visitPsf.size) : 1,
     kernel, convolved: isTemplateSharper ? 'template' : 'science', figures,
   };
+}
+
+/** The template on the visit's pixels and the stamps, warped again where stars show that it lies beside the visit. */
+function registeredTemplate(
+  { template, templateWcs, visitImage, visitWcs }: DifferenceInputs, buffers: DifferenceBuffers, config: DifferenceConfig,
+): { warp: WarpResult; choice: StampChoice; widths: { visit: number; template: number }; displacement: Displacement | null } {
+  const marginPx = config.kernel.halfSizePx + config.kernelStars.stampHalfSizePx, { unusable } = buffers;
+  const choose = (warp: WarpResult): StampChoice => {
+    markUnusable(visitImage, warp.warped, config.kernel.halfSizePx >> 1, unusable);
+    return chooseStamps(visitImage, warp.warped, unusable, marginPx, config.kernelStars);
+  };
+  const warp = warpTemplate(template, templateWcs, visitWcs, buffers.warpedTemplate, config.warp);
+  const choice = choose(warp), widths = psfWidths(visitImage, warp.warped, choice);
+  const windowPx = Math.max(widths.visit, widths.template) / 2.3548;
+  const displacement = choice.kind === 'stars'
+    ? measureDisplacement(visitImage, warp.warped, choice.stamps, windowPx, config.registration) : null;
+  if (displacement === null || displacement.rmsPx < config.registration.displacementMinPx) {
+    return { warp, choice, widths, displacement };
+  }
+  const again = warpTemplate(template, templateWcs, visitWcs, buffers.warpedTemplate, config.warp, displacement);
+  return { warp: again, choice: choose(again), widths, displacement };
 }
 
 function middlePsf(psf: PsfModel): Float32Array {

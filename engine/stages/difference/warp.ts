@@ -4,6 +4,7 @@ import { maskBits } from '../../image/maskPlanes.ts';
 import { asProduct, type MaskedImage, type Template, type WarpedTemplate } from '../../image/maskedImage.ts';
 import { pixelToSky, skyToPixel, type Wcs } from '../../image/wcs.ts';
 import type { WarpConfig } from './config.ts';
+import { displacementAt, type Displacement } from './register.ts';
 import { solveSymmetric } from './polynomial.ts';
 import { medianOfSample } from './statistics.ts';
 
@@ -29,11 +30,13 @@ const PHASES = 1024;
  * that white noise of this plane would have. `noiseX` and `noiseY` tell what is missing for a single pixel.
  * Pixels that need a template pixel which is outside, NaN or NO_DATA are NaN with NO_DATA and variance 0.
  *
+ * @param displacement By how much the visit's sources lie off the template's; null where the WCSs are to be believed.
  * @param out The visit's size; all planes overwritten. Image in the template's unit per visit pixel.
  * @throws StageError TEMPLATE_COVERAGE_TOO_SMALL.
  */
 export function warpTemplate(
   template: Template, templateWcs: Wcs, visitWcs: Wcs, out: MaskedImage, config: WarpConfig,
+  displacement: Displacement | null = null,
 ): WarpResult {
   const halfWidth = config.lanczosHalfWidth, tapCount = 2 * halfWidth;
   const taps = lanczosTable(halfWidth);
@@ -42,7 +45,7 @@ export function warpTemplate(
   for (let y0 = 0; y0 < out.height; y0 += config.cellPx) {
     for (let x0 = 0; x0 < out.width; x0 += config.cellPx) {
       const x1 = Math.min(x0 + config.cellPx, out.width), y1 = Math.min(y0 + config.cellPx, out.height);
-      const affine = affineOfCell(templateWcs, visitWcs, x0, y0, x1, y1);
+      const affine = affineOfCell(templateWcs, visitWcs, displacement, x0, y0, x1, y1);
       covered += warpCell(template, out, affine, x0, y0, x1, y1, taps, halfWidth);
       if (Number.isFinite(affine.tx)) {
         addAutocorrelations(affine, x1 - x0, y1 - y0, taps, tapCount, noiseX, noiseY);
@@ -70,10 +73,12 @@ type Affine = Readonly<{ tx: number; ty: number; xx: number; xy: number; yx: num
 
 /** Least-squares affine map through the four corners of a cell. */
 function affineOfCell(
-  templateWcs: Wcs, visitWcs: Wcs, x0: number, y0: number, x1: number, y1: number,
+  templateWcs: Wcs, visitWcs: Wcs, displacement: Displacement | null, x0: number, y0: number, x1: number, y1: number,
 ): Affine {
   const at = (x: number, y: number): { x: number; y: number } => {
-    const sky = pixelToSky(visitWcs, x, y);
+    // What the visit shows at x, the template shows where the visit's WCS has x − displacement.
+    const { dx, dy } = displacement === null ? { dx: 0, dy: 0 } : displacementAt(displacement, x, y);
+    const sky = pixelToSky(visitWcs, x - dx, y - dy);
     return skyToPixel(templateWcs, sky.raDeg, sky.decDeg);
   };
   const a = at(x0, y0), b = at(x1, y0), c = at(x0, y1), d = at(x1, y1);
