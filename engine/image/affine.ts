@@ -20,7 +20,8 @@ export function invertAffine(t: Affine): Affine {
 }
 
 /**
- * Weighted least squares of the six coefficients. Points are centred first, so that the normal equations are well conditioned.
+ * Weighted least squares of the six coefficients. Points are centred first, so that the normal equations are well
+ * conditioned.
  *
  * @returns null for fewer than 3 pairs or points on a line.
  */

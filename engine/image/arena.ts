@@ -1,8 +1,9 @@
 /**
  * Frame arena: the one shared memory in which a detector's pixels live while it is worked on.
  *
- * The planner alone gives out offsets. A plan is plain data; with the memory itself it is all that a worker needs to see the same
- * bytes. An arena whose worker had to be killed is dropped whole, so that no wild write reaches another detector.
+ * The planner alone gives out offsets. A plan is plain data; with the memory itself it is all that a worker needs to
+ * see the same bytes. An arena whose worker had to be killed is dropped whole, so that no wild write reaches another
+ * detector.
  */
 import type { MaskedImage } from './maskedImage.ts';
 
@@ -12,9 +13,13 @@ const WASM_PAGE_BYTES = 65536;
 /** What 32-bit WebAssembly can address. */
 const ARENA_BYTES_MAX = 4 * 1024 ** 3;
 
-/** A shared `WebAssembly.Memory`; it passes to other threads by message. Declared here, as TypeScript keeps its types in the DOM library. */
+/**
+ * A shared `WebAssembly.Memory`; it passes to other threads by message. Declared here, as TypeScript keeps its types
+ * in the DOM library.
+ */
 export type ArenaMemory = Readonly<{ buffer: SharedArrayBuffer }>;
-declare const WebAssembly: Readonly<{ Memory: new (size: { initial: number; maximum: number; shared: true }) => ArenaMemory }>;
+type MemorySize = { initial: number; maximum: number; shared: true };
+declare const WebAssembly: Readonly<{ Memory: new (size: MemorySize) => ArenaMemory }>;
 
 type Grid = 'raw' | 'detector' | 'template';
 type Element = 'uint8' | 'uint16' | 'int32' | 'float32';
@@ -26,10 +31,12 @@ const PLANES = {
   raw: ['raw', 'uint16'],
   bias: ['detector', 'float32'], flat: ['detector', 'float32'],
   visitImage: ['detector', 'float32'], visitVariance: ['detector', 'float32'], visitMask: ['detector', 'uint16'],
-  templateImage: ['template', 'float32'], templateVariance: ['template', 'float32'], templateMask: ['template', 'uint16'],
+  templateImage: ['template', 'float32'], templateVariance: ['template', 'float32'],
+  templateMask: ['template', 'uint16'],
   warpedImage: ['detector', 'float32'], warpedVariance: ['detector', 'float32'], warpedMask: ['detector', 'uint16'],
   matchedImage: ['detector', 'float32'], matchedVariance: ['detector', 'float32'], matchedMask: ['detector', 'uint16'],
-  differenceImage: ['detector', 'float32'], differenceVariance: ['detector', 'float32'], differenceMask: ['detector', 'uint16'],
+  differenceImage: ['detector', 'float32'], differenceVariance: ['detector', 'float32'],
+  differenceMask: ['detector', 'uint16'],
   score: ['detector', 'float32'], scratchA: ['detector', 'float32'], scratchB: ['detector', 'float32'],
   labels: ['detector', 'int32'], unusable: ['detector', 'uint8'],
 } as const satisfies Readonly<Record<string, readonly [Grid, Element]>>;
@@ -47,7 +54,8 @@ export type ArenaPlan = Readonly<{
 /** Views on one arena; planes as the stages take them. */
 export type ArenaViews = Readonly<{
   raw: Uint16Array; bias: Float32Array; flat: Float32Array;
-  visit: MaskedImage; template: MaskedImage; warpedTemplate: MaskedImage; matchedTemplate: MaskedImage; difference: MaskedImage;
+  visit: MaskedImage; template: MaskedImage; warpedTemplate: MaskedImage; matchedTemplate: MaskedImage;
+  difference: MaskedImage;
   score: Float32Array; scratch: readonly [Float32Array, Float32Array]; labels: Int32Array; unusable: Uint8Array;
 }>;
 
@@ -73,7 +81,7 @@ export function planArena(
     return [name, plane];
   })) as ArenaPlan['planes']; // Made from the same keys.
   const bytes = Math.ceil(offset / WASM_PAGE_BYTES) * WASM_PAGE_BYTES;
-  if (bytes > ARENA_BYTES_MAX) throw new Error(`an arena of ${bytes} bytes exceeds the 4 GB that WebAssembly can address`);
+  if (bytes > ARENA_BYTES_MAX) throw new Error(`an arena of ${bytes} bytes exceeds WebAssembly's 4 GB`);
   return { width, height, templateWidth, templateHeight, rawPixels, planes, bytes };
 }
 
@@ -89,20 +97,28 @@ export function createArena(plan: ArenaPlan): ArenaMemory {
  * @throws Error when the memory is smaller than the plan.
  */
 export function arenaViews(memory: ArenaMemory, plan: ArenaPlan): ArenaViews {
-  const buffer = memory.buffer, { width, height, planes } = plan;
-  if (buffer.byteLength < plan.bytes) throw new Error(`memory of ${buffer.byteLength} bytes is smaller than the plan's ${plan.bytes}`);
+  const buffer = memory.buffer, { width, height, planes } = plan, size = { width, height };
+  if (buffer.byteLength < plan.bytes) {
+    throw new Error(`memory of ${buffer.byteLength} bytes is smaller than the plan's ${plan.bytes}`);
+  }
   const float = (name: PlaneName) => new Float32Array(buffer, planes[name].offset, planes[name].length);
   const bits = (name: PlaneName) => new Uint16Array(buffer, planes[name].offset, planes[name].length);
   return {
     raw: bits('raw'), bias: float('bias'), flat: float('flat'),
-    visit: { width, height, image: float('visitImage'), variance: float('visitVariance'), mask: bits('visitMask') },
+    visit: { ...size, image: float('visitImage'), variance: float('visitVariance'), mask: bits('visitMask') },
     template: {
       width: plan.templateWidth, height: plan.templateHeight,
       image: float('templateImage'), variance: float('templateVariance'), mask: bits('templateMask'),
     },
-    warpedTemplate: { width, height, image: float('warpedImage'), variance: float('warpedVariance'), mask: bits('warpedMask') },
-    matchedTemplate: { width, height, image: float('matchedImage'), variance: float('matchedVariance'), mask: bits('matchedMask') },
-    difference: { width, height, image: float('differenceImage'), variance: float('differenceVariance'), mask: bits('differenceMask') },
+    warpedTemplate: {
+      ...size, image: float('warpedImage'), variance: float('warpedVariance'), mask: bits('warpedMask'),
+    },
+    matchedTemplate: {
+      ...size, image: float('matchedImage'), variance: float('matchedVariance'), mask: bits('matchedMask'),
+    },
+    difference: {
+      ...size, image: float('differenceImage'), variance: float('differenceVariance'), mask: bits('differenceMask'),
+    },
     score: float('score'), scratch: [float('scratchA'), float('scratchB')],
     labels: new Int32Array(buffer, planes.labels.offset, planes.labels.length),
     unusable: new Uint8Array(buffer, planes.unusable.offset, planes.unusable.length),

@@ -38,7 +38,8 @@ const CROWDED_SKEW = 0.3;
 export function measureBackground(
   image: Float32Array, mask: Uint16Array, width: number, height: number, ignoreBits: number, config: BackgroundConfig,
 ): Background | null {
-  const columns = Math.max(1, Math.round(width / config.cellPx)), rows = Math.max(1, Math.round(height / config.cellPx));
+  const columns = Math.max(1, Math.round(width / config.cellPx)),
+    rows = Math.max(1, Math.round(height / config.cellPx));
   const cellWidth = width / columns, cellHeight = height / rows;
   const level = new Float32Array(columns * rows), sigma = new Float32Array(columns * rows);
   const values = new Float32Array(Math.ceil(cellWidth + 1) * Math.ceil(cellHeight + 1));
@@ -87,7 +88,8 @@ function clippedMode(
   let centre = selectInPlace(sample, 0, sampleCount, sampleCount >> 1);
   // The 15.87 % quantile lies one σ below the median; sources only add light, so the lower side is the clean one.
   let sigma = centre - selectInPlace(sample, 0, sampleCount, Math.floor(sampleCount * 0.1587));
-  if (!(sigma > 0)) sigma = scatterAbout(sample, sampleCount, centre); // Coarse counts can tie a sixth of a cell with its median.
+  // Coarse counts can tie a sixth of a cell with its median.
+  if (!(sigma > 0)) sigma = scatterAbout(sample, sampleCount, centre);
   let mean = centre;
   for (let round = 0; round < CLIP_ROUNDS; round++) {
     if (!(sigma > 0)) return { level: centre, sigma: 0 };
@@ -143,8 +145,8 @@ function fillEmptyCells(cells: Float32Array, columns: number, rows: number): boo
 }
 
 /**
- * A cell under a bright star or galaxy differs from all its neighbours; the median passes it over. Only neighbours that lie opposite
- * each other count, so that a gradient keeps its slope up to the edge.
+ * A cell under a bright star or galaxy differs from all its neighbours; the median passes it over. Only neighbours
+ * that lie opposite each other count, so that a gradient keeps its slope up to the edge.
  */
 function medianFiltered(cells: Float32Array, columns: number, rows: number): Float32Array {
   return cells.map((value, i) => {
@@ -169,8 +171,8 @@ function neighbours(cells: Float32Array, columns: number, rows: number, index: n
 }
 
 /**
- * One row of a mesh's values: bilinear between centres, extended in a straight line beyond the outermost ones, so that a
- * gradient is followed to the edge of the image.
+ * One row of a mesh's values: bilinear between centres, extended in a straight line beyond the outermost ones, so that
+ * a gradient is followed to the edge of the image.
  *
  * @param cells `level` or `sigma` of the background.
  * @param out   At least `width` long; the first `width` values are overwritten.

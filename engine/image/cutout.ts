@@ -1,6 +1,6 @@
 /**
- * Cutouts of a packet: FITS as Rubin's, which are astropy `CCDData` (PRIMARY in nJy, UNCERT, PSFIMAGE), with the MASK that
- * DMS-REQ-0274 asks for and theirs lack.
+ * Cutouts of a packet: FITS as Rubin's, which are astropy `CCDData` (PRIMARY in nJy, UNCERT, PSFIMAGE), with the MASK
+ * that DMS-REQ-0274 asks for and theirs lack.
  */
 import { writeFits, type FitsCard } from './fits.ts';
 import { MASK_PLANES, maskBits } from './maskPlanes.ts';
@@ -19,8 +19,8 @@ const MASK_CARDS: readonly FitsCard[] = Object.entries(MASK_PLANES).map(
  * FITS bytes of a square about a place. Pixels outside the image are NaN, with NO_DATA in the mask. Equal input gives
  * equal bytes.
  *
- * - PRIMARY: image, float32 nJy; WCS (TAN, linear about the centre), ROTPA (position angle of +y), CUTMINX, CUTMINY (0-based
- *   pixel of the image at the cutout's first).
+ * - PRIMARY: image, float32 nJy; WCS (TAN, linear about the centre), ROTPA (position angle of +y), CUTMINX, CUTMINY
+ * (0-based pixel of the image at the cutout's first).
  * - UNCERT: variance, float32 nJy², UTYPE `var`. MASK: uint16 with bits as MP_* keywords.
  * - PSFIMAGE: the PSF at the place, float32, unit sum.
  *

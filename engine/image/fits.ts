@@ -97,7 +97,9 @@ function parseHdu(bytes: Uint8Array, start: number, path: string, index: number)
   const { header, dataStart } = parseHeader(bytes, start, path, index);
   const bitpix = requireNumber(header, 'BITPIX', path);
   const naxis = requireNumber(header, 'NAXIS', path);
-  if (!Number.isInteger(naxis) || naxis < 0 || naxis > 999) throw new FitsError('FITS_HEADER', path, `NAXIS is ${naxis}`);
+  if (!Number.isInteger(naxis) || naxis < 0 || naxis > 999) {
+    throw new FitsError('FITS_HEADER', path, `NAXIS is ${naxis}`);
+  }
   const axes: number[] = [];
   for (let i = 1; i <= naxis; i++) {
     const length = requireNumber(header, `NAXIS${i}`, path);
@@ -182,10 +184,14 @@ export function readImageInto(hdu: FitsHdu, out: Float32Array | Float64Array | U
     throw new FitsError('FITS_SIZE', hdu.path,
       `HDU ${labelOf(hdu)} has ${width} × ${height} pixels, the plane has room for ${out.length}`);
   }
-  if (!(hdu.bitpix in BITPIX_BYTES)) throw new FitsError('FITS_BITPIX', hdu.path, `BITPIX ${hdu.bitpix} is not supported`);
+  if (!(hdu.bitpix in BITPIX_BYTES)) {
+    throw new FitsError('FITS_BITPIX', hdu.path, `BITPIX ${hdu.bitpix} is not supported`);
+  }
   const scale = numberCard(hdu.header, 'BSCALE') ?? 1, zero = numberCard(hdu.header, 'BZERO') ?? 0;
-  if (hdu.bitpix === 16 && out instanceof Uint16Array && scale === 1 && zero === 32768) return unsigned16Into(hdu.bytes, out);
-  if (hdu.bitpix === -32 && out instanceof Float32Array && scale === 1 && zero === 0) return float32Into(hdu.bytes, out);
+  const isUnsigned16 = hdu.bitpix === 16 && scale === 1 && zero === 32768;
+  if (isUnsigned16 && out instanceof Uint16Array) return unsigned16Into(hdu.bytes, out);
+  const isPlainFloat = hdu.bitpix === -32 && scale === 1 && zero === 0;
+  if (isPlainFloat && out instanceof Float32Array) return float32Into(hdu.bytes, out);
   const blank = hdu.bitpix > 0 ? numberCard(hdu.header, 'BLANK') : null;
   scaledInto(hdu.bytes, hdu.bitpix, scale, zero, blank, out);
 }
@@ -210,7 +216,9 @@ function scaledInto(
   const step = BITPIX_BYTES[bitpix];
   const isInteger = out instanceof Uint16Array;
   for (let i = 0, b = 0; i < out.length; i++, b += step) {
-    const stored = bitpix === 16 ? view.getInt16(b) : bitpix === -32 ? view.getFloat32(b) : bitpix === 32 ? view.getInt32(b)
+    const stored = bitpix === 16 ? view.getInt16(b)
+      : bitpix === -32 ? view.getFloat32(b)
+      : bitpix === 32 ? view.getInt32(b)
       : bitpix === -64 ? view.getFloat64(b) : view.getUint8(b);
     if (isInteger) out[i] = Math.round(stored * scale + zero);
     else out[i] = stored === blank ? NaN : stored * scale + zero;
@@ -239,13 +247,16 @@ function writeAtomically(path: string, bytes: Uint8Array): void {
     renameSync(temporary, path);
   } catch (cause) {
     if (existsSync(temporary)) rmSync(temporary);
-    throw new FitsError('FITS_UNREADABLE', path, `cannot be written (${(cause as Error).message})`, cause); // fs throws Errors.
+    // fs throws Errors.
+    throw new FitsError('FITS_UNREADABLE', path, `cannot be written (${(cause as Error).message})`, cause);
   }
 }
 
 function encodeHeader(hdu: FitsHduOut, isPrimary: boolean): Uint8Array {
   const data = hdu.data;
-  const cards: FitsCard[] = [isPrimary ? ['SIMPLE', true] : ['XTENSION', 'IMAGE'], ['BITPIX', data ? bitpixOf(data) : 8]];
+  const cards: FitsCard[] = [
+    isPrimary ? ['SIMPLE', true] : ['XTENSION', 'IMAGE'], ['BITPIX', data ? bitpixOf(data) : 8],
+  ];
   if (data) cards.push(['NAXIS', 2], ['NAXIS1', hdu.width ?? 0], ['NAXIS2', hdu.height ?? 0]);
   else cards.push(['NAXIS', 0]);
   if (isPrimary) cards.push(['EXTEND', true]);

@@ -1,7 +1,12 @@
-/** FITS header cards (FITS Standard 4.0, §4): parsing, formatting and look-up. The 2880-byte blocks are `fits.ts`'s affair. */
+/**
+ * FITS header cards (FITS Standard 4.0, §4): parsing, formatting and look-up. The 2880-byte blocks are `fits.ts`'s
+ * affair.
+ */
 
 export type FitsValue = string | number | bigint | boolean | null;
-/** Keyword (upper case), value, comment. Commentary cards (COMMENT, HISTORY, blank) carry their text as a string value. */
+/**
+ * Keyword (upper case), value, comment. Commentary cards (COMMENT, HISTORY, blank) carry their text as a string value.
+ */
 export type FitsCard = readonly [keyword: string, value: FitsValue, comment?: string];
 export type FitsHeader = readonly FitsCard[];
 

@@ -3,7 +3,10 @@
  * A `VisitImage` cannot be passed where a `MatchedTemplate` is wanted.
  */
 
-/** Planes are row-major [height × width]; pixel (x, y) is at y × width + x. NaN in `image` means no data, with NO_DATA set. */
+/**
+ * Planes are row-major [height × width]; pixel (x, y) is at y × width + x. NaN in `image` means no data, with NO_DATA
+ * set.
+ */
 export type MaskedImage = Readonly<{
   width: number; height: number;
   image: Float32Array; variance: Float32Array;

@@ -27,7 +27,9 @@ export function selectInPlace(values: Float32Array | Float64Array, start: number
   return values[target];
 }
 
-/** Median of the first `count` values, the mean of the middle two when even; they are reordered. NaN when count is 0. */
+/**
+ * Median of the first `count` values, the mean of the middle two when even; they are reordered. NaN when count is 0.
+ */
 export function medianInPlace(values: Float32Array | Float64Array, count: number): number {
   if (count === 0) return NaN;
   const upper = selectInPlace(values, 0, count, count >> 1);

@@ -85,11 +85,14 @@ function shiftRows(
       if (i >= half && i < size - half) {
         // Written out, for this line is where PSF fitting spends its time.
         to[at] = t0 * from[at - 4 * step] + t1 * from[at - 3 * step] + t2 * from[at - 2 * step] + t3 * from[at - step]
-          + t4 * from[at] + t5 * from[at + step] + t6 * from[at + 2 * step] + t7 * from[at + 3 * step] + t8 * from[at + 4 * step];
+          + t4 * from[at] + t5 * from[at + step] + t6 * from[at + 2 * step] + t7 * from[at + 3 * step]
+          + t8 * from[at + 4 * step];
         continue;
       }
       let sum = 0;
-      for (let t = Math.max(0, half - i); t < Math.min(taps.length, size + half - i); t++) sum += taps[t] * from[at + (t - half) * step];
+      for (let t = Math.max(0, half - i); t < Math.min(taps.length, size + half - i); t++) {
+        sum += taps[t] * from[at + (t - half) * step];
+      }
       to[at] = sum;
     }
   }

@@ -1,11 +1,13 @@
 /**
- * Empirical PSF from stars: recentred stamps, per-pixel polynomial over the detector, neighbours modelled and subtracted,
- * deviating stars and pixels rejected.
+ * Empirical PSF from stars: recentred stamps, per-pixel polynomial over the detector, neighbours modelled and
+ * subtracted, deviating stars and pixels rejected.
  */
 import { Matrix, solve } from 'ml-matrix';
 import { median, weightedMedian } from './median.ts';
 import { evaluatePsf, psfTermCount, shiftStamp, type PsfModel } from './psf.ts';
-import { addStarLight, createFitScratch, fitStar, type FitScratch, type PhotometryPlanes, type PsfFit } from './psfPhotometry.ts';
+import {
+  addStarLight, createFitScratch, fitStar, type FitScratch, type PhotometryPlanes, type PsfFit,
+} from './psfPhotometry.ts';
 import { indexOf, usualSize, FWHM_PER_SIGMA, type Star } from './starDetection.ts';
 import { maskBits } from './maskPlanes.ts';
 
@@ -42,8 +44,8 @@ const MODEL_TOLERANCE = 0.05;
 /** Floor of a star's error, in errors of the usual star: in the core, and in the wings beyond so many FWHM. */
 const CORE_FLOOR = 0.3, WING_FLOOR = 0.03, CORE_RADIUS_FWHM = 1;
 /**
- * What is believed before looking: a pixel differs from its ring by less than the ring's own light (a spot of ellipticity 0.1 has
- * ± 0.7 in the wings, where light falls as r⁻⁷), and varies by a quarter of it over the detector.
+ * What is believed before looking: a pixel differs from its ring by less than the ring's own light (a spot of
+ * ellipticity 0.1 has ± 0.7 in the wings, where light falls as r⁻⁷), and varies by a quarter of it over the detector.
  */
 const RING_SCATTER = 0.7, FIELD_SCATTER = 0.25;
 
@@ -55,7 +57,9 @@ type Stamp = { star: Star; x: number; y: number; flux: number; values: Float32Ar
  * @param stars  Everything that was detected: neighbours' light is taken from here.
  * @returns null when fewer than `starCountMin` stars serve.
  */
-export function buildPsf(planes: PhotometryPlanes, stars: readonly Star[], fwhmPx: number, config: PsfFitConfig): PsfResult | null {
+export function buildPsf(
+  planes: PhotometryPlanes, stars: readonly Star[], fwhmPx: number, config: PsfFitConfig,
+): PsfResult | null {
   const size = stampSize(fwhmPx, config);
   const candidates = selectPsfStars(stars, planes, fwhmPx, size, config);
   if (candidates.length < config.starCountMin) return null;
@@ -96,11 +100,12 @@ function orderFor(starCount: number, config: PsfFitConfig): 0 | 1 | 2 {
 }
 
 /**
- * Clean, unsaturated sources of the stars' size, whole on the image; isolated ones first. When too few are isolated, as in a
- * crowded field, the least contaminated of the others join: their neighbours are modelled.
+ * Clean, unsaturated sources of the stars' size, whole on the image; isolated ones first. When too few are isolated,
+ * as in a crowded field, the least contaminated of the others join: their neighbours are modelled.
  */
 export function selectPsfStars(
-  stars: readonly Star[], planes: Pick<PhotometryPlanes, 'width' | 'height'>, fwhmPx: number, size: number, config: PsfFitConfig,
+  stars: readonly Star[], planes: Pick<PhotometryPlanes, 'width' | 'height'>, fwhmPx: number, size: number,
+  config: PsfFitConfig,
 ): Star[] {
   const half = (size - 1) / 2, locus = usualSize(stars, config.starCountMin) ?? fwhmPx / FWHM_PER_SIGMA;
   const index = indexOf(stars);
@@ -110,7 +115,8 @@ export function selectPsfStars(
   const rated = clean.map((star) => ({ star, contamination: contaminationOf(star, stars, index, half, fwhmPx) }));
   const isolated = rated.filter((r) => r.contamination <= config.neighbourFractionMax);
   if (isolated.length >= config.linearStarCountMin) return isolated.slice(0, config.starCountMax).map((r) => r.star);
-  return rated.filter((r) => r.contamination < 1).sort((a, b) => a.contamination - b.contamination || b.star.flux - a.star.flux)
+  return rated.filter((r) => r.contamination < 1)
+    .sort((a, b) => a.contamination - b.contamination || b.star.flux - a.star.flux)
     .slice(0, config.linearStarCountMin).map((r) => r.star).sort((a, b) => b.flux - a.flux);
 }
 
@@ -138,8 +144,8 @@ function neighboursOf(
 }
 
 /**
- * Cuts the star out, takes modelled neighbours off, replaces unusable pixels (by the model; in the first round by the opposite
- * pixel), moves its centroid to the middle of the stamp and scales it to unit flux.
+ * Cuts the star out, takes modelled neighbours off, replaces unusable pixels (by the model; in the first round by the
+ * opposite pixel), moves its centroid to the middle of the stamp and scales it to unit flux.
  */
 function fillStamp(
   planes: PhotometryPlanes, stamp: Stamp, size: number, psf: PsfModel | null, near: readonly Source[], fwhmPx: number,
@@ -176,13 +182,16 @@ function fillStamp(
 }
 
 /**
- * Takes off the light around each star that is neither its own nor a modelled neighbour's: faint or extended sources, or an error
- * of the sky's mesh. It is what the model leaves in the outer part of the stamp, as a median over its pixels.
+ * Takes off the light around each star that is neither its own nor a modelled neighbour's: faint or extended sources,
+ * or an error of the sky's mesh. It is what the model leaves in the outer part of the stamp, as a median over its
+ * pixels.
  *
- * A pedestal in proportion to the stars' fluxes would be their own wings. Other light only ever adds, and weighs less the brighter
- * the star: so the median over stars, by squared flux, of pedestal / flux stays in the PSF.
+ * A pedestal in proportion to the stars' fluxes would be their own wings. Other light only ever adds, and weighs less
+ * the brighter the star: so the median over stars, by squared flux, of pedestal / flux stays in the PSF.
  */
-function subtractPedestals(stamps: readonly Stamp[], psf: PsfModel | null, size: number, fwhmPx: number, scratch: FitScratch): void {
+function subtractPedestals(
+  stamps: readonly Stamp[], psf: PsfModel | null, size: number, fwhmPx: number, scratch: FitScratch,
+): void {
   const half = (size - 1) >> 1, radius = Math.min(2 * fwhmPx, 0.75 * half);
   const pedestals = stamps.map((stamp) => {
     if (psf === null) scratch.profile.fill(0);
@@ -204,22 +213,25 @@ function apertureSum(values: Float32Array, size: number, radiusPx: number): numb
   const half = (size - 1) >> 1;
   let sum = 0;
   for (let j = -half; j <= half; j++) {
-    for (let i = -half; i <= half; i++) if (i * i + j * j <= radiusPx * radiusPx) sum += values[(j + half) * size + i + half];
+    for (let i = -half; i <= half; i++) {
+      if (i * i + j * j <= radiusPx * radiusPx) sum += values[(j + half) * size + i + half];
+    }
   }
   return sum;
 }
 
 /**
  * Least squares for the coefficients of every pixel. In the core a star weighs 1 / (noise² + floor²), for beyond some
- * brightness the model's form, not the noise, limits; in the wings the brightest stars, which show them best, weigh by noise
- * almost alone.
+ * brightness the model's form, not the noise, limits; in the wings the brightest stars, which show them best, weigh by
+ * noise almost alone.
  *
- * From the second round on, pixels that deviate are left out, and the round before gives each pixel a prior: its value is near
- * that of its ring, and varies over the detector by a share of it. Where the stars say more, they decide; where they say nothing,
- * far out in the wings, noise does not become structure.
+ * From the second round on, pixels that deviate are left out, and the round before gives each pixel a prior: its value
+ * is near that of its ring, and varies over the detector by a share of it. Where the stars say more, they decide;
+ * where they say nothing, far out in the wings, noise does not become structure.
  */
 function fitModel(
-  stamps: readonly Stamp[], planes: PhotometryPlanes, size: number, order: 0 | 1 | 2, fwhmPx: number, before: PsfModel | null,
+  stamps: readonly Stamp[], planes: PhotometryPlanes, size: number, order: 0 | 1 | 2, fwhmPx: number,
+  before: PsfModel | null,
 ): PsfModel {
   const termCount = psfTermCount(order), n = size * size, half = (size - 1) >> 1;
   const terms = stamps.map((stamp) => termsAt(stamp, planes).slice(0, termCount));
@@ -236,14 +248,19 @@ function fitModel(
   const coefficients = new Float32Array(termCount * n);
   for (let k = 0; k < n; k++) {
     const kept = expected === null ? null : keptStamps(stamps, expected, k, termCount);
-    const weights = Math.hypot((k % size) - half, Math.floor(k / size) - half) < CORE_RADIUS_FWHM * fwhmPx ? core : wings;
-    const solution = solvePixel(terms, weights, kept, (s) => stamps[s].values[k], rings === null ? null : Math.max(rings[k], 1e-9));
+    const radius = Math.hypot((k % size) - half, Math.floor(k / size) - half);
+    const weights = radius < CORE_RADIUS_FWHM * fwhmPx ? core : wings;
+    const prior = rings === null ? null : Math.max(rings[k], 1e-9);
+    const solution = solvePixel(terms, weights, kept, (s) => stamps[s].values[k], prior);
     for (let t = 0; t < termCount; t++) coefficients[t * n + k] = solution[t];
   }
   return { size, width: planes.width, height: planes.height, order, coefficients };
 }
 
-/** For each pixel of the stamp, the mean of the model's constant term over the pixels at the same distance, to half a pixel. */
+/**
+ * For each pixel of the stamp, the mean of the model's constant term over the pixels at the same distance, to half a
+ * pixel.
+ */
 function ringMeans(psf: PsfModel): Float64Array {
   const { size, coefficients } = psf, half = (size - 1) >> 1, n = size * size;
   const ring = (k: number) => Math.round(Math.hypot((k % size) - half, Math.floor(k / size) - half));
@@ -286,7 +303,10 @@ function solvePixel(
     }
   }
   if (prior !== null) {
-    for (let p = 0; p < count; p++) normal.set(p, p, normal.get(p, p) + 1 / ((p === 0 ? RING_SCATTER : FIELD_SCATTER) * prior) ** 2);
+    for (let p = 0; p < count; p++) {
+      const scatter = (p === 0 ? RING_SCATTER : FIELD_SCATTER) * prior;
+      normal.set(p, p, normal.get(p, p) + 1 / scatter ** 2);
+    }
     right[0] += prior / (RING_SCATTER * prior) ** 2;
   }
   if (count === 1) return [right[0] / normal.get(0, 0)];

@@ -1,4 +1,7 @@
-/** Flux and position of stars by fitting the PSF, pixels weighted by their variance (Stetson 1987; King 1983 for the errors). */
+/**
+ * Flux and position of stars by fitting the PSF, pixels weighted by their variance (Stetson 1987; King 1983 for the
+ * errors).
+ */
 import { maskBits } from './maskPlanes.ts';
 import { evaluatePsfAt, type PsfModel } from './psf.ts';
 
@@ -31,7 +34,8 @@ const DRIFT_MAX_PX = 1.5;
 /**
  * Gauss–Newton for flux and both coordinates on the pixels within `radiusPx`.
  *
- * @param neighbourLight Model of the neighbours' light in the same stamp ([size × size] about the rounded start, same unit), or null.
+ * @param neighbourLight Model of the neighbours' light in the same stamp ([size × size] about the rounded start, same
+ * unit), or null.
  * @returns null when the fit leaves the star, or fewer than half of the pixels are usable.
  */
 export function fitStar(
@@ -42,9 +46,12 @@ export function fitStar(
   let cx = Math.round(xStart), cy = Math.round(yStart);
   for (let step = 0; step < STEPS; step++) {
     if (Math.hypot(x - xStart, y - yStart) > DRIFT_MAX_PX) return null;
-    // The PSF may move by a pixel within its stamp; without neighbours' light, which has its place, the stamp can follow.
-    // It does so late, for between two pixels it would step to and fro.
-    if (neighbourLight === null && Math.max(Math.abs(x - cx), Math.abs(y - cy)) > 0.75) { cx = Math.round(x); cy = Math.round(y); }
+    // The PSF may move by a pixel within its stamp; without neighbours' light, which has its place, the stamp can
+    // follow. It does so late, for between two pixels it would step to and fro.
+    if (neighbourLight === null && Math.max(Math.abs(x - cx), Math.abs(y - cy)) > 0.75) {
+      cx = Math.round(x);
+      cy = Math.round(y);
+    }
     if (Math.abs(x - cx) > 1 || Math.abs(y - cy) > 1) return null;
     evaluatePsfAt(psf, x, y, x - cx, y - cy, scratch.profile, scratch.shiftScratch);
     const solution = normalSolution(planes, psf.size, cx, cy, radiusPx, neighbourLight, scratch.profile);

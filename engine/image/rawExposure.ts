@@ -31,10 +31,10 @@ export function rawPixelCount(detector: Detector): number {
 /**
  * Reads and checks a raw file.
  *
- * @param rawPlane Memory for the pixels of all amps one after another (`rawPixelCount` long or longer), overwritten; the
- *                 amps of the result are views on it. Own memory when null.
- * @throws FitsError, one line: missing, not FITS, truncated, an amp missing or of the wrong size, another detector's file,
- *         keywords missing, NaN or counts that 16 bits cannot hold.
+ * @param rawPlane Memory for the pixels of all amps one after another (`rawPixelCount` long or longer), overwritten;
+ * the amps of the result are views on it. Own memory when null.
+ * @throws FitsError, one line: missing, not FITS, truncated, an amp missing or of the wrong size, another detector's
+ * file, keywords missing, NaN or counts that 16 bits cannot hold.
  */
 export function readRawExposure(path: string, detector: Detector, rawPlane: Uint16Array | null = null): RawExposure {
   const file = readFits(path);
@@ -79,6 +79,7 @@ function readOtherCounts(hdu: FitsHdu, amp: Amp, out: Uint16Array): void {
     out[i] = Math.round(values[i]);
   }
   if (badCount > 0) {
-    throw new FitsError('FITS_VALUES', hdu.path, `amp ${amp.name} has ${badCount} pixels that are NaN or no 16-bit count`);
+    const reason = `amp ${amp.name} has ${badCount} pixels that are NaN or no 16-bit count`;
+    throw new FitsError('FITS_VALUES', hdu.path, reason);
   }
 }

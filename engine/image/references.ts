@@ -42,7 +42,8 @@ export function parseReferences(text: string, band: Band, path: string): Referen
     if (i < 0) throw new ReferenceError(path, `has no column ${name}`);
     return i;
   };
-  const id = column('refId'), ra = column('ra'), dec = column('dec'), raErr = column('raErrMas'), decErr = column('decErrMas');
+  const id = column('refId'), ra = column('ra'), dec = column('dec'), raErr = column('raErrMas'),
+    decErr = column('decErrMas');
   const mag = column(`${band}Mag`), magErr = column(`${band}MagErr`);
   return lines.slice(1).map((line, row) => {
     const cells = line.split(',');
@@ -51,7 +52,7 @@ export function parseReferences(text: string, band: Band, path: string): Referen
       raErrMas: number(cells[raErr]) ?? 0, decErrMas: number(cells[decErr]) ?? 0,
       mag: number(cells[mag]), magErr: number(cells[magErr]),
     };
-    if (Number.isNaN(star.raDeg) || Number.isNaN(star.decDeg)) throw new ReferenceError(path, `row ${row + 2} has no position`);
+    if (Number.isNaN(star.raDeg + star.decDeg)) throw new ReferenceError(path, `row ${row + 2} has no position`);
     return star;
   });
 }

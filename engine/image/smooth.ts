@@ -42,10 +42,9 @@ export function smoothSeparable(
     const middle = y * width;
     for (let x = 0; x < width; x++) sums[x] = taps[half] * work[middle + x];
     for (let t = 1; t <= half; t++) {
-      const weight = taps[half + t], below = y - t >= 0 ? middle - t * width : -1, above = y + t < height ? middle + t * width : -1;
-      if (below >= 0 && above >= 0) for (let x = 0; x < width; x++) sums[x] += weight * (work[below + x] + work[above + x]);
-      else if (below >= 0) for (let x = 0; x < width; x++) sums[x] += weight * work[below + x];
-      else if (above >= 0) for (let x = 0; x < width; x++) sums[x] += weight * work[above + x];
+      const weight = taps[half + t];
+      if (y >= t) for (let x = 0, i = middle - t * width; x < width; x++, i++) sums[x] += weight * work[i];
+      if (y + t < height) for (let x = 0, i = middle + t * width; x < width; x++, i++) sums[x] += weight * work[i];
     }
     out.set(sums, middle);
   }

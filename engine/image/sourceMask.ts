@@ -6,7 +6,8 @@ import { FWHM_PER_SIGMA } from './starDetection.ts';
 /**
  * Marks pixels with the light of sources (DETECTED), grown by a share of the FWHM.
  *
- * @param smooth [height × width], the image smoothed with a Gaussian of `fwhmPx`, as `detectStars` leaves it. Read only.
+ * @param smooth [height × width], the image smoothed with a Gaussian of `fwhmPx`, as `detectStars` leaves it. Read
+ * only.
  * @param mask   Changed in place.
  * @param work   [height × width], contents destroyed.
  */

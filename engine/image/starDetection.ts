@@ -1,4 +1,6 @@
-/** Finds point-like sources: peaks of the image smoothed with a Gaussian of the seeing, measured by weighted moments. */
+/**
+ * Finds point-like sources: peaks of the image smoothed with a Gaussian of the seeing, measured by weighted moments.
+ */
 import KDBush from 'kdbush';
 import { interpolateRow, type Background } from './background.ts';
 import { maskBits } from './maskPlanes.ts';
@@ -23,7 +25,10 @@ export type Star = Readonly<{
   ellipticity: number;
   /** Has a saturated or suspect pixel within 1.5 FWHM. */
   isSaturated: boolean;
-  /** Has a bad, interpolated, cosmic-ray or missing pixel within 1.5 FWHM, touches the border, or is blended with a brighter one. */
+  /**
+   * Has a bad, interpolated, cosmic-ray or missing pixel within 1.5 FWHM, touches the border, or is blended with a
+   * brighter one.
+   */
   isBlemished: boolean;
 }>;
 
@@ -82,7 +87,8 @@ function findPeaks(smooth: Float32Array, sky: Background, taps: Float64Array, co
     for (let x = border, i = y * width + border; x < width - border; x++, i++) {
       const value = smooth[i];
       if (!(value > config.thresholdSigma * noise * sigmaRow[x])) continue;
-      if (value < smooth[i + 1] || value <= smooth[i - 1] || value <= smooth[i - width] || value < smooth[i + width]) continue;
+      if (value < smooth[i + 1] || value <= smooth[i - 1] || value <= smooth[i - width]
+        || value < smooth[i + width]) continue;
       if (value <= smooth[i - width - 1] || value <= smooth[i - width + 1]) continue;
       if (value < smooth[i + width - 1] || value < smooth[i + width + 1]) continue;
       peaks.push({ x, y, snr: value / (noise * sigmaRow[x]) });
@@ -92,7 +98,9 @@ function findPeaks(smooth: Float32Array, sky: Background, taps: Float64Array, co
 }
 
 /** Sums under a Gaussian window centred at (x, y). */
-type Sums = { flux: number; dx: number; dy: number; xx: number; yy: number; xy: number; weights: number; peak: number; bits: number };
+type Sums = {
+  flux: number; dx: number; dy: number; xx: number; yy: number; xy: number; weights: number; peak: number; bits: number;
+};
 
 /**
  * Windowed centroid by fixed-point iteration with SExtractor's factor 2 (a Gaussian source under an equal window
@@ -135,11 +143,13 @@ const RING = Array.from({ length: 16 }, (_, k) => [Math.cos((k * Math.PI) / 8), 
 const RING_FWHM = 1.2, RING_LIGHT = 2 ** (-2 * RING_FWHM ** 2);
 
 /**
- * A peak whose window holds a brighter neighbour: its place is that of the smoothed pixel, its flux what stands above the
- * smoothed light around it. It counts as blemished, and serves only to be taken off others. Null when it hardly stands out.
+ * A peak whose window holds a brighter neighbour: its place is that of the smoothed pixel, its flux what stands above
+ * the smoothed light around it. It counts as blemished, and serves only to be taken off others. Null when it hardly
+ * stands out.
  */
 function blendedStar(
-  smooth: Float32Array, width: number, height: number, peak: Peak, fwhmPx: number, taps: Float64Array, thresholdSigma: number,
+  smooth: Float32Array, width: number, height: number, peak: Peak, fwhmPx: number, taps: Float64Array,
+  thresholdSigma: number,
 ): Star | null {
   const radius = RING_FWHM * fwhmPx, around: number[] = [];
   for (const [dx, dy] of RING) {
@@ -152,16 +162,19 @@ function blendedStar(
   const snr = (peak.snr * rise) / value;
   if (!(snr > thresholdSigma)) return null;
   return {
-    x: peak.x, y: peak.y, errorPx: 0.5, flux: rise / (squares * squares), snr, peak: value, sigmaPx: NaN, ellipticity: 1,
+    x: peak.x, y: peak.y, errorPx: 0.5, flux: rise / (squares * squares), snr, peak: value, sigmaPx: NaN,
+    ellipticity: 1,
     isSaturated: false, isBlemished: true,
   };
 }
 
 /** `weights` is Σ w², so that flux / weights is the flux of a Gaussian of unit sum whose profile is the window. */
 function windowSums(
-  image: Float32Array, mask: Uint16Array, width: number, height: number, x: number, y: number, sigmaPx: number, out: Sums,
+  image: Float32Array, mask: Uint16Array, width: number, height: number, x: number, y: number, sigmaPx: number,
+  out: Sums,
 ): void {
-  const reach = Math.ceil(3.6 * sigmaPx), factor = -0.5 / (sigmaPx * sigmaPx), norm = 1 / (2 * Math.PI * sigmaPx * sigmaPx);
+  const reach = Math.ceil(3.6 * sigmaPx), factor = -0.5 / (sigmaPx * sigmaPx),
+    norm = 1 / (2 * Math.PI * sigmaPx * sigmaPx);
   const flagReach2 = (1.5 * FWHM_PER_SIGMA * sigmaPx) ** 2;
   const x0 = Math.max(0, Math.round(x) - reach), x1 = Math.min(width - 1, Math.round(x) + reach);
   const y0 = Math.max(0, Math.round(y) - reach), y1 = Math.min(height - 1, Math.round(y) + reach);
@@ -225,8 +238,8 @@ export function measureSeeing(
 }
 
 /**
- * Mode of the sizes of bright, clean sources: the midpoint of the shortest interval that holds half of them. Galaxies and
- * blends widen the upper side only, cosmic rays the lower; the stars agree among themselves.
+ * Mode of the sizes of bright, clean sources: the midpoint of the shortest interval that holds half of them. Galaxies
+ * and blends widen the upper side only, cosmic rays the lower; the stars agree among themselves.
  */
 export function usualSize(stars: readonly Star[], starCountMin: number): number | null {
   const clean = stars.filter((star) => !star.isSaturated && !star.isBlemished && star.sigmaPx > 0.5);

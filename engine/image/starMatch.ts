@@ -1,6 +1,6 @@
 /**
- * Matches two lists of stars that differ by a shift, a small rotation and noise: every pair of bright stars votes for its
- * offset, the fullest places of the vote are tried, and the transform that gathers most pairs wins.
+ * Matches two lists of stars that differ by a shift, a small rotation and noise: every pair of bright stars votes for
+ * its offset, the fullest places of the vote are tried, and the transform that gathers most pairs wins.
  */
 import { applyAffine, fitAffine, fitSimilarity, type Affine, type Pair, type Point } from './affine.ts';
 import { indexOf } from './starDetection.ts';
@@ -42,7 +42,9 @@ const ERROR_FLOOR_PX = 0.01;
  * @param a, b Brightest first, each in its own pixels.
  * @returns null when fewer than `pairCountMin` pairs agree, or no more than chance would give.
  */
-export function matchStarLists(a: readonly RankedPoint[], b: readonly RankedPoint[], config: MatchConfig): StarMatch | null {
+export function matchStarLists(
+  a: readonly RankedPoint[], b: readonly RankedPoint[], config: MatchConfig,
+): StarMatch | null {
   if (a.length < config.pairCountMin || b.length < config.pairCountMin) return null;
   const candidates = voteOffsets(a.slice(0, config.voterCount), b.slice(0, config.voterCount), config);
   const index = indexOf(b);
@@ -50,7 +52,8 @@ export function matchStarLists(a: readonly RankedPoint[], b: readonly RankedPoin
   let best: StarMatch | null = null;
   for (const candidate of candidates) {
     const match = refine(a, b, index, candidate, config);
-    if (match && match.pairs.length >= required && (best === null || match.pairs.length > best.pairs.length)) best = match;
+    if (match === null || match.pairs.length < required) continue;
+    if (best === null || match.pairs.length > best.pairs.length) best = match;
   }
   return best;
 }
@@ -115,9 +118,12 @@ function centroidOf(points: readonly Point[]): Point {
   return { x: points.reduce((s, p) => s + p.x, 0) / n, y: points.reduce((s, p) => s + p.y, 0) / n };
 }
 
-/** Pairs, fits, and pairs again with a shrinking radius; a similarity while pairs are few, an affine transform after. */
+/**
+ * Pairs, fits, and pairs again with a shrinking radius; a similarity while pairs are few, an affine transform after.
+ */
 function refine(
-  a: readonly RankedPoint[], b: readonly RankedPoint[], index: ReturnType<typeof indexOf>, start: Affine, config: MatchConfig,
+  a: readonly RankedPoint[], b: readonly RankedPoint[], index: ReturnType<typeof indexOf>, start: Affine,
+  config: MatchConfig,
 ): StarMatch | null {
   let transform = start, pairs: (readonly [number, number])[] = [];
   const radii = [1.5 * config.binPx, config.binPx, 0.5 * config.binPx, config.finalRadiusPx, config.finalRadiusPx];
@@ -125,7 +131,8 @@ function refine(
   for (let round = 0; round < radii.length; round++) {
     // The brightest settle the transform; all join once it is sharp enough not to pair by chance.
     const list = round < 3 ? voters : a;
-    pairs = pairUp(list, b, round < 3 ? config.voterCount : b.length, index, transform, Math.max(radii[round], config.finalRadiusPx));
+    pairs = pairUp(list, b, round < 3 ? config.voterCount : b.length, index, transform,
+      Math.max(radii[round], config.finalRadiusPx));
     const kept = withoutOutliers(pairs, a, b, transform);
     if (kept.length < config.pairCountMin) return null;
     const weighted = kept.map(([i, j]) => weightedPair(a[i], b[j]));
@@ -150,7 +157,8 @@ function isNearRotation(t: Affine): boolean {
 
 /** Nearest of the first `count` of b to each star of a, kept when it is also that one's nearest. */
 function pairUp(
-  a: readonly Point[], b: readonly Point[], count: number, index: ReturnType<typeof indexOf>, transform: Affine, radius: number,
+  a: readonly Point[], b: readonly Point[], count: number, index: ReturnType<typeof indexOf>, transform: Affine,
+  radius: number,
 ): (readonly [number, number])[] {
   const owner = new Map<number, { i: number; distance: number }>();
   a.forEach((p, i) => {

@@ -1,7 +1,8 @@
 /** Template products, as `schemas/products.ts` lays them out. */
 import { isBand, type Band } from '../../schemas/units.ts';
 import {
-  FitsError, imageSize, numberCard, readFits, readImageInto, requireHdu, requireNumber, requireSize, requireString, type FitsHdu,
+  FitsError, imageSize, numberCard, readFits, readImageInto, requireHdu, requireNumber, requireSize, requireString,
+  type FitsHdu,
 } from './fits.ts';
 import { allocateMaskedImage, asProduct, type MaskedImage, type Template } from './maskedImage.ts';
 import { MASK_PLANES, type MaskPlane } from './maskPlanes.ts';
@@ -21,7 +22,8 @@ export function readTemplateSize(path: string): { width: number; height: number 
 
 /**
  * @param allocate Gives the planes for a template of the size found; own memory by default.
- * @throws FitsError, one line: missing, not FITS, truncated, an extension or the WCS missing, planes of different sizes.
+ * @throws FitsError, one line: missing, not FITS, truncated, an extension or the WCS missing, planes of different
+ * sizes.
  */
 export function readTemplate(
   path: string, allocate: (width: number, height: number) => MaskedImage = allocateMaskedImage,

@@ -24,7 +24,10 @@ export type Wcs = Readonly<{
 }>;
 
 const DEG = Math.PI / 180;
-/** Newton's steps for the inverse of a distortion: each squares the error, so 8 pass double precision from any real optics. */
+/**
+ * Newton's steps for the inverse of a distortion: each squares the error, so 8 pass double precision from any real
+ * optics.
+ */
 const SIP_INVERSE_STEPS = 8;
 
 /** Sky position of a pixel; right ascension in [0, 360). */
@@ -118,7 +121,10 @@ export function shiftedWcs(wcs: Wcs, x0: number, y0: number): Wcs {
   return { ...wcs, crpix: [wcs.crpix[0] - x0, wcs.crpix[1] - y0] };
 }
 
-/** TAN approximation about a pixel: its sky position as reference and the WCS's derivatives there. Exact to second order. */
+/**
+ * TAN approximation about a pixel: its sky position as reference and the WCS's derivatives there. Exact to second
+ * order.
+ */
 export function localTanWcs(wcs: Wcs, x: number, y: number): Wcs {
   const { raDeg, decDeg } = pixelToSky(wcs, x, y);
   const crval = [raDeg, decDeg] as const;
@@ -216,7 +222,8 @@ function cdMatrix(header: FitsHeader): [number, number, number, number] | null {
     const cos = Math.cos(rotation * DEG), sin = Math.sin(rotation * DEG);
     return [step1 * cos, -step2 * sin, step1 * sin, step2 * cos];
   }
-  return [step1 * (of('PC1_1') ?? 1), step1 * (of('PC1_2') ?? 0), step2 * (of('PC2_1') ?? 0), step2 * (of('PC2_2') ?? 1)];
+  return [step1 * (of('PC1_1') ?? 1), step1 * (of('PC1_2') ?? 0), step2 * (of('PC2_1') ?? 0),
+    step2 * (of('PC2_2') ?? 1)];
 }
 
 function sipFromHeader(header: FitsHeader): Sip | null {

@@ -17,7 +17,8 @@ function meanOf(values: Float32Array): number {
 
 describe('median', () => {
   test('selectInPlace gives the k-th smallest and medianInPlace the mean of the middle two, as sorting does', () => {
-    fc.assert(fc.property(fc.array(fc.integer({ min: -50, max: 50 }), { minLength: 1, maxLength: 60 }), fc.nat(59), (values, k) => {
+    fc.assert(fc.property(fc.array(fc.integer({ min: -50, max: 50 }), { minLength: 1, maxLength: 60 }), fc.nat(59),
+      (values, k) => {
       const sorted = [...values].sort((a, b) => a - b), rank = k % values.length, n = values.length;
       expect(selectInPlace(Float32Array.from(values), 0, n, rank)).toBe(sorted[rank]);
       expect(medianInPlace(Float32Array.from(values), n)).toBe((sorted[(n - 1) >> 1] + sorted[n >> 1]) / 2);
@@ -36,12 +37,13 @@ describe('background', () => {
     expect(background).not.toBeNull();
     if (!background) return;
     const row = new Float32Array(256);
-    // A mode 2.5 median − 1.5 mean of 4096 pixels of 25.2 e scatters by √(2.5² π/2 + 1.5² − 2 × 3.75) σ/64 = 0.84 e. Extending by
-    // half a cell beyond the last centre takes 1.5 of one cell and −0.5 of the next: × 1.6 on each axis.
+    // A mode 2.5 median − 1.5 mean of 4096 pixels of 25.2 e scatters by √(2.5² π/2 + 1.5² − 2 × 3.75) σ/64 = 0.84 e.
+    // Extending by half a cell beyond the last centre takes 1.5 of one cell and −0.5 of the next: × 1.6 on each axis.
     const toleranceElectrons = 5 * 0.84 * 1.6 * 1.6;
     for (const y of [0, 128, 255]) {
       interpolateRow(background, background.level, y, row);
-      for (const x of [0, 64, 128, 200, 255]) expect(Math.abs(row[x] - expected[y * 256 + x])).toBeLessThan(toleranceElectrons);
+      for (const x of [0, 64, 128, 200, 255]) expect(Math.abs(row[x] - expected[y * 256
+        + x])).toBeLessThan(toleranceElectrons);
     }
     expect(background.sigma[5]).toBeCloseTo(Math.sqrt(625 + 36), -1);
   });
@@ -50,7 +52,8 @@ describe('background', () => {
     const stars = strewnStars(5, 40, 256, 256, 2e3, 5e5);
     const { image, mask } = blank(12, 0, stars);
     const background = measureBackground(image, mask, 256, 256, 0, config);
-    // Wings beneath the clip remain: 40 stars' light under 3 σ, at most a few tenths of σ; the plain mean is 100 e too high.
+    // Wings beneath the clip remain: 40 stars' light under 3 σ, at most a few tenths of σ; the plain mean is 100 e too
+    // high.
     expect(Math.abs(meanOf(background?.level ?? new Float32Array()) - 600)).toBeLessThan(0.3 * 25.2);
     expect(meanOf(image) - 600).toBeGreaterThan(50);
   });
@@ -80,7 +83,8 @@ describe('background', () => {
   });
 
   test('counts so coarse that most are equal still have a noise', () => {
-    const image = Float32Array.from({ length: 128 * 128 }, (_, i) => (i % 10 === 0 ? 101 : 100)), mask = new Uint16Array(image.length);
+    const image = Float32Array.from({ length: 128 * 128 }, (_, i) => (i % 10 === 0 ? 101 : 100)),
+      mask = new Uint16Array(image.length);
     const background = measureBackground(image, mask, 128, 128, 0, config);
     expect(background?.sigma[0]).toBeGreaterThan(0);
   });

@@ -32,7 +32,8 @@ describe('fits cards', () => {
   const value: fc.Arbitrary<FitsValue> = fc.oneof(
     fc.boolean(), fc.double({ noNaN: true, noDefaultInfinity: true }).map((x) => x + 0), fc.maxSafeInteger(),
     fc.bigInt({ min: 1n << 60n, max: 1n << 62n }),
-    fc.string({ maxLength: 30, unit: fc.integer({ min: 0x20, max: 0x7e }).map((c) => String.fromCharCode(c)) }).map((s) => s.trimEnd()),
+    fc.string({ maxLength: 30, unit: fc.integer({ min: 0x20, max: 0x7e }).map((c) =>
+      String.fromCharCode(c)) }).map((s) => s.trimEnd()),
   );
   test('a card reads back as it was written, quotes and slashes included', () => {
     fc.assert(fc.property(value, (v) => {
@@ -70,7 +71,8 @@ describe('fits files', () => {
     expect(bytes.length % 2880).toBe(0);
     const file = parseFits(bytes, 'memory');
     expect(cardValue(file.hdus[0].header, 'OBJECT')).toBe("it's");
-    const decode = (name: string, out: Float32Array | Float64Array | Uint16Array) => { readImageInto(requireHdu(file, name), out); return Array.from(out); };
+    const decode = (name: string, out: Float32Array | Float64Array | Uint16Array) =>
+      { readImageInto(requireHdu(file, name), out); return Array.from(out); };
     expect(decode('F4', new Float32Array(12))).toEqual(Array.from(ramp(12)));
     expect(decode('U2', new Uint16Array(6))).toEqual([0, 1, 32767, 32768, 65535, 7]);
     expect(decode('U2', new Float32Array(6))).toEqual([0, 1, 32767, 32768, 65535, 7]);
@@ -81,7 +83,8 @@ describe('fits files', () => {
   });
 
   test('BLANK becomes NaN, and BSCALE and BZERO apply', () => {
-    const bytes = writeFits(null, [{ data: Int16Array.of(-99, 10), width: 2, height: 1, cards: [['BSCALE', 0.5], ['BZERO', 100], ['BLANK', -99]] }]);
+    const bytes = writeFits(null, [{ data: Int16Array.of(-99, 10), width: 2, height: 1,
+      cards: [['BSCALE', 0.5], ['BZERO', 100], ['BLANK', -99]] }]);
     const out = new Float32Array(2);
     readImageInto(parseFits(bytes, 'memory').hdus[0], out);
     expect(Array.from(out)).toEqual([NaN, 105]);

@@ -19,10 +19,12 @@ function scratch() {
 
 /** The field with its sky taken off, and its stars found. */
 function found(field: SkyField, guessFwhmPx = 4) {
-  const sky = measureBackground(field.image, field.mask, SIZE, SIZE, 0, { cellPx: 64, clipSigma: 3, usableFractionMin: 0.2 });
+  const sky = measureBackground(field.image, field.mask, SIZE, SIZE, 0,
+    { cellPx: 64, clipSigma: 3, usableFractionMin: 0.2 });
   if (!sky) throw new Error('no sky');
   subtractBackground(field.image, sky, new Float32Array(SIZE));
-  const seeing = measureSeeing(field.image, field.mask, sky, guessFwhmPx, 5, { thresholdSigma: 8, borderPx: 6 }, scratch());
+  const seeing = measureSeeing(field.image, field.mask, sky, guessFwhmPx, 5, { thresholdSigma: 8, borderPx: 6 },
+    scratch());
   if (!seeing) throw new Error('no stars');
   return { sky, ...seeing };
 }
@@ -37,7 +39,8 @@ function field(seed: number, options: Partial<Parameters<typeof renderField>[0]>
 /** Exact PSF of the renderer as a model: one term. */
 function exactPsf(fwhmPx: number, size = 31): PsfModel {
   const half = (size - 1) / 2, coefficients = new Float32Array(size * size);
-  for (let k = 0; k < coefficients.length; k++) coefficients[k] = moffat(fwhmPx, ((k % size) - half) ** 2 + (Math.floor(k / size) - half) ** 2);
+  for (let k = 0; k < coefficients.length; k++) coefficients[k] = moffat(fwhmPx, ((k % size) - half) ** 2
+    + (Math.floor(k / size) - half) ** 2);
   return { size, width: SIZE, height: SIZE, order: 0, coefficients };
 }
 
@@ -63,8 +66,8 @@ describe('star detection', () => {
     }
     expect(count).toBe(80);
     expect(Math.abs(sum / count)).toBeLessThan(5 / Math.sqrt(80));
-    // The star's own photons add up to √(1 + 3e4 / (536 e² × 72 px)) = 1.33, the Gaussian window on a Moffat star and the
-    // correlation of both up to half as much again.
+    // The star's own photons add up to √(1 + 3e4 / (536 e² × 72 px)) = 1.33, the Gaussian window on a Moffat star and
+    // the correlation of both up to half as much again.
     expect(Math.sqrt(squares / count)).toBeLessThan(2);
     expect(Math.sqrt(squares / count)).toBeGreaterThan(0.7);
   });
@@ -82,7 +85,8 @@ describe('star detection', () => {
   test('an image of noise has no stars, and NaN pixels do no harm', () => {
     const made = field(36, { stars: [] });
     for (let i = 0; i < 2000; i++) made.image[i * 7] = NaN;
-    const sky = measureBackground(made.image, made.mask, SIZE, SIZE, 0, { cellPx: 64, clipSigma: 3, usableFractionMin: 0.2 });
+    const sky = measureBackground(made.image, made.mask, SIZE, SIZE, 0,
+      { cellPx: 64, clipSigma: 3, usableFractionMin: 0.2 });
     if (!sky) throw new Error('no sky');
     subtractBackground(made.image, sky, new Float32Array(SIZE));
     expect(detectStars(made.image, made.mask, sky, 4, { thresholdSigma: 8, borderPx: 6 }, scratch())).toHaveLength(0);
@@ -104,14 +108,17 @@ describe('PSF model', () => {
       const r = Math.hypot((k % psf.size) - (psf.size - 1) / 2, Math.floor(k / psf.size) - (psf.size - 1) / 2);
       if (r > 6) { wing += model[k]; wingTruth += truth[k]; }
     }
-    // 60 stars, the brighter half with SNR > 200: the core is known to 1/(200 √30) = 1e-3, shape noise over 29² pixels adds.
+    // 60 stars, the brighter half with SNR > 200: the core is known to 1/(200 √30) = 1e-3, shape noise over 29² pixels
+    // adds.
     expect(Math.sqrt(squares / light)).toBeLessThan(0.015);
-    // The wings' sum: sky noise 23 e × √700 px = 600 e against the four brightest stars' 1.5e6 e, and the sky's own error.
+    // The wings' sum: sky noise 23 e × √700 px = 600 e against the four brightest stars' 1.5e6 e, and the sky's own
+    // error.
     expect(Math.abs(wing - wingTruth)).toBeLessThan(0.004);
   });
 
   test('a PSF that widens over the image is followed', () => {
-    const made = field(43, { fwhmGrowth: 0.25 }), { stars, fwhmPx } = found(made), result = buildPsf(made, stars, fwhmPx, psfConfig);
+    const made = field(43, { fwhmGrowth: 0.25 }), { stars, fwhmPx } = found(made),
+      result = buildPsf(made, stars, fwhmPx, psfConfig);
     if (!result) throw new Error('no PSF');
     const left = psfFwhmPx(result.psf, 40, 256), right = psfFwhmPx(result.psf, 470, 256);
     // Growth between x = 40 and 470: (1 + 0.25 × 470/512) / (1 + 0.25 × 40/512) = 1.206.
@@ -121,7 +128,8 @@ describe('PSF model', () => {
 
   test('faint neighbours on every star stay out of the wings', () => {
     const base = strewnStars(45, 50, SIZE, SIZE, 2e4, 5e5, 34, 25);
-    const neighbours = base.map((star, i) => ({ x: star.x + 12 * Math.cos(i), y: star.y + 12 * Math.sin(i), flux: 0.05 * star.flux }));
+    const neighbours = base.map((star, i) => ({ x: star.x + 12 * Math.cos(i), y: star.y + 12 * Math.sin(i),
+      flux: 0.05 * star.flux }));
     const made = field(46, { stars: [...base, ...neighbours] }), { stars, fwhmPx } = found(made);
     const result = buildPsf(made, stars, fwhmPx, psfConfig);
     if (!result) throw new Error('no PSF');
@@ -130,7 +138,8 @@ describe('PSF model', () => {
     evaluatePsf(exactPsf(4, result.psf.size), 256, 256, truth);
     let excess = 0;
     for (let k = 0; k < model.length; k++) {
-      const r = Math.hypot((k % result.psf.size) - (result.psf.size - 1) / 2, Math.floor(k / result.psf.size) - (result.psf.size - 1) / 2);
+      const r = Math.hypot((k % result.psf.size) - (result.psf.size - 1) / 2,
+        Math.floor(k / result.psf.size) - (result.psf.size - 1) / 2);
       if (r > 9) excess += model[k] - truth[k];
     }
     // Left in, the neighbours would be 0.05; a tenth of that may stay from errors of their fluxes.
@@ -139,7 +148,8 @@ describe('PSF model', () => {
 
   test('too few stars give null', () => {
     const made = field(47, { stars: strewnStars(48, 3, SIZE, SIZE, 1e5, 2e5, 100, 50) });
-    const sky = measureBackground(made.image, made.mask, SIZE, SIZE, 0, { cellPx: 64, clipSigma: 3, usableFractionMin: 0.2 });
+    const sky = measureBackground(made.image, made.mask, SIZE, SIZE, 0,
+      { cellPx: 64, clipSigma: 3, usableFractionMin: 0.2 });
     if (!sky) throw new Error('no sky');
     subtractBackground(made.image, sky, new Float32Array(SIZE));
     const stars = detectStars(made.image, made.mask, sky, 4, { thresholdSigma: 8, borderPx: 6 }, scratch());
@@ -153,11 +163,12 @@ describe('PSF model', () => {
       let sum = 0, cx = 0, cy = 0, peak = 0;
       for (let k = 0; k < out.length; k++) {
         sum += out[k]; cx += out[k] * ((k % 31) - 15); cy += out[k] * (Math.floor(k / 31) - 15);
-        peak = Math.max(peak, Math.abs(out[k] - moffat(3.5, ((k % 31) - 15 - dx) ** 2 + (Math.floor(k / 31) - 15 - dy) ** 2)));
+        peak = Math.max(peak, Math.abs(out[k] - moffat(3.5, ((k % 31) - 15 - dx) ** 2
+          + (Math.floor(k / 31) - 15 - dy) ** 2)));
       }
       expect(Math.abs(sum - 1)).toBeLessThan(2e-3);
-      // Light that the shift moves out of the stamp at r = 15, 3e-4 of it at most 15 px away, pulls the centroid by 5e-3 a side;
-      // the unequal halves of the lost wings by as much again.
+      // Light that the shift moves out of the stamp at r = 15, 3e-4 of it at most 15 px away, pulls the centroid by
+      // 5e-3 a side; the unequal halves of the lost wings by as much again.
       expect(Math.hypot(cx / sum - dx, cy / sum - dy)).toBeLessThan(0.025);
       // Lanczos-4 passes a profile of 3.5 px FWHM to a few 1e-3 of its peak at half a pixel on both axes.
       expect(peak).toBeLessThan(0.005 * moffat(3.5, 0));

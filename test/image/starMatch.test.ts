@@ -17,7 +17,8 @@ describe('affine', () => {
   test('a fit recovers the transform that made the pairs, and its inverse undoes it', () => {
     fc.assert(fc.property(value, value, value, value, (b, c, d, f) => {
       const truth: Affine = { a: 3, b, c: 100 * c, d, e: -4, f: 100 * f };
-      const pairs = strewnStars(3, 12, 500, 500, 1, 2).map((from) => ({ from, to: applyAffine(truth, from.x, from.y), weight: 1 }));
+      const pairs = strewnStars(3, 12, 500, 500, 1,
+        2).map((from) => ({ from, to: applyAffine(truth, from.x, from.y), weight: 1 }));
       const fitted = fitAffine(pairs);
       expect(fitted).not.toBeNull();
       if (!fitted) return;
@@ -37,20 +38,25 @@ describe('affine', () => {
 });
 
 describe('matchStarLists', () => {
-  /** The second frame sees 80 % of the stars of the first, shuffled in rank by noise, others of its own, and errors of 0.1 px. */
+  /**
+   * The second frame sees 80 % of the stars of the first, shuffled in rank by noise, others of its own, and errors of
+   * 0.1 px.
+   */
   function frames(seed: number, count: number, transform: Affine) {
     const a = strewnStars(seed, count, 512, 512, 100, 1e5), random = skyRandom(seed + 1);
     const kept = a.map((star, i) => ({ star, i })).filter(() => random.uniform() < 0.8);
     const b = kept.map(({ star, i }) => {
       const at = applyAffine(transform, star.x, star.y);
-      return { x: at.x + 0.1 * random.normal(), y: at.y + 0.1 * random.normal(), flux: star.flux * (1 + 0.2 * random.normal()), i };
+      return { x: at.x + 0.1 * random.normal(), y: at.y + 0.1 * random.normal(),
+        flux: star.flux * (1 + 0.2 * random.normal()), i };
     });
     const strangers = strewnStars(seed + 2, count / 5, 512, 512, 100, 1e5).map((star) => ({ ...star, i: -1 }));
     return { a, b: [...b, ...strangers].sort((p, q) => q.flux - p.flux) };
   }
 
   test.each([[1, 60, 0.0, 0, 0], [2, 60, 0.3, 40, -75], [3, 400, -0.8, -90, 20], [4, 1500, 0.1, 33, 60]])(
-    'field %i of %i stars turned by %f° and shifted by (%i, %i) px pairs the right stars only', (seed, count, angle, dx, dy) => {
+    'field %i of %i stars turned by %f° and shifted by (%i, %i) px pairs the right stars only',
+      (seed, count, angle, dx, dy) => {
       const transform = rotation(angle, dx, dy), { a, b } = frames(seed, count, transform);
       const match = matchStarLists(a, b, config);
       expect(match).not.toBeNull();

@@ -8,18 +8,21 @@ import { detectorOf, loadCamera } from '../../schemas/camera.ts';
 
 /** Positions everywhere on the sphere, poles and the wrap of right ascension included. */
 const raDeg = fc.oneof(fc.double({ min: 0, max: 359.999, noNaN: true }), fc.constantFrom(0, 1e-9, 359.9999999));
-const decDeg = fc.oneof(fc.double({ min: -90, max: 90, noNaN: true }), fc.constantFrom(-90, 90, 0, 89.99999, -89.99999));
+const decDeg = fc.oneof(fc.double({ min: -90, max: 90, noNaN: true }),
+  fc.constantFrom(-90, 90, 0, 89.99999, -89.99999));
 const angleDeg = fc.double({ min: -360, max: 360, noNaN: true });
 const pixel = fc.double({ min: -200, max: 4300, noNaN: true });
 
 /** A WCS of 0.2″ pixels; the distortion reaches about 40 px at the corners, worse than any survey camera's. */
-const wcsArbitrary = fc.record({ raDeg, decDeg, angleDeg, distortion: fc.double({ min: 0.1, max: 1, noNaN: true }), isSip: fc.boolean() })
+const wcsArbitrary = fc.record({ raDeg, decDeg, angleDeg, distortion: fc.double({ min: 0.1, max: 1, noNaN: true }),
+  isSip: fc.boolean() })
   .map(({ raDeg: ra, decDeg: dec, angleDeg: angle, distortion, isSip }): Wcs => {
     const s = 0.2 / 3600, c = Math.cos(angle * Math.PI / 180), n = Math.sin(angle * Math.PI / 180);
     const a = new Array<number>(16).fill(0), b = new Array<number>(16).fill(0);
     a[2 * 4 + 0] = distortion * 3e-6; a[1 * 4 + 1] = -distortion * 2e-6; a[3 * 4 + 0] = distortion * 5e-10;
     b[0 * 4 + 2] = distortion * 4e-6; b[1 * 4 + 2] = -distortion * 5e-10;
-    return { crval: [ra, dec], crpix: [2047.5, 2047.5], cd: [-s * c, s * n, s * n, s * c], sip: isSip ? { order: 3, a, b } : null };
+    return { crval: [ra, dec], crpix: [2047.5, 2047.5], cd: [-s * c, s * n, s * n, s * c], sip: isSip
+      ? { order: 3, a, b } : null };
   });
 
 describe('wcs', () => {
@@ -93,10 +96,12 @@ describe('wcs', () => {
   });
 
   test('headers with CDELT and CROTA2 or PC matrices give the same WCS as CD', () => {
-    const base = wcsToCards({ crval: [10, -30], crpix: [5, 6], cd: [1, 0, 0, 1], sip: null }).filter((c) => !c[0].startsWith('CD'));
+    const base = wcsToCards({ crval: [10, -30], crpix: [5, 6], cd: [1, 0, 0, 1], sip: null }).filter((c) =>
+      !c[0].startsWith('CD'));
     const s = 1 / 3600, c = Math.cos(Math.PI / 6), n = Math.sin(Math.PI / 6);
     const rotated = wcsFromHeader([...base, ['CDELT1', -s], ['CDELT2', s], ['CROTA2', 30]]);
-    const pc = wcsFromHeader([...base, ['CDELT1', -s], ['CDELT2', s], ['PC1_1', c], ['PC1_2', n], ['PC2_1', -n], ['PC2_2', c]]);
+    const pc = wcsFromHeader([...base, ['CDELT1', -s], ['CDELT2', s], ['PC1_1', c], ['PC1_2', n], ['PC2_1', -n],
+      ['PC2_2', c]]);
     const expected = [-s * c, -s * n, -s * n, s * c];
     rotated?.cd.forEach((value, i) => expect(value).toBeCloseTo(expected[i], 15));
     pc?.cd.forEach((value, i) => expect(value).toBeCloseTo(expected[i], 15));

@@ -16,26 +16,35 @@ const scratch = () => ({ smooth: new Float32Array(SIZE * SIZE), work: new Float3
 
 /** The sky as it truly lies on the detector, and a catalogue of its brighter stars with errors of 5 mas and 5 mmag. */
 function scene(seed: number, truth: Wcs, stars: readonly FieldStar[], strangers = 0) {
-  const field = renderField({ seed, width: SIZE, height: SIZE, fwhmPx: 4, sky: 500, readNoise: 6, stars, gradient: 20 });
+  const field = renderField({ seed, width: SIZE, height: SIZE, fwhmPx: 4, sky: 500, readNoise: 6, stars,
+    gradient: 20 });
   const random = skyRandom(seed + 5);
   const references = stars.filter((star) => star.flux > 6e3).map((star, i): ReferenceStar => {
     const sky = pixelToSky(truth, star.x, star.y), mas = 5 / 3.6e6;
     return {
       refId: String(i), raErrMas: 5, decErrMas: 5, magErr: 0.005,
-      raDeg: sky.raDeg + (mas * random.normal()) / Math.cos(sky.decDeg * Math.PI / 180), decDeg: sky.decDeg + mas * random.normal(),
+      raDeg: sky.raDeg + (mas * random.normal()) / Math.cos(sky.decDeg * Math.PI / 180), decDeg: sky.decDeg
+        + mas * random.normal(),
       mag: 31.4 - 2.5 * Math.log10(star.flux / ELECTRONS_PER_NJY) + 0.005 * random.normal(),
     };
   });
   for (let k = 0; k < strangers; k++) {
     const sky = pixelToSky(truth, random.uniform() * SIZE, random.uniform() * SIZE);
-    references.push({ refId: `s${k}`, ...sky, raErrMas: 5, decErrMas: 5, mag: 18 + 3 * random.uniform(), magErr: 0.005 });
+    references.push({ refId: `s${k}`, ...sky, raErrMas: 5, decErrMas: 5, mag: 18 + 3 * random.uniform(),
+      magErr: 0.005 });
   }
-  const postIsr = asProduct('postIsrImage', { width: SIZE, height: SIZE, image: field.image, variance: field.variance, mask: field.mask });
+  const postIsr = asProduct('postIsrImage', { width: SIZE, height: SIZE, image: field.image, variance: field.variance,
+    mask: field.mask });
   return { postIsr, references, field };
 }
 
 function codeOf(work: () => unknown): string {
-  try { work(); } catch (error) { if (error instanceof StageError) return `${error.code} ${error.disposition}`; throw error; }
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof StageError) return `${error.code} ${error.disposition}`;
+    throw error;
+  }
   return 'none';
 }
 
@@ -44,10 +53,13 @@ const strewn = (seed: number) => strewnStars(seed, 120, SIZE, SIZE, 1.5e3, 4e5, 
 describe('calibrate', () => {
   test.each([
     ['as commanded', 150, 2, 30, 0, 0, 0], ['10″ off and turned by 0.1°', 150, 2, 0, 7, -7, 0.1],
-    ['across the wrap of right ascension', 359.9999, -44, 120, -6, 3, -0.05], ['beside the pole', 40, 89.95, 77, 4, 8, 0.1],
-  ])('pointing %s: WCS within 5 mas and zero point within 5 mmag of the truth', (_, ra, dec, angle, east, north, turn) => {
+    ['across the wrap of right ascension', 359.9999, -44, 120, -6, 3, -0.05],
+      ['beside the pole', 40, 89.95, 77, 4, 8, 0.1],
+  ])('pointing %s: WCS within 5 mas and zero point within 5 mmag of the truth',
+    (_, ra, dec, angle, east, north, turn) => {
     const nominal = nominalWcs(camera, detector, ra, dec, angle);
-    const truth = nominalWcs(camera, detector, ra + east / 3600 / Math.cos(dec * Math.PI / 180), dec + north / 3600, angle + turn);
+    const truth = nominalWcs(camera, detector, ra + east / 3600 / Math.cos(dec * Math.PI / 180), dec + north / 3600,
+      angle + turn);
     const { postIsr, references, field } = scene(61, truth, strewn(62), 20);
     const result = calibrate(postIsr, nominal, references, 30, calibrateConfig, scratch());
     let worst = 0;
@@ -55,7 +67,8 @@ describe('calibrate', () => {
       const a = pixelToSky(result.wcs, x, y), b = pixelToSky(truth, x, y);
       worst = Math.max(worst, separationArcsec(a.raDeg, a.decDeg, b.raDeg, b.decDeg) * 1000);
     }
-    // 80 standards of 5 mas and centroids of 2 … 10 mas: 0.8 mas an axis at the centre, √3 × as much again at a corner, 3.5 σ.
+    // 80 standards of 5 mas and centroids of 2 … 10 mas: 0.8 mas an axis at the centre, √3 × as much again at a
+    // corner, 3.5 σ.
     expect(worst).toBeLessThan(7);
     // Statistics 1 mmag, the PSF's wings (0.3 %) 3 mmag, light beyond the stamp 1.4 mmag.
     expect(Math.abs(2.5 * Math.log10(result.photometry.nJyPerElectron * ELECTRONS_PER_NJY))).toBeLessThan(0.006);
@@ -64,7 +77,8 @@ describe('calibrate', () => {
     // The stranger references are not on any star.
     expect(result.stars.filter((star) => star.refId?.startsWith('s')).length).toBeLessThanOrEqual(2);
     const i = 20 * SIZE + 300;
-    expect(result.visitImage.variance[i]).toBeCloseTo((field.expected[i] + 36) * result.photometry.nJyPerElectron ** 2, 4);
+    expect(result.visitImage.variance[i]).toBeCloseTo((field.expected[i]
+      + 36) * result.photometry.nJyPerElectron ** 2, 4);
   });
 
   test('fluxes of stars come out in nJy, right within their errors and 1 %', () => {
@@ -84,7 +98,8 @@ describe('calibrate', () => {
 
   test('the sky that is left is zero to a fiftieth of its noise, its χ² is 1', () => {
     const nominal = nominalWcs(camera, detector, 10, -30, 0);
-    const { visitImage } = (({ postIsr, references }) => calibrate(postIsr, nominal, references, 30, calibrateConfig, scratch()))(scene(65, nominal, strewn(66)));
+    const { visitImage } = (({ postIsr, references }) =>
+      calibrate(postIsr, nominal, references, 30, calibrateConfig, scratch()))(scene(65, nominal, strewn(66)));
     let sum = 0, squares = 0, count = 0;
     for (let i = 0; i < visitImage.image.length; i++) {
       if (visitImage.mask[i] !== 0) continue;
@@ -111,7 +126,8 @@ describe('calibrate', () => {
   test('images without stars or without sky are refused by name', () => {
     const nominal = nominalWcs(camera, detector, 10, -30, 0);
     const empty = scene(71, nominal, []);
-    expect(codeOf(() => calibrate(empty.postIsr, nominal, [], 30, calibrateConfig, scratch()))).toBe('STARS_TOO_FEW reject');
+    expect(codeOf(() => calibrate(empty.postIsr, nominal, [], 30, calibrateConfig,
+      scratch()))).toBe('STARS_TOO_FEW reject');
     const nan = scene(72, nominal, []).postIsr;
     nan.image.fill(NaN);
     expect(codeOf(() => calibrate(nan, nominal, [], 30, calibrateConfig, scratch()))).toBe('BACKGROUND_UNKNOWN reject');
@@ -120,8 +136,13 @@ describe('calibrate', () => {
   test('a NaN region and saturated stars do no harm', () => {
     const nominal = nominalWcs(camera, detector, 10, -30, 0);
     const { postIsr, references } = scene(73, nominal, strewn(74));
-    for (let y = 0; y < 150; y++) for (let x = 0; x < 200; x++) { postIsr.image[y * SIZE + x] = NaN; postIsr.variance[y * SIZE + x] = NaN; postIsr.mask[y * SIZE + x] = 1 << 8; }
-    for (let i = 0; i < postIsr.image.length; i++) if (postIsr.image[i] > 9000) { postIsr.image[i] = 9000; postIsr.mask[i] |= 1 << 1; }
+    for (let y = 0; y < 150; y++) for (let x = 0; x < 200; x++) { postIsr.image[y * SIZE
+      + x] = NaN; postIsr.variance[y * SIZE + x] = NaN; postIsr.mask[y * SIZE + x] = 1 << 8; }
+    for (let i = 0; i < postIsr.image.length; i++) {
+      if (postIsr.image[i] <= 9000) continue;
+      postIsr.image[i] = 9000;
+      postIsr.mask[i] |= 1 << 1;
+    }
     const result = calibrate(postIsr, nominal, references, 30, calibrateConfig, scratch());
     expect(Math.abs(2.5 * Math.log10(result.photometry.nJyPerElectron * ELECTRONS_PER_NJY))).toBeLessThan(0.01);
     expect(result.figures.wcsRmsMas).toBeLessThan(20);

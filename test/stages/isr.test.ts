@@ -18,13 +18,19 @@ function sky(seed: number, level: number, stars: readonly FieldStar[] = []) {
   return renderField({ seed, width: WIDTH, height: HEIGHT, fwhmPx: 4, sky: level, readNoise: 0, stars });
 }
 
-function run(raw: readonly RawAmp[], calibrations: IsrCalibrations = { bias: zeros, flat: ones }, config: IsrConfig = isrConfig) {
+function run(raw: readonly RawAmp[], calibrations: IsrCalibrations = { bias: zeros, flat: ones },
+  config: IsrConfig = isrConfig) {
   const out = allocateMaskedImage(WIDTH, HEIGHT);
   return removeInstrumentSignature(raw, detector, calibrations, config, out, { plane: new Float32Array(PIXELS) });
 }
 
 function codeOf(work: () => unknown): string {
-  try { work(); } catch (error) { if (error instanceof StageError) return `${error.code} ${error.disposition}`; throw error; }
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof StageError) return `${error.code} ${error.disposition}`;
+    throw error;
+  }
   return 'none';
 }
 
@@ -38,10 +44,12 @@ function mean({ mask }: MaskedImage, value: (i: number) => number): number {
 describe('removeInstrumentSignature', () => {
   test('electrons come out where and as many as went in, through flips, gains, bias and flat', () => {
     const field = sky(1, 500, strewnStars(2, 12, WIDTH, HEIGHT, 1e4, 2e5, 20, 10)), random = skyRandom(3);
-    const bias = Float32Array.from({ length: PIXELS }, (_, i) => 4 * Math.sin(i % WIDTH)), flat = ones.map(() => 1 + 0.02 * random.normal());
+    const bias = Float32Array.from({ length: PIXELS }, (_, i) => 4 * Math.sin(i % WIDTH)),
+      flat = ones.map(() => 1 + 0.02 * random.normal());
     const caught = field.image.map((value, i) => value * flat[i]);
     const { image, report } = run(readOut({ seed: 4, detector, electrons: caught, bias }), { bias, flat });
-    // A pixel's difference is read noise, rounding (gain²/12) and the overscan's error over the flat; its mean over n pixels:
+    // A pixel's difference is read noise, rounding (gain²/12) and the overscan's error over the flat; its mean over n
+    // pixels:
     const pixel = Math.sqrt(36 + 1.8 ** 2 / 12), overscan = (1.2533 * 6) / Math.sqrt(32 * HEIGHT);
     const tolerance = 5 * Math.hypot(pixel / Math.sqrt(PIXELS), overscan);
     expect(Math.abs(mean(image, (i) => image.image[i] - field.image[i]))).toBeLessThan(tolerance);
@@ -56,7 +64,8 @@ describe('removeInstrumentSignature', () => {
     const raw = readOut({ seed: 6, detector, electrons, level: (amp, row) => 1000 + 30 * amp + 3 * Math.sin(row / 5) });
     const { image, report } = run(raw);
     expect(Math.abs(mean(image, (i) => image.image[i] - electrons[i]))).toBeLessThan(0.5);
-    // The sine of 3 ADU must be gone: what stays of it in a row is the shrinking's loss, noise² / total² = (0.9 / 2.3)² of it.
+    // The sine of 3 ADU must be gone: what stays of it in a row is the shrinking's loss, noise² / total² = (0.9 /
+    // 2.3)² of it.
     for (let y = 10; y < 240; y += 7) {
       let row = 0;
       for (let x = 10; x < 118; x++) row += image.image[y * WIDTH + x] - electrons[y * WIDTH + x];
@@ -76,7 +85,8 @@ describe('removeInstrumentSignature', () => {
     const scatter = Math.sqrt(levels.reduce((sum, level) => sum + (level - 1000) ** 2, 0) / HEIGHT);
     expect(scatter).toBeLessThan(0.4);
     expect(calm.rowStructureFraction).toBeLessThan(0.4);
-    const wild = measureOverscan(readOut({ seed: 9, detector, electrons, level: (_, row) => 1000 + 20 * (row % 2) })[0], amp, 31, levels, scratch);
+    const wild = measureOverscan(readOut({ seed: 9, detector, electrons, level: (_, row) => 1000
+      + 20 * (row % 2) })[0], amp, 31, levels, scratch);
     expect(wild.rowStructureFraction).toBeGreaterThan(0.98);
     expect(levels[101] - levels[100]).toBeGreaterThan(17);
   });
@@ -85,9 +95,10 @@ describe('removeInstrumentSignature', () => {
     const field = sky(10, 400), { image } = run(readOut({ seed: 11, detector, electrons: field.image }));
     const expected = 400 + 36;
     expect(Math.abs(mean(image, (i) => image.variance[i]) / expected - 1)).toBeLessThan(0.01);
-    // Correlation of noise and variance, which counts-based variances have as 400 / (436) of their own scatter: none here but for
-    // the 1 in 1000 smoothed pixels above 3 σ.
-    const up = mean(image, (i) => (image.image[i] > 400 ? image.variance[i] : expected)), down = mean(image, (i) => (image.image[i] < 400 ? image.variance[i] : expected));
+    // Correlation of noise and variance, which counts-based variances have as 400 / (436) of their own scatter: none
+    // here but for the 1 in 1000 smoothed pixels above 3 σ.
+    const up = mean(image, (i) => (image.image[i] > 400 ? image.variance[i] : expected)),
+      down = mean(image, (i) => (image.image[i] < 400 ? image.variance[i] : expected));
     expect(Math.abs(up - down) / expected).toBeLessThan(0.002);
   });
 
@@ -126,7 +137,8 @@ describe('removeInstrumentSignature', () => {
   test('without interpolation a pixel without response is NaN with NO_DATA', () => {
     const flat = ones.slice();
     flat[5000] = 0;
-    const { image, report } = run(readOut({ seed: 16, detector, electrons: sky(17, 400).image }), { bias: zeros, flat }, { ...isrConfig, isInterpolated: false });
+    const { image, report } = run(readOut({ seed: 16, detector, electrons: sky(17, 400).image }),
+      { bias: zeros, flat }, { ...isrConfig, isInterpolated: false });
     expect(image.image[5000]).toBeNaN();
     expect(image.variance[5000]).toBeNaN();
     expect(image.mask[5000] & maskBits('NO_DATA', 'BAD')).toBe(maskBits('NO_DATA', 'BAD'));
@@ -166,14 +178,17 @@ describe('removeInstrumentSignature', () => {
     expect(codeOf(() => run(raw, { bias: null, flat: ones }))).toBe('CALIBRATION_MISSING retry');
     expect(codeOf(() => run(raw, { bias: zeros, flat: ones.slice(1) }))).toBe('CALIBRATION_SIZE_WRONG reject');
     expect(codeOf(() => run(raw, { bias: zeros, flat: ones.map(() => NaN) }))).toBe('FRAME_NAN reject');
-    expect(codeOf(() => run(readOut({ seed: 25, detector, electrons: ones.map(() => 1e6) })))).toBe('FRAME_CONSTANT reject');
-    expect(codeOf(() => run(readOut({ seed: 25, detector, electrons: ones.map((_, i) => (i % 100 === 0 ? 400 : 1e6)) })))).toBe('FRAME_SATURATED reject');
+    expect(codeOf(() => run(readOut({ seed: 25, detector,
+      electrons: ones.map(() => 1e6) })))).toBe('FRAME_CONSTANT reject');
+    expect(codeOf(() => run(readOut({ seed: 25, detector,
+      electrons: ones.map((_, i) => (i % 100 === 0 ? 400 : 1e6)) })))).toBe('FRAME_SATURATED reject');
   });
 
   test('every step can be switched off, and the result is the same each time', () => {
     const raw = readOut({ seed: 27, detector, electrons: sky(28, 400).image });
     const off: IsrConfig = {
-      ...isrConfig, isOverscanSubtracted: false, isBiasSubtracted: false, isFlatDivided: false, isSaturationMasked: false,
+      ...isrConfig, isOverscanSubtracted: false, isBiasSubtracted: false, isFlatDivided: false,
+        isSaturationMasked: false,
       isCosmicRayRejected: false, isInterpolated: false, edgePx: 0,
     };
     const { image, report } = run(raw, { bias: null, flat: null }, off);

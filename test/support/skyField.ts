@@ -1,6 +1,6 @@
 /**
- * A small sky for tests: Moffat stars whose width may vary over the image, on a level with a gradient, with noise. Written for the
- * tests alone, so that an error of the engine cannot cancel here.
+ * A small sky for tests: Moffat stars whose width may vary over the image, on a level with a gradient, with noise.
+ * Written for the tests alone, so that an error of the engine cannot cancel here.
  */
 import { skyRandom } from './skyRandom.ts';
 
@@ -47,13 +47,18 @@ export function renderField(options: SkyFieldOptions): SkyField {
   };
 }
 
-/** Stars strewn evenly, brightest first, fluxes by a power law between the limits (dN/dlogF constant), `apartPx` from each other. */
+/**
+ * Stars strewn evenly, brightest first, fluxes by a power law between the limits (dN/dlogF constant), `apartPx` from
+ * each other.
+ */
 export function strewnStars(
-  seed: number, count: number, width: number, height: number, fluxMin: number, fluxMax: number, apartPx = 0, marginPx = 0,
+  seed: number, count: number, width: number, height: number, fluxMin: number, fluxMax: number, apartPx = 0,
+    marginPx = 0,
 ): FieldStar[] {
   const random = skyRandom(seed), stars: FieldStar[] = [];
   for (let tries = 0; stars.length < count && tries < 100 * count; tries++) {
-    const x = marginPx + random.uniform() * (width - 2 * marginPx), y = marginPx + random.uniform() * (height - 2 * marginPx);
+    const x = marginPx + random.uniform() * (width - 2 * marginPx), y = marginPx
+      + random.uniform() * (height - 2 * marginPx);
     const flux = fluxMin * (fluxMax / fluxMin) ** random.uniform();
     if (stars.every((other) => Math.hypot(other.x - x, other.y - y) >= apartPx)) stars.push({ x, y, flux });
   }

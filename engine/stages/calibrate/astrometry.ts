@@ -47,7 +47,9 @@ export function fitWcs(
     },
   );
   if (match === null) throw tooFew(0, stars.length, predicted.length, config.standardCountMin);
-  const matched = match.pairs.map(([i, j]) => pairOf(stars[i], predicted[j].reference, nominal, scale, config.centroidFloorPx));
+  const matched = match.pairs.map(
+    ([i, j]) => pairOf(stars[i], predicted[j].reference, nominal, scale, config.centroidFloorPx),
+  );
   const fit = fitClipped(matched, config.clipSigma);
   if (fit === null || fit.kept.length < config.standardCountMin) {
     throw tooFew(fit?.kept.length ?? 0, stars.length, predicted.length, config.standardCountMin);
@@ -77,7 +79,9 @@ function predictedReferences(
 type MatchedStar = Pair & Readonly<{ star: MeasuredStar; reference: ReferenceStar }>;
 
 /** From pixels to the tangent plane at the reference point, degrees. */
-function pairOf(star: MeasuredStar, reference: ReferenceStar, nominal: Wcs, scale: number, floorPx: number): MatchedStar {
+function pairOf(
+  star: MeasuredStar, reference: ReferenceStar, nominal: Wcs, scale: number, floorPx: number,
+): MatchedStar {
   const { xi, eta } = skyToPlane(nominal.crval, reference.raDeg, reference.decDeg);
   const starMas = Math.hypot(Math.hypot(star.xErr, star.yErr) / Math.SQRT2, floorPx) * scale * 1000;
   const referenceMas = Math.hypot(reference.raErrMas, reference.decErrMas) / Math.SQRT2;
@@ -86,7 +90,9 @@ function pairOf(star: MeasuredStar, reference: ReferenceStar, nominal: Wcs, scal
 }
 
 /** Affine least squares; residuals normalised by their errors are clipped against their own robust scatter. */
-function fitClipped(all: readonly MatchedStar[], clipSigma: number): { plane: Affine; kept: MatchedStar[]; rmsDeg: number } | null {
+function fitClipped(
+  all: readonly MatchedStar[], clipSigma: number,
+): { plane: Affine; kept: MatchedStar[]; rmsDeg: number } | null {
   let kept = [...all], plane: Affine | null = null;
   for (let round = 0; round < FIT_ROUNDS; round++) {
     plane = fitAffine(kept);
@@ -116,7 +122,8 @@ function residualOf(plane: Affine, pair: Pair): { x: number; y: number } {
 /** The reference point stays where the telescope was told to point; its pixel is where the fitted plane is zero. */
 function wcsOf(plane: Affine, crval: readonly [number, number]): Wcs {
   const determinant = plane.a * plane.e - plane.b * plane.d;
-  const x = (plane.b * plane.f - plane.e * plane.c) / determinant, y = (plane.d * plane.c - plane.a * plane.f) / determinant;
+  const x = (plane.b * plane.f - plane.e * plane.c) / determinant;
+  const y = (plane.d * plane.c - plane.a * plane.f) / determinant;
   return { crval, crpix: [x, y], cd: [plane.a, plane.b, plane.d, plane.e], sip: null };
 }
 

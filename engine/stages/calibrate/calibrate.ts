@@ -8,7 +8,9 @@ import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
 import { buildPsf, type PsfResult } from '../../image/psfFit.ts';
 import { createFitScratch, fitStar } from '../../image/psfPhotometry.ts';
 import type { ReferenceStar } from '../../image/references.ts';
-import { detectStars, FWHM_PER_SIGMA, indexOf, measureSeeing, usualSize, type DetectionScratch, type Star } from '../../image/starDetection.ts';
+import {
+  detectStars, FWHM_PER_SIGMA, indexOf, measureSeeing, usualSize, type DetectionScratch, type Star,
+} from '../../image/starDetection.ts';
 import { markSources } from '../../image/sourceMask.ts';
 import { pixelScaleArcsec, pixelToSky, type Wcs } from '../../image/wcs.ts';
 import { fitWcs, type AstrometricFit, type MeasuredStar } from './astrometry.ts';
@@ -60,8 +62,8 @@ export function calibrate(
 }
 
 /**
- * Sky and stars: a first background, the sources seen over it masked, a second background from what is left, and the stars over
- * that. The image is left background subtracted, its mask with DETECTED.
+ * Sky and stars: a first background, the sources seen over it masked, a second background from what is left, and the
+ * stars over that. The image is left background subtracted, its mask with DETECTED.
  */
 export function findStars(
   planes: Pick<PostIsrImage, 'width' | 'height' | 'image' | 'mask'>, pixelScale: number, config: CalibrateConfig,
@@ -74,7 +76,8 @@ export function findStars(
   const guess = Math.max(2, config.guessSeeingArcsec / pixelScale);
   const seeing = measureSeeing(image, mask, first, guess, config.seeingStarCountMin, config.stars, scratch);
   if (seeing === null) throw tooFew('STARS_TOO_FEW', 'stars to tell the seeing', 0, config.seeingStarCountMin);
-  markSources(scratch.smooth, first, seeing.fwhmPx, config.sourceMaskSigma, config.sourceMaskGrowthFwhm, mask, scratch.work);
+  const { sourceMaskSigma, sourceMaskGrowthFwhm } = config;
+  markSources(scratch.smooth, first, seeing.fwhmPx, sourceMaskSigma, sourceMaskGrowthFwhm, mask, scratch.work);
   // In a crowded field hardly a pixel is free of stars; the first, clipped background then has to do.
   const rest = measureBackground(image, mask, width, height, unusable | maskBits('DETECTED'), config.background);
   if (rest !== null) subtractBackground(image, rest, row);
@@ -88,7 +91,8 @@ export function findStars(
 function requireBackground(background: Background | null): Background {
   if (background !== null) return background;
   throw new StageError({
-    code: 'BACKGROUND_UNKNOWN', message: 'no part of the image shows the sky', stage: 'calibrate', disposition: 'reject',
+    code: 'BACKGROUND_UNKNOWN', message: 'no part of the image shows the sky',
+    stage: 'calibrate', disposition: 'reject',
   });
 }
 
@@ -104,7 +108,8 @@ function measureStars(
     if (fit === null) continue;
     const isIsolated = index.within(star.x, star.y, 3 * fwhmPx)
       .every((j) => j === i || stars[j].flux < config.isolationFractionMax * star.flux);
-    measured.push({ x: fit.x, y: fit.y, xErr: fit.xErr, yErr: fit.yErr, flux: fit.flux, fluxErr: fit.fluxErr, isIsolated });
+    const { x, y, xErr, yErr, flux, fluxErr } = fit;
+    measured.push({ x, y, xErr, yErr, flux, fluxErr, isIsolated });
   }
   return measured.sort((a, b) => b.flux - a.flux || a.y - b.y || a.x - b.x);
 }
@@ -117,7 +122,9 @@ function scaleTo(planes: PostIsrImage, factor: number): void {
   }
 }
 
-function calibratedStars(measured: readonly MeasuredStar[], astrometry: AstrometricFit, factor: number): CalibratedStar[] {
+function calibratedStars(
+  measured: readonly MeasuredStar[], astrometry: AstrometricFit, factor: number,
+): CalibratedStar[] {
   const refIds = new Map(astrometry.pairs.map((pair) => [pair.star, pair.reference.refId]));
   return measured.map((star) => ({
     ...star, ...pixelToSky(astrometry.wcs, star.x, star.y), flux: star.flux * factor, fluxErr: star.fluxErr * factor,
@@ -135,7 +142,8 @@ function figuresOf(
     skyElectrons, skySigmaElectrons: median(sky.sigma), starCount: detectedStars,
     psfStarCount: psf.stars.length, psfModelError: psf.modelError, psfOrder: model.order,
     seeingPx: fwhmPx, seeingArcsec: fwhmPx * scale, pixelScaleArcsec: scale,
-    wcsStandardCount: astrometry.pairs.length, wcsRmsMas: astrometry.rmsMas, pointingErrorArcsec: astrometry.pointingErrorArcsec,
+    wcsStandardCount: astrometry.pairs.length, wcsRmsMas: astrometry.rmsMas,
+    pointingErrorArcsec: astrometry.pointingErrorArcsec,
     zeroPointMag: photometry.zeroPointMag, zeroPointErrMag: photometry.zeroPointErrMag,
     zeroPointScatterMag: photometry.scatterMag, zeroPointStandardCount: photometry.standardCount,
   };

@@ -1,21 +1,30 @@
 /** How an image is calibrated. Pixels of the detector unless the name says otherwise. */
 export const calibrateConfig = {
   background: {
-    /** Cells much larger than stars and galaxies, small enough to follow scattered light: 64 px is SExtractor's advice. */
+    /**
+     * Cells much larger than stars and galaxies, small enough to follow scattered light: 64 px is SExtractor's advice.
+     */
     cellPx: 64,
     /** Beyond 3 σ a pixel is a source far more often than noise (0.3 % of noise is lost, on both sides alike). */
     clipSigma: 3,
     /** A cell less than a fifth of which is sky takes its neighbours' level. */
     usableFractionMin: 0.2,
   },
-  /** Smoothed light from which a pixel is kept out of the second background and marked DETECTED, σ of the smoothed sky. */
+  /**
+   * Smoothed light from which a pixel is kept out of the second background and marked DETECTED, σ of the smoothed sky.
+   */
   sourceMaskSigma: 3,
   /** Pixels by which those regions grow, to take in the wings, in units of the FWHM. */
   sourceMaskGrowthFwhm: 0.7,
-  /** Seeing with which the first search begins, arcseconds; the stars then tell it. A factor of 3 off still finds them. */
+  /**
+   * Seeing with which the first search begins, arcseconds; the stars then tell it. A factor of 3 off still finds them.
+   */
   guessSeeingArcsec: 0.9,
   stars: {
-    /** Matched-filter significance of a star for calibration: at 8, centroids are good to FWHM / 20 and no noise enters. */
+    /**
+     * Matched-filter significance of a star for calibration: at 8, centroids are good to FWHM / 20 and no noise
+     * enters.
+     */
     thresholdSigma: 8,
     /** Peaks nearer to the border have no whole window. */
     borderPx: 6,

@@ -49,7 +49,8 @@ export function fitZeroPoint(
     kept = next;
   }
   const weightSum = kept.reduce((sum, standard) => sum + standard.error ** -2, 0);
-  const scatterMag = Math.sqrt(kept.reduce((sum, s) => sum + (s.value - centre) ** 2, 0) / Math.max(1, kept.length - 1));
+  const squares = kept.reduce((sum, s) => sum + (s.value - centre) ** 2, 0);
+  const scatterMag = Math.sqrt(squares / Math.max(1, kept.length - 1));
   return {
     nJyPerElectron: nJyOfAbMag(centre),
     zeroPointMag: centre - 2.5 * Math.log10(exposureSeconds),

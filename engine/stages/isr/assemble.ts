@@ -34,7 +34,10 @@ export function assembleAmp(
       if (counts > highestAdu) highestAdu = counts;
       let bits = 0;
       if (counts >= suspectAdu) {
-        if (counts >= saturationAdu) { bits = saturatedBit; saturatedCount++; } else { bits = suspectBit; suspectCount++; }
+        const isSaturated = counts >= saturationAdu;
+        bits = isSaturated ? saturatedBit : suspectBit;
+        if (isSaturated) saturatedCount++;
+        else suspectCount++;
       }
       const electrons = (counts - level - (bias === null ? 0 : bias[to])) * gain;
       image[to] = electrons;

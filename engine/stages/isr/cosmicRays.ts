@@ -1,8 +1,8 @@
 /**
  * Cosmic rays by the Laplacian of the image (van Dokkum 2001, PASP 113, 1420), at the image's own sampling.
  *
- * A ray's edge is sharper than the PSF lets any star be: its pixel stands above the median of its neighbours by more than the
- * noise, and by far more than the fine structure that a star of that brightness would have.
+ * A ray's edge is sharper than the PSF lets any star be: its pixel stands above the median of its neighbours by more
+ * than the noise, and by far more than the fine structure that a star of that brightness would have.
  */
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
@@ -12,8 +12,8 @@ export type CosmicRayLimits = Readonly<{ sigma: number; growthFraction: number; 
 /**
  * Marks cosmic rays (CR).
  *
- * @param planes image and variance, any matching unit, read only; mask, changed in place. Saturated, bad and missing pixels
- *               neither begin a ray nor serve as neighbours.
+ * @param planes image and variance, any matching unit, read only; mask, changed in place. Saturated, bad and missing
+ * pixels neither begin a ray nor serve as neighbours.
  * @param scratch [height × width], contents destroyed.
  * @returns Number of pixels marked.
  */
@@ -32,7 +32,8 @@ export function markCosmicRays(planes: MaskedImage, limits: CosmicRayLimits, scr
         const isNext = touches(planes.mask, width, i, rayBit);
         const limit = isNext ? limits.growthFraction * limits.sigma : limits.sigma;
         if (significance[i] <= limit) continue;
-        if (!isSharp(planes, i, significance[i], isNext ? limits.contrast / 2 : limits.contrast, unusableBits | rayBit)) continue;
+        const contrast = isNext ? limits.contrast / 2 : limits.contrast;
+        if (!isSharp(planes, i, significance[i], contrast, unusableBits | rayBit)) continue;
         planes.mask[i] |= rayBit;
         found++;
       }
@@ -46,8 +47,8 @@ export function markCosmicRays(planes: MaskedImage, limits: CosmicRayLimits, scr
 /**
  * Height of each pixel over the mean of its four neighbours, in standard deviations of the difference.
  *
- * An axis with an unusable neighbour is left out whole: beside a saturated core, one neighbour alone would make the star's
- * slope look like a ray. A neighbour that is already a ray's is replaced by the one opposite.
+ * An axis with an unusable neighbour is left out whole: beside a saturated core, one neighbour alone would make the
+ * star's slope look like a ray. A neighbour that is already a ray's is replaced by the one opposite.
  */
 function fillSharpness(planes: MaskedImage, unusableBits: number, rayBit: number, out: Float32Array): void {
   const { width, height, image, variance, mask } = planes;

@@ -2,8 +2,8 @@ import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 
 /**
- * Divides by the pixels' response; marks pixels that respond too little or too much as BAD, and those with no usable response
- * (NaN, zero or less) also as NO_DATA, their value NaN.
+ * Divides by the pixels' response; marks pixels that respond too little or too much as BAD, and those with no usable
+ * response (NaN, zero or less) also as NO_DATA, their value NaN.
  *
  * @param flat [height × width], response relative to the mean. Read only.
  * @param out  image in electrons and mask, changed in place.

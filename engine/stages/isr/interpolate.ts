@@ -2,21 +2,23 @@ import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 
 /**
- * Fills short runs of bad pixels and cosmic rays along rows or columns, whichever run is shorter, with the straight line between
- * the good pixels at its ends, and marks them INTRP. Saturated pixels and edges of the data are left: nothing is known there.
+ * Fills short runs of bad pixels and cosmic rays along rows or columns, whichever run is shorter, with the straight
+ * line between the good pixels at its ends, and marks them INTRP. Saturated pixels and edges of the data are left:
+ * nothing is known there.
  *
- * @param planes image (changed where filled) and mask (INTRP added). Missing pixels (NaN) within short runs are filled too and
- *               lose NO_DATA; BAD stays.
+ * @param planes image (changed where filled) and mask (INTRP added). Missing pixels (NaN) within short runs are filled
+ * too and lose NO_DATA; BAD stays.
  * @returns Number of pixels filled.
  */
 export function interpolateDefects(planes: MaskedImage, runMax: number): number {
   const { width, height, mask } = planes;
-  const defectBits = maskBits('BAD', 'CR', 'NO_DATA');
+  const defectBits = maskBits('BAD', 'CR', 'NO_DATA'), saturatedBit = maskBits('SAT');
   let count = 0;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const i = y * width + x;
-      if ((mask[i] & defectBits) !== 0 && (mask[i] & maskBits('SAT')) === 0) count += fillPixel(planes, x, y, runMax, defectBits);
+      if ((mask[i] & defectBits) === 0 || (mask[i] & saturatedBit) !== 0) continue;
+      count += fillPixel(planes, x, y, runMax, defectBits);
     }
   }
   return count;

@@ -14,7 +14,9 @@ import { interpolateDefects } from './interpolate.ts';
 import { measureOverscan } from './overscan.ts';
 import { fillVariance } from './variance.ts';
 
-/** Calibrations of the detector, each [height × width]; null where a step is switched off. Bias in ADU, flat relative. */
+/**
+ * Calibrations of the detector, each [height × width]; null where a step is switched off. Bias in ADU, flat relative.
+ */
 export type IsrCalibrations = Readonly<{ bias: Float32Array | null; flat: Float32Array | null }>;
 
 export type AmpReport = Readonly<{
@@ -43,15 +45,19 @@ export function removeInstrumentSignature(
   raw: readonly RawAmp[], detector: Detector, calibrations: IsrCalibrations, config: IsrConfig, out: MaskedImage,
   scratch: IsrScratch,
 ): { image: PostIsrImage; report: IsrReport } {
-  if (out.width !== detector.width || out.height !== detector.height) throw new Error('planes differ from the detector');
+  if (out.width !== detector.width || out.height !== detector.height) throw new Error('planes of another size');
   const rawAmps = detector.amps.map((amp) => requireAmp(raw, amp, detector));
   const bias = requireCalibration('bias', config.isBiasSubtracted, calibrations.bias, out);
   const flat = requireCalibration('flat', config.isFlatDivided, calibrations.flat, out);
 
   const amps = detector.amps.map((amp, k) => processAmp(rawAmps[k], amp, bias, config, out));
-  if (amps.every((amp) => amp.isConstant)) throw frameError('FRAME_CONSTANT', detector, 'every amp reads one constant value');
+  if (amps.every((amp) => amp.isConstant)) {
+    throw frameError('FRAME_CONSTANT', detector, 'every amp reads one constant value');
+  }
   const bytes = new Uint8Array(scratch.plane.buffer, scratch.plane.byteOffset, out.image.length);
-  if (config.isSaturationMasked) growMask(out.mask, out.width, out.height, maskBits('SAT'), config.saturationGrowthPx, bytes);
+  if (config.isSaturationMasked) {
+    growMask(out.mask, out.width, out.height, maskBits('SAT'), config.saturationGrowthPx, bytes);
+  }
   markEdges(out.mask, out.width, out.height, config.edgePx);
   const biasDefects = bias === null ? 0 : markBiasDefects(bias, out.mask, config.biasDefectAdu);
   const flatDefects = flat === null ? 0 : divideByFlat(flat, out, config.flatResponseMin, config.flatResponseMax);
@@ -77,7 +83,8 @@ export function removeInstrumentSignature(
 function requireAmp(raw: readonly RawAmp[], amp: Amp, detector: Detector): RawAmp {
   const found = raw.find((candidate) => candidate.name === amp.name);
   if (!found) throw frameError('AMP_MISSING', detector, `amp ${amp.name} is missing`);
-  if (found.width !== amp.rawWidth || found.height !== amp.rawHeight || found.pixels.length !== found.width * found.height) {
+  if (found.width !== amp.rawWidth || found.height !== amp.rawHeight
+    || found.pixels.length !== found.width * found.height) {
     throw frameError('RAW_SIZE_WRONG', detector,
       `amp ${amp.name} is ${found.width} × ${found.height} pixels, expected ${amp.rawWidth} × ${amp.rawHeight}`);
   }
@@ -90,7 +97,9 @@ function requireCalibration(
   if (!isWanted) return null;
   if (plane === null) {
     // Another try may find it: productions add calibrations while the night runs.
-    throw new StageError({ code: 'CALIBRATION_MISSING', message: `no ${kind} for this detector`, stage: 'isr', disposition: 'retry' });
+    throw new StageError({
+      code: 'CALIBRATION_MISSING', message: `no ${kind} for this detector`, stage: 'isr', disposition: 'retry',
+    });
   }
   if (plane.length !== out.width * out.height) {
     throw new StageError({
@@ -149,7 +158,8 @@ function requireSky(out: MaskedImage, detector: Detector, config: IsrConfig): Ba
 
 function frameError(code: string, detector: Detector, reason: string): StageError {
   return new StageError({
-    code, message: `detector ${detector.name}: ${reason}`, stage: 'isr', disposition: 'reject', details: { detector: detector.id },
+    code, message: `detector ${detector.name}: ${reason}`, stage: 'isr', disposition: 'reject',
+    details: { detector: detector.id },
   });
 }
 

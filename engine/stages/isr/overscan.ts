@@ -7,14 +7,16 @@ export type OverscanReport = Readonly<{
   levelAdu: number;
   /** Standard deviation of a single overscan pixel within its row, ADU: the read noise as it was tonight. */
   noiseAdu: number;
-  /** Share of the scatter between rows that is real, 0 … 1; the rest is the medians' own noise and was averaged away. */
+  /**
+   * Share of the scatter between rows that is real, 0 … 1; the rest is the medians' own noise and was averaged away.
+   */
   rowStructureFraction: number;
 }>;
 
 /**
  * Level to take off each row of an amp: the median of the row's overscan columns (a bright star that bleeds into the
- * serial register spoils a few columns, and a mean would follow them), shrunk towards the running mean of neighbouring rows
- * by the share of the rows' scatter that is only noise.
+ * serial register spoils a few columns, and a mean would follow them), shrunk towards the running mean of neighbouring
+ * rows by the share of the rows' scatter that is only noise.
  *
  * @param raw     The amp's readout, ADU. Read only.
  * @param smoothingRows Length of the running mean; 1 keeps each row's own median.

@@ -2,7 +2,9 @@ import type { Amp } from '../../../schemas/camera.ts';
 import { interpolateRow, type Background } from '../../image/background.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 
-/** Significance from which a pixel's own counts serve as its expected ones: their noise is then below a tenth of them. */
+/**
+ * Significance from which a pixel's own counts serve as its expected ones: their noise is then below a tenth of them.
+ */
 const BRIGHT_SIGMA = 10;
 /** Noise of the 1-2-1 × 1-2-1 mean, relative to a pixel's: 6 / 16. */
 const BINOMIAL_NOISE = 0.375;
