@@ -17,9 +17,13 @@ export type BrokerServices = Readonly<{
 
 /** @param fail Called when a service ends with an error: nothing is lost, but the night cannot be completed. */
 export function startBrokerServices(
-  options: Readonly<{ connection: NatsConnection; dataDir: string; instrument: string; dayObs: DayObs; fail: (error: Error) => void }>,
+  options: Readonly<{
+    connection: NatsConnection; dataDir: string; instrument: string; dayObs: DayObs; fail: (error: Error) => void;
+    /** Alerts that are new in the archive, by the visit and detector that their ids tell. */
+    onArchived: (diaSourceIds: readonly bigint[]) => void;
+  }>,
 ): BrokerServices {
-  const { connection, dataDir, instrument, dayObs, fail } = options;
+  const { connection, dataDir, instrument, dayObs, fail, onArchived } = options;
   const stop = new AbortController(), firstDrain = new AbortController(), lastDrain = new AbortController();
   const base = { connection, signal: stop.signal };
   const watch = (service: Promise<unknown>): Promise<void> => service.then(() => undefined, (error: unknown) => {
@@ -27,7 +31,10 @@ export function startBrokerServices(
   });
   const alerts = streams.alerts(instrument, dayObs);
   const first = [
-    watch(runArchiveService({ ...base, dataDir, instrument, dayObs, untilCaughtUp: firstDrain.signal })),
+    watch(runArchiveService({
+      ...base, dataDir, instrument, dayObs, untilCaughtUp: firstDrain.signal,
+      onArchived: (entries) => onArchived(entries.map(({ diaSourceId }) => diaSourceId)),
+    })),
     watch(runFilterService({ ...base, instrument, dayObs, filters: [compileFilter(NIGHT_FILTER)], untilCaughtUp: firstDrain.signal })),
     // A consumer counts an alert as received when it could decode it.
     watch(consumeAlerts({ ...base, stream: alerts, durable: CONSUMERS.full, untilCaughtUp: firstDrain.signal, onAlert: (m) => { decodeAlert(m.data); } })),

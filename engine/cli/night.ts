@@ -77,7 +77,7 @@ async function observe(options: NightOptions, signal: AbortSignal, teardown: Tea
     warm: (visit, boresight) => warmProducts(camera, catalog, visit, boresight, dayObs),
   });
   teardown.add(() => run.stop());
-  const brokers = startBrokerServices({ connection: log.connection, dataDir, instrument, dayObs, fail });
+  const brokers = startBrokerServices({ connection: log.connection, dataDir, instrument, dayObs, fail, onArchived: (ids) => run.onArchived(ids) });
   teardown.add(() => brokers.stop());
   const dashboard = await startDashboard({ connection: log.connection, instrument, dayObs, port: options.dashboardPort });
   teardown.add(() => dashboard.close());

@@ -4,7 +4,7 @@
  */
 import type { Apdb } from '../../apdb/apdb.ts';
 import { detectorOf, type Camera } from '../../schemas/camera.ts';
-import { commitPosition, type CommitPosition, type DayObs } from '../../schemas/ids.ts';
+import { commitPosition, partsOfDiaSourceId, type CommitPosition, type DayObs } from '../../schemas/ids.ts';
 import type { NextVisit, ObservatoryEvent, PipelineEvent } from '../../schemas/events.ts';
 import { parseObservatoryEvent } from '../../schemas/eventValidation.ts';
 import { streams } from '../../schemas/subjects.ts';
@@ -12,7 +12,8 @@ import { mjdOfTaiSeconds } from '../../schemas/time.ts';
 import { detectorFootprint, visitRegion, type Boresight } from '../preload.ts';
 import type { CommitNames, DetectorOutcome, KnownPosition } from '../workers/detectorTask.ts';
 import { historyStart, knownPositions } from './associateDetector.ts';
-import { Associator } from './associator.ts';
+import { ArchiveTally } from './archiveTally.ts';
+import { Associator, workKey } from './associator.ts';
 import { CommitLog, type StoredEntry } from './commitLog.ts';
 import { Distributor } from './distributor.ts';
 import type { Log } from './log.ts';
@@ -58,6 +59,7 @@ export class EngineRun {
   readonly #engine: NightEngine;
   readonly #progress: ReturnType<typeof progressReporter>;
   readonly #commits: CommitLog;
+  readonly #archive: ArchiveTally;
   #following: Following | null = null;
 
   /** Brings the projection to the end of the log, reads the night, and publishes what an earlier run owed. */
@@ -81,6 +83,9 @@ export class EngineRun {
     this.#state.apply(projected, null);
     this.#spool = new Spool(options.dataDir, instrument, dayObs);
     this.#progress = progressReporter(log, now, options.onProgress ?? (() => undefined));
+    this.#archive = new ArchiveTally(({ group, visit, exposure, detector, attempt }, alerts) => {
+      this.#progress.report({ type: 'AlertsArchived', instrument, group, visit, exposure, detector, attempt, alerts });
+    });
     this.#regions = new RegionLoader(apdb, this.#state, projected);
     this.#projector = new Projector(apdb, (position) => this.#regions.onProjected(position), (trouble) => {
       options.note(trouble === null ? 'the APDB is back; its projection catches up' : `the APDB is away, alerts go on without it: ${trouble}`);
@@ -90,6 +95,7 @@ export class EngineRun {
       pack: (associated, position) => packCommit(associated, position, projected, this.#spool, this.#state, apdb, () => this.#projector.drain()),
       onPublished: (published) => {
         const { associated: a, alerts, latencyMs } = published;
+        this.#archive.published(a, alerts);
         this.#engine.onPublished(a.visit, a.detector, a.diaSourceCount, alerts, latencyMs);
       },
     });
@@ -110,6 +116,14 @@ export class EngineRun {
       }
       if (event.dayObs === dayObs && event.instrument === instrument) this.#engine.onObservatory(event);
     }, fail);
+  }
+
+  /** Takes the news that alerts are in the archive, and reports each detector when all of its are. */
+  onArchived(diaSourceIds: readonly bigint[]): void {
+    for (const id of diaSourceIds) {
+      const { visit, detector } = partsOfDiaSourceId(id);
+      this.#archive.archived(workKey({ visit, detector }));
+    }
   }
 
   /** Takes no further facts; what is under way goes on. */

@@ -60,6 +60,7 @@ export class NightEngine {
   /** Entries that were committed before their visit was known to this engine. */
   readonly #committedEarlier = new Map<string, { entry: CommitEntry; sequence: number }>();
   #isClosed = false;
+  #isStopped = false;
   #onSettled: (() => void) | null = null;
 
   constructor(camera: Camera, instrument: string, ports: NightPorts) {
@@ -73,7 +74,9 @@ export class NightEngine {
     return new Promise((resolve) => { this.#onSettled = resolve; this.#checkSettled(); });
   }
 
+  /** Ends without a trace: what is under way is neither committed nor deferred, so that the next run takes it up. */
   stop(): void {
+    this.#isStopped = true;
     for (const timer of this.#timers) clearTimeout(timer);
   }
 
@@ -157,11 +160,14 @@ export class NightEngine {
     if (!announced?.boresight) {
       return this.#defer(read, attempt, 'ingest', 'POINTING_UNKNOWN', `group ${read.group} was not announced with a position on the sky`);
     }
-    if (!await this.#readyInTime(announced)) {
+    const isReady = await this.#readyInTime(announced);
+    if (this.#isStopped) return;
+    if (!isReady) {
       return this.#defer(read, attempt, 'ingest', 'PRELOAD_FAILED', `the preload of group ${read.group} was not ready in ${engineConfig.preloadLimitMs} ms`);
     }
     this.#evolve(record, read.detector, { ...names, type: 'ExposureIngested', bytes: read.bytes });
     const outcome = await this.#ports.process(ended, read, announced.boresight, attempt);
+    if (this.#isStopped) return;
     for (const event of outcome.progress) this.#progress(record, event);
     if (isTerminal(this.#state(record, read.detector))) return;
     if (outcome.status === 'measured') return this.#ports.commit(ended, read, announced.boresight, attempt, outcome);
