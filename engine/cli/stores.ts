@@ -1,4 +1,6 @@
 /** The stores of a data directory as a command sees them: reached through the live run, or started for the time of the command. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Apdb } from '../../apdb/apdb.ts';
 import { openPostgresApdb } from '../../apdb/postgres/postgresApdb.ts';
 import { asDayObs, type DayObs } from '../../schemas/ids.ts';
@@ -15,6 +17,9 @@ export type OpenStores = Readonly<{ log: Log; addresses: StoreAddresses; openApd
  * @throws Error of one line when a server is missing or another process holds the directory.
  */
 export async function withOpenStores<T>(dataDir: string, command: string, work: (stores: OpenStores) => Promise<T>): Promise<T> {
+  if (!existsSync(join(dataDir, 'nats')) && !process.env['VESPER_NATS_URL']) {
+    throw new Error(`there is no night in ${dataDir}: run "npm start" first`);
+  }
   const note = (line: string) => { process.stderr.write(`vesper: ${line}\n`); };
   return withStores({ dataDir, command, log: note }, async (addresses) => {
     const log = await openLog(addresses.natsUrl, `vesper ${command}`, note);
