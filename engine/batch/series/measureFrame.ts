@@ -1,0 +1,112 @@
+/** One frame as a visit: subtract the template, detect, measure, cut out; later, fluxes forced at known places. */
+import type { DetectorId } from '../../../schemas/ids.ts';
+import { cutoutOf } from '../../image/cutout.ts';
+import { asProduct, type DifferenceImage, type MaskedImage } from '../../image/maskedImage.ts';
+import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
+import { skyToPixel, type Wcs } from '../../image/wcs.ts';
+import { detectSources, type DetectionResult } from '../../stages/detect/detect.ts';
+import { convolveByCell } from '../../stages/difference/convolve.ts';
+import { forcedFlux, forcedPhotometry } from '../../stages/forced/forced.ts';
+import { measureSources, type MeasuredDiaSource, type MeasureResult } from '../../stages/measure/measure.ts';
+import { selectCutoutSide } from '../../stages/packet/cutoutSide.ts';
+import { encodeCutouts } from '../../stages/packet/spool.ts';
+import { seriesConfig } from './config.ts';
+import { readFrame } from './frame.ts';
+import type { SeriesFrame, SeriesManifest } from './manifest.ts';
+import { readPlanes, type SeriesTemplate } from './products.ts';
+import { frameWcs } from './registration.ts';
+import { subtractTemplate, type Subtraction } from './subtract.ts';
+
+/** What the detector of a camera has: the series' only one. */
+const DETECTOR = 0 as DetectorId; // In 0 … 255.
+
+/** A frame's difference as later steps need it: without pixels. */
+export type FrameDifference = Readonly<{
+  differencePsf: PsfModel; scale: number; noiseScale: number;
+  rows: readonly MeasuredDiaSource[]; cutouts: Uint8Array | null;
+  detected: number; droppedByReason: Readonly<Record<string, number>>;
+  figures: Readonly<Record<string, number>>;
+}>;
+
+export type ForcedPoint = Readonly<{ psfFlux: number | null; psfFluxErr: number | null; scienceFlux: number | null; scienceFluxErr: number | null }>;
+
+/**
+ * The frame's pixels on the reference's flux scale, sky subtracted.
+ *
+ * @param scale Further factor of the flux ratio: 1 before the kernel has told it.
+ */
+export function visitPlanes(frame: SeriesFrame, manifest: Pick<SeriesManifest, 'overrides'>, scale: number): MaskedImage {
+  const { planes, file } = readFrame(frame.path, manifest.overrides);
+  if (file.checksum !== frame.checksum) throw new Error(`${frame.path} is not the file that the series began with`);
+  const ratio = frame.fluxRatio * scale, { image, variance } = planes;
+  for (let j = 0; j < image.length; j++) {
+    image[j] = (image[j] - frame.skyAdu) / ratio;
+    variance[j] /= ratio * ratio;
+  }
+  return planes;
+}
+
+/** @throws StageError when the frame cannot be subtracted. @param keep Receives the difference image. */
+export function differenceFrame(
+  frame: SeriesFrame, manifest: SeriesManifest, { template, wcs: templateWcs, psf }: SeriesTemplate, keep: (planes: DifferenceImage) => void,
+): FrameDifference {
+  const visitWcs = frameWcs(templateWcs, frame.toReference);
+  const visit = visitPlanes(frame, manifest, 1);
+  const subtraction = subtractTemplate(visit, visitWcs, template, templateWcs, psf, frame.toReference);
+  const { difference, differencePsf, figures, scale } = subtraction;
+  const detections = detect(difference, differencePsf);
+  const measured = measure(frame, visitWcs, subtraction, detections);
+  keep(difference);
+  const droppedByReason: Record<string, number> = { ...detections.droppedByReason };
+  for (const [reason, count] of Object.entries(measured.droppedByReason)) droppedByReason[reason] = (droppedByReason[reason] ?? 0) + count;
+  return {
+    differencePsf, scale, noiseScale: detections.noiseScale, rows: measured.rows, cutouts: cutoutsOf(visitWcs, subtraction, measured),
+    detected: detections.detected, droppedByReason,
+    figures: finite({
+      ...figures, fluxScale: frame.fluxRatio * scale, noiseScale: detections.noiseScale,
+      scoreScatter: detections.scoreScatter, seeingPx: psfFwhmPx(differencePsf, (visit.width - 1) / 2, (visit.height - 1) / 2),
+      skyAdu: frame.skyAdu,
+    }),
+  };
+}
+
+function detect(difference: DifferenceImage, psf: PsfModel): DetectionResult {
+  const n = difference.width * difference.height, plane = () => new Float32Array(n);
+  const buffers = { score: plane(), scratch: [plane(), plane()] as const, labels: new Int32Array(n) };
+  return detectSources(difference, psf, convolveByCell, buffers, seriesConfig.detect);
+}
+
+function measure(frame: SeriesFrame, visitWcs: Wcs, subtraction: Subtraction, { detections, noiseScale }: DetectionResult): MeasureResult {
+  const { difference, differencePsf, visitImage, matchedTemplate } = subtraction;
+  return measureSources({
+    visit: frame.visit, detector: DETECTOR, band: frame.band, midpointMjdTai: frame.midpointMjdTai,
+    difference, differencePsf, visitImage, visitPsf: differencePsf, visitWcs, matchedTemplate, matchedTemplatePsf: differencePsf,
+    noiseScale, templateNoiseFactor: 1,
+  }, detections, (planes, psf, x, y) => forcedFlux(planes, psf, x, y, seriesConfig.forced), seriesConfig.measure);
+}
+
+function cutoutsOf(wcs: Wcs, { difference, visitImage, matchedTemplate, differencePsf }: Subtraction, { rows }: MeasureResult): Uint8Array | null {
+  if (rows.length === 0) return null;
+  return encodeCutouts(new Map(rows.map((row) => {
+    const box = { x: row.x, y: row.y, side: selectCutoutSide(row.bboxSize), wcs };
+    const [d, s, t] = [difference, visitImage, matchedTemplate].map((planes) => cutoutOf(planes, differencePsf, box));
+    return [row.diaSourceId, { difference: d, science: s, template: t }] as const;
+  })));
+}
+
+/** Fluxes at sky positions on a frame whose difference was kept; null where it cannot be measured. ADU of the reference. */
+export function forceFrame(
+  frame: SeriesFrame, manifest: SeriesManifest, differencePath: string, made: Pick<FrameDifference, 'differencePsf' | 'scale' | 'noiseScale'>,
+  positions: readonly Readonly<{ raDeg: number; decDeg: number }>[],
+): ForcedPoint[] {
+  if (positions.length === 0) return [];
+  const wcs = frameWcs(manifest.referenceWcs, frame.toReference);
+  const difference = asProduct('differenceImage', readPlanes(differencePath));
+  const visit = asProduct('visitImage', visitPlanes(frame, manifest, made.scale));
+  const places = positions.map(({ raDeg, decDeg }) => skyToPixel(wcs, raDeg, decDeg));
+  return forcedPhotometry(difference, made.differencePsf, visit, made.differencePsf, places, made.noiseScale, seriesConfig.forced);
+}
+
+function finite(figures: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(figures).filter(([, value]) => Number.isFinite(value)));
+}

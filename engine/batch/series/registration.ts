@@ -1,0 +1,77 @@
+/** Finds a frame's stars and its place on the reference. */
+import { median } from '../../image/median.ts';
+import { invertAffine, applyAffine, type Affine } from '../../image/affine.ts';
+import { measureBackground, subtractBackground } from '../../image/background.ts';
+import { maskBits } from '../../image/maskPlanes.ts';
+import { measureSeeing, type Star } from '../../image/starDetection.ts';
+import { matchStarLists, type MatchConfig } from '../../image/starMatch.ts';
+import type { MaskedImage } from '../../image/maskedImage.ts';
+import type { Wcs } from '../../image/wcs.ts';
+import { seriesConfig } from './config.ts';
+import { FrameRejected } from './frame.ts';
+
+export type FrameStars = Readonly<{
+  fwhmPx: number; skyAdu: number; skySigmaAdu: number;
+  /** Brightest first; neither saturated nor blemished. Flux of the best Gaussian of the frame's own seeing, ADU. */
+  stars: readonly Readonly<{ x: number; y: number; flux: number; errorPx: number; snr: number }>[];
+}>;
+
+/**
+ * Takes the sky off in place and finds the stars.
+ *
+ * @throws FrameRejected when there are too few.
+ */
+export function findFrameStars(planes: MaskedImage): FrameStars {
+  const { width, height, image, mask } = planes, n = width * height;
+  const sky = measureBackground(image, mask, width, height, maskBits('NO_DATA', 'SAT'), seriesConfig.background);
+  if (sky === null) throw new FrameRejected('no part of it shows the sky');
+  const skySigmaAdu = median(sky.sigma);
+  if (!(skySigmaAdu > 0)) throw new FrameRejected('no light: its sky has no noise');
+  subtractBackground(image, sky, new Float32Array(width));
+  const scratch = { smooth: new Float32Array(n), work: new Float32Array(n) };
+  const seeing = measureSeeing(image, mask, sky, seriesConfig.guessFwhmPx, seriesConfig.seeingStarCountMin, seriesConfig.stars, scratch);
+  if (seeing === null) throw new FrameRejected(`fewer than ${seriesConfig.seeingStarCountMin} stars`);
+  const { fwhmPx, stars } = seeing;
+  const clean = stars.filter((star) => !star.isSaturated && !star.isBlemished).slice(0, seriesConfig.registeredStarCountMax);
+  return { fwhmPx, skyAdu: median(sky.level), skySigmaAdu, stars: clean.map((star) => ranked(star, fwhmPx)) };
+}
+
+/** A centroid is good to FWHM / (2.35 SNR) × √2 under a matched window. */
+function ranked(star: Star, fwhmPx: number): FrameStars['stars'][number] {
+  return { x: star.x, y: star.y, flux: star.flux, snr: star.snr, errorPx: (0.6 * fwhmPx) / star.snr };
+}
+
+export type Registration = Readonly<{
+  /** From the frame's pixels to the reference's. */
+  toReference: Affine;
+  pairCount: number; rmsPx: number;
+  /** Flux of a star on the frame over its flux on the reference, from the pairs: good to a few per cent. */
+  fluxRatio: number;
+}>;
+
+/** @throws FrameRejected when no shift and small rotation brings the stars together. */
+export function registerFrame(frame: FrameStars, reference: FrameStars, width: number, height: number): Registration {
+  const { shiftFractionMax, finalRadiusFwhm, ...rest } = seriesConfig.registration;
+  const config: MatchConfig = {
+    ...rest, shiftMaxPx: shiftFractionMax * Math.max(width, height),
+    finalRadiusPx: Math.max(1, finalRadiusFwhm * Math.max(frame.fwhmPx, reference.fwhmPx)),
+  };
+  const match = matchStarLists(frame.stars, reference.stars, config);
+  if (match === null) {
+    throw new FrameRejected(`cannot be registered: no shift brings ${config.pairCountMin} of its ${frame.stars.length} stars onto the reference's`);
+  }
+  const bright = match.pairs.slice(0, 100);
+  const fluxRatio = median(bright.map(([i, j]) => frame.stars[i].flux / reference.stars[j].flux));
+  if (!(fluxRatio > 0)) throw new FrameRejected('cannot be registered: its stars have no flux');
+  return { toReference: match.transform, pairCount: match.pairs.length, rmsPx: match.rmsPx, fluxRatio };
+}
+
+/** WCS of a frame that is registered: the reference's sky at the same stars. Exact, both being linear. */
+export function frameWcs(reference: Wcs, toReference: Affine): Wcs {
+  const [a, b, c, d] = reference.cd, t = toReference;
+  const origin = applyAffine(invertAffine(t), reference.crpix[0], reference.crpix[1]);
+  return {
+    crval: reference.crval, crpix: [origin.x, origin.y],
+    cd: [a * t.a + b * t.d, a * t.b + b * t.e, c * t.a + d * t.d, c * t.b + d * t.e], sip: null,
+  };
+}
