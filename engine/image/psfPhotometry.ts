@@ -3,7 +3,7 @@
  * errors).
  */
 import { maskBits } from './maskPlanes.ts';
-import { evaluatePsfAt, type PsfModel } from './psf.ts';
+import { evaluatePsf, evaluatePsfAt, shiftStamp, type PsfModel } from './psf.ts';
 
 /** The planes that photometry reads: [height × width] row-major, background subtracted. */
 export type PhotometryPlanes = Readonly<{
@@ -44,6 +44,8 @@ export function fitStar(
 ): PsfFit | null {
   let x = xStart, y = yStart;
   let cx = Math.round(xStart), cy = Math.round(yStart);
+  // Over the pixel that a fit moves, the PSF does not change.
+  evaluatePsf(psf, xStart, yStart, scratch.local);
   for (let step = 0; step < STEPS; step++) {
     if (Math.hypot(x - xStart, y - yStart) > DRIFT_MAX_PX) return null;
     // The PSF may move by a pixel within its stamp; without neighbours' light, which has its place, the stamp can
@@ -53,7 +55,7 @@ export function fitStar(
       cy = Math.round(y);
     }
     if (Math.abs(x - cx) > 1 || Math.abs(y - cy) > 1) return null;
-    evaluatePsfAt(psf, x, y, x - cx, y - cy, scratch.profile, scratch.shiftScratch);
+    shiftStamp(scratch.local, psf.size, x - cx, y - cy, scratch.profile, scratch.shiftScratch);
     const solution = normalSolution(planes, psf.size, cx, cy, radiusPx, neighbourLight, scratch.profile);
     if (solution === null) return null;
     x += solution.dx;

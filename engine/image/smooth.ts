@@ -42,9 +42,10 @@ export function smoothSeparable(
     const middle = y * width;
     for (let x = 0; x < width; x++) sums[x] = taps[half] * work[middle + x];
     for (let t = 1; t <= half; t++) {
-      const weight = taps[half + t];
-      if (y >= t) for (let x = 0, i = middle - t * width; x < width; x++, i++) sums[x] += weight * work[i];
-      if (y + t < height) for (let x = 0, i = middle + t * width; x < width; x++, i++) sums[x] += weight * work[i];
+      const weight = taps[half + t], below = middle - t * width, above = middle + t * width;
+      if (y >= t && y + t < height) for (let x = 0; x < width; x++) sums[x] += weight * (work[below + x] + work[above + x]);
+      else if (y >= t) for (let x = 0; x < width; x++) sums[x] += weight * work[below + x];
+      else if (y + t < height) for (let x = 0; x < width; x++) sums[x] += weight * work[above + x];
     }
     out.set(sums, middle);
   }

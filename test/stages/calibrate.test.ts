@@ -139,7 +139,7 @@ describe('calibrate', () => {
     for (let y = 0; y < 150; y++) for (let x = 0; x < 200; x++) { postIsr.image[y * SIZE
       + x] = NaN; postIsr.variance[y * SIZE + x] = NaN; postIsr.mask[y * SIZE + x] = 1 << 8; }
     for (let i = 0; i < postIsr.image.length; i++) {
-      if (postIsr.image[i] <= 9000) continue;
+      if (!(postIsr.image[i] > 9000)) continue;
       postIsr.image[i] = 9000;
       postIsr.mask[i] |= 1 << 1;
     }
