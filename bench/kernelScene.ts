@@ -1,0 +1,83 @@
+/** What the bench of pixel kernels works on: a sky of 5,000 sources on a 4k detector, or as many for its size, with noise and masks. */
+import { decodeFloat32, decodeUnsigned16 } from '../engine/kernels/decode.ts';
+import { smoothSeparable } from '../engine/kernels/smooth.ts';
+
+/** Planes of the bench, in shared memory or not. */
+export type Scene = Readonly<{
+  side: number;
+  floats(length: number): Float32Array; doubles(length: number): Float64Array; ints(length: number): Int32Array;
+  words(length: number): Uint16Array; bytes(length: number): Uint8Array;
+}>;
+
+export type KernelCase = Readonly<{
+  name: string;
+  prepare(scene: Scene): Readonly<{ run: () => void; result: () => readonly (Float32Array | Float64Array | Int32Array | Uint16Array)[] }>;
+}>;
+
+const SIGMA_PX = 1.9, NOISE = 30;
+
+function decodeCounts(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const bytes = storedBytes(2 * scene.side ** 2), out = scene.words(scene.side ** 2);
+  return { run: () => { decodeUnsigned16(bytes, out); }, result: () => [out] };
+}
+
+function decodeFloats(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const bytes = storedBytes(4 * scene.side ** 2), out = scene.floats(scene.side ** 2);
+  return { run: () => { decodeFloat32(bytes, out); }, result: () => [out] };
+}
+
+function smooth(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, image = skyOf(scene), mask = maskOf(scene), out = scene.floats(side * side), taps = gaussian(1.9, 10);
+  return { run: () => { smoothSeparable(image, mask, 0x0101, side, side, taps, out); }, result: () => [out] };
+}
+
+export const KERNEL_CASES: readonly KernelCase[] = [
+  { name: 'decode uint16', prepare: decodeCounts },
+  { name: 'decode float32', prepare: decodeFloats },
+  { name: 'smooth 21 taps', prepare: smooth },
+];
+
+/** xorshift32 in [0, 1); a bench needs no better. */
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 4294967296;
+  };
+}
+
+/** Bytes as a file gives them: outside the arena. */
+function storedBytes(length: number): Uint8Array {
+  const random = randomOf(31);
+  return Uint8Array.from({ length }, () => 256 * random());
+}
+
+function gaussian(sigma: number, half: number): Float64Array {
+  const taps = Float64Array.from({ length: 2 * half + 1 }, (_, i) => Math.exp(-0.5 * ((i - half) / sigma) ** 2));
+  const sum = taps.reduce((total, tap) => total + tap, 0);
+  return taps.map((tap) => tap / sum);
+}
+
+/** Noise and Gaussian sources, one on every 3,400 pixels, of peaks from 150 to 15,000 times a power law. */
+function skyOf(scene: Scene): Float32Array {
+  const { side } = scene, image = scene.floats(side * side), random = randomOf(20261120);
+  for (let i = 0; i < image.length; i++) image[i] = NOISE * 1.4 * (random() + random() + random() + random() - 2);
+  for (let n = Math.floor(image.length / 3400); n > 0; n--) {
+    const x = 12 + random() * (side - 24), y = 12 + random() * (side - 24), peak = 150 / Math.max(random(), 0.01);
+    for (let v = Math.ceil(y - 10); v <= y + 10; v++) {
+      for (let u = Math.ceil(x - 10); u <= x + 10; u++) {
+        image[v * side + u] += peak * Math.exp((-0.5 * ((u - x) ** 2 + (v - y) ** 2)) / SIGMA_PX ** 2);
+      }
+    }
+  }
+  return image;
+}
+
+/** One pixel in a thousand carries a bit. */
+function maskOf(scene: Scene): Uint16Array {
+  const mask = scene.words(scene.side ** 2), random = randomOf(77);
+  for (let i = 0; i < mask.length; i++) mask[i] = random() < 0.001 ? 1 << Math.floor(16 * random()) : 0;
+  return mask;
+}

@@ -1,0 +1,3 @@
+/** What the module exports. Pointers are byte offsets in the frame arena; counts and sizes are in elements. */
+export * from './decode';
+export * from './smooth';

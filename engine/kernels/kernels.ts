@@ -1,0 +1,134 @@
+/**
+ * Pixel kernels: loops over planes, compiled to WebAssembly with SIMD, over the frame arena's shared memory.
+ *
+ * Each file beside this one exports kernels that take typed arrays. Planes that lie in a memory for which `loadKernels` was called
+ * are worked on by compiled code; any other by the TypeScript twin, in `twins/`, which defines the result. Both give the same
+ * bits, so which one ran is a matter of time alone.
+ */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { KERNELS_PATH, isCurrent } from './build.mjs';
+
+/** A shared `WebAssembly.Memory`. Declared here, as TypeScript keeps its types in the DOM library. */
+export type KernelMemory = Readonly<{ buffer: SharedArrayBuffer }>;
+type CompiledModule = object;
+declare const WebAssembly: Readonly<{
+  Module: new (bytes: Uint8Array) => CompiledModule;
+  Instance: new (module: CompiledModule, imports: object) => { exports: unknown };
+}>;
+
+/** Memory that kernels work in, for the arena's planner to set aside: one such area for each thread that works on the arena. */
+export const KERNEL_WORK_BYTES = 8 * 1024 ** 2;
+/** A cache line, which work areas begin on. */
+const ALIGNMENT_BYTES = 64;
+
+/** Exports of the module; what their arguments mean stands in `assembly/`. Pointers are byte offsets in the memory. */
+export type CompiledKernels = Readonly<{
+  decodeUnsigned16(from: number, to: number, count: number): void;
+  decodeFloat32(from: number, to: number, count: number): void;
+  decodeScaled16(from: number, to: number, count: number, scale: number, zero: number, blank: number): void;
+  smoothSeparable(
+    image: number, mask: number, zeroBits: number, width: number, height: number, taps: number, half: number, out: number,
+    padded: number, ring: number,
+  ): void;
+}>;
+
+export type PlaneView = Readonly<{ buffer: ArrayBufferLike; byteOffset: number }>;
+
+export type Kernels = Readonly<{
+  compiled: CompiledKernels;
+  memory: KernelMemory;
+  /** Byte offset of the work area. */
+  work: number;
+}>;
+
+const loaded = new WeakMap<ArrayBufferLike, Kernels>();
+
+/**
+ * Makes the compiled kernels work on a memory, in this thread; planes elsewhere are left to the twins.
+ *
+ * @param memory     The frame arena; it may not grow. Calling again for the same memory and place changes nothing.
+ * @param workOffset Byte offset of `KERNEL_WORK_BYTES` of it that nothing else uses, a multiple of 64.
+ * @throws Error when the work area is not within the memory, or `kernels.wasm` is missing or not that of the present sources.
+ */
+export function loadKernels(memory: KernelMemory, workOffset: number): Kernels {
+  const known = loaded.get(memory.buffer);
+  if (known?.work === workOffset) return known;
+  const end = workOffset + KERNEL_WORK_BYTES;
+  if (!Number.isInteger(workOffset) || workOffset < 0 || workOffset % ALIGNMENT_BYTES !== 0 || end > memory.buffer.byteLength) {
+    throw new Error(`a work area at ${workOffset} does not fit a memory of ${memory.buffer.byteLength} bytes`);
+  }
+  const { exports } = new WebAssembly.Instance(compiledModule(), { env: { memory } });
+  const kernels: Kernels = { compiled: exports as CompiledKernels, memory, work: workOffset }; // As `assembly/index.ts` says.
+  loaded.set(memory.buffer, kernels);
+  return kernels;
+}
+
+let moduleOfThread: CompiledModule | null = null;
+
+function compiledModule(): CompiledModule {
+  if (moduleOfThread !== null) return moduleOfThread;
+  const bytes = kernelBytes();
+  // WebAssembly is not replaced while it runs: a plane that begins in the quick compiler's code would end in it, at a quarter
+  // of the speed. So everything is compiled by the optimizing compiler, and now.
+  setFlagsFromString('--no-liftoff');
+  setFlagsFromString('--no-wasm-lazy-compilation');
+  try {
+    moduleOfThread = new WebAssembly.Module(bytes);
+  } finally {
+    setFlagsFromString('--liftoff');
+    setFlagsFromString('--wasm-lazy-compilation');
+  }
+  return moduleOfThread;
+}
+
+function kernelBytes(): Uint8Array {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(KERNELS_PATH);
+  } catch (cause) {
+    throw new Error('the pixel kernels are not compiled: npm run build:kernels', { cause });
+  }
+  if (!isCurrent(bytes)) throw new Error('the pixel kernels are older than their sources: npm run build:kernels');
+  return bytes;
+}
+
+/** SHA-256 of the compiled kernels, one of the things that decide a result. @throws Error as `loadKernels`. */
+export function kernelsDigest(): string {
+  return createHash('sha256').update(kernelBytes()).digest('hex');
+}
+
+/**
+ * The compiled kernels for planes of one memory; null when none of the planes is in a memory that has any.
+ *
+ * @throws Error when some planes are in such a memory and others are not.
+ */
+export function kernelsOf(...planes: readonly PlaneView[]): Kernels | null {
+  const first = loaded.get(planes[0].buffer) ?? null;
+  for (let i = 1; i < planes.length; i++) {
+    if ((loaded.get(planes[i].buffer) ?? null) !== first) throw new Error('planes of one kernel lie in different memories');
+  }
+  return first;
+}
+
+/** Byte offset of a view in the kernels' memory. @throws Error when it is of another memory. */
+export function pointerTo(kernels: Kernels, view: PlaneView): number {
+  if (view.buffer !== kernels.memory.buffer) throw new Error('a view is not on the memory of these kernels');
+  return view.byteOffset;
+}
+
+/** Hands out parts of a work area, each on a cache line of its own. */
+export type WorkPlanner = { readonly kernels: Kernels; used: number };
+
+export function planWork(kernels: Kernels): WorkPlanner {
+  return { kernels, used: 0 };
+}
+
+/** Byte offset of the next `bytes` of the work area; null when it is full. Contents are what the last kernel left. */
+export function takeWork(planner: WorkPlanner, bytes: number): number | null {
+  const start = planner.used, end = start + Math.ceil(bytes / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+  if (end > KERNEL_WORK_BYTES) return null;
+  planner.used = end;
+  return planner.kernels.work + start;
+}

@@ -1,0 +1,52 @@
+const { fround } = Math;
+
+/** Twin of `smoothSeparable`, in its single precision and order of sums. */
+export function smoothSeparableTwin(
+  image: Float32Array, mask: Uint16Array, zeroBits: number, width: number, height: number, taps: Float32Array,
+  out: Float32Array,
+): void {
+  const half = (taps.length - 1) >> 1, rows = 2 * half + 1;
+  const padded = new Float32Array(width + 2 * half), ring = new Float32Array(rows * width);
+  for (let ahead = 0; ahead < height + half; ahead++) {
+    const slot = (ahead % rows) * width;
+    if (ahead < height) {
+      loadRow(image, mask, zeroBits, ahead * width, width, padded, half);
+      smoothRow(padded, taps, half, ring, slot, width);
+    } else {
+      ring.fill(0, slot, slot + width);
+    }
+    if (ahead >= half) smoothColumns(ring, rows, ahead - half, width, taps, half, out);
+  }
+}
+
+function loadRow(
+  image: Float32Array, mask: Uint16Array, zeroBits: number, start: number, width: number, padded: Float32Array, half: number,
+): void {
+  for (let x = 0; x < width; x++) {
+    const value = image[start + x];
+    padded[half + x] = value === value && (mask[start + x] & zeroBits) === 0 ? value : 0;
+  }
+}
+
+/** Middle tap, then pairs of mirrored pixels from the outermost in. */
+function smoothRow(padded: Float32Array, taps: Float32Array, half: number, ring: Float32Array, slot: number, width: number): void {
+  for (let x = 0; x < width; x++) {
+    let sum = fround(taps[half] * padded[x + half]);
+    for (let t = 0, mirror = 2 * half; t < half; t++, mirror--) {
+      sum = fround(sum + fround(taps[t] * fround(padded[x + t] + padded[x + mirror])));
+    }
+    ring[slot + x] = sum;
+  }
+}
+
+/** Middle tap, then pairs of rows from the nearest out. */
+function smoothColumns(
+  ring: Float32Array, rows: number, y: number, width: number, taps: Float32Array, half: number, out: Float32Array,
+): void {
+  const centre = (y % rows) * width, to = y * width;
+  for (let x = 0; x < width; x++) out[to + x] = taps[half] * ring[centre + x];
+  for (let t = 1; t <= half; t++) {
+    const tap = taps[half + t], below = ((y - t + rows) % rows) * width, above = ((y + t) % rows) * width;
+    for (let x = 0; x < width; x++) out[to + x] += fround(tap * fround(ring[below + x] + ring[above + x]));
+  }
+}
