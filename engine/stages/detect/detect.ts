@@ -65,7 +65,8 @@ export function detectSources(
     footprints.boxes.forEach((footprint, n) => {
       const found = peaksOf(score, labels, n + 1, footprint, width, height, sign, fwhmPx, config);
       for (const peak of found) {
-        peaks.push({ ...peak, footprint, footprintPixelCount: footprints.pixelCounts[n], isBlended: found.length > 1, sign });
+        const footprintPixelCount = footprints.pixelCounts[n];
+        peaks.push({ ...peak, footprint, footprintPixelCount, isBlended: found.length > 1, sign });
       }
     });
   }
@@ -89,7 +90,8 @@ function peaksOf(
   for (let y = box.y0; y < box.y1; y++) {
     for (let x = box.x0; x < box.x1; x++) {
       const j = y * width + x;
-      if (labels[j] === label && isMaximum(score, width, height, x, y, sign)) maxima.push({ x, y, snr: sign * score[j] });
+      if (labels[j] !== label || !isMaximum(score, width, height, x, y, sign)) continue;
+      maxima.push({ x, y, snr: sign * score[j] });
     }
   }
   maxima.sort((a, b) => b.snr - a.snr || a.y - b.y || a.x - b.x);

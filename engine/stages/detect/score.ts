@@ -28,7 +28,9 @@ export function scoreImage(
 ): void {
   const { width, height, image, variance, mask } = difference, [weighted, weight] = scratch, { size } = psf;
   const last = size * size - 1, stamp = new Float32Array(size * size);
-  for (let j = 0; j < weighted.length; j++) weighted[j] = isUsed(mask[j], image[j], variance[j]) ? image[j] / variance[j] : 0;
+  for (let j = 0; j < weighted.length; j++) {
+    weighted[j] = isUsed(mask[j], image[j], variance[j]) ? image[j] / variance[j] : 0;
+  }
   // The filter correlates, so the PSF is turned by 180° for the convolution.
   convolve(weighted, width, height, size, (x, y, out) => {
     evaluatePsf(psf, x, y, stamp);

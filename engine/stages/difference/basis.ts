@@ -19,7 +19,8 @@ export function createKernelBasis(blurSigmaPx: number, config: KernelConfig): Ke
   const half = config.halfSizePx, profiles: Float64Array[] = [];
   const functions: { x: number; y: number; scale: number; isEven: boolean }[] = [];
   // A Gaussian wider than a third of the half size would be cut off visibly.
-  const widths = config.widthRatios.map((r) => Math.min(Math.max(r * blurSigmaPx, config.widthMinPx * r / config.widthRatios[0]), half / 3));
+  const unit = Math.max(blurSigmaPx, config.widthMinPx / config.widthRatios[0]);
+  const widths = config.widthRatios.map((ratio) => Math.min(ratio * unit, half / 3));
   widths.forEach((sigma, g) => {
     const first = profiles.length, degree = config.degrees[g];
     for (let i = 0; i <= degree; i++) {

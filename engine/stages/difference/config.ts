@@ -134,8 +134,7 @@ export const differenceDefaults: DifferenceConfig = {
   // A saturated pixel lacks up to some 10⁵ electrons: 2e-4 of it is 20 electrons, below the noise of a sky of 600.
   maskSpreadFraction: 2e-4,
   stampChi2Max: 10,
-  // A factor 2 in the noise can be scaled away after detection; beyond 3 in either direction the pixels are not those of
-  // this sky.
+  // A factor 2 in the noise can be scaled away after detection; far beyond it, the pixels are not those of this sky.
   backgroundChi2Min: 0.1,
   backgroundChi2Max: 4,
 };

@@ -55,7 +55,9 @@ export function convolvePolynomial(
     return { re, im };
   });
   const degrees = termDegrees(order);
-  const columnPowers = degrees.map(([a]) => Float64Array.from({ length: width }, (_, x) => ((2 * x) / (width - 1) - 1) ** a));
+  const columnPowers = degrees.map(
+    ([a]) => Float64Array.from({ length: width }, (_, x) => ((2 * x) / (width - 1) - 1) ** a),
+  );
   const workRe = new Float64Array(n), workIm = new Float64Array(n);
   out.fill(0);
   forTilePairs(tiles, width, height, (x0, y0) => {

@@ -2,8 +2,8 @@
  * Makes the noise of a difference white again, after Reiss & Lupton, DMTN-021.
  *
  * D = Y − K ⊗ X has noise of power σ_Y² + σ_X² |K̂|² |Ŵ|², where W is the interpolation that X has been through. It is
- * convolved with φ̂ = √((σ_Y² + σ_X² K̂(0)²) / (σ_Y² + σ_X² |K̂|² |Ŵ|²)), which is 1 at zero frequency: fluxes keep, the
- * noise becomes white with variance σ_Y² + σ_X² K̂(0)², and the PSF sharpens. Where Y is the interpolated image, |Ŵ|²
+ * convolved with φ̂ = √((σ_Y² + σ_X² K̂(0)²) / (σ_Y² + σ_X² |K̂|² |Ŵ|²)), which is 1 at zero frequency: fluxes keep,
+ * the noise becomes white with variance σ_Y² + σ_X² K̂(0)², and the PSF sharpens. Where Y is the interpolated image, |Ŵ|²
  * goes with σ_Y² instead.
  */
 import { createFourier, transform, transformBack } from './fourier.ts';

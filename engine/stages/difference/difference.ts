@@ -93,7 +93,8 @@ export function differenceImages(
   setNoData(buffers.difference);
   const matchedTemplatePsf = isTemplateSharper ? inputs.visitPsf : psfThroughKernel(inputs.visitPsf, kernel);
   const figures = {
-    coverageFraction: warp.coverageFraction, kernelSum: kernel.sum, kernelSpatialOrder: kernel.order, isScienceConvolved: isTemplateSharper ? 0 : 1,
+    coverageFraction: warp.coverageFraction, isScienceConvolved: isTemplateSharper ? 0 : 1,
+    kernelSum: kernel.sum, kernelSpatialOrder: kernel.order,
     displacementPx: displacement?.rmsPx ?? 0, displacementResidualPx: displacement?.residualPx ?? 0,
     visitFwhmPx: widths.visit, templateFwhmPx: widths.template, ...fitFigures(fit, choice),
     backgroundDifferenceNJy: background[0] * scale, whitenedVarianceRatio: whitening.varianceRatio,
@@ -105,15 +106,24 @@ export function differenceImages(
     matchedTemplate: asProduct('matchedTemplate', buffers.matchedTemplate),
     differencePsf: config.isDecorrelated
       ? psfThroughConstant(matchedTemplatePsf, whitening.kernel, whitening.size) : matchedTemplatePsf,
-    matchedTemplatePsf, templateNoiseFactor: isTemplateSharper ? psfErrorFactor(power, middlePsf(inputs.visitPsf), inputs.visitPsf.size) : 1,
+    matchedTemplatePsf,
+    templateNoiseFactor: isTemplateSharper
+      ? psfErrorFactor(power, middlePsf(inputs.visitPsf), inputs.visitPsf.size) : 1,
     kernel, convolved: isTemplateSharper ? 'template' : 'science', figures,
   };
 }
 
+type PsfWidths = Readonly<{ visit: number; template: number }>;
+
+type RegisteredTemplate = Readonly<{
+  warp: WarpResult; choice: StampChoice; widths: PsfWidths; displacement: Displacement | null;
+}>;
+
 /** The template on the visit's pixels and the stamps, warped again where stars show that it lies beside the visit. */
 function registeredTemplate(
-  { template, templateWcs, visitImage, visitWcs }: DifferenceInputs, buffers: DifferenceBuffers, config: DifferenceConfig,
-): { warp: WarpResult; choice: StampChoice; widths: { visit: number; template: number }; displacement: Displacement | null } {
+  { template, templateWcs, visitImage, visitWcs }: DifferenceInputs, buffers: DifferenceBuffers,
+  config: DifferenceConfig,
+): RegisteredTemplate {
   const marginPx = config.kernel.halfSizePx + config.kernelStars.stampHalfSizePx, { unusable } = buffers;
   const choose = (warp: WarpResult): StampChoice => {
     markUnusable(visitImage, warp.warped, config.kernel.halfSizePx >> 1, unusable);
@@ -137,13 +147,13 @@ function middlePsf(psf: PsfModel): Float32Array {
   return stamp;
 }
 
-/** The planes with an image in `scratch` in which pixels that are not finite are 0, so that a kernel can run over it. */
+/** The planes with their image in `scratch`, where pixels that are not finite are 0 and a kernel can run over them. */
 function withZeros(planes: MaskedImage, scratch: Float32Array): MaskedImage {
   for (let j = 0; j < scratch.length; j++) scratch[j] = Number.isFinite(planes.image[j]) ? planes.image[j] : 0;
   return { ...planes, image: scratch };
 }
 
-function psfWidths(visit: MaskedImage, warped: WarpedTemplate, choice: StampChoice): { visit: number; template: number } {
+function psfWidths(visit: MaskedImage, warped: WarpedTemplate, choice: StampChoice): PsfWidths {
   const level = (planes: MaskedImage): number => medianOfSample(planes.image, (j) => (planes.mask[j] & BLANK) === 0);
   return {
     visit: stampFwhmPx(visit, choice.stamps, level(visit)), template: stampFwhmPx(warped, choice.stamps, level(warped)),
@@ -168,7 +178,8 @@ function subtractMatchedTemplate(
 ): Float64Array {
   convolvePlanes(warped, kernel, middle, convolvedVariance, matched, scratch);
   matched.mask.set(warped.mask);
-  spreadMask(warped.mask, visit.width, visit.height, SPREAD, kernelReachPx(middle, kernel.size, config.maskSpreadFraction), matched.mask);
+  const reach = kernelReachPx(middle, kernel.size, config.maskSpreadFraction);
+  spreadMask(warped.mask, visit.width, visit.height, SPREAD, reach, matched.mask);
   combineMasks(visit, matched, middle, kernel.size, difference);
   subtractPlanes(visit.image, matched.image, 1, difference.mask, BLANK, difference.image);
   const background = levelDifference(difference, kernel, 1, config);
@@ -243,13 +254,16 @@ function setNoData({ image, variance, mask }: MaskedImage): void {
 /** Square of the robust scatter of difference over noise, which sources do not move. */
 function backgroundChi2(difference: MaskedImage): number {
   const { image, variance, mask } = difference;
-  const used = sampleOf(image, (j) => (mask[j] & (BLANK | maskBits('EDGE'))) === 0 && variance[j] > 0);
-  const noise = sampleOf(variance, (j) => (mask[j] & (BLANK | maskBits('EDGE'))) === 0 && variance[j] > 0 && Number.isFinite(image[j]));
+  const ignored = BLANK | maskBits('EDGE');
+  const isUsed = (j: number): boolean => (mask[j] & ignored) === 0 && variance[j] > 0 && Number.isFinite(image[j]);
+  const used = sampleOf(image, isUsed), noise = sampleOf(variance, isUsed);
   for (let i = 0; i < used.length; i++) used[i] /= Math.sqrt(noise[i]);
   return robustMoments(used).scatter ** 2;
 }
 
-function fitFigures(fit: KernelFit, choice: StampChoice): Record<string, number> {
+function fitFigures(
+  fit: KernelFit, choice: StampChoice,
+): Readonly<Record<string, number>> & Readonly<{ stampChi2: number }> {
   return {
     stampsAreTiles: choice.kind === 'tiles' ? 1 : 0, stampCandidates: choice.candidateCount,
     stampsMasked: choice.maskedCount, stampsCrowded: choice.crowdedCount, stampsUsed: fit.stampsUsed,
@@ -259,12 +273,11 @@ function fitFigures(fit: KernelFit, choice: StampChoice): Record<string, number>
 }
 
 function requireSubtraction(
-  figures: Readonly<{ stampChi2: number; backgroundChi2: number }> | Readonly<Record<string, number>>,
-  config: DifferenceConfig,
+  figures: Readonly<{ stampChi2: number; backgroundChi2: number }>, config: DifferenceConfig,
 ): void {
   const { stampChi2, backgroundChi2: chi2 } = figures;
-  const isGood = stampChi2 <= config.stampChi2Max && chi2 >= config.backgroundChi2Min && chi2 <= config.backgroundChi2Max;
-  if (isGood) return;
+  const isBackgroundGood = chi2 >= config.backgroundChi2Min && chi2 <= config.backgroundChi2Max;
+  if (stampChi2 <= config.stampChi2Max && isBackgroundGood) return;
   throw new StageError({
     code: 'BAD_SUBTRACTION',
     message: `χ² a pixel is ${stampChi2.toFixed(2)} at the kernel's stamps and ${chi2.toFixed(2)} in the background; ` +

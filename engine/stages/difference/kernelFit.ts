@@ -189,7 +189,10 @@ function unknownsAt(layout: Layout, x: number, y: number, vectorOf: Int32Array, 
   for (let n = 1; n < layout.functionCount; n++) {
     for (let s = 0; s < layout.spatialTerms; s++, k++) { vectorOf[k] = n; factor[k] = spatial[s]; }
   }
-  for (let s = 0; s < layout.backgroundTerms; s++, k++) { vectorOf[k] = layout.functionCount; factor[k] = background[s]; }
+  for (let s = 0; s < layout.backgroundTerms; s++, k++) {
+    vectorOf[k] = layout.functionCount;
+    factor[k] = background[s];
+  }
 }
 
 function solve(layout: Layout, used: readonly StampEquations[]): Float64Array {
@@ -206,7 +209,8 @@ function solve(layout: Layout, used: readonly StampEquations[]): Float64Array {
   }
   if (!solveSymmetric(matrix, right, RIDGE)) {
     throw new StageError({
-      code: 'KERNEL_STARS_TOO_FEW', message: `${used.length} stamps do not determine the ${count} unknowns of the kernel`,
+      code: 'KERNEL_STARS_TOO_FEW',
+      message: `${used.length} stamps do not determine the ${count} unknowns of the kernel`,
       disposition: 'reject', details: { stampCount: used.length, unknownCount: count },
     });
   }

@@ -218,8 +218,9 @@ export function differenceVariance(
       const j = y * width + x;
       let variance = visitVariance[j] + convolvedVariance[j];
       if (slope > 0 && x > 0 && y > 0 && x + 1 < width && y + 1 < height) {
-        const sum = difference[j - width - 1] + difference[j - width] + difference[j - width + 1] + difference[j - 1] +
-          difference[j] + difference[j + 1] + difference[j + width - 1] + difference[j + width] + difference[j + width + 1];
+        const a = j - width, b = j + width;
+        const sum = difference[a - 1] + difference[a] + difference[a + 1] + difference[j - 1] + difference[j] +
+          difference[j + 1] + difference[b - 1] + difference[b] + difference[b + 1];
         if (sum * sum < 81 * BELIEVED_SIGMA * BELIEVED_SIGMA * variance) {
           variance -= slope * difference[j];
           const least = VARIANCE_SHARE_MIN * (visitVariance[j] + convolvedVariance[j]);

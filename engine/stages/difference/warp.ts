@@ -13,8 +13,8 @@ export type WarpResult = Readonly<{
   /** Share of the visit's pixels that the template covers. */
   coverageFraction: number;
   /**
-   * Mean autocorrelation of the interpolation's taps along x and y at lags 0 … 2 × half width − 1: what it does to white
-   * noise. Lag 0 is 1 where no pixel falls between others.
+   * Mean autocorrelation of the interpolation's taps along x and y at lags 0 … 2 × half width − 1: what it does to
+   * white noise. Lag 0 is 1 where no pixel falls between others.
    */
   noiseX: Float64Array; noiseY: Float64Array;
 }>;
@@ -168,7 +168,7 @@ const NO_DATA = maskBits('NO_DATA');
 const CARRIED = maskBits('BAD', 'SPIKE'), SAT = maskBits('SAT'), INJECTED = maskBits('INJECTED');
 const SAT_TEMPLATE = maskBits('SAT_TEMPLATE'), INJECTED_TEMPLATE = maskBits('INJECTED_TEMPLATE');
 
-/** Variance (bilinear) and mask (union) of the four template pixels around a position. Returns 1 when they have data. */
+/** Variance (bilinear) and mask (union) of the four template pixels around a position. Returns 1 if they have data. */
 function carryNoiseAndMask(
   template: MaskedImage, out: MaskedImage, j: number, ix: number, iy: number, fx: number, fy: number, area: number,
 ): number {

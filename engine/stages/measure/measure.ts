@@ -179,7 +179,8 @@ function shapeFields(
   const areaArcsec2 = pixelScaleArcsec(inputs.visitWcs) ** 2;
   return {
     ixx: scaled(own?.xx, areaArcsec2), ixy: scaled(own?.xy, areaArcsec2), iyy: scaled(own?.yy, areaArcsec2),
-    ixxPSF: scaled(ofPsf?.xx, areaArcsec2), ixyPSF: scaled(ofPsf?.xy, areaArcsec2), iyyPSF: scaled(ofPsf?.yy, areaArcsec2),
+    ixxPSF: scaled(ofPsf?.xx, areaArcsec2), ixyPSF: scaled(ofPsf?.xy, areaArcsec2),
+    iyyPSF: scaled(ofPsf?.yy, areaArcsec2),
     shape_flag: own === null, shape_flag_no_pixels: false, shape_flag_not_contained: !isContained,
     shape_flag_parent_source: false, extendedness: extendednessOf(own, ofPsf),
   };

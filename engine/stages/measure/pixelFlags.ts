@@ -26,7 +26,8 @@ export function pixelFlags(
     }
   }
   any |= centre;
-  const isAny = (bits: number): boolean => (any & bits) !== 0, isCentre = (bits: number): boolean => (centre & bits) !== 0;
+  const isAny = (bits: number): boolean => (any & bits) !== 0;
+  const isCentre = (bits: number): boolean => (centre & bits) !== 0;
   const saturated = maskBits('SAT', 'SAT_TEMPLATE'), cosmicRay = maskBits('CR'), noData = maskBits('NO_DATA');
   const interpolated = maskBits('INTRP'), suspect = maskBits('SUSPECT'), streak = maskBits('STREAK');
   const injected = maskBits('INJECTED'), injectedTemplate = maskBits('INJECTED_TEMPLATE');
@@ -40,6 +41,7 @@ export function pixelFlags(
     pixelFlags_suspect: isAny(suspect), pixelFlags_suspectCenter: isCentre(suspect),
     pixelFlags_streak: isAny(streak), pixelFlags_streakCenter: isCentre(streak),
     pixelFlags_injected: isAny(injected), pixelFlags_injectedCenter: isCentre(injected),
-    pixelFlags_injected_template: isAny(injectedTemplate), pixelFlags_injected_templateCenter: isCentre(injectedTemplate),
+    pixelFlags_injected_template: isAny(injectedTemplate),
+    pixelFlags_injected_templateCenter: isCentre(injectedTemplate),
   };
 }

@@ -48,7 +48,8 @@ export function fitPsf(
     if (Math.abs(step.dx) > config.convergencePx || Math.abs(step.dy) > config.convergencePx) continue;
     // Within the convergence limit the step's own covariance holds.
     const fixed = fluxAt(planes, psf, x, y, workspace, config);
-    return fixed && { ...fixed, fluxErr: step.fluxErr, x, y, xx: step.xx, xy: step.xy, yy: step.yy, isCentroidFailed: false };
+    const { fluxErr, xx, xy, yy } = step;
+    return fixed && { ...fixed, fluxErr, x, y, xx, xy, yy, isCentroidFailed: false };
   }
   const fixed = fluxAt(planes, psf, peakX, peakY, workspace, config);
   return fixed && { ...fixed, x: peakX, y: peakY, xx: null, xy: null, yy: null, isCentroidFailed: true };
@@ -79,7 +80,8 @@ function linearStep(
       if (!isUsable(planes, j)) continue;
       const p = model[k], gx = gradientX[k], gy = gradientY[k], d = image[j], s = variance[j];
       a[0] += p * p; a[1] += p * gx; a[2] += p * gy; a[3] += gx * gx; a[4] += gx * gy; a[5] += gy * gy;
-      c[0] += s * p * p; c[1] += s * p * gx; c[2] += s * p * gy; c[3] += s * gx * gx; c[4] += s * gx * gy; c[5] += s * gy * gy;
+      c[0] += s * p * p; c[1] += s * p * gx; c[2] += s * p * gy;
+      c[3] += s * gx * gx; c[4] += s * gx * gy; c[5] += s * gy * gy;
       b[0] += p * d; b[1] += gx * d; b[2] += gy * d;
     }
   }
@@ -144,7 +146,8 @@ function fluxAt(
   if (!(squares >= config.usableShareMin * allSquares)) return null;
   const flux = signal / squares, chi2 = dataChi2 - 2 * flux * crossChi2 + flux * flux * modelChi2;
   const isAtEdge = cx < half || cy < half || cx + half >= width || cy + half >= height;
-  return { flux, fluxErr: Math.sqrt(noise) / squares, isAtEdge, chi2, logLikelihood: -0.5 * (chi2 + logarithms), pixelCount };
+  const logLikelihood = -0.5 * (chi2 + logarithms);
+  return { flux, fluxErr: Math.sqrt(noise) / squares, isAtEdge, chi2, logLikelihood, pixelCount };
 }
 
 /** Inverse of a symmetric 3 × 3 matrix (00, 01, 02, 11, 12, 22); null when it is singular. */

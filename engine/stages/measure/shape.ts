@@ -7,8 +7,8 @@ import type { MeasureConfig } from './config.ts';
 export type Moments = Readonly<{ xx: number; xy: number; yy: number }>;
 
 /**
- * Second moments under the Gaussian weight that matches them (Bernstein & Jarvis 2002, §3.1): twice the weighted moments
- * when converged. Pixels that are not finite are left out.
+ * Second moments under the Gaussian weight that matches them (Bernstein & Jarvis 2002, §3.1): twice the weighted
+ * moments when converged. Pixels that are not finite are left out.
  *
  * @param image  [height × width]. Read only.
  * @param x, y   Centre, which is not moved.
@@ -40,7 +40,8 @@ export function adaptiveMoments(
     }
     if (!(sign * sum > 0)) return null;
     const next = { xx: (2 * sumXx) / sum, xy: (2 * sumXy) / sum, yy: (2 * sumYy) / sum };
-    if (!(next.xx * next.yy > next.xy * next.xy && next.xx > 0) || next.xx + next.yy > 2 * config.momentMaxPx2) return null;
+    const isShape = next.xx > 0 && next.xx * next.yy > next.xy * next.xy;
+    if (!isShape || next.xx + next.yy > 2 * config.momentMaxPx2) return null;
     const change = Math.abs(next.xx - xx) + Math.abs(next.xy - xy) + Math.abs(next.yy - yy);
     ({ xx, xy, yy } = next);
     if (change < 1e-4 * (xx + yy)) return { xx, xy, yy };
