@@ -10,16 +10,17 @@ import type { PipelineEvent } from '../../schemas/events.ts';
 import { eventsOfFrame, nightEvent, type IdentifiedEvent } from '../batch/series/names.ts';
 import { readManifest, seriesPaths, type SeriesManifest } from '../batch/series/manifest.ts';
 import type { SeriesOptions } from '../setup/arguments.mjs';
-import { lockDataDir, removeRun, startStores, writeRun } from '../setup/services.mjs';
+import { withStores, type StoreAddresses } from '../setup/services.mjs';
 import { EngineRun, type ProcessDetector } from '../stream/engineRun.ts';
 import { closeLog, openLog, type Log } from '../stream/log.ts';
 import { publishObservatory } from '../stream/observatory.ts';
 import { openInstrumentStreams } from '../stream/streams.ts';
+import type { DetectorPool } from '../workers/pool.ts';
 import { startBrokerServices } from './brokerServices.ts';
 import { countNight } from './countNight.ts';
 import { runDigests } from './digests.ts';
 import { note, print, printJson } from './output.ts';
-import { planSeries, type SeriesPlan } from './seriesPlan.ts';
+import { findInputs, planSeries, type SeriesInputs, type SeriesPlan } from './seriesPlan.ts';
 import { createSeriesPool, type SeriesPool } from './seriesPool.ts';
 import { Differences, seriesProcess } from './seriesProcess.ts';
 import { formatSeries, summarizeSeries } from './seriesSummary.ts';
@@ -37,26 +38,25 @@ export async function runSeries(directory: string, options: SeriesOptions, signa
   signal.addEventListener('abort', stopped, { once: true });
   try {
     if (signal.aborted) stopped();
-    return await Promise.race([observe(directory, options, teardown, failed.reject), failed.promise]);
+    const inputs = findInputs(directory, options.reference);
+    return await withStores({ dataDir: options.dataDir, command: 'series', log: note }, (stores) => {
+      return Promise.race([observe(inputs, options, stores, teardown, failed.reject), failed.promise]).finally(() => teardown.run());
+    });
   } finally {
     signal.removeEventListener('abort', stopped);
-    await teardown.run();
   }
 }
 
-async function observe(directory: string, options: SeriesOptions, teardown: Teardown, fail: (error: Error) => void): Promise<number> {
+async function observe(
+  inputs: SeriesInputs, options: SeriesOptions, stores: StoreAddresses, teardown: Teardown, fail: (error: Error) => void,
+): Promise<number> {
   const { dataDir } = options;
-  const lock = lockDataDir(dataDir, 'series');
-  teardown.add(() => lock.release());
   const pool = createSeriesPool(Math.max(1, availableParallelism()));
   teardown.add(() => pool.close());
-  const plan = await planSeries(directory, options, pool);
+  const plan = await planSeries(inputs, options, pool);
   const { manifest } = plan, { instrument, dayObs } = manifest;
   const differences = new Differences(manifest, seriesPaths.template(dataDir, instrument), join(seriesPaths.folder(dataDir, instrument), 'differences'), pool);
 
-  const stores = await startStores({ dataDir, log: note });
-  teardown.add(() => stores.stop());
-  stores.onExit((death) => fail(new Error(death.reason)));
   const log = await openLog(stores.natsUrl, 'vesper series', (reason) => fail(new Error(reason)));
   teardown.add(() => closeLog(log));
   const apdb = await openPostgresApdb(stores.postgres, instrument);
@@ -71,11 +71,8 @@ async function observe(directory: string, options: SeriesOptions, teardown: Tear
     warm: async () => 1,
   });
   teardown.add(() => run.stop());
-  const brokers = startBrokerServices({ connection: log.connection, dataDir, instrument, dayObs, fail });
+  const brokers = startBrokerServices({ connection: log.connection, dataDir, instrument, dayObs, fail, onArchived: (ids) => run.onArchived(ids) });
   teardown.add(() => brokers.stop());
-  writeRun(dataDir, { ...stores, command: 'series', dashboardUrl: null });
-  teardown.add(() => removeRun(dataDir));
-
   await run.follow(1);
   const failures = await observeFrames(plan, differences, visits, log, pool);
   await run.settled();
@@ -142,8 +139,12 @@ class VisitWaits {
   }
 }
 
-/** The pixels of a recorded series again, from its frames and its template; difference images are not kept. */
-export function reopenSeries(dataDir: string, instrument: string): { camera: Camera; process: ProcessDetector } {
+/**
+ * The pixels of a recorded series again, from its frames and its template; difference images are not kept.
+ *
+ * @param _detectors A camera's pool: a series has workers of its own.
+ */
+export function reopenSeries(dataDir: string, instrument: string, _detectors: DetectorPool): { camera: Camera; process: ProcessDetector } {
   const { manifest, digest } = readManifest(dataDir, instrument);
   const pool = createSeriesPool(Math.max(1, availableParallelism()));
   const folder = join(seriesPaths.folder(dataDir, instrument), 'replay');

@@ -24,15 +24,21 @@ const FIRST_DAY = asDayObs(20100101), LAST_DAY = asDayObs(20541110);
 
 type Placed = Readonly<{ surveyed: SurveyedFrame; registration: Registration }>;
 
+/** What is there to work on, before a pixel is read. */
+export type SeriesInputs = Readonly<{ directory: string; paths: readonly string[]; referencePath: string | null }>;
+
+/** @throws Error of one line when the directory or the reference is missing, or there is no frame. */
+export function findInputs(directory: string, reference: string | null): SeriesInputs {
+  return { directory, paths: listFrames(directory), referencePath: reference === null ? null : findReference(directory, reference) };
+}
+
 /**
  * Surveys and registers the frames and builds the template; writes the manifest. What an earlier run of the same series left in its
  * folder is removed first.
  *
- * @throws Error of one line when the directory or the reference is missing, or no frame can be used.
+ * @throws Error of one line when no frame can be used.
  */
-export async function planSeries(directory: string, options: SeriesOptions, pool: SeriesPool): Promise<SeriesPlan> {
-  const paths = listFrames(directory);
-  const referencePath = options.reference === null ? null : findReference(directory, options.reference);
+export async function planSeries({ directory, paths, referencePath }: SeriesInputs, options: SeriesOptions, pool: SeriesPool): Promise<SeriesPlan> {
   const overrides: HeaderOverrides = {
     gain: options.gain, readNoise: options.readNoise, saturation: options.saturation, pixelScale: options.pixelScale,
   };
