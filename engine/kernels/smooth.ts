@@ -26,7 +26,7 @@ export function smoothSeparable(
   if (kernels !== null) {
     const work = planWork(kernels);
     const tapsAt = takeWork(work, taps.length * 4), padded = takeWork(work, (width + taps.length + 15) * 4);
-    const ring = takeWork(work, taps.length * ((width + 15) & ~15) * 4);
+    const ring = takeWork(work, (taps.length + 1) * ((width + 15) & ~15) * 4);
     if (tapsAt !== null && padded !== null && ring !== null) {
       new Float32Array(kernels.memory.buffer, tapsAt, taps.length).set(taps);
       kernels.compiled.smoothSeparable(

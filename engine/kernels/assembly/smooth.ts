@@ -1,31 +1,36 @@
 /** Separable smoothing. The twin in `twins/smooth.ts` defines the result. */
 
 /**
- * A ring of rows that were smoothed along x feeds the pass along y.
+ * A ring of rows that were smoothed along x feeds the pass along y, which makes two rows at once: the ring is larger than the
+ * first-level cache, and is so read half as often.
  *
  * @param taps   [2 half + 1] float32.
  * @param padded [width + 2 half + 16] float32, work.
- * @param ring   [(2 half + 1) × stride] float32, work; stride = width rounded up to 16.
+ * @param ring   [(2 half + 2) × stride] float32, work; stride = width rounded up to 16.
  * @param width  At least 16.
  */
 export function smoothSeparable(
   image: usize, mask: usize, zeroBits: i32, width: i32, height: i32, taps: usize, half: i32, out: usize,
   padded: usize, ring: usize,
 ): void {
-  const stride = <usize>((width + 15) & ~15) << 2, rows = 2 * half + 1;
+  const stride = <usize>((width + 15) & ~15) << 2, rows = 2 * half + 2, rowBytes = <usize>width << 2;
   memory.fill(padded, 0, <usize>(width + 2 * half + 16) << 2);
   memory.fill(ring, 0, stride * rows);
-  for (let ahead = 0; ahead < height + half; ahead++) {
-    const slot = ring + stride * (ahead % rows);
-    if (ahead < height) {
-      const row = <usize>ahead * width;
-      loadRow(image + (row << 2), mask + (row << 1), zeroBits, width, padded + (<usize>half << 2));
-      smoothRow(padded, width, taps, half, slot);
-    } else {
-      memory.fill(slot, 0, stride);
+  let ahead = 0;
+  for (let y = 0; y < height; y += 2) {
+    for (; ahead <= y + 1 + half; ahead++) {
+      const slot = ring + stride * (ahead % rows);
+      if (ahead < height) {
+        const row = <usize>ahead * width;
+        loadRow(image + (row << 2), mask + (row << 1), zeroBits, width, padded + (<usize>half << 2));
+        smoothRow(padded, width, taps, half, slot);
+      } else {
+        memory.fill(slot, 0, stride);
+      }
     }
-    const y = ahead - half;
-    if (y >= 0) smoothColumns(ring, stride, rows, y, width, taps, half, out + (<usize>(y * width) << 2));
+    const to = out + rowBytes * y;
+    // Of an odd last row's partner nothing is kept: it is written first, and over it the row itself.
+    smoothTwoRows(ring, stride, rows, y, width, taps, half, to, y + 1 < height ? to + rowBytes : to);
   }
 }
 
@@ -63,29 +68,33 @@ function smoothRow(padded: usize, width: i32, taps: usize, half: i32, out: usize
   }
 }
 
-/** One output row from the ring: the middle tap, then pairs of rows from the nearest out. */
-function smoothColumns(
-  ring: usize, stride: usize, rows: i32, y: i32, width: i32, taps: usize, half: i32, out: usize,
+/** Two output rows from the ring: the middle tap, then pairs of rows from the nearest out. A row that serves both is read once. */
+function smoothTwoRows(
+  ring: usize, stride: usize, rows: i32, y: i32, width: i32, taps: usize, half: i32, out: usize, outNext: usize,
 ): void {
-  const centre = y % rows;
+  const first = stride * (y % rows), second = stride * ((y + 1) % rows), end = stride * rows;
+  const middle = v128.load32_splat(taps + (<usize>half << 2)), lastTap = taps + (<usize>half << 3);
   for (let x = 0; x < width;) {
     // The last group overlaps the one before, so that nothing beyond the row is written.
-    const at = min(x, width - 16), base = ring + (<usize>at << 2);
-    const middle = v128.load32_splat(taps + (<usize>half << 2)), row = base + stride * centre;
-    let a = f32x4.mul(middle, v128.load(row)), b = f32x4.mul(middle, v128.load(row, 16));
-    let c = f32x4.mul(middle, v128.load(row, 32)), d = f32x4.mul(middle, v128.load(row, 48));
-    let below = centre, above = centre;
-    for (let t = 1; t <= half; t++) {
-      below = below == 0 ? rows - 1 : below - 1;
-      above = above == rows - 1 ? 0 : above + 1;
-      const tap = v128.load32_splat(taps + (<usize>(half + t) << 2)), p = base + stride * below, q = base + stride * above;
-      a = f32x4.add(a, f32x4.mul(tap, f32x4.add(v128.load(p), v128.load(q))));
-      b = f32x4.add(b, f32x4.mul(tap, f32x4.add(v128.load(p, 16), v128.load(q, 16))));
-      c = f32x4.add(c, f32x4.mul(tap, f32x4.add(v128.load(p, 32), v128.load(q, 32))));
-      d = f32x4.add(d, f32x4.mul(tap, f32x4.add(v128.load(p, 48), v128.load(q, 48))));
+    const at = <usize>min(x, width - 8) << 2, base = ring + at;
+    let low0 = v128.load(base + first), low1 = v128.load(base + first, 16);
+    let high0 = v128.load(base + second), high1 = v128.load(base + second, 16);
+    let a0 = f32x4.mul(middle, low0), a1 = f32x4.mul(middle, low1), b0 = f32x4.mul(middle, high0), b1 = f32x4.mul(middle, high1);
+    let below = first, above = second;
+    for (let t = taps + (<usize>half << 2) + 4; t <= lastTap; t += 4) {
+      below = (below == 0 ? end : below) - stride;
+      above += stride;
+      if (above == end) above = 0;
+      const tap = v128.load32_splat(t), p = base + below, q = base + above;
+      const newLow0 = v128.load(p), newLow1 = v128.load(p, 16), newHigh0 = v128.load(q), newHigh1 = v128.load(q, 16);
+      a0 = f32x4.add(a0, f32x4.mul(tap, f32x4.add(newLow0, high0)));
+      a1 = f32x4.add(a1, f32x4.mul(tap, f32x4.add(newLow1, high1)));
+      b0 = f32x4.add(b0, f32x4.mul(tap, f32x4.add(low0, newHigh0)));
+      b1 = f32x4.add(b1, f32x4.mul(tap, f32x4.add(low1, newHigh1)));
+      low0 = newLow0; low1 = newLow1; high0 = newHigh0; high1 = newHigh1;
     }
-    const to = out + (<usize>at << 2);
-    v128.store(to, a); v128.store(to, b, 16); v128.store(to, c, 32); v128.store(to, d, 48);
-    x = at + 16;
+    v128.store(outNext + at, b0); v128.store(outNext + at, b1, 16);
+    v128.store(out + at, a0); v128.store(out + at, a1, 16);
+    x = <i32>(at >> 2) + 8;
   }
 }
