@@ -160,6 +160,18 @@ describe('removeInstrumentSignature', () => {
     expect(image.image[track[5]]).toBeLessThan(400 + 7 * 21);
   });
 
+  test('the flanks of saturated stars, of bleeds and beside dead columns are not cosmic rays', () => {
+    const stars = [[60.2, 50.4, 3e6], [190.7, 60.1, 8e6], [60.5, 190.5, 2e7], [190.1, 190.8, 5e6]];
+    const electrons = sky(29, 400, stars.map(([x, y, flux]) => ({ x, y, flux }))).image.map((value) => Math.min(value, 1e5));
+    for (const [x, y] of stars) {
+      for (let row = Math.round(y) - 8; row < y + 9; row++) electrons[row * WIDTH + Math.round(x)] = 1e5;
+    }
+    const flat = ones.slice();
+    for (const [x] of stars) for (let y = 0; y < HEIGHT; y++) flat[y * WIDTH + Math.round(x) + 7] = 0.3;
+    const raw = readOut({ seed: 30, detector, electrons: electrons.map((value, i) => value * flat[i]) });
+    expect(run(raw, { bias: zeros, flat }).report.cosmicRayPixelCount).toBe(0);
+  });
+
   test('a constant amp costs its own pixels, a constant detector is refused', () => {
     const raw = readOut({ seed: 23, detector, electrons: sky(24, 400).image });
     raw[0].pixels.fill(1234);

@@ -47,22 +47,20 @@ export function markCosmicRays(planes: MaskedImage, limits: CosmicRayLimits, scr
 /**
  * Height of each pixel over the mean of its four neighbours, in standard deviations of the difference.
  *
- * An axis with an unusable neighbour is left out whole: beside a saturated core, one neighbour alone would make the
- * star's slope look like a ray. A neighbour that is already a ray's is replaced by the one opposite.
+ * A pixel beside an unusable one (a saturated core, a dead column) is never a ray: with neighbours missing on one side, a
+ * star's slope or ridge would look like one. A neighbour that is already a ray's is replaced by the one opposite.
  */
 function fillSharpness(planes: MaskedImage, unusableBits: number, rayBit: number, out: Float32Array): void {
   const { width, height, image, variance, mask } = planes;
   out.fill(0);
   for (let y = 1; y < height - 1; y++) {
     for (let i = y * width + 1, end = (y + 1) * width - 1; i < end; i++) {
-      if ((mask[i] & unusableBits) !== 0) continue;
+      if ((mask[i] & unusableBits) !== 0 || touches(mask, width, i, unusableBits)) continue;
       let sum = 0, count = 0;
-      for (let step = 1; step <= width; step += width - 1) {
-        const before = mask[i - step], after = mask[i + step];
-        if (((before | after) & unusableBits) !== 0) continue;
-        if ((before & rayBit) === 0) { sum += image[i - step]; count++; }
-        if ((after & rayBit) === 0) { sum += image[i + step]; count++; }
-      }
+      if ((mask[i - 1] & rayBit) === 0) { sum += image[i - 1]; count++; }
+      if ((mask[i + 1] & rayBit) === 0) { sum += image[i + 1]; count++; }
+      if ((mask[i - width] & rayBit) === 0) { sum += image[i - width]; count++; }
+      if ((mask[i + width] & rayBit) === 0) { sum += image[i + width]; count++; }
       if (count === 0) continue;
       // A pixel minus the mean of n neighbours scatters by √(1 + 1/n).
       const value = (image[i] - sum / count) / Math.sqrt(variance[i] * (1 + 1 / count));
