@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { differenceDefaults } from '../../engine/stages/difference/config.ts';
 import { displacementAt, measureDisplacement } from '../../engine/stages/difference/register.ts';
-import { pairImage, pairStars } from '../support/pairScene.ts';
+import { pairImage, pairNormal, pairRandom, pairStars } from '../support/pairScene.ts';
 
 const SIDE = 500, SIGMA = 1.9, NOISE = 10, config = differenceDefaults.registration;
 /** A bend of up to 0.3 px that no shift or turn describes. */
@@ -31,6 +31,17 @@ test('stars that moved by themselves are clipped', () => {
   const found = measureDisplacement(visit, pairImage(SIDE, stars, SIGMA, NOISE / 3, 6), stamps, SIGMA, config)!;
   expect(found.starCount).toBeLessThan(120);
   expect(found.rmsPx).toBeLessThan(0.03);
+});
+
+test('the scatter of single stars is found beyond their noise, and nothing where there is none', () => {
+  const stars = pairStars(8, SIDE, 300, 2e4, 1e5), random = pairRandom(9), stamps = stars.map(({ x, y }) => ({ x: Math.round(x), y: Math.round(y) }));
+  const visit = (scatter: number) => pairImage(SIDE, stars.map((s) => ({ ...s, y: s.y + scatter * pairNormal(random) })), SIGMA, NOISE, 10);
+  const warped = pairImage(SIDE, stars, SIGMA, NOISE / 3, 11);
+  const moved = measureDisplacement(visit(0.1), warped, stamps, SIGMA, config)!, still = measureDisplacement(visit(0), warped, stamps, SIGMA, config)!;
+  // A robust scatter of some 120 stars is good to 1.17/√(2 × 120) = 8 %, and 28 terms of 290 stars take 5 % of it: 4 σ.
+  expect(Math.abs(moved.scatterYPx / 0.1 - 0.95)).toBeLessThan(0.32);
+  expect(moved.scatterXPx).toBeLessThan(0.02);
+  expect(still.scatterYPx).toBeLessThan(0.02);
 });
 
 test('too few stars give no displacement', () => {

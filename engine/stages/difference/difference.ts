@@ -16,7 +16,7 @@ import { measureDisplacement, type Displacement } from './register.ts';
 import { chooseStamps, markUnusable, stampFwhmPx, type StampChoice } from './stamps.ts';
 import { medianOfSample, robustMoments, sampleOf } from './statistics.ts';
 import {
-  convolvePlanes, differenceVariance, fitCellBackground, kernelReachPx, markEdge, spreadMask, subtractPlanes,
+  addRegistrationVariance, convolvePlanes, differenceVariance, fitCellBackground, kernelReachPx, markEdge, spreadMask, subtractPlanes,
   subtractPolynomial, varianceSlope,
 } from './subtract.ts';
 import { warpTemplate, type WarpResult } from './warp.ts';
@@ -89,6 +89,7 @@ export function differenceImages(
   const background = isTemplateSharper
     ? subtractMatchedTemplate(visitImage, warp.warped, kernel, middle, power.variance, buffers, config)
     : subtractFromMatchedVisit(visitImage, warp.warped, kernel, middle, power.variance, buffers, config);
+  if (displacement !== null) allowForScatter(displacement, buffers, config.registration.scatterMinPx);
   if (config.isDecorrelated) whiten(buffers.difference, whitening, scratch);
   setNoData(buffers.difference);
   const matchedTemplatePsf = isTemplateSharper ? inputs.visitPsf : psfThroughKernel(inputs.visitPsf, kernel);
@@ -96,6 +97,7 @@ export function differenceImages(
     coverageFraction: warp.coverageFraction, isScienceConvolved: isTemplateSharper ? 0 : 1,
     kernelSum: kernel.sum, kernelSpatialOrder: kernel.order,
     displacementPx: displacement?.rmsPx ?? 0, displacementResidualPx: displacement?.residualPx ?? 0,
+    starScatterXPx: displacement?.scatterXPx ?? 0, starScatterYPx: displacement?.scatterYPx ?? 0,
     visitFwhmPx: widths.visit, templateFwhmPx: widths.template, ...fitFigures(fit, choice),
     backgroundDifferenceNJy: background[0] * scale, whitenedVarianceRatio: whitening.varianceRatio,
     backgroundChi2: backgroundChi2(buffers.difference),
@@ -234,6 +236,15 @@ function levelDifference(
   );
   subtractPolynomial(image, width, height, rest, config.backgroundOrder, mask, BLANK);
   return kernel.background.map((value, k) => value + (k < rest.length ? rest[k] / factor : 0));
+}
+
+/** Tells the variance of the difference how far single stars lie off the registration, where that is more than noise. */
+function allowForScatter(
+  { scatterXPx, scatterYPx }: Displacement, { matchedTemplate, difference }: DifferenceBuffers, scatterMinPx: number,
+): void {
+  if (Math.hypot(scatterXPx, scatterYPx) < scatterMinPx) return;
+  const { image, width, height } = matchedTemplate;
+  addRegistrationVariance(image, width, height, scatterXPx, scatterYPx, difference.variance);
 }
 
 function whiten(difference: MaskedImage, whitening: Whitening, scratch: Float32Array): void {

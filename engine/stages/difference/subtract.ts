@@ -194,6 +194,26 @@ export function varianceSlope(planes: MaskedImage, blank: number): number {
   return squares > 0 ? Math.max(0, products / squares) : 0;
 }
 
+/**
+ * Adds what single sources lie off the fitted registration (refraction by colour, proper motion): scatter² × slope² of
+ * the template on the visit's pixels.
+ *
+ * @param template [height × width], the matched template. Read only; NaN adds nothing.
+ * @param variance [height × width], added to.
+ */
+export function addRegistrationVariance(
+  template: Float32Array, width: number, height: number, scatterX: number, scatterY: number, variance: Float32Array,
+): void {
+  const factorX = (scatterX * scatterX) / 4, factorY = (scatterY * scatterY) / 4;
+  for (let y = 1; y < height - 1; y++) {
+    for (let j = y * width + 1, end = (y + 1) * width - 1; j < end; j++) {
+      const slopeX = template[j + 1] - template[j - 1], slopeY = template[j + width] - template[j - width];
+      const added = factorX * slopeX * slopeX + factorY * slopeY * slopeY;
+      if (added === added) variance[j] += added;
+    }
+  }
+}
+
 /** Mean of 3 × 3 pixels of the difference, in standard deviations of one pixel, above which a source is believed. */
 const BELIEVED_SIGMA = 2.5;
 /** Share of a pixel's variance that the correction leaves at least. */
