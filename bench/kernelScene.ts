@@ -1,4 +1,5 @@
 /** What the bench of pixel kernels works on: a sky of 5,000 sources on a 4k detector, or as many for its size, with noise and masks. */
+import { convolveByCell, convolvePolynomial } from '../engine/kernels/convolve.ts';
 import { decodeFloat32, decodeUnsigned16 } from '../engine/kernels/decode.ts';
 import { smoothSeparable } from '../engine/kernels/smooth.ts';
 
@@ -31,10 +32,34 @@ function smooth(scene: Scene): ReturnType<KernelCase['prepare']> {
   return { run: () => { smoothSeparable(image, mask, 0x0101, side, side, taps, out); }, result: () => [out] };
 }
 
+/** A kernel whose width changes along x by a fifth, as PSFs do. */
+function convolveCells(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, image = skyOf(scene), out = scene.floats(side * side);
+  const run = (): void => {
+    convolveByCell(image, side, side, 31, (x, _, kernel) => {
+      const taps = gaussian(1.7 + (0.4 * x) / side, 15);
+      for (let j = 0; j < kernel.length; j++) kernel[j] = taps[j % 31] * taps[Math.floor(j / 31)];
+    }, out);
+  };
+  return { run, result: () => [out] };
+}
+
+function convolveOrder2(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, image = skyOf(scene), out = scene.floats(side * side);
+  const kernels = Array.from({ length: 6 }, (_, s) => {
+    const taps = gaussian(1.2 + 0.2 * s, 15);
+    return Float32Array.from({ length: 31 * 31 }, (_, j) => taps[j % 31] * taps[Math.floor(j / 31)] * (s === 0 ? 1 : 0.1));
+  });
+  const degrees = [[0, 0], [1, 0], [0, 1], [2, 0], [1, 1], [0, 2]] as const;
+  return { run: () => { convolvePolynomial(image, side, side, 31, kernels, degrees, out); }, result: () => [out] };
+}
+
 export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'decode uint16', prepare: decodeCounts },
   { name: 'decode float32', prepare: decodeFloats },
   { name: 'smooth 21 taps', prepare: smooth },
+  { name: 'convolve 31² by cell', prepare: convolveCells },
+  { name: 'convolve 31² of order 2', prepare: convolveOrder2 },
 ];
 
 /** xorshift32 in [0, 1); a bench needs no better. */

@@ -32,6 +32,26 @@ export type CompiledKernels = Readonly<{
     image: number, mask: number, zeroBits: number, width: number, height: number, taps: number, half: number, out: number,
     padded: number, ring: number,
   ): void;
+  loadPair(
+    plane: number, width: number, height: number, x0: number, y0: number, yImaginary: number, side: number,
+    re: number, im: number, strip: number, twiddles: number,
+  ): number;
+  kernelSpectrum(
+    kernel: number, size: number, factor: number, side: number, re: number, im: number, strip: number, twiddles: number,
+  ): void;
+  transformTile(re: number, im: number, side: number, twiddles: number): void;
+  filterTile(re: number, im: number, kernelRe: number, kernelIm: number, side: number, twiddles: number): void;
+  multiplyTile(
+    re: number, im: number, kernelRe: number, kernelIm: number, outRe: number, outIm: number, side: number, twiddles: number,
+  ): void;
+  storePair(
+    re: number, im: number, side: number, step: number, out: number, width: number, height: number,
+    x0: number, y0: number, yImaginary: number, strip: number, twiddles: number,
+  ): void;
+  addPair(
+    re: number, im: number, side: number, step: number, out: number, width: number, height: number,
+    x0: number, y0: number, yImaginary: number, columnWeights: number, rowWeights: number, strip: number, twiddles: number,
+  ): void;
 }>;
 
 export type PlaneView = Readonly<{ buffer: ArrayBufferLike; byteOffset: number }>;

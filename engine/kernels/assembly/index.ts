@@ -1,3 +1,4 @@
 /** What the module exports. Pointers are byte offsets in the frame arena; counts and sizes are in elements. */
 export * from './decode';
 export * from './smooth';
+export { loadPair, kernelSpectrum, transformTile, filterTile, multiplyTile, storePair, addPair } from './convolve';

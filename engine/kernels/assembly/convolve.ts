@@ -1,0 +1,222 @@
+/**
+ * Overlap-save convolution of pairs of tiles; the twin in `twins/convolve.ts` defines the result. TypeScript drives: it loads a pair,
+ * makes a kernel's spectrum, multiplies and stores.
+ *
+ * A tile is kept as its transpose, [x][y], rows of side + 16 floats (a power of two would make all rows share cache sets). The
+ * transform along y is done while it is loaded, strip by strip, the one along x in place.
+ */
+import { Complex, transformStrip, transformStripBack } from './fourier';
+
+/** Bytes of a row of a tile. */
+class Tile {
+  @inline static rowBytes(side: i32): usize { return <usize>(side + 16) << 2; }
+}
+
+/**
+ * Loads two tiles of a plane as real and imaginary part and transforms them along y.
+ *
+ * @param x0, y0   Plane pixel of the first tile's first pixel; what lies outside the plane is 0.
+ * @param yImaginary Row of the second tile's first pixel.
+ * @param strip    [2 × side × 16] float32, work.
+ * @returns Whether any pixel is not zero.
+ */
+export function loadPair(
+  plane: usize, width: i32, height: i32, x0: i32, y0: i32, yImaginary: i32, side: i32,
+  re: usize, im: usize, strip: usize, twiddles: usize,
+): i32 {
+  const rowBytes = Tile.rowBytes(side), imaginary = strip + (<usize>side << 6);
+  let any = i32x4.splat(0);
+  for (let x = 0; x < side; x += 16) {
+    any = v128.or(any, loadStrip(plane, width, height, x0 + x, y0, side, strip));
+    any = v128.or(any, loadStrip(plane, width, height, x0 + x, yImaginary, side, imaginary));
+    transformStrip(strip, imaginary, 64, side, twiddles);
+    const at = rowBytes * x;
+    transposeStrip(strip, side, re + at, rowBytes);
+    transposeStrip(imaginary, side, im + at, rowBytes);
+  }
+  return <i32>v128.any_true(any);
+}
+
+/** 16 columns of a plane, [side × 16]; ones in what is returned where a pixel is not zero. */
+function loadStrip(plane: usize, width: i32, height: i32, x0: i32, y0: i32, side: i32, out: usize): v128 {
+  const zero = f32x4.splat(0);
+  let any = i32x4.splat(0);
+  const isInside = x0 >= 0 && x0 + 16 <= width, isOutside = x0 + 16 <= 0 || x0 >= width;
+  for (let row = 0, y = y0; row < side; row++, y++, out += 64) {
+    if (y < 0 || y >= height || isOutside) { memory.fill(out, 0, 64); continue; }
+    const from = plane + (<usize>(y * width + x0) << 2);
+    if (isInside) {
+      const a = v128.load(from), b = v128.load(from, 16), c = v128.load(from, 32), d = v128.load(from, 48);
+      v128.store(out, a); v128.store(out, b, 16); v128.store(out, c, 32); v128.store(out, d, 48);
+      any = v128.or(any, v128.or(v128.or(f32x4.ne(a, zero), f32x4.ne(b, zero)), v128.or(f32x4.ne(c, zero), f32x4.ne(d, zero))));
+    } else {
+      for (let i = 0; i < 16; i++) {
+        const value: f32 = x0 + i >= 0 && x0 + i < width ? load<f32>(from + (<usize>i << 2)) : 0;
+        store<f32>(out + (<usize>i << 2), value);
+        if (value != 0) any = i32x4.splat(-1);
+      }
+    }
+  }
+  return any;
+}
+
+/** [rows × 16] to [16 × rows]; rows of the result are `rowBytes` apart. */
+function transposeStrip(from: usize, rows: i32, to: usize, rowBytes: usize): void {
+  for (let row = 0; row < rows; row += 4, from += 256, to += 16) {
+    for (let c: usize = 0, out = to; c < 64; c += 16, out += 4 * rowBytes) {
+      const p = v128.load(from + c), q = v128.load(from + c, 64), r = v128.load(from + c, 128), s = v128.load(from + c, 192);
+      const a = v128.shuffle<f32>(p, q, 0, 4, 1, 5), b = v128.shuffle<f32>(p, q, 2, 6, 3, 7);
+      const d = v128.shuffle<f32>(r, s, 0, 4, 1, 5), e = v128.shuffle<f32>(r, s, 2, 6, 3, 7);
+      v128.store(out, v128.shuffle<f32>(a, d, 0, 1, 4, 5));
+      v128.store(out + rowBytes, v128.shuffle<f32>(a, d, 2, 3, 6, 7));
+      v128.store(out + 2 * rowBytes, v128.shuffle<f32>(b, e, 0, 1, 4, 5));
+      v128.store(out + 3 * rowBytes, v128.shuffle<f32>(b, e, 2, 3, 6, 7));
+    }
+  }
+}
+
+/** [16 × rows] to [rows × 16]; rows of the source are `rowBytes` apart. */
+function transposeBack(from: usize, rowBytes: usize, rows: i32, to: usize): void {
+  for (let row = 0; row < rows; row += 4, from += 16, to += 256) {
+    for (let c: usize = 0, at = from; c < 64; c += 16, at += 4 * rowBytes) {
+      const p = v128.load(at), q = v128.load(at + rowBytes), r = v128.load(at + 2 * rowBytes), s = v128.load(at + 3 * rowBytes);
+      const a = v128.shuffle<f32>(p, q, 0, 4, 1, 5), b = v128.shuffle<f32>(p, q, 2, 6, 3, 7);
+      const d = v128.shuffle<f32>(r, s, 0, 4, 1, 5), e = v128.shuffle<f32>(r, s, 2, 6, 3, 7);
+      const out = to + c;
+      v128.store(out, v128.shuffle<f32>(a, d, 0, 1, 4, 5));
+      v128.store(out, v128.shuffle<f32>(a, d, 2, 3, 6, 7), 64);
+      v128.store(out, v128.shuffle<f32>(b, e, 0, 1, 4, 5), 128);
+      v128.store(out, v128.shuffle<f32>(b, e, 2, 3, 6, 7), 192);
+    }
+  }
+}
+
+/**
+ * Spectrum of a kernel, as the tiles' are laid out.
+ *
+ * @param kernel [size × size] float32, its first pixel at the tile's.
+ * @param factor Multiplies every value; 1/side² makes a transform and back the identity.
+ */
+export function kernelSpectrum(
+  kernel: usize, size: i32, factor: f32, side: i32, re: usize, im: usize, strip: usize, twiddles: usize,
+): void {
+  const rowBytes = Tile.rowBytes(side), stripBytes = <usize>side << 6, imaginary = strip + stripBytes;
+  for (let x = 0; x < side; x += 16) {
+    const at = rowBytes * x;
+    if (x >= size) { memory.fill(re + at, 0, rowBytes << 4); memory.fill(im + at, 0, rowBytes << 4); continue; }
+    memory.fill(strip, 0, 2 * stripBytes);
+    for (let v = 0; v < size; v++) {
+      for (let u = x, end = min(size, x + 16); u < end; u++) {
+        store<f32>(strip + (<usize>(v * 16 + u - x) << 2), factor * load<f32>(kernel + (<usize>(v * size + u) << 2)));
+      }
+    }
+    transformStrip(strip, imaginary, 64, side, twiddles);
+    transposeStrip(strip, side, re + at, rowBytes);
+    transposeStrip(imaginary, side, im + at, rowBytes);
+  }
+  transformTile(re, im, side, twiddles);
+}
+
+/** Transforms a loaded pair along x, in place. */
+export function transformTile(re: usize, im: usize, side: i32, twiddles: usize): void {
+  const rowBytes = Tile.rowBytes(side);
+  for (let y: usize = 0, end = <usize>side << 2; y < end; y += 64) transformStrip(re + y, im + y, rowBytes, side, twiddles);
+}
+
+/** Transforms a loaded pair along x, multiplies it with a kernel's spectrum and transforms back along x, in place. */
+export function filterTile(re: usize, im: usize, kernelRe: usize, kernelIm: usize, side: i32, twiddles: usize): void {
+  const rowBytes = Tile.rowBytes(side);
+  for (let y: usize = 0, end = <usize>side << 2; y < end; y += 64) {
+    transformStrip(re + y, im + y, rowBytes, side, twiddles);
+    multiplyStrip(re + y, im + y, kernelRe + y, kernelIm + y, re + y, im + y, rowBytes, side);
+    transformStripBack(re + y, im + y, rowBytes, side, twiddles);
+  }
+}
+
+/** As `filterTile` for a pair whose spectrum is kept for further kernels: the product goes to `outRe` and `outIm`. */
+export function multiplyTile(
+  re: usize, im: usize, kernelRe: usize, kernelIm: usize, outRe: usize, outIm: usize, side: i32, twiddles: usize,
+): void {
+  const rowBytes = Tile.rowBytes(side);
+  for (let y: usize = 0, end = <usize>side << 2; y < end; y += 64) {
+    multiplyStrip(re + y, im + y, kernelRe + y, kernelIm + y, outRe + y, outIm + y, rowBytes, side);
+    transformStripBack(outRe + y, outIm + y, rowBytes, side, twiddles);
+  }
+}
+
+function multiplyStrip(
+  re: usize, im: usize, kernelRe: usize, kernelIm: usize, outRe: usize, outIm: usize, rowBytes: usize, side: i32,
+): void {
+  for (let row: usize = 0, end = rowBytes * side; row < end; row += rowBytes) {
+    for (let at = row; at < row + 64; at += 16) {
+      const x = v128.load(re + at), y = v128.load(im + at), u = v128.load(kernelRe + at), v = v128.load(kernelIm + at);
+      v128.store(outRe + at, Complex.re(x, y, u, v));
+      v128.store(outIm + at, Complex.im(x, y, u, v));
+    }
+  }
+}
+
+/**
+ * Transforms a filtered pair back along y and writes the pixels that came out right: the last `step` of each axis.
+ *
+ * @param x0, y0, yImaginary Plane pixel of the first one written of each tile; what lies outside the plane is left out.
+ */
+export function storePair(
+  re: usize, im: usize, side: i32, step: i32, out: usize, width: i32, height: i32, x0: i32, y0: i32, yImaginary: i32,
+  strip: usize, twiddles: usize,
+): void {
+  const rowBytes = Tile.rowBytes(side), imaginary = strip + (<usize>side << 6), first = side - step;
+  for (let x = first & ~15; x < side; x += 16) {
+    const u0 = max(x, first), xOut = x0 + u0 - first, columns = min(x + 16 - u0, width - xOut);
+    if (columns <= 0) break;
+    backStrip(re, im, rowBytes * x, rowBytes, side, strip, imaginary, twiddles);
+    const from = (<usize>(first * 16 + u0 - x)) << 2;
+    copyRows(strip + from, columns, min(step, height - y0), out + (<usize>(y0 * width + xOut) << 2), <usize>width << 2);
+    copyRows(imaginary + from, columns, min(step, height - yImaginary), out + (<usize>(yImaginary * width + xOut) << 2), <usize>width << 2);
+  }
+}
+
+/** As `storePair`, but adds the pixels times columnWeights[x] × rowWeights[y], float32, to what is there. */
+export function addPair(
+  re: usize, im: usize, side: i32, step: i32, out: usize, width: i32, height: i32, x0: i32, y0: i32, yImaginary: i32,
+  columnWeights: usize, rowWeights: usize, strip: usize, twiddles: usize,
+): void {
+  const rowBytes = Tile.rowBytes(side), imaginary = strip + (<usize>side << 6), first = side - step;
+  for (let x = first & ~15; x < side; x += 16) {
+    const u0 = max(x, first), xOut = x0 + u0 - first, columns = min(x + 16 - u0, width - xOut);
+    if (columns <= 0) break;
+    backStrip(re, im, rowBytes * x, rowBytes, side, strip, imaginary, twiddles);
+    const from = (<usize>(first * 16 + u0 - x)) << 2, weights = columnWeights + (<usize>xOut << 2);
+    addRows(strip + from, columns, min(step, height - y0), out + (<usize>(y0 * width + xOut) << 2), <usize>width << 2,
+      weights, rowWeights + (<usize>y0 << 2));
+    addRows(imaginary + from, columns, min(step, height - yImaginary), out + (<usize>(yImaginary * width + xOut) << 2),
+      <usize>width << 2, weights, rowWeights + (<usize>yImaginary << 2));
+  }
+}
+
+function backStrip(
+  re: usize, im: usize, at: usize, rowBytes: usize, side: i32, strip: usize, imaginary: usize, twiddles: usize,
+): void {
+  transposeBack(re + at, rowBytes, side, strip);
+  transposeBack(im + at, rowBytes, side, imaginary);
+  transformStripBack(strip, imaginary, 64, side, twiddles);
+}
+
+function copyRows(from: usize, columns: i32, rows: i32, out: usize, outBytes: usize): void {
+  for (let row = 0; row < rows; row++, from += 64, out += outBytes) {
+    let c = 0, p = from, q = out;
+    for (; c + 4 <= columns; c += 4, p += 16, q += 16) v128.store(q, v128.load(p));
+    for (; c < columns; c++, p += 4, q += 4) store<f32>(q, load<f32>(p));
+  }
+}
+
+function addRows(from: usize, columns: i32, rows: i32, out: usize, outBytes: usize, columnWeights: usize, rowWeights: usize): void {
+  for (let row = 0; row < rows; row++, from += 64, out += outBytes, rowWeights += 4) {
+    const rowWeight = load<f32>(rowWeights), rowWeight4 = f32x4.splat(rowWeight);
+    let c = 0, p = from, q = out, w = columnWeights;
+    for (; c + 4 <= columns; c += 4, p += 16, q += 16, w += 16) {
+      v128.store(q, f32x4.add(v128.load(q), f32x4.mul(f32x4.mul(rowWeight4, v128.load(w)), v128.load(p))));
+    }
+    for (; c < columns; c++, p += 4, q += 4, w += 4) store<f32>(q, load<f32>(q) + rowWeight * load<f32>(w) * load<f32>(p));
+  }
+}
