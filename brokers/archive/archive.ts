@@ -6,7 +6,7 @@ import { containerBlock, containerHeader, SYNC_BYTES } from '../../schemas/conta
 import type { DayObs } from '../../schemas/ids.ts';
 import { frame, FRAME_BYTES, splitPacket, unframe } from '../../schemas/packet.ts';
 import { angularDistanceArcsec } from '../filters/helpers.ts';
-import { archivePaths, encodeEntry, RECORD_BYTES, syncMarker, type ArchiveEntry } from './layout.ts';
+import { archivePaths, encodeEntry, RECORD_BYTES, syncMarker, type ArchiveEntry, type WriteAll } from './layout.ts';
 import { recoverArchive } from './recovery.ts';
 
 /** A packet to be kept: the framed bytes as sent, and its sequence in ALERTS. */
@@ -17,9 +17,6 @@ export type Cone = Readonly<{ raDeg: number; decDeg: number; radiusArcsec: numbe
 
 /** An input with what the index says of it, except its place. */
 export type ReadPacket = ArchiveInput & Readonly<{ facts: Omit<ArchiveEntry, 'offset' | 'length' | 'sequence'> }>;
-
-/** Writes all of `bytes` at `position`; replaced in tests to play a full disk. */
-export type WriteAll = (file: FileHandle, bytes: Uint8Array, position: number) => Promise<void>;
 
 /**
  * Opens (or makes) the archive of a night and repairs what a crash has left: a torn tail is cut off, whole packets

@@ -1,4 +1,5 @@
 /** Where the alert archive keeps a night, and how one record of its index is laid out. */
+import type { FileHandle } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -23,6 +24,9 @@ export type ArchiveEntry = Readonly<{
 }>;
 
 export type ArchivePaths = Readonly<{ directory: string; container: string; index: string }>;
+
+/** Writes all of `bytes` at `position`; replaced in tests to play a full disk. */
+export type WriteAll = (file: FileHandle, bytes: Uint8Array, position: number) => Promise<void>;
 
 /** Bytes of an index record: ids, position and time 5 × 8, offset 8, sequence 8, length 4, CRC-32 of those 60. */
 export const RECORD_BYTES = 64;

@@ -5,7 +5,6 @@ import { decodeDiaSource } from '../../schemas/avro.ts';
 import { skipLong, longAt } from '../../schemas/avroLong.ts';
 import { containerBlockAt, SYNC_BYTES } from '../../schemas/container.ts';
 import { frame, splitPacket } from '../../schemas/packet.ts';
-import type { WriteAll } from './archive.ts';
 import {
   decodeIndex,
   encodeEntry,
@@ -13,6 +12,7 @@ import {
   RECORD_BYTES,
   type ArchiveEntry,
   type ArchivePaths,
+  type WriteAll,
 } from './layout.ts';
 
 /** Bytes of a block before its datum: two longs of at most 10 bytes. */
