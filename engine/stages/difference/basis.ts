@@ -58,36 +58,59 @@ export function addBasisFunction(basis: KernelBasis, n: number, weight: number, 
  *
  * @param image   [· × width] row-major, finite within halfSize + stampHalf of the centre. Read only.
  * @param out     [functions × stamp side²], overwritten.
- * @param scratch [(stamp side + 2 halfSize) × stamp side].
+ * @param scratch [rows × (stamp side + rows)], rows = stamp side + 2 halfSize.
  */
 export function convolveStamp(
   basis: KernelBasis, image: Float32Array, width: number, centreX: number, centreY: number, stampHalf: number,
   out: Float64Array, scratch: Float64Array,
 ): void {
   const side = 2 * stampHalf + 1, half = basis.halfSize, size = 2 * half + 1, rows = side + 2 * half;
+  // A copy in doubles, so that the inner loop meets one type of array only and is compiled for it.
+  const window = scratch.subarray(rows * side, rows * (side + rows));
+  for (let v = 0; v < rows; v++) {
+    const from = (centreY - stampHalf - half + v) * width + centreX - stampHalf - half;
+    for (let u = 0; u < rows; u++) window[v * rows + u] = image[from + u];
+  }
   let filled = -1;
   for (const [n, { x, y, scale, isEven }] of basis.functions.entries()) {
     if (x !== filled) {
-      const profile = basis.profiles[x];
+      const profile = basis.profiles[x], isOddX = isOdd(profile);
       for (let v = 0; v < rows; v++) {
-        // Element k of a profile is the offset k − half, and convolution reads the pixel at minus the offset.
-        const from = (centreY - stampHalf - half + v) * width + centreX - stampHalf + half;
         for (let u = 0; u < side; u++) {
-          let sum = 0;
-          for (let k = 0; k < size; k++) sum += profile[k] * image[from + u - k];
-          scratch[v * side + u] = sum;
+          scratch[v * side + u] = foldedSum(profile, half, size, window, v * rows + u + half, 1, isOddX);
         }
       }
       filled = x;
     }
-    const profile = basis.profiles[y], start = n * side * side;
+    const profile = basis.profiles[y], isOddY = isOdd(profile), start = n * side * side;
     for (let v = 0; v < side; v++) {
       for (let u = 0; u < side; u++) {
-        let sum = 0;
-        for (let k = 0; k < size; k++) sum += profile[k] * scratch[(v + 2 * half - k) * side + u];
-        out[start + v * side + u] = sum * scale;
+        out[start + v * side + u] = scale * foldedSum(profile, half, size, scratch, (v + half) * side + u, side, isOddY);
       }
     }
     if (n > 0 && isEven) for (let j = 0; j < side * side; j++) out[start + j] -= out[j];
   }
+}
+
+/** Profiles are even or odd, and an odd one changes sign about its middle. */
+function isOdd(profile: Float64Array): boolean {
+  return profile[0] * profile[profile.length - 1] < 0;
+}
+
+/** Σ_k profile[k] data[middle − (k − half) step] of an even or odd profile: half of the products. */
+function foldedSum(
+  profile: Float64Array, half: number, size: number, data: Float64Array, middle: number, step: number,
+  isOddProfile: boolean,
+): number {
+  let sum = profile[half] * data[middle];
+  if (isOddProfile) {
+    for (let k = half + 1, near = middle - step, far = middle + step; k < size; k++, near -= step, far += step) {
+      sum += profile[k] * (data[near] - data[far]);
+    }
+  } else {
+    for (let k = half + 1, near = middle - step, far = middle + step; k < size; k++, near -= step, far += step) {
+      sum += profile[k] * (data[near] + data[far]);
+    }
+  }
+  return sum;
 }

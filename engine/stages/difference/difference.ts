@@ -16,7 +16,8 @@ import { measureDisplacement, type Displacement } from './register.ts';
 import { chooseStamps, markUnusable, stampFwhmPx, type StampChoice } from './stamps.ts';
 import { medianOfSample, robustMoments, sampleOf } from './statistics.ts';
 import {
-  addRegistrationVariance, convolvePlanes, differenceVariance, fitCellBackground, kernelReachPx, markEdge, spreadMask, subtractPlanes,
+  addRegistrationVariance, convolvePlanes, differenceVariance, fitCellBackground, kernelReachPx, markEdge, spreadMask,
+  subtractPlanes,
   subtractPolynomial, varianceSlope,
 } from './subtract.ts';
 import { warpTemplate, type WarpResult } from './warp.ts';

@@ -97,7 +97,8 @@ function stampEquations(
   kernelConfig: KernelConfig, starConfig: KernelStarConfig,
 ): StampEquations {
   const half = starConfig.stampHalfSizePx, side = 2 * half + 1, n = basis.functions.length + 1, area = side * side;
-  const vectors = new Float64Array(n * area), scratch = new Float64Array((side + 2 * kernelConfig.halfSizePx) * side);
+  const vectors = new Float64Array(n * area), rows = side + 2 * kernelConfig.halfSizePx;
+  const scratch = new Float64Array(rows * (side + rows));
   convolveStamp(basis, sharper.image, other.width, x, y, half, vectors, scratch);
   vectors.fill(1, (n - 1) * area);
   const weights = new Float64Array(area), data = new Float64Array(area);

@@ -145,13 +145,9 @@ function warpCell(
       let sum = NaN;
       if (left >= 0 && top >= 0 && ix + halfWidth < width && iy + halfWidth < height) {
         const px = Math.round((tx - ix) * PHASES) * tapCount, py = Math.round((ty - iy) * PHASES) * tapCount;
-        sum = 0;
-        for (let b = 0; b < tapCount; b++) {
-          const row = (top + b) * width + left;
-          let rowSum = 0;
-          for (let a = 0; a < tapCount; a++) rowSum += taps[px + a] * image[row + a];
-          sum += taps[py + b] * rowSum;
-        }
+        const corner = top * width + left;
+        sum = tapCount === 8 ? interpolateEight(image, corner, width, taps, px, py)
+          : interpolate(image, corner, width, taps, px, py, tapCount);
       }
       if (Number.isFinite(sum)) {
         out.image[j] = sum * area;
@@ -162,6 +158,34 @@ function warpCell(
     }
   }
   return covered;
+}
+
+/** Σ taps[py + b] taps[px + a] image[corner + b × width + a]. */
+function interpolate(
+  image: Float32Array, corner: number, width: number, taps: Float64Array, px: number, py: number, tapCount: number,
+): number {
+  let sum = 0;
+  for (let b = 0; b < tapCount; b++) {
+    const row = corner + b * width;
+    let rowSum = 0;
+    for (let a = 0; a < tapCount; a++) rowSum += taps[px + a] * image[row + a];
+    sum += taps[py + b] * rowSum;
+  }
+  return sum;
+}
+
+/** The same for eight taps, which then stay in registers: the warp is the costliest loop of the stage. */
+function interpolateEight(
+  image: Float32Array, corner: number, width: number, taps: Float64Array, px: number, py: number,
+): number {
+  const a = taps[px], b = taps[px + 1], c = taps[px + 2], d = taps[px + 3];
+  const e = taps[px + 4], f = taps[px + 5], g = taps[px + 6], h = taps[px + 7];
+  let sum = 0;
+  for (let k = 0, j = corner; k < 8; k++, j += width) {
+    sum += taps[py + k] * (a * image[j] + b * image[j + 1] + c * image[j + 2] + d * image[j + 3] +
+      e * image[j + 4] + f * image[j + 5] + g * image[j + 6] + h * image[j + 7]);
+  }
+  return sum;
 }
 
 const NO_DATA = maskBits('NO_DATA');
