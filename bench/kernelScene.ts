@@ -2,6 +2,7 @@
 import { convolveByCell, convolvePolynomial } from '../engine/kernels/convolve.ts';
 import { decodeFloat32, decodeUnsigned16 } from '../engine/kernels/decode.ts';
 import { smoothSeparable } from '../engine/kernels/smooth.ts';
+import { createWarp } from '../engine/kernels/warp.ts';
 
 /** Planes of the bench, in shared memory or not. */
 export type Scene = Readonly<{
@@ -54,12 +55,35 @@ function convolveOrder2(scene: Scene): ReturnType<KernelCase['prepare']> {
   return { run: () => { convolvePolynomial(image, side, side, 31, kernels, degrees, out); }, result: () => [out] };
 }
 
+/** Rotated by 0.3°, as pointings differ; cells of 64². */
+function warp(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, n = side * side;
+  const from = { width: side, height: side, image: skyOf(scene), variance: scene.floats(n).fill(900), mask: maskOf(scene) };
+  const out = { width: side, height: side, image: scene.floats(n), variance: scene.floats(n), mask: scene.words(n) };
+  const taps = Float64Array.from({ length: 1025 * 8 }, (_, i) => {
+    const d = (i % 8) - 3 - Math.floor(i / 8) / 1024, x = Math.PI * d;
+    return Math.abs(d) >= 4 ? 0 : d === 0 ? 1 : (Math.sin(x) * Math.sin(x / 4)) / (x * x / 4);
+  });
+  const bits = { noData: 256, carried: 1 | 16384, moved: [[2, 512], [4096, 8192]] } as const;
+  const warpCell = createWarp({ from, out, taps, halfWidth: 4, phases: 1024, bits });
+  const c = Math.cos(0.005), s = Math.sin(0.005);
+  const run = (): void => {
+    for (let y = 0; y < side; y += 64) {
+      for (let x = 0; x < side; x += 64) {
+        warpCell({ tx: c * x - s * y + 2.3, ty: s * x + c * y - 1.7, xx: c, xy: -s, yx: s, yy: c }, x, y, Math.min(x + 64, side), Math.min(y + 64, side));
+      }
+    }
+  };
+  return { run, result: () => [out.image, out.variance, out.mask] };
+}
+
 export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'decode uint16', prepare: decodeCounts },
   { name: 'decode float32', prepare: decodeFloats },
   { name: 'smooth 21 taps', prepare: smooth },
   { name: 'convolve 31² by cell', prepare: convolveCells },
   { name: 'convolve 31² of order 2', prepare: convolveOrder2 },
+  { name: 'warp of 8 taps', prepare: warp },
 ];
 
 /** xorshift32 in [0, 1); a bench needs no better. */

@@ -13,7 +13,7 @@ const NO_WEIGHTS = new Float32Array(0);
  * Convolves a plane with a kernel that is constant in cells of about a hundred pixels.
  *
  * out(x) = Σ_d kernel(d) · plane(x − d); outside the plane is zero. In single precision: the error of a pixel is some 2e-7 of
- * √(Σ kernel² × Σ plane²) over the tile, so a source of 10⁶ leaves about 0.1 within a hundred pixels.
+ * √(Σ kernel² × Σ plane²) over the tile, so a source of 10⁶ in a PSF of 4.7 px leaves 0.003 around it.
  *
  * @param plane [height × width], finite. Read only.
  * @param size  Side of the kernel, odd, ≤ 101.

@@ -52,6 +52,10 @@ export type CompiledKernels = Readonly<{
     re: number, im: number, side: number, step: number, out: number, width: number, height: number,
     x0: number, y0: number, yImaginary: number, columnWeights: number, rowWeights: number, strip: number, twiddles: number,
   ): void;
+  warpCell(
+    planes: number, width: number, height: number, outWidth: number, x0: number, y0: number, x1: number, y1: number,
+    affine: number, area: number, taps: number, phases: number, bits: number, positions: number,
+  ): number;
 }>;
 
 export type PlaneView = Readonly<{ buffer: ArrayBufferLike; byteOffset: number }>;

@@ -2,3 +2,4 @@
 export * from './decode';
 export * from './smooth';
 export { loadPair, kernelSpectrum, transformTile, filterTile, multiplyTile, storePair, addPair } from './convolve';
+export { warpCell } from './warp';

@@ -1,0 +1,72 @@
+/** Interpolation of a masked image onto another grid, cell by cell. */
+import { kernelsOf, planWork, pointerTo, takeWork, type Kernels } from './kernels.ts';
+import { warpCellTwin } from './twins/warp.ts';
+
+/** Planes of one grid, row-major. */
+export type WarpPlanes = Readonly<{
+  width: number; height: number; image: Float32Array; variance: Float32Array; mask: Uint16Array;
+}>;
+
+/** Source position of output pixel (x0 + i, y0 + j): (tx + i·xx + j·xy, ty + i·yx + j·yy). */
+export type WarpAffine = Readonly<{ tx: number; ty: number; xx: number; xy: number; yx: number; yy: number }>;
+
+export type WarpBits = Readonly<{
+  /** Source pixels with one of these have no data; output pixels without get them. */
+  noData: number;
+  /** Bits that an output pixel gets when one of the four source pixels around it has them. */
+  carried: number;
+  /** Bits that turn into others on the way. */
+  moved: readonly [readonly [from: number, to: number], readonly [from: number, to: number]];
+}>;
+
+export type WarpTask = Readonly<{
+  from: WarpPlanes;
+  /** Overwritten where cells are warped. */
+  out: WarpPlanes;
+  /** [(phases + 1) × 2 halfWidth]: weights of the pixels floor(t) − halfWidth + 1 … floor(t) + halfWidth along each axis. */
+  taps: Float64Array;
+  halfWidth: number; phases: number; bits: WarpBits;
+}>;
+
+/** Warps the output pixels x0 ≤ x < x1, y0 ≤ y < y1; returns how many have data. */
+export type WarpCell = (affine: WarpAffine, x0: number, y0: number, x1: number, y1: number) => number;
+
+/** The half width that is compiled: two vectors of four taps. */
+const COMPILED_HALF_WIDTH = 4;
+/** Bytes that the compiled warp keeps for each pixel of a row. */
+const POSITION_BYTES = 32;
+
+/**
+ * Image: separable taps of the nearest phase, sums in single precision, times the area of an output pixel in the source. Variance:
+ * bilinear in double precision, times that area. Mask: union of the four pixels around.
+ * An output pixel that needs a source pixel which is outside, not finite or without data is NaN with variance 0.
+ */
+export function createWarp(task: WarpTask): WarpCell {
+  const { from, out, taps, halfWidth } = task;
+  const kernels = kernelsOf(from.image, from.variance, from.mask, out.image, out.variance, out.mask);
+  const compiled = kernels === null || halfWidth !== COMPILED_HALF_WIDTH ? null : createCompiledWarp(kernels, task);
+  if (compiled !== null) return compiled;
+  const rounded = Float32Array.from(taps);
+  return (affine, x0, y0, x1, y1) => warpCellTwin(task, rounded, affine, x0, y0, x1, y1);
+}
+
+/** Null when the work area has no room for the taps. */
+function createCompiledWarp(kernels: Kernels, { from, out, taps, phases, bits }: WarpTask): WarpCell | null {
+  const work = planWork(kernels), { buffer } = kernels.memory;
+  const tapsAt = takeWork(work, taps.length * 4), planes = takeWork(work, 24), affineAt = takeWork(work, 48), bitsAt = takeWork(work, 24);
+  const positions = takeWork(work, out.width * POSITION_BYTES);
+  if (positions === null || tapsAt === null || planes === null || affineAt === null || bitsAt === null) return null;
+  new Float32Array(buffer, tapsAt, taps.length).set(taps);
+  new Uint32Array(buffer, planes, 6).set(
+    [from.image, from.variance, from.mask, out.image, out.variance, out.mask].map((plane) => pointerTo(kernels, plane)),
+  );
+  new Uint32Array(buffer, bitsAt, 6).set([bits.noData, bits.carried, ...bits.moved.flat()]);
+  const numbers = new Float64Array(buffer, affineAt, 6);
+  return ({ tx, ty, xx, xy, yx, yy }, x0, y0, x1, y1) => {
+    numbers.set([tx, ty, xx, xy, yx, yy]);
+    const area = Math.abs(xx * yy - xy * yx);
+    return kernels.compiled.warpCell(
+      planes, from.width, from.height, out.width, x0, y0, x1, y1, affineAt, area, tapsAt, phases, bitsAt, positions,
+    );
+  };
+}
