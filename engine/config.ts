@@ -5,10 +5,15 @@ export const engineConfig = {
   /** Fraction of alerts that must be within the budget (DMS-REQ-0406, OTR1). */
   alertBudgetFraction: 0.98,
   /**
-   * A detector's task is told to stop after this time, ms, and its worker is ended 5 s later: with 60 s in all and a commit,
-   * packets and publication still to come, a task that has not finished by then cannot make its alerts in time.
+   * A detector's task is told to stop after this time of work, ms, and its worker is ended 5 s later: with 60 s in all and a
+   * commit, packets and publication still to come, a task that has not finished by then cannot make its alerts in time.
    */
   detectorLimitMs: 45_000,
+  /**
+   * How long a detector may wait for a worker, ms. Late alerts still serve (≤ 1 % of visits may be late, ≤ 0.1 % without alerts,
+   * DMS-REQ-0392), so only a machine that will never catch up gives detectors to the offline queue.
+   */
+  detectorQueueLimitMs: 900_000,
   workerGraceMs: 5_000,
   /**
    * How long a visit waits for a raw that did not come, or came damaged, after the end of the exposure, ms. Readout takes 2 s

@@ -11,6 +11,7 @@ import type { CommitNames, DetectorMeasurements } from '../workers/detectorTask.
 import { associateDetector } from './associateDetector.ts';
 import { CommitLog, CommitRefused, type StoredEntry } from './commitLog.ts';
 import { streamConfig } from './config.ts';
+import type { Report } from './progress.ts';
 import { rowsOf } from './projector.ts';
 import type { SkyCone, SkyState } from './skyState.ts';
 import type { Spool } from './spool.ts';
@@ -27,17 +28,19 @@ export class Associator {
   readonly #spool: Spool;
   readonly #now: () => number;
   readonly #onEntry: (stored: StoredEntry) => void;
+  readonly #report: Report;
   /** Visit-detectors that have their terminal entry. */
   readonly #terminal = new Set<string>();
   #chain: Promise<unknown> = Promise.resolve();
 
   /** @param onEntry Called once for every entry of the night, ours or another writer's, in order. */
-  constructor(commits: CommitLog, state: SkyState, spool: Spool, now: () => number, onEntry: (stored: StoredEntry) => void) {
+  constructor(commits: CommitLog, state: SkyState, spool: Spool, now: () => number, report: Report, onEntry: (stored: StoredEntry) => void) {
     this.#commits = commits;
     this.#state = state;
     this.#spool = spool;
     this.#now = now;
     this.#onEntry = onEntry;
+    this.#report = report;
   }
 
   /** Takes an entry that was there before this associator began. */
@@ -49,11 +52,14 @@ export class Associator {
   commit(task: CommitNames, measurements: DetectorMeasurements, footprint: SkyCone, readoutEndedMs: number): Promise<void> {
     return this.#serially(async () => {
       if (this.#terminal.has(workKey(task))) return;
+      const startMs = this.#now();
+      let newDiaObjects = 0;
       // Synced before the commit that names it (law 2).
       const cutoutSpool = measurements.cutouts && this.#spool.write(measurements.cutouts);
-      await this.#appendUntilTaken(task, () => {
+      const own = await this.#appendUntilTaken(task, () => {
         const timeProcessedMjdTai = mjdTaiOfUnixMs(this.#now());
         const result = associateDetector(task, measurements, this.#state, footprint, timeProcessedMjdTai);
+        newDiaObjects = result.newDiaObjects;
         const bytes = encodeRows(result.rows);
         const isInline = bytes.length <= streamConfig.inlineRowsBytesMax;
         const associated: DiaSourcesAssociated = {
@@ -67,6 +73,12 @@ export class Associator {
         };
         return { ...this.#names(), associated, deferred: null, sealed: null };
       }, 'DiaSourcesAssociated');
+      if (!own) return;
+      const { group, visit, exposure, detector, attempt } = task;
+      this.#report({
+        type: 'DiaSourcesAssociated', instrument: this.#commits.instrument, group, visit, exposure, detector, attempt,
+        durationMs: this.#now() - startMs, diaSources: measurements.measured.length, newDiaObjects, commitSequence: own.sequence,
+      });
     });
   }
 
@@ -88,18 +100,23 @@ export class Associator {
     });
   }
 
-  /** Appends what `build` makes of the present state; when another writer was first, reads it and builds anew or yields. */
-  async #appendUntilTaken(work: Work, build: () => CommitEntry, event: string): Promise<void> {
+  /**
+   * Appends what `build` makes of the present state; when another writer was first, reads it and builds anew or yields.
+   *
+   * @returns Our own entry, or null when another writer ended this work.
+   */
+  async #appendUntilTaken(work: Work, build: () => CommitEntry, event: string): Promise<StoredEntry | null> {
     const id = messageId({ instrument: this.#commits.instrument, ...work, snap: 0, event });
     for (let attempt = 1; ; attempt++) {
       const entry = build();
       try {
-        this.#accept(await this.#commits.append(entry, id));
-        return;
+        const stored = await this.#commits.append(entry, id);
+        this.#accept(stored);
+        return stored;
       } catch (error) {
         if (!(error instanceof CommitRefused) || attempt >= engineConfig.commitAttemptsMax) throw error;
         error.stored.forEach((stored) => this.#accept(stored));
-        if (this.#terminal.has(workKey(work))) return;
+        if (this.#terminal.has(workKey(work))) return null;
       }
     }
   }

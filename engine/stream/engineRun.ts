@@ -99,7 +99,9 @@ export class EngineRun {
         this.#engine.onPublished(a.visit, a.detector, a.diaSourceCount, alerts, latencyMs);
       },
     });
-    this.#associator = new Associator(commits, this.#state, this.#spool, now, (stored) => this.#onEntry(stored, projected));
+    this.#associator = new Associator(
+      commits, this.#state, this.#spool, now, this.#progress.report, (stored) => this.#onEntry(stored, projected),
+    );
     this.#engine = new NightEngine(camera, instrument, this.#ports());
   }
 
@@ -158,17 +160,6 @@ export class EngineRun {
     this.#engine.onEntry(entry, sequence);
     if (commitPosition(entry.dayObs, sequence) > projected) this.#projector.enqueue(stored, this.#spool);
     this.#distributor.enqueue(stored);
-    const a = entry.associated;
-    if (a && commitPosition(entry.dayObs, sequence) > projected) this.#reportCommit(a, sequence);
-  }
-
-  #reportCommit(a: NonNullable<StoredEntry['entry']['associated']>, commitSequence: number): void {
-    const { group, visit, exposure, detector, attempt } = a;
-    this.#progress.report({
-      type: 'DiaSourcesAssociated', instrument: this.#options.instrument, group, visit, exposure, detector, attempt,
-      durationMs: Math.max(0, this.#options.now() - a.readoutEndedMs), diaSources: a.diaSourceCount,
-      newDiaObjects: a.summary['newDiaObjects'] ?? 0, commitSequence,
-    });
   }
 
   #ports(): NightPorts {

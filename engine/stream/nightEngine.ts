@@ -165,10 +165,10 @@ export class NightEngine {
     if (!isReady) {
       return this.#defer(read, attempt, 'ingest', 'PRELOAD_FAILED', `the preload of group ${read.group} was not ready in ${engineConfig.preloadLimitMs} ms`);
     }
-    this.#evolve(record, read.detector, { ...names, type: 'ExposureIngested', bytes: read.bytes });
+    this.#progress(record, { ...names, type: 'ExposureIngested', bytes: read.bytes });
     const outcome = await this.#ports.process(ended, read, announced.boresight, attempt);
     if (this.#isStopped) return;
-    for (const event of outcome.progress) this.#progress(record, event);
+    for (const { event, atMs } of outcome.progress) this.#progress(record, event, atMs);
     if (isTerminal(this.#state(record, read.detector))) return;
     if (outcome.status === 'measured') return this.#ports.commit(ended, read, announced.boresight, attempt, outcome);
     const { stage, code, message, disposition } = outcome.failure;
@@ -231,8 +231,8 @@ export class NightEngine {
     if (this.#isClosed && this.#onSettled && [...this.#visits.values()].every((record) => record.isCompleted)) this.#onSettled();
   }
 
-  #progress(record: VisitRecord, event: PipelineEvent): void {
-    this.#ports.report(event);
+  #progress(record: VisitRecord, event: PipelineEvent, atMs?: number): void {
+    this.#ports.report(event, atMs);
     if ('detector' in event) this.#evolve(record, event.detector, event);
   }
 

@@ -5,7 +5,8 @@ import { messageId, subjects } from '../../schemas/subjects.ts';
 import type { Visit } from '../../schemas/ids.ts';
 import type { Log } from './log.ts';
 
-export type Report = (event: PipelineEvent) => void;
+/** @param atMs Wall clock of the fact, Unix ms; now by default. */
+export type Report = (event: PipelineEvent, atMs?: number) => void;
 
 /** Before a visit id is known, progress of a group goes under visit 0. */
 const NO_VISIT = 0 as Visit; // A subject token, never a visit.
@@ -19,7 +20,7 @@ const NO_VISIT = 0 as Visit; // A subject token, never a visit.
 export function progressReporter(log: Log, now: () => number, watch: Report): { report: Report; lost: () => number; flush: () => Promise<void> } {
   let lost = 0;
   const open = new Set<Promise<unknown>>();
-  const report: Report = (event) => {
+  const report: Report = (event, atMs = now()) => {
     watch(event);
     const visit = 'visit' in event ? event.visit : NO_VISIT;
     const detector = 'detector' in event ? event.detector : 'all';
@@ -28,7 +29,7 @@ export function progressReporter(log: Log, now: () => number, watch: Report): { 
       event: event.type, attempt: 'attempt' in event ? event.attempt : 0,
     });
     const sent = log.js
-      .publish(subjects.pipeline(event.instrument, visit, detector, event.type), encodeEvent(envelope(id, event, now())), { msgID: id })
+      .publish(subjects.pipeline(event.instrument, visit, detector, event.type), encodeEvent(envelope(id, event, atMs)), { msgID: id })
       .catch(() => { lost++; })
       .finally(() => open.delete(sent));
     open.add(sent);

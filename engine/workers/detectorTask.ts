@@ -50,6 +50,9 @@ export type TaskFailure = Readonly<{
   stage: StageName; code: string; message: string; disposition: 'retry' | 'reject'; details: Readonly<Record<string, number | string>>;
 }>;
 
+/** A step's event with the wall clock at its end, Unix ms. */
+export type TimedEvent = Readonly<{ event: PipelineEvent; atMs: number }>;
+
 export type DetectorOutcome =
-  | Readonly<{ status: 'measured'; knownPosition: CommitPosition; measurements: DetectorMeasurements; progress: readonly PipelineEvent[] }>
-  | Readonly<{ status: 'failed'; failure: TaskFailure; progress: readonly PipelineEvent[] }>;
+  | Readonly<{ status: 'measured'; knownPosition: CommitPosition; measurements: DetectorMeasurements; progress: readonly TimedEvent[] }>
+  | Readonly<{ status: 'failed'; failure: TaskFailure; progress: readonly TimedEvent[] }>;

@@ -8,12 +8,12 @@ import { rawPixelCount, readRawExposure } from '../image/rawExposure.ts';
 import { readReferences, ReferenceError, type ReferenceStar } from '../image/references.ts';
 import { readTemplate, readTemplateSize } from '../image/template.ts';
 import { DETECTOR_PIPELINE, type DetectorInputs, type DetectorRun, type PipelineStep } from '../pipeline.ts';
-import type { DetectorMeasurements, DetectorOutcome, DetectorTask, TaskFailure } from './detectorTask.ts';
+import type { DetectorMeasurements, DetectorOutcome, DetectorTask, TaskFailure, TimedEvent } from './detectorTask.ts';
 import { ChecksumError, requireChecksum, requireChecksumOnce } from './inputFiles.ts';
 
 /** Runs one task. Expected failures are results; anything else is a bug and ends the worker. */
 export default function processDetector(task: DetectorTask): DetectorOutcome {
-  const progress: PipelineEvent[] = [];
+  const progress: TimedEvent[] = [];
   let stage: StageName = 'ingest';
   try {
     const run = ingest(task);
@@ -23,7 +23,7 @@ export default function processDetector(task: DetectorTask): DetectorOutcome {
       const startMs = performance.now();
       const figures = step.run(run);
       const event = progressOf(task, step, run, figures, performance.now() - startMs);
-      if (event) progress.push(event);
+      if (event) progress.push({ event, atMs: Date.now() });
     }
     return { status: 'measured', knownPosition: task.knownPosition, measurements: measurementsOf(task, run), progress };
   } catch (error) {

@@ -17,20 +17,65 @@ export function createDetectorPool(threads: number): DetectorPool {
     minThreads: threads, maxThreads: threads, concurrentTasksPerWorker: 1, idleTimeout: Infinity,
   });
   const inFlight = new Map<Int32Array, Promise<DetectorOutcome>>();
+  const slots = new Slots(threads);
   return {
-    run(work) {
+    async run(work) {
+      // A task's time runs from its start: one that had to wait is late, and late alerts are better than none.
+      if (!await slots.take(engineConfig.detectorQueueLimitMs)) return waitedTooLong(work);
       const cancel = new Int32Array(new SharedArrayBuffer(4));
-      const outcome = runLimited(pool, { ...work, cancel }).finally(() => inFlight.delete(cancel));
+      const outcome = runLimited(pool, { ...work, cancel }).finally(() => { inFlight.delete(cancel); slots.giveBack(); });
       inFlight.set(cancel, outcome);
       return outcome;
     },
     async close() {
+      slots.close();
       // A pool that is destroyed under a running task throws where nobody can catch it: ask the tasks to stop, then wait.
       for (const cancel of inFlight.keys()) Atomics.store(cancel, 0, 1);
       await Promise.race([Promise.allSettled(inFlight.values()), sleep(engineConfig.workerGraceMs)]);
       await pool.destroy();
     },
   };
+}
+
+/** Places in the pool, given in the order in which they were asked for. */
+class Slots {
+  #free: number;
+  readonly #waiting = new Set<(isGiven: boolean) => void>();
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  /** Resolves to false when none came within `limitMs`, or the pool was closed. */
+  take(limitMs: number): Promise<boolean> {
+    if (this.#free > 0) {
+      this.#free--;
+      return Promise.resolve(true);
+    }
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => answer(false), limitMs);
+      const answer = (isGiven: boolean) => {
+        clearTimeout(timer);
+        this.#waiting.delete(answer);
+        resolve(isGiven);
+      };
+      this.#waiting.add(answer);
+    });
+  }
+
+  giveBack(): void {
+    const [next] = this.#waiting;
+    if (next) next(true); else this.#free++;
+  }
+
+  close(): void {
+    for (const answer of [...this.#waiting]) answer(false);
+  }
+}
+
+function waitedTooLong({ detector, visit }: Readonly<{ detector: number; visit: number }>): DetectorOutcome {
+  const message = `detector ${detector} of visit ${visit} waited ${engineConfig.detectorQueueLimitMs / 1000} s for a worker`;
+  return { status: 'failed', progress: [], failure: { stage: 'process', code: 'QUEUE_TOO_LONG', message, disposition: 'reject', details: {} } };
 }
 
 /** Asks the task to stop at its limit by the flag in shared memory, and ends its worker when it does not. */
