@@ -73,7 +73,7 @@ type OfVisit = Readonly<{ instrument: string; group: string; visit: Visit; expos
 export type Figures = Readonly<Record<string, number>>;
 
 export type PipelineEvent =
-  | (Omit<OfVisit, 'visit' | 'exposure'> & Readonly<{ type: 'VisitPreloaded'; objects: number; templates: number; durationMs: number }>)
+  | (Omit<OfVisit, 'visit' | 'exposure'> & Readonly<{ type: 'VisitPreloaded'; dayObs: DayObs; objects: number; templates: number; durationMs: number }>)
   | (OfDetector & Readonly<{ type: 'ExposureIngested'; bytes: number }>)
   | (OfDetector & Readonly<{ type: 'InstrumentSignatureRemoved'; durationMs: number; figures: Figures }>)
   | (OfDetector & Readonly<{ type: 'VisitImageCalibrated'; durationMs: number; figures: Figures }>)

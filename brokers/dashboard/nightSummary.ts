@@ -105,12 +105,15 @@ type VisitFacts = Readonly<{
   expected: number;
   done: number;
   deferred: number;
+  /** Associated sources of packed detectors that made no alert. */
+  withheld: number;
 }>;
 
 const knownFacts = new WeakMap<VisitView, VisitFacts>();
 
 export function summarizeNight(night: NightView): NightSummary {
   const facts = Object.values(night.visits).map(factsOf);
+  const withheld = sum(facts.map((visit) => visit.withheld));
   const rowsOf = (step: Step): number => sum(facts.map(({ rows }) => rows[step]));
   const latencies = facts.flatMap((visit) => visit.latencies);
   return {
@@ -126,7 +129,7 @@ export function summarizeNight(night: NightView): NightSummary {
       detected: rowsOf('detect'),
       droppedByReason: addUp(facts.map(({ droppedByReason }) => droppedByReason)),
       associated: rowsOf('associate'),
-      withheldByReason: {},
+      withheldByReason: withheld > 0 ? { policy: withheld } : {},
       packed: rowsOf('packet'),
       published: rowsOf('distribute'),
       archived: rowsOf('archive'),
@@ -152,6 +155,7 @@ function factsOf(visit: VisitView): VisitFacts {
     rows: Object.fromEntries(rows) as Record<Step, number>, // One entry for each of STEPS.
     droppedByReason: addUp(attempts.map((attempt) => attempt.droppedByReason)),
     latencies: alertLatencies(visit),
+    withheld: sum(attempts.map(({ steps }) => (steps.packet ? (steps.associate?.rows ?? 0) - steps.packet.rows : 0))),
     expected: Math.max(visit.expectedDetectors.length, Object.keys(visit.detectors).length),
     done: attempts.filter(isDone).length,
     deferred: attempts.filter((attempt) => attempt.deferred !== null).length,

@@ -135,6 +135,8 @@ function apply(night: Draft, event: ObservatoryEvent | PipelineEvent, timeMs: nu
     case 'NextVisitCanceled':
       return changeVisit(night, event.groupId, (visit) => ({ ...visit, canceled: true }));
     case 'VisitPreloaded':
+      // The stream of progress goes on from night to night.
+      if (event.dayObs !== night.dayObs) return;
       return changeVisit(night, event.group, (visit) => ({
         ...visit,
         preloadMs: visit.preloadMs ?? event.durationMs,

@@ -170,7 +170,7 @@ export class EngineRun {
         const startMs = now();
         const since = historyStart(mjdOfTaiSeconds(visit.startTime)) - 1;
         const [templates, objects] = await Promise.all([warm(visit, boresight), this.#regions.load(group, visitRegion(camera, boresight), since)]);
-        this.#progress.report({ type: 'VisitPreloaded', instrument, group, objects, templates, durationMs: now() - startMs });
+        this.#progress.report({ type: 'VisitPreloaded', instrument, dayObs: this.#options.dayObs, group, objects, templates, durationMs: now() - startMs });
       },
       release: (group) => this.#regions.release(group),
       process: (ended, read, boresight, attempt) => {

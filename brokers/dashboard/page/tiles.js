@@ -55,9 +55,10 @@ function verdictOf(night, verified) {
   if (verified !== null && !verified.closes && verified.violations.length > 0) {
     return { state: 'bad', figure: 'Counts do not close', note: plural(verified.violations.length, 'violation') };
   }
-  const { associated, published } = night.live;
+  const { associated, published, withheldByReason } = night.live;
+  const withheld = Object.values(withheldByReason).reduce((total, count) => total + count, 0);
   const working = night.detectors.expected - night.detectors.done - night.detectors.deferred;
-  const flying = associated - published;
+  const flying = associated - withheld - published;
   if (night.detectors.expected === 0)
     return { state: 'idle', figure: 'No data yet', note: 'waiting for the first readout' };
   if (working > 0 || flying > 0) {

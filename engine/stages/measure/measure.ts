@@ -133,8 +133,8 @@ function rowOf(
 }
 
 /**
- * Position and its errors. Errors of ra are of the coordinate, not of the arc: dα/dx is the mapping's own derivative,
- * taken over a pixel.
+ * Position and its errors. raErr and ra_dec_Cov are of the arc, σ(α) cos δ, as Rubin's tangent-plane linearisation gives them:
+ * dα/dx is the mapping's own derivative, taken over a pixel.
  */
 function skyFields(
   wcs: Wcs, fit: PsfFit, noiseScale: number,
@@ -145,7 +145,8 @@ function skyFields(
   }
   const left = pixelToSky(wcs, fit.x - 0.5, fit.y), right = pixelToSky(wcs, fit.x + 0.5, fit.y);
   const below = pixelToSky(wcs, fit.x, fit.y - 0.5), above = pixelToSky(wcs, fit.x, fit.y + 0.5);
-  const ax = raStep(left.raDeg, right.raDeg), ay = raStep(below.raDeg, above.raDeg);
+  const cosDec = Math.cos((decDeg * Math.PI) / 180);
+  const ax = raStep(left.raDeg, right.raDeg) * cosDec, ay = raStep(below.raDeg, above.raDeg) * cosDec;
   const bx = right.decDeg - left.decDeg, by = above.decDeg - below.decDeg, s = noiseScale * noiseScale;
   const { xx, xy, yy } = fit;
   return {
