@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } fr
 import { basename, join, resolve } from 'node:path';
 import { asDayObs, exposureOf, visitOf, type DayObs } from '../../schemas/ids.ts';
 import { dayObsOfMjdTai } from '../../schemas/time.ts';
+import { seriesConfig } from '../batch/series/config.ts';
 import { bandOf, seriesCamera } from '../batch/series/names.ts';
 import type { HeaderOverrides } from '../batch/series/frameHeader.ts';
 import { seriesPaths, writeManifest, type SeriesFrame, type SeriesManifest } from '../batch/series/manifest.ts';
@@ -147,8 +148,11 @@ async function buildPlan(
   const folder = seriesPaths.folder(dataDir, instrument), templatePath = seriesPaths.template(dataDir, instrument);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const chosen = chooseTemplateFrames(frames).map((index) => frames[index]);
   const own = seriesFrame({ surveyed: reference, registration: IN_PLACE }, dayObs, 0);
+  // A reference from elsewhere is no visit, but as good for the template as any.
+  const candidates = frames.some(({ checksum }) => checksum === own.checksum) ? frames : [own, ...frames];
+  if (candidates.length === 1) throw new Error(`only ${own.file} can be used, and nothing to compare it with`);
+  const chosen = chooseTemplateFrames(candidates).map((index) => candidates[index]);
   const outcome = await pool.run('template', { frames: chosen, reference: own, referenceWcs: wcs, overrides, width, height, band, path: templatePath });
   if (outcome.status === 'failed') throw new Error(`no template can be made: ${outcome.failure.message}`);
   const { checksum, fwhmPx, psfStarCount } = outcome.result;
@@ -157,7 +161,7 @@ async function buildPlan(
   const manifest: SeriesManifest = {
     version: 1, instrument, dayObs, reference: own.file, referenceWcs: wcs, pointing: pixelToSky(wcs, (width - 1) / 2, (height - 1) / 2),
     camera: seriesCamera(instrument, width, height, scaleArcsec, units, new Map(frames.map((f) => [f.physicalFilter, f.band]))),
-    overrides, template: { file: basename(templatePath), checksum, frames: chosen.map(({ file }) => file), fwhmPx }, frames,
+    overrides, associate: associationOf(frames, scaleArcsec), template: { file: basename(templatePath), checksum, frames: chosen.map(({ file }) => file), fwhmPx }, frames,
   };
   return { manifest, manifestDigest: writeManifest(dataDir, manifest), frameCount, rejected };
 }
@@ -191,6 +195,16 @@ function referenceSky({ file }: SurveyedFrame): { wcs: Wcs; scaleArcsec: number 
     crval: [raDeg, decDeg], crpix: [(width - 1) / 2, (height - 1) / 2], cd: [-scaleDeg, 0, 0, scaleDeg], sip: null,
   };
   return { wcs: header.wcs ? { ...header.wcs, sip: null } : plain, scaleArcsec };
+}
+
+/** Seeing and registration decide how far from its object a source is found, not the arcseconds of a survey telescope. */
+function associationOf(frames: readonly SeriesFrame[], scaleArcsec: number): SeriesManifest['associate'] {
+  const { matchRadiusFwhm, sigmaFloorPx, sigmaFallbackFwhm } = seriesConfig.association;
+  const fwhms = frames.map(({ fwhmPx }) => fwhmPx).sort((a, b) => a - b), fwhmArcsec = fwhms[fwhms.length >> 1] * scaleArcsec;
+  return {
+    matchRadiusArcsec: matchRadiusFwhm * fwhmArcsec, sigmaFloorArcsec: sigmaFloorPx * scaleArcsec,
+    sigmaFallbackArcsec: sigmaFallbackFwhm * fwhmArcsec,
+  };
 }
 
 function noteAssumptions({ file }: SurveyedFrame, scaleArcsec: number): void {

@@ -32,13 +32,15 @@ export function buildTemplate(plan: TemplatePlan): BuiltTemplate {
   }));
   const template = combineFrames(inputs, referenceWcs, width, height);
   const { psf, fwhmPx, starCount, modelError } = templatePsf(template);
-  const { scale } = subtractTemplate(
+  // A template that is the reference has its scale; nothing would be left to fit.
+  const isReference = plan.frames.every(({ checksum }) => checksum === plan.reference.checksum);
+  const { scale } = isReference ? { scale: 1 } : subtractTemplate(
     visitPlanes(plan.reference, { overrides }, 1), referenceWcs, template, referenceWcs, psf, plan.reference.toReference,
   );
   for (let j = 0; j < template.image.length; j++) {
     template.image[j] *= scale;
     template.variance[j] *= scale * scale;
   }
-  const checksum = writeTemplate(plan.path, template, referenceWcs, psf, { band: plan.band, frameCount: plan.frames.length, fwhmPx });
-  return { checksum, fwhmPx, psfStarCount: starCount, psfModelError: modelError };
+  const digest = writeTemplate(plan.path, template, referenceWcs, psf, { band: plan.band, frameCount: plan.frames.length, fwhmPx });
+  return { checksum: digest, fwhmPx, psfStarCount: starCount, psfModelError: modelError };
 }

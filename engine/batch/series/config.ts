@@ -70,6 +70,16 @@ export const seriesConfig = {
    * be so many, and believed up to a limit, beyond which a frame shows itself by its false detections.
    */
   modelError: { lightSigmaMin: 20, pixelCountMin: 200, fractionMax: 0.1 },
+  association: {
+    /**
+     * Largest distance of a source from its object, in units of the usual FWHM. A 5 σ source scatters by FWHM / (2.35 × 5) × √2 =
+     * 0.12 FWHM along each axis: 0.36 are three of those, and half the distance at which two stars still part.
+     */
+    matchRadiusFwhm: 0.36,
+    /** What registration leaves between frames, pixels. */
+    sigmaFloorPx: 0.1,
+    sigmaFallbackFwhm: 0.12,
+  },
   difference, detect, measure, forced: { ...forcedDefaults, halfSizePx: 12 },
   /** How long one frame may take, ms; its worker is ended then. A 4k × 4k frame takes some 20 s on one core. */
   frameLimitMs: 300_000,

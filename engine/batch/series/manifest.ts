@@ -30,6 +30,8 @@ export type SeriesManifest = Readonly<{
   /** Base name of the reference, its sky, and the sky of its middle pixel: the pointing of every visit. */
   reference: string; referenceWcs: Wcs; pointing: Readonly<{ raDeg: number; decDeg: number }>;
   overrides: HeaderOverrides;
+  /** Tunables of association that depend on the frames; the others are the stage's own. */
+  associate: Readonly<{ matchRadiusArcsec: number; sigmaFloorArcsec: number; sigmaFallbackArcsec: number }>;
   template: Readonly<{ file: string; checksum: string; frames: readonly string[]; fwhmPx: number }>;
   frames: readonly SeriesFrame[];
 }>;
