@@ -2,6 +2,7 @@
 import { convolveByCell, convolvePolynomial } from '../engine/kernels/convolve.ts';
 import { decodeFloat32, decodeUnsigned16 } from '../engine/kernels/decode.ts';
 import { smoothSeparable } from '../engine/kernels/smooth.ts';
+import { createStampEquations } from '../engine/kernels/stamps.ts';
 import { createWarp } from '../engine/kernels/warp.ts';
 
 /** Planes of the bench, in shared memory or not. */
@@ -77,6 +78,29 @@ function warp(scene: Scene): ReturnType<KernelCase['prepare']> {
   return { run, result: () => [out.image, out.variance, out.mask] };
 }
 
+/** 250 stamps of 31² with 28 basis functions of 31², the difference stage's. */
+function stamps(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, image = skyOf(scene), half = 15, count = 250, n = 29, random = randomOf(5);
+  const profiles: Float64Array[] = [], functions: { x: number; y: number; scale: number; isEven: boolean }[] = [];
+  [[0.8, 4], [1.6, 2], [3.2, 2], [5, 0]].forEach(([sigma, degree]) => {
+    const first = profiles.length;
+    for (let i = 0; i <= degree; i++) {
+      profiles.push(Float64Array.from({ length: 31 }, (_, k) => ((k - half) / sigma) ** i * Math.exp(-0.5 * ((k - half) / sigma) ** 2)));
+      for (let j = 0; i + j <= degree; j++) functions.push({ x: first + i, y: first + j, scale: 0.1, isEven: i % 2 === 0 && j % 2 === 0 });
+    }
+  });
+  const places = Array.from({ length: count }, () => [31 + Math.floor(random() * (side - 62)), 31 + Math.floor(random() * (side - 62))]);
+  const weights = new Float64Array(31 * 31).fill(1 / 900), data = Float64Array.from({ length: 31 * 31 }, () => 1000 * random());
+  const matrices = scene.doubles(count * n * n), rights = scene.doubles(count * n);
+  const run = (): void => {
+    const equations = createStampEquations({ basis: { halfSize: half, profiles, functions }, image, width: side, stampHalf: 15 });
+    places.forEach(([x, y], i) => {
+      equations(x, y, weights, data, matrices.subarray(i * n * n, (i + 1) * n * n), rights.subarray(i * n, (i + 1) * n));
+    });
+  };
+  return { run, result: () => [matrices, rights] };
+}
+
 export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'decode uint16', prepare: decodeCounts },
   { name: 'decode float32', prepare: decodeFloats },
@@ -84,6 +108,7 @@ export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'convolve 31² by cell', prepare: convolveCells },
   { name: 'convolve 31² of order 2', prepare: convolveOrder2 },
   { name: 'warp of 8 taps', prepare: warp },
+  { name: '250 stamps × 29 vectors', prepare: stamps },
 ];
 
 /** xorshift32 in [0, 1); a bench needs no better. */

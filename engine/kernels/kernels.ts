@@ -56,6 +56,13 @@ export type CompiledKernels = Readonly<{
     planes: number, width: number, height: number, outWidth: number, x0: number, y0: number, x1: number, y1: number,
     affine: number, area: number, taps: number, phases: number, bits: number, positions: number,
   ): number;
+  stampVectors(
+    image: number, width: number, left: number, top: number, side: number, stride: number, half: number, functions: number,
+    functionCount: number, profiles: number, supports: number, patch: number, scratch: number, vectors: number,
+  ): void;
+  normalEquations(
+    vectors: number, weights: number, groups: number, pixels: number, plain: number, weighted: number, matrix: number,
+  ): void;
 }>;
 
 export type PlaneView = Readonly<{ buffer: ArrayBufferLike; byteOffset: number }>;

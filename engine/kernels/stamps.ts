@@ -1,0 +1,115 @@
+/** Normal equations of stamps for a convolution kernel that is a sum of separable basis functions (Alard & Lupton 1998). */
+import { kernelsOf, planWork, pointerTo, takeWork, type Kernels } from './kernels.ts';
+import { normalEquationsTwin, stampVectorsTwin } from './twins/stamps.ts';
+
+export type StampBasis = Readonly<{
+  halfSize: number;
+  /** 1-D factors, [2 halfSize + 1] each. */
+  profiles: readonly Float64Array[];
+  /** Factors along x and y (indices of `profiles`), scale, and whether the first function is taken off (never off itself). */
+  functions: readonly Readonly<{ x: number; y: number; scale: number; isEven: boolean }>[];
+}>;
+
+export type StampTask = Readonly<{
+  basis: StampBasis;
+  /** [· × width] row-major, finite within halfSize + stampHalf of every stamp's centre. Read only. */
+  image: Float32Array;
+  width: number;
+  /** Half side of the stamps, pixels. */
+  stampHalf: number;
+}>;
+
+/** Elements of a profile that count, both ends included. */
+export type BasisSupport = Readonly<{ first: number; last: number }>;
+
+/**
+ * Equations of the stamp centred at pixel (x, y), for the unknowns: a weight for each basis function, then one constant.
+ *
+ * @param weights, data [side²] row-major, float64; a pixel of weight 0 does not count (its data must be finite). Read only.
+ * @param matrix [n × n], n = functions + 1; overwritten, full: Σ w v_a v_b, v the image convolved with a function.
+ * @param right  [n]; overwritten: Σ w v_a d.
+ * @returns Σ w d².
+ */
+export type StampEquations = (
+  x: number, y: number, weights: Float64Array, data: Float64Array, matrix: Float64Array, right: Float64Array,
+) => number;
+
+/**
+ * Ends of a profile that are smaller than this share of its largest value are left out: narrow Gaussians fill a third of their
+ * array. What is lost is below 1e-8 of what float32 pixels are good to.
+ */
+const NEGLIGIBLE = 1e-15;
+
+/** All sums in double precision, in the order of their index. */
+export function createStampEquations(task: StampTask): StampEquations {
+  const supports = task.basis.profiles.map(supportOf), kernels = kernelsOf(task.image);
+  return (kernels === null ? null : createCompiledEquations(kernels, task, supports)) ?? createTwinEquations(task, supports);
+}
+
+function supportOf(profile: Float64Array): BasisSupport {
+  const limit = NEGLIGIBLE * profile.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+  let first = 0, last = profile.length - 1;
+  while (first < last && Math.abs(profile[first]) <= limit) first++;
+  while (last > first && Math.abs(profile[last]) <= limit) last--;
+  return { first, last };
+}
+
+function createTwinEquations(task: StampTask, supports: readonly BasisSupport[]): StampEquations {
+  const side = 2 * task.stampHalf + 1, area = side * side, n = task.basis.functions.length + 1;
+  const vectors = new Float64Array((n + 1) * area), scratch = new Float64Array((side + 2 * task.basis.halfSize) * side);
+  const products = new Float64Array((n + 1) ** 2);
+  vectors.fill(1, (n - 1) * area, n * area);
+  return (x, y, weights, data, matrix, right) => {
+    stampVectorsTwin(task, supports, x, y, vectors, scratch);
+    vectors.set(data, n * area);
+    normalEquationsTwin(vectors, weights, n + 1, products);
+    return unpack(products, n + 1, n, matrix, right);
+  };
+}
+
+/** The data are the last vector, so that their products are the right side and Σ w d². */
+function unpack(products: Float64Array, stride: number, n: number, matrix: Float64Array, right: Float64Array): number {
+  for (let a = 0; a < n; a++) {
+    for (let b = 0; b <= a; b++) matrix[a * n + b] = matrix[b * n + a] = products[a * stride + b];
+    right[a] = products[n * stride + a];
+  }
+  return products[n * stride + n];
+}
+
+/** Null when the work area has no room. */
+function createCompiledEquations(kernels: Kernels, task: StampTask, supports: readonly BasisSupport[]): StampEquations | null {
+  const { basis, width, stampHalf } = task, { compiled, memory: { buffer } } = kernels;
+  const half = basis.halfSize, side = 2 * stampHalf + 1, stride = Math.ceil(side / 16) * 16, rows = side + 2 * half;
+  const functionCount = basis.functions.length, n = functionCount + 1, groups = Math.ceil((n + 1) / 4), pixels = side * stride;
+  const work = planWork(kernels), profiles = takeWork(work, basis.profiles.length * (2 * half + 1) * 8);
+  const supportsAt = takeWork(work, supports.length * 8), functions = takeWork(work, functionCount * 24);
+  const patch = takeWork(work, rows * (stride + 2 * half) * 8), scratch = takeWork(work, rows * stride * 8);
+  const vectors = takeWork(work, 4 * groups * pixels * 8), weightsAt = takeWork(work, pixels * 8), products = takeWork(work, 16 * groups ** 2 * 8);
+  const plain = takeWork(work, 4 * groups * pixels * 8), weighted = takeWork(work, 4 * groups * pixels * 8);
+  if (profiles === null || supportsAt === null || functions === null || patch === null || scratch === null || vectors === null
+    || weightsAt === null || products === null || plain === null || weighted === null) return null;
+  basis.profiles.forEach((profile, i) => { new Float64Array(buffer, profiles + i * (2 * half + 1) * 8, 2 * half + 1).set(profile); });
+  new Int32Array(buffer, supportsAt, 2 * supports.length).set(supports.flatMap(({ first, last }) => [first, last]));
+  basis.functions.forEach(({ x, y, scale, isEven }, i) => {
+    new Int32Array(buffer, functions + 24 * i, 3).set([x, y, i > 0 && isEven ? 1 : 0]);
+    new Float64Array(buffer, functions + 24 * i + 16, 1)[0] = scale;
+  });
+  const all = new Float64Array(buffer, vectors, 4 * groups * pixels), weightPlane = new Float64Array(buffer, weightsAt, pixels);
+  const productPlane = new Float64Array(buffer, products, 16 * groups ** 2);
+  all.fill(0);
+  weightPlane.fill(0);
+  all.fill(1, functionCount * pixels, n * pixels);
+  const dataPlane = all.subarray(n * pixels, (n + 1) * pixels), image = pointerTo(kernels, task.image);
+  return (x, y, weights, data, matrix, right) => {
+    for (let v = 0; v < side; v++) {
+      weightPlane.set(weights.subarray(v * side, (v + 1) * side), v * stride);
+      dataPlane.set(data.subarray(v * side, (v + 1) * side), v * stride);
+    }
+    compiled.stampVectors(
+      image, width, x - stampHalf - half, y - stampHalf - half, side, stride, half, functions, functionCount,
+      profiles, supportsAt, patch, scratch, vectors,
+    );
+    compiled.normalEquations(vectors, weightsAt, groups, pixels, plain, weighted, products);
+    return unpack(productPlane, 4 * groups, n, matrix, right);
+  };
+}
