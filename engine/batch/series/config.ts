@@ -30,6 +30,8 @@ export const seriesConfig = {
   saturationRangeFraction: 0.95,
   /** Pixels by which saturation is grown: charge that spills over is not yet at the limit there. */
   saturationGrowthPx: 1,
+  /** Median of a frame, ADU, from which a pixel of exactly 0 is none: a border that was filled, a dead column. */
+  zeroIsBlankAboveAdu: 20,
   /** Sky mesh under the stars: in a crowded field the cells must be large enough to show some sky. */
   background: { ...calibrateConfig.background, cellPx: 64 },
   /** First guess of the seeing; a factor of 3 off still finds the stars. */
@@ -41,10 +43,11 @@ export const seriesConfig = {
   registration: {
     /** Largest shift, as a share of the frame's side. */
     shiftFractionMax: 0.4,
-    rotationMaxDeg: 0.4, voterCount: 150, binPx: 3,
+    rotationMaxDeg: 2, voterCount: 150, binPx: 3,
     /** Radius of the final pairs in units of the wider seeing: less than half the distance at which stars still part. */
     finalRadiusFwhm: 0.25,
-    pairCountMin: 8,
+    /** Pairs that a match needs: so many, and this share of the poorer list, which in a crowded field tells it from chance. */
+    pairCountMin: 6, pairFractionMin: 0.1,
   },
   template: {
     /** Frames in the template: ten halve the noise three times; more would only bring in worse seeing. */

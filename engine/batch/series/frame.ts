@@ -5,6 +5,7 @@ import { basename } from 'node:path';
 import { firstImageHdu, FitsError, imageSize, parseFits, readImageInto } from '../../image/fits.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import { allocateMaskedImage, type MaskedImage } from '../../image/maskedImage.ts';
+import { medianInPlace } from '../../image/median.ts';
 import { seriesConfig } from './config.ts';
 import { readFrameHeader, type FrameHeader, type HeaderOverrides } from './frameHeader.ts';
 
@@ -35,16 +36,17 @@ export function readFrame(path: string, overrides: HeaderOverrides): Frame {
     throw new FrameRejected((error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : `cannot be read (${(error as Error).message})`);
   }
   try {
-    const hdu = firstImageHdu(parseFits(stored, path));
+    const fits = parseFits(stored, path), hdu = firstImageHdu(fits);
     const { width, height } = imageSize(hdu);
     const planes = allocateMaskedImage(width, height);
     readImageInto(hdu, planes.image);
-    const header = readFrameHeader(hdu.header, overrides);
+    const header = readFrameHeader(hdu === fits.hdus[0] ? hdu.header : [...hdu.header, ...fits.hdus[0].header], overrides);
     const units: PixelUnits = {
       gainElectronsPerAdu: header.gainElectronsPerAdu ?? seriesConfig.gainFallback,
       readNoiseElectrons: header.readNoiseElectrons ?? seriesConfig.readNoiseElectronsFallback,
       saturationAdu: header.saturationAdu ?? (hdu.bitpix === 16 ? 65535 * seriesConfig.saturationRangeFraction : Infinity),
     };
+    blankZeros(planes.image);
     maskPixels(planes, units.saturationAdu);
     requireLight(planes);
     setVariance(planes, units);
@@ -59,6 +61,14 @@ export function readFrame(path: string, overrides: HeaderOverrides): Frame {
 
 export function frameName(path: string): string {
   return basename(path);
+}
+
+/** Makes NaN of pixels of exactly 0 on a frame of positive counts with a sky well above: they were never exposed. */
+function blankZeros(image: Float32Array): void {
+  if (!image.includes(0) || image.some((value) => value < 0)) return;
+  const finite = image.filter(Number.isFinite);
+  if (!(medianInPlace(finite, finite.length) > seriesConfig.zeroIsBlankAboveAdu)) return;
+  for (let j = 0; j < image.length; j++) if (image[j] === 0) image[j] = NaN;
 }
 
 /** SAT, grown, and NO_DATA for what is not a number. */

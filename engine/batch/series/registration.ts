@@ -4,7 +4,7 @@ import { invertAffine, applyAffine, type Affine } from '../../image/affine.ts';
 import { measureBackground, subtractBackground } from '../../image/background.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import { measureSeeing, type Star } from '../../image/starDetection.ts';
-import { matchStarLists, type MatchConfig } from '../../image/starMatch.ts';
+import { matchStarLists, type MatchConfig, type StarMatch } from '../../image/starMatch.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import type { Wcs } from '../../image/wcs.ts';
 import { seriesConfig } from './config.ts';
@@ -49,21 +49,36 @@ export type Registration = Readonly<{
   fluxRatio: number;
 }>;
 
-/** @throws FrameRejected when no shift and small rotation brings the stars together. */
+/** @throws FrameRejected when no shift and small rotation, upright or upside down, brings the stars together. */
 export function registerFrame(frame: FrameStars, reference: FrameStars, width: number, height: number): Registration {
-  const { shiftFractionMax, finalRadiusFwhm, ...rest } = seriesConfig.registration;
+  const { shiftFractionMax, finalRadiusFwhm, pairFractionMin, ...rest } = seriesConfig.registration;
   const config: MatchConfig = {
     ...rest, shiftMaxPx: shiftFractionMax * Math.max(width, height),
     finalRadiusPx: Math.max(1, finalRadiusFwhm * Math.max(frame.fwhmPx, reference.fwhmPx)),
   };
-  const match = matchStarLists(frame.stars, reference.stars, config);
+  const pairCountMin = Math.max(config.pairCountMin, Math.ceil(pairFractionMin * Math.min(frame.stars.length, reference.stars.length)));
+  const match = matchEitherWay(frame, reference, width, height, config, pairCountMin);
   if (match === null) {
-    throw new FrameRejected(`cannot be registered: no shift brings ${config.pairCountMin} of its ${frame.stars.length} stars onto the reference's`);
+    throw new FrameRejected(`cannot be registered: no shift brings ${pairCountMin} of its ${frame.stars.length} stars onto the reference's`);
   }
   const bright = match.pairs.slice(0, 100);
   const fluxRatio = median(bright.map(([i, j]) => frame.stars[i].flux / reference.stars[j].flux));
   if (!(fluxRatio > 0)) throw new FrameRejected('cannot be registered: its stars have no flux');
   return { toReference: match.transform, pairCount: match.pairs.length, rmsPx: match.rmsPx, fluxRatio };
+}
+
+/** As it is, or else upside down: a mount that passes the meridian turns its camera by half a circle. */
+function matchEitherWay(
+  frame: FrameStars, reference: FrameStars, width: number, height: number, config: MatchConfig, pairCountMin: number,
+): StarMatch | null {
+  const upright = matchStarLists(frame.stars, reference.stars, config);
+  if (upright !== null && upright.pairs.length >= pairCountMin) return upright;
+  const turned = frame.stars.map((star) => ({ ...star, x: width - 1 - star.x, y: height - 1 - star.y }));
+  const match = matchStarLists(turned, reference.stars, config);
+  if (match === null || match.pairs.length < pairCountMin) return null;
+  const { a, b, c, d, e, f } = match.transform;
+  const transform = { a: -a, b: -b, c: c + a * (width - 1) + b * (height - 1), d: -d, e: -e, f: f + d * (width - 1) + e * (height - 1) };
+  return { ...match, transform };
 }
 
 /** WCS of a frame that is registered: the reference's sky at the same stars. Exact, both being linear. */

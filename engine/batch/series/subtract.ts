@@ -106,7 +106,10 @@ function padded(psf: PsfModel, kernelSize: number): PsfModel {
   return { ...psf, size, coefficients };
 }
 
-/** The reference's PSF as a polynomial of the frame's pixels. Its shape is not turned: rotations are of minutes of arc. */
+/**
+ * The reference's PSF as a polynomial of the frame's pixels. Its shape is turned only for a frame that is upside down: other
+ * rotations are of a degree or two.
+ */
 export function psfOnFrame(psf: PsfModel, toReference: Affine, width: number, height: number): PsfModel {
   const termCount = psfTermCount(psf.order), n = psf.size * psf.size;
   const coefficients = new Float32Array(termCount * n);
@@ -127,6 +130,8 @@ export function psfOnFrame(psf: PsfModel, toReference: Affine, width: number, he
       for (let j = 0; j < n; j++) coefficients[t * n + j] += weight * psf.coefficients[k * n + j];
     }
   }
+  // Half a turn of a stamp is its pixels in reverse.
+  if (toReference.a + toReference.e < 0) for (let t = 0; t < termCount; t++) coefficients.subarray(t * n, (t + 1) * n).reverse();
   return { size: psf.size, width, height, order: psf.order, coefficients };
 }
 

@@ -42,6 +42,28 @@ test.each([
   expect(registration.fluxRatio / look.depth).toBeLessThan(1.25);
 });
 
+test('a frame taken upside down is registered', () => {
+  const upright = frameOf('upright.fits', { dx: 9.3, dy: -4.1, fwhmPx: 4.4, depth: 1, skyAdu: 600, seed: 8 }).planes;
+  const turned = { ...upright, image: upright.image.slice().reverse(), variance: upright.variance.slice().reverse(), mask: upright.mask.slice().reverse() };
+  const { toReference } = registerFrame(findFrameStars(turned), starsOf('reference.fits', REFERENCE), SIDE, SIDE);
+  const there = placeOn({ ...REFERENCE, dx: 9.3, dy: -4.1 }, SIDE, 80, 170);
+  const back = applyAffine(toReference, SIDE - 1 - there.x, SIDE - 1 - there.y);
+  expect(Math.hypot(back.x - 80, back.y - 170)).toBeLessThan(0.13); // As above.
+});
+
+test('time and gain in the primary header hold for an image in an extension', () => {
+  const data = Float32Array.from({ length: 64 * 64 }, (_, j) => 100 + (j % 7)), path = join(folder, 'extension.fits');
+  writeFits(path, [{ data: null, cards: [['MJD-OBS', 56507], ['GAIN', 1.7]] }, { name: 'SCI', data, width: 64, height: 64 }]);
+  expect(readFrame(path, NONE).file.header).toMatchObject({ gainElectronsPerAdu: 1.7, midMjd: 56507 });
+});
+
+test('a border filled with zeros has no data', () => {
+  const data = Float32Array.from({ length: 64 * 64 }, (_, j) => (j < 128 ? 0 : 500 + (j % 7))), path = join(folder, 'border.fits');
+  writeFits(path, [{ data, width: 64, height: 64, cards: [['MJD-OBS', 56507]] }]);
+  const { mask } = readFrame(path, NONE).planes, noData = maskBits('NO_DATA');
+  expect(mask.filter((bits) => (bits & noData) !== 0)).toHaveLength(128);
+});
+
 test('a star has one place on the sky whichever frame shows it', () => {
   const scale = 2 / 3600, wcs: Wcs = { crval: [273.87, -25.285], crpix: [127.5, 127.5], cd: [-scale, 0, 0, scale], sip: null };
   const toReference = { a: 0.9999, b: 0.004, c: 31.2, d: -0.004, e: 1.0001, f: -12.7 };
