@@ -42,6 +42,8 @@ export type RegistrationConfig = Readonly<{
   /** Clipping of stars, in robust standard deviations above the median. */
   kappa: number;
   iterationCountMax: number;
+  /** What a centroid may be off beyond its pixels' noise, pixels: no star weighs more than this allows. */
+  floorPx: number;
   /** A displacement with a smaller root mean square is left to the kernel, and the template is not warped again. */
   displacementMinPx: number;
   /** Scatter of single stars about the displacement from which on the variance plane knows it. */
@@ -99,6 +101,8 @@ export const differenceDefaults: DifferenceConfig = {
     // 0.10 px after order 5. Its 55 terms take 550 stars.
     order: 9, starsPerTerm: 10,
     kappa: 4, iterationCountMax: 5,
+    // Interpolation and PSFs that differ in shape leave 0.005 px on the brightest stars.
+    floorPx: 0.005,
     // A star of peak SNR 100 and width σ = 2 px shows a dipole of 1 σ at 0.02 px.
     displacementMinPx: 0.02,
     // Without such errors 0.002 px was found.

@@ -22,6 +22,10 @@ export type Displacement = Readonly<{
 /**
  * Fits displacements of windowed centroids between the two images.
  *
+ * The order of the polynomials is the one of least Bayesian information criterion (Schwarz 1978) up to the largest that the
+ * stars allow; when no displacement at all is the best account, the result is zero. A higher order than the stars support
+ * would follow their centroids' noise, and run away where there are none, at the edges.
+ *
  * @param windowSigmaPx Width of the Gaussian window: that of the wider PSF.
  * @returns Null when there are too few stars for any order.
  */
@@ -34,33 +38,77 @@ export function measureDisplacement(
     if (a === null || b === null) continue;
     stars.push({ x, y, dx: a.x - b.x, dy: a.y - b.y, variance: a.variance + b.variance });
   }
-  let order = config.order;
-  while (order >= 0 && stars.length < config.starsPerTerm * termCount(order)) order--;
-  if (order < 0) return null;
-  const { width, height } = visit;
+  return fitDisplacement(stars, visit.width, visit.height, config);
+}
+
+/** As `measureDisplacement`, from measured shifts. */
+export function fitDisplacement(stars: readonly Shift[], width: number, height: number, config: RegistrationConfig): Displacement | null {
+  let orderMax = config.order;
+  while (orderMax >= 0 && stars.length < config.starsPerTerm * termCount(orderMax)) orderMax--;
+  if (orderMax < 0) return null;
+  const field = { width, height };
+  // What single stars scatter beyond their noise is no evidence for an order.
+  const first = fitOrder(stars, field, orderMax, config.floorPx, config);
+  if (first === null) return null;
+  const scatterPx = Math.max(config.floorPx, first.scatterXPx, first.scatterYPx);
+  let best = { fit: unmoved(stars, field, scatterPx), criterion: cost(stars, field, null, scatterPx, config) };
+  for (let order = 0; order <= orderMax; order++) {
+    const fit = fitOrder(stars, field, order, scatterPx, config);
+    if (fit === null) continue;
+    const criterion = cost(stars, field, fit, scatterPx, config) + 2 * termCount(order) * Math.log(2 * stars.length);
+    if (criterion < best.criterion) best = { fit, criterion };
+  }
+  return best.fit;
+}
+
+type Field = Readonly<{ width: number; height: number }>;
+
+/** Weighted least squares of one order, outliers rejected by turns; null when it is not determined. */
+function fitOrder(
+  stars: readonly Shift[], { width, height }: Field, order: number, scatterPx: number, config: RegistrationConfig,
+): Displacement | null {
   let used: readonly Shift[] = stars;
   for (let i = 0; ; i++) {
-    const x = fitShifts(used, width, height, order, 'dx'), y = fitShifts(used, width, height, order, 'dy');
+    const x = fitShifts(used, width, height, order, scatterPx, 'dx'), y = fitShifts(used, width, height, order, scatterPx, 'dy');
     if (x === null || y === null) return null;
     const lengths = distancesFrom(stars, width, height, order, x, y);
-    const { median, scatter } = robustMoments(lengths.slice());
-    const kept = stars.filter((_, k) => lengths[k] <= median + config.kappa * scatter);
-    if (i >= config.iterationCountMax || kept.length === used.length) {
-      const unshifted = used.map((star) => ({ ...star, dx: 0, dy: 0 }));
-      return {
-        width, height, order, x, y, starCount: used.length,
-        rmsPx: rmsOf(distancesFrom(unshifted, width, height, order, x, y)),
-        residualPx: rmsOf(distancesFrom(used, width, height, order, x, y)),
-        scatterXPx: scatterOf(used, width, height, order, x, 'dx'),
-        scatterYPx: scatterOf(used, width, height, order, y, 'dy'),
-      };
-    }
+    const pulls = lengths.map((length, k) => length / Math.sqrt(stars[k].variance + scatterPx * scatterPx));
+    const { median, scatter } = robustMoments(pulls.slice());
+    const kept = stars.filter((_, k) => pulls[k] <= median + config.kappa * scatter);
+    if (i >= config.iterationCountMax || kept.length === used.length) return describe(used, { width, height }, order, x, y);
     used = kept;
   }
 }
 
+function describe(used: readonly Shift[], { width, height }: Field, order: number, x: Float64Array, y: Float64Array): Displacement {
+  const unshifted = used.map((star) => ({ ...star, dx: 0, dy: 0 }));
+  return {
+    width, height, order, x, y, starCount: used.length,
+    rmsPx: rmsOf(distancesFrom(unshifted, width, height, order, x, y)),
+    residualPx: rmsOf(distancesFrom(used, width, height, order, x, y)),
+    scatterXPx: scatterOf(used, width, height, order, x, 'dx'),
+    scatterYPx: scatterOf(used, width, height, order, y, 'dy'),
+  };
+}
+
+/** No displacement: the WCSs are right. */
+function unmoved(stars: readonly Shift[], field: Field, scatterPx: number): Displacement {
+  const sound = stars.filter((star) => Math.hypot(star.dx, star.dy) <= 5 * Math.sqrt(star.variance + scatterPx * scatterPx));
+  return describe(sound.length > 0 ? sound : stars, field, 0, new Float64Array(1), new Float64Array(1));
+}
+
+/** Σ of squared pulls over both axes; an outlier counts no more than its rejection limit. */
+function cost(
+  stars: readonly Shift[], { width, height }: Field, fit: Displacement | null, scatterPx: number, config: RegistrationConfig,
+): number {
+  const { x, y, order } = fit ?? { x: new Float64Array(1), y: new Float64Array(1), order: 0 };
+  const lengths = distancesFrom(stars, width, height, order, x, y);
+  const limit = 2 * config.kappa * config.kappa;
+  return lengths.reduce((sum, length, k) => sum + Math.min(limit, (length * length) / (stars[k].variance + scatterPx * scatterPx)), 0);
+}
+
 /** Displacement of one star, and the variance of each component from its pixels' noise, px². */
-type Shift = Readonly<{ x: number; y: number; dx: number; dy: number; variance: number }>;
+export type Shift = Readonly<{ x: number; y: number; dx: number; dy: number; variance: number }>;
 
 /** Steps of the windowed centroid; each leaves half of the error, so 12 leave 2e-4 px of one pixel. */
 const CENTROID_STEPS = 12;
@@ -97,14 +145,15 @@ function windowedCentroid(
 }
 
 function fitShifts(
-  stars: readonly Shift[], width: number, height: number, order: number, axis: 'dx' | 'dy',
+  stars: readonly Shift[], width: number, height: number, order: number, scatterPx: number, axis: 'dx' | 'dy',
 ): Float64Array | null {
   const n = termCount(order), matrix = new Float64Array(n * n), right = new Float64Array(n), p = new Float64Array(n);
   for (const star of stars) {
     polynomialTerms(star.x, star.y, width, height, order, p);
+    const weight = 1 / (star.variance + scatterPx * scatterPx);
     for (let a = 0; a < n; a++) {
-      right[a] += p[a] * star[axis];
-      for (let b = 0; b <= a; b++) matrix[a * n + b] += p[a] * p[b];
+      right[a] += weight * p[a] * star[axis];
+      for (let b = 0; b <= a; b++) matrix[a * n + b] += weight * p[a] * p[b];
     }
   }
   return solveSymmetric(matrix, right, 1e-10) ? right : null;
