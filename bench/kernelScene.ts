@@ -1,6 +1,7 @@
 /** What the bench of pixel kernels works on: a sky of 5,000 sources on a 4k detector, or as many for its size, with noise and masks. */
 import { convolveByCell, convolvePolynomial } from '../engine/kernels/convolve.ts';
 import { decodeFloat32, decodeUnsigned16 } from '../engine/kernels/decode.ts';
+import { labelRegions } from '../engine/kernels/label.ts';
 import { smoothSeparable } from '../engine/kernels/smooth.ts';
 import { createStampEquations } from '../engine/kernels/stamps.ts';
 import { createWarp } from '../engine/kernels/warp.ts';
@@ -101,6 +102,16 @@ function stamps(scene: Scene): ReturnType<KernelCase['prepare']> {
   return { run, result: () => [matrices, rights] };
 }
 
+/** Both signs, as the detect stage asks. */
+function label(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, image = skyOf(scene), labels = scene.ints(side * side);
+  let boxes: readonly Int32Array[] = [];
+  const run = (): void => {
+    boxes = ([-1, 1] as const).map((sign) => labelRegions(image, side, side, sign, 5 * NOISE, labels).boxes);
+  };
+  return { run, result: () => [labels, ...boxes] };
+}
+
 export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'decode uint16', prepare: decodeCounts },
   { name: 'decode float32', prepare: decodeFloats },
@@ -109,6 +120,7 @@ export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'convolve 31² of order 2', prepare: convolveOrder2 },
   { name: 'warp of 8 taps', prepare: warp },
   { name: '250 stamps × 29 vectors', prepare: stamps },
+  { name: 'label both signs', prepare: label },
 ];
 
 /** xorshift32 in [0, 1); a bench needs no better. */

@@ -24,7 +24,7 @@ const SECTION = 'sources';
  * Relaxed SIMD stays off, for its results depend on the CPU.
  */
 const OPTIONS = [
-  '--optimizeLevel', '3', '--shrinkLevel', '0', '--converge', '--noAssert', '--runtime', 'stub', '--use', 'abort=',
+  '--optimizeLevel', '3', '--shrinkLevel', '0', '--noAssert', '--runtime', 'stub', '--use', 'abort=',
   '--enable', 'simd', '--enable', 'threads', '--enable', 'bulk-memory',
   '--importMemory', '--noExportMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536',
 ];
@@ -74,7 +74,9 @@ async function compile() {
     listFiles: () => sourceNames(),
   });
   const bytes = written.get('kernels.wasm');
-  if (error || !bytes) throw new Error(`the pixel kernels do not compile\n${stderr.toString()}`, { cause: error ?? undefined });
+  // Warnings are of numbers that would be converted silently: what the types are there to find.
+  const messages = stderr.toString();
+  if (error || !bytes || messages !== '') throw new Error(`the pixel kernels do not compile\n${messages}`, { cause: error ?? undefined });
   return Buffer.from(bytes);
 }
 

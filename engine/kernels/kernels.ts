@@ -63,6 +63,10 @@ export type CompiledKernels = Readonly<{
   normalEquations(
     vectors: number, weights: number, groups: number, pixels: number, plain: number, weighted: number, matrix: number,
   ): void;
+  labelRegions(
+    score: number, width: number, height: number, sign: number, threshold: number, labels: number, rowStarts: number,
+    runs: number, capacity: number, regions: number,
+  ): number;
 }>;
 
 export type PlaneView = Readonly<{ buffer: ArrayBufferLike; byteOffset: number }>;

@@ -4,3 +4,4 @@ export * from './smooth';
 export { loadPair, kernelSpectrum, transformTile, filterTile, multiplyTile, storePair, addPair } from './convolve';
 export { warpCell } from './warp';
 export { stampVectors, normalEquations } from './stamps';
+export { labelRegions } from './label';

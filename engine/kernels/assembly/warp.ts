@@ -40,7 +40,7 @@ export function warpCell(
 
 /** Writes the values; a position whose value is not finite becomes one without data. */
 function interpolateRow(image: usize, row: usize, taps: usize, count: i32, at: usize): void {
-  const back = (TAPS / 2 - 1) * (row + 4);
+  const back = <usize>(TAPS / 2 - 1) * (row + 4);
   for (let i = 0; i < count; i++, at += POSITION_BYTES) {
     const k = load<i32>(at);
     if (k == NOWHERE) continue;

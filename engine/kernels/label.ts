@@ -1,0 +1,55 @@
+/** Connected regions of a plane above a threshold. */
+import { KERNEL_WORK_BYTES, kernelsOf, planWork, pointerTo, takeWork, type Kernels } from './kernels.ts';
+import { labelRegionsTwin } from './twins/label.ts';
+
+/** Regions in the order of their first pixels, row by row. */
+export type Regions = Readonly<{
+  count: number;
+  /** Five numbers a region: x0, y0, x1, y1 (half-open box) and pixels. */
+  boxes: Int32Array;
+}>;
+
+/** Numbers of a region. */
+export const REGION_FIELDS = 5;
+const RUN_BYTES = 12;
+
+/**
+ * Labels the pixels at which sign × score ≥ threshold, joined where they touch at a side or corner.
+ *
+ * @param score     [height × width]. Read only; NaN is outside.
+ * @param threshold Compared without rounding.
+ * @param labels    [height × width], overwritten: 0 outside, else 1 + number of the region.
+ */
+export function labelRegions(
+  score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number, labels: Int32Array,
+): Regions {
+  const kernels = kernelsOf(score, labels);
+  return (kernels === null ? null : labelCompiled(kernels, score, width, height, sign, threshold, labels))
+    ?? labelRegionsTwin(score, width, height, sign, threshold, labels);
+}
+
+/** Null when there are more runs than the work area holds: some 260,000, so many as only noise has. */
+function labelCompiled(
+  kernels: Kernels, score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number, labels: Int32Array,
+): Regions | null {
+  const work = planWork(kernels), rowStarts = takeWork(work, (height + 1) * 4);
+  if (rowStarts === null) return null;
+  const regionBytes = REGION_FIELDS * 4, capacity = Math.floor((KERNEL_WORK_BYTES - work.used - 128) / (RUN_BYTES + regionBytes));
+  const runs = takeWork(work, capacity * RUN_BYTES), regions = takeWork(work, capacity * regionBytes);
+  if (runs === null || regions === null) return null;
+  const count = kernels.compiled.labelRegions(
+    pointerTo(kernels, score), width, height, sign, leastFloatFrom(threshold), pointerTo(kernels, labels), rowStarts, runs, capacity, regions,
+  );
+  if (count < 0) return null;
+  return { count, boxes: new Int32Array(kernels.memory.buffer, regions, REGION_FIELDS * count).slice() };
+}
+
+/** The smallest float32 that is not below a number: scores reach the one exactly when they reach the other. */
+function leastFloatFrom(value: number): number {
+  const rounded = Math.fround(value);
+  if (!(rounded < value)) return rounded;
+  const float = Float32Array.of(rounded), bits = new Int32Array(float.buffer);
+  if (rounded === 0) return 2 ** -149; // A positive number too small for float32.
+  bits[0] += rounded > 0 ? 1 : -1;
+  return float[0];
+}

@@ -1,0 +1,60 @@
+import type { Regions } from '../label.ts';
+
+/** Twin of `labelRegions`: union-find over pixels. */
+export function labelRegionsTwin(
+  score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number, labels: Int32Array,
+): Regions {
+  const parents: number[] = [0];
+  for (let y = 0, j = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, j++) {
+      if (!(sign * score[j] >= threshold)) { labels[j] = 0; continue; }
+      let label = x > 0 ? labels[j - 1] : 0;
+      if (y > 0) {
+        if (x > 0) label = joined(parents, label, labels[j - width - 1]);
+        label = joined(parents, label, labels[j - width]);
+        if (x + 1 < width) label = joined(parents, label, labels[j - width + 1]);
+      }
+      if (label === 0) { label = parents.length; parents.push(label); }
+      labels[j] = label;
+    }
+  }
+  return numbered(labels, width, parents);
+}
+
+/** The region of both labels; either may be 0. */
+function joined(parents: number[], a: number, b: number): number {
+  if (b === 0) return a;
+  if (a === 0 || a === b) return b;
+  const rootA = rootOf(parents, a), rootB = rootOf(parents, b), root = Math.min(rootA, rootB);
+  parents[rootA] = root;
+  parents[rootB] = root;
+  return root;
+}
+
+function rootOf(parents: number[], label: number): number {
+  let root = label;
+  while (parents[root] !== root) root = parents[root];
+  while (parents[label] !== root) { const next = parents[label]; parents[label] = root; label = next; }
+  return root;
+}
+
+/** Replaces provisional labels by final ones, and measures boxes and areas. */
+function numbered(labels: Int32Array, width: number, parents: number[]): Regions {
+  const numbers = new Int32Array(parents.length), boxes: number[] = [];
+  let count = 0;
+  for (let j = 0; j < labels.length; j++) {
+    if (labels[j] === 0) continue;
+    const root = rootOf(parents, labels[j]), x = j % width, y = (j - x) / width;
+    if (numbers[root] === 0) {
+      numbers[root] = ++count;
+      boxes.push(x, y, x + 1, y + 1, 0);
+    }
+    const number = numbers[root], at = 5 * (number - 1);
+    if (x < boxes[at]) boxes[at] = x;
+    if (x >= boxes[at + 2]) boxes[at + 2] = x + 1;
+    boxes[at + 3] = y + 1; // Rows come in order.
+    boxes[at + 4]++;
+    labels[j] = number;
+  }
+  return { count, boxes: Int32Array.from(boxes) };
+}
