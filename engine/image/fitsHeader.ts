@@ -137,10 +137,11 @@ function formatValue(keyword: string, value: FitsValue): string {
   return shortestNumber(value).padStart(20);
 }
 
-/** Fewest characters that read back as the same double. */
+/** Fewest characters that read back as the same double; an integer beyond 2⁵³ keeps an exponent, or it would read as a bigint. */
 function shortestNumber(value: number): string {
   const plain = String(value === 0 ? 0 : value).replace('e', 'E');
   const exponential = value.toExponential().replace('e+', 'E').replace('e', 'E');
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) return exponential;
   return plain.length <= 20 || plain.length <= exponential.length ? plain : exponential;
 }
 

@@ -35,6 +35,9 @@ describe('fits cards', () => {
     fc.string({ maxLength: 30, unit: fc.integer({ min: 0x20, max: 0x7e }).map((c) =>
       String.fromCharCode(c)) }).map((s) => s.trimEnd()),
   );
+  test('a number beyond 2⁵³ reads back as a number, and a bigint as a bigint', () => {
+    for (const number of [2 ** 53, -(2 ** 60), 2n ** 53n]) expect(parseCard(formatCard(['KEY_1', number]))[1]).toBe(number);
+  });
   test('a card reads back as it was written, quotes and slashes included', () => {
     fc.assert(fc.property(value, (v) => {
       const text = formatCard(['KEY_1', v, 'a comment']);
