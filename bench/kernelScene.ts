@@ -2,6 +2,7 @@
 import { convolveByCell, convolvePolynomial } from '../engine/kernels/convolve.ts';
 import { decodeFloat32, decodeUnsigned16 } from '../engine/kernels/decode.ts';
 import { labelRegions } from '../engine/kernels/label.ts';
+import { fillSharpness } from '../engine/kernels/sharpness.ts';
 import { smoothSeparable } from '../engine/kernels/smooth.ts';
 import { createStampEquations } from '../engine/kernels/stamps.ts';
 import { createWarp } from '../engine/kernels/warp.ts';
@@ -112,6 +113,15 @@ function label(scene: Scene): ReturnType<KernelCase['prepare']> {
   return { run, result: () => [labels, ...boxes] };
 }
 
+function sharpness(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, n = side * side, image = skyOf(scene), mask = maskOf(scene), variance = scene.floats(n).fill(NOISE ** 2);
+  const out = scene.floats(n), indices = scene.ints(n);
+  const run = (): void => {
+    fillSharpness(image, variance, mask, side, side, { unusable: 0x0183, replaced: 8 }, 1.8, out, indices);
+  };
+  return { run, result: () => [out, indices] };
+}
+
 export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'decode uint16', prepare: decodeCounts },
   { name: 'decode float32', prepare: decodeFloats },
@@ -121,6 +131,7 @@ export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'warp of 8 taps', prepare: warp },
   { name: '250 stamps × 29 vectors', prepare: stamps },
   { name: 'label both signs', prepare: label },
+  { name: 'sharpness', prepare: sharpness },
 ];
 
 /** xorshift32 in [0, 1); a bench needs no better. */

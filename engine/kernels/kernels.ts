@@ -67,6 +67,10 @@ export type CompiledKernels = Readonly<{
     score: number, width: number, height: number, sign: number, threshold: number, labels: number, rowStarts: number,
     runs: number, capacity: number, regions: number,
   ): number;
+  fillSharpness(
+    image: number, variance: number, mask: number, width: number, height: number, unusable: number, replaced: number, limit: number,
+    out: number, indices: number, capacity: number,
+  ): number;
 }>;
 
 export type PlaneView = Readonly<{ buffer: ArrayBufferLike; byteOffset: number }>;

@@ -5,3 +5,4 @@ export { loadPair, kernelSpectrum, transformTile, filterTile, multiplyTile, stor
 export { warpCell } from './warp';
 export { stampVectors, normalEquations } from './stamps';
 export { labelRegions } from './label';
+export { fillSharpness } from './sharpness';
