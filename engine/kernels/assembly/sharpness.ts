@@ -46,7 +46,9 @@ export function fillSharpness(
 class Sharp {
   /** Four pixels whose neighbours all count. NaN becomes 0. */
   @inline static four(p: usize, v: usize, row: usize): v128 {
-    const sum = f32x4.add(f32x4.add(f32x4.add(v128.load(p - 4), v128.load(p, 4)), v128.load(p - row)), v128.load(p + row));
+    // From +0, as the sum of single neighbours begins: neighbours that are all −0 make +0.
+    const beside = f32x4.add(f32x4.add(f32x4.splat(0), v128.load(p - 4)), v128.load(p, 4));
+    const sum = f32x4.add(f32x4.add(beside, v128.load(p - row)), v128.load(p + row));
     const rise = f32x4.sub(v128.load(p), f32x4.mul(sum, f32x4.splat(0.25)));
     const value = f32x4.div(rise, f32x4.sqrt(f32x4.mul(v128.load(v), f32x4.splat(1.25))));
     return v128.and(value, f32x4.eq(value, value));
