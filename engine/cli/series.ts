@@ -40,7 +40,8 @@ export async function runSeries(directory: string, options: SeriesOptions, signa
     if (signal.aborted) stopped();
     const inputs = findInputs(directory, options.reference);
     return await withStores({ dataDir: options.dataDir, command: 'series', log: note }, (stores) => {
-      return Promise.race([observe(inputs, options, stores, teardown, failed.reject), failed.promise]).finally(() => teardown.run());
+      const observed = observe(inputs, options, stores, teardown, failed.reject);
+      return Promise.race([observed, failed.promise]).finally(() => teardown.run());
     });
   } finally {
     signal.removeEventListener('abort', stopped);
@@ -48,14 +49,16 @@ export async function runSeries(directory: string, options: SeriesOptions, signa
 }
 
 async function observe(
-  inputs: SeriesInputs, options: SeriesOptions, stores: StoreAddresses, teardown: Teardown, fail: (error: Error) => void,
+  inputs: SeriesInputs, options: SeriesOptions, stores: StoreAddresses, teardown: Teardown,
+  fail: (error: Error) => void,
 ): Promise<number> {
   const { dataDir } = options;
   const pool = createSeriesPool(Math.max(1, availableParallelism()));
   teardown.add(() => pool.close());
   const plan = await planSeries(inputs, options, pool);
   const { manifest } = plan, { instrument, dayObs } = manifest;
-  const differences = new Differences(manifest, seriesPaths.template(dataDir, instrument), join(seriesPaths.folder(dataDir, instrument), 'differences'), pool);
+  const folder = join(seriesPaths.folder(dataDir, instrument), 'differences');
+  const differences = new Differences(manifest, seriesPaths.template(dataDir, instrument), folder, pool);
 
   const log = await openLog(stores.natsUrl, 'vesper series', (reason) => fail(new Error(reason)));
   teardown.add(() => closeLog(log));
@@ -66,12 +69,17 @@ async function observe(
 
   const visits = new VisitWaits();
   const run = await EngineRun.open({
-    log, apdb, instrument, camera: manifest.camera, dayObs, dataDir, now: Date.now, note, fail, onProgress: (event) => visits.onProgress(event),
-    process: seriesProcess(manifest, plan.manifestDigest, differences, pool, runDigests(), (frame) => differences.lighten(frame)),
+    log, apdb, instrument, camera: manifest.camera, dayObs, dataDir, now: Date.now, note, fail,
+    onProgress: (event) => visits.onProgress(event),
+    process: seriesProcess(
+      manifest, plan.manifestDigest, differences, pool, runDigests(), (frame) => differences.lighten(frame),
+    ),
     warm: async () => 1,
   });
   teardown.add(() => run.stop());
-  const brokers = startBrokerServices({ connection: log.connection, dataDir, instrument, dayObs, fail, onArchived: (ids) => run.onArchived(ids) });
+  const brokers = startBrokerServices({
+    connection: log.connection, dataDir, instrument, dayObs, fail, onArchived: (ids) => run.onArchived(ids),
+  });
   teardown.add(() => brokers.stop());
   await run.follow(1);
   const failures = await observeFrames(plan, differences, visits, log, pool);
@@ -87,21 +95,26 @@ async function observe(
 }
 
 /** Removes all that an earlier run of this series has left: streams, projection, archive and spool. */
-async function beginAfresh(log: Log, apdb: Apdb, dataDir: string, { instrument, dayObs }: SeriesManifest): Promise<void> {
+async function beginAfresh(
+  log: Log, apdb: Apdb, dataDir: string, { instrument, dayObs }: SeriesManifest,
+): Promise<void> {
   const own = new RegExp(`^(OBSERVATORY|PIPELINE|COMMITS|ALERTS|FILTERED)_${instrument}(_\\d{8})?$`);
   const names: string[] = [];
   for await (const name of log.jsm.streams.names()) if (own.test(name)) names.push(name);
   for (const name of names) await log.jsm.streams.delete(name);
   if (names.length > 0) note(`${instrument} was observed before; it begins afresh`);
   await apdb.reset();
-  for (const folder of [archivePaths(dataDir, instrument, dayObs).directory, join(dataDir, 'spool', instrument), join(dataDir, 'exports', instrument)]) {
+  for (const folder of [
+    archivePaths(dataDir, instrument, dayObs).directory, join(dataDir, 'spool', instrument),
+    join(dataDir, 'exports', instrument),
+  ]) {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 /**
- * Publishes the facts of each frame when the visit before it is complete, so that the commits come in time order; pixels are worked on
- * ahead. Returns why frames failed, by visit.
+ * Publishes the facts of each frame when the visit before it is complete, so that the commits come in time order;
+ * pixels are worked on ahead. Returns why frames failed, by visit.
  */
 async function observeFrames(
   { manifest }: SeriesPlan, differences: Differences, visits: VisitWaits, log: Log, pool: SeriesPool,
@@ -115,7 +128,8 @@ async function observeFrames(
     for (const event of eventsOfFrame(frame, manifest, Date.now())) await publish(event);
     const { diaSources, alerts } = await completed;
     const reason = visits.failures.get(frame.visit);
-    note(`${index + 1}/${frames.length} ${frame.file}: ${reason === undefined ? `${diaSources} diaSources, ${alerts} alerts` : `rejected: ${reason}`}`);
+    const result = reason === undefined ? `${diaSources} diaSources, ${alerts} alerts` : `rejected: ${reason}`;
+    note(`${index + 1}/${frames.length} ${frame.file}: ${result}`);
   }
   await publish(nightEvent(manifest, 'NightClosed', frames.length));
   return visits.failures;
@@ -144,10 +158,15 @@ class VisitWaits {
  *
  * @param _detectors A camera's pool: a series has workers of its own.
  */
-export function reopenSeries(dataDir: string, instrument: string, _detectors: DetectorPool): { camera: Camera; process: ProcessDetector } {
+export function reopenSeries(
+  dataDir: string, instrument: string, _detectors: DetectorPool,
+): { camera: Camera; process: ProcessDetector } {
   const { manifest, digest } = readManifest(dataDir, instrument);
   const pool = createSeriesPool(Math.max(1, availableParallelism()));
   const folder = join(seriesPaths.folder(dataDir, instrument), 'replay');
   const differences = new Differences(manifest, seriesPaths.template(dataDir, instrument), folder, pool);
-  return { camera: manifest.camera, process: seriesProcess(manifest, digest, differences, pool, runDigests(), (frame) => differences.drop(frame)) };
+  return {
+    camera: manifest.camera,
+    process: seriesProcess(manifest, digest, differences, pool, runDigests(), (frame) => differences.drop(frame)),
+  };
 }

@@ -1,4 +1,7 @@
-/** From a directory to a plan: which frames take part, where each lies, on which reference, and what the template is made of. */
+/**
+ * From a directory to a plan: which frames take part, where each lies, on which reference, and what the template is
+ * made of.
+ */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
@@ -11,6 +14,7 @@ import { seriesPaths, writeManifest, type SeriesFrame, type SeriesManifest } fro
 import { chooseTemplateFrames } from '../batch/series/template.ts';
 import type { Registration } from '../batch/series/registration.ts';
 import type { SurveyedFrame } from '../batch/series/worker.ts';
+import { median } from '../image/median.ts';
 import { pixelToSky, type Wcs } from '../image/wcs.ts';
 import type { SeriesOptions } from '../setup/arguments.mjs';
 import { seriesInstrument } from './instruments.ts';
@@ -18,7 +22,9 @@ import { note } from './output.ts';
 import type { SeriesPool } from './seriesPool.ts';
 
 export type Rejected = Readonly<{ file: string; reason: string }>;
-export type SeriesPlan = Readonly<{ manifest: SeriesManifest; manifestDigest: string; frameCount: number; rejected: readonly Rejected[] }>;
+export type SeriesPlan = Readonly<{
+  manifest: SeriesManifest; manifestDigest: string; frameCount: number; rejected: readonly Rejected[];
+}>;
 
 /** Of a visit's number: the first day that a diaSourceId can hold, and the last. */
 const FIRST_DAY = asDayObs(20100101), LAST_DAY = asDayObs(20541110);
@@ -30,16 +36,21 @@ export type SeriesInputs = Readonly<{ directory: string; paths: readonly string[
 
 /** @throws Error of one line when the directory or the reference is missing, or there is no frame. */
 export function findInputs(directory: string, reference: string | null): SeriesInputs {
-  return { directory, paths: listFrames(directory), referencePath: reference === null ? null : findReference(directory, reference) };
+  return {
+    directory, paths: listFrames(directory),
+    referencePath: reference === null ? null : findReference(directory, reference),
+  };
 }
 
 /**
- * Surveys and registers the frames and builds the template; writes the manifest. What an earlier run of the same series left in its
- * folder is removed first.
+ * Surveys and registers the frames and builds the template; writes the manifest. What an earlier run of the same series
+ * left in its folder is removed first.
  *
  * @throws Error of one line when no frame can be used.
  */
-export async function planSeries({ directory, paths, referencePath }: SeriesInputs, options: SeriesOptions, pool: SeriesPool): Promise<SeriesPlan> {
+export async function planSeries(
+  { directory, paths, referencePath }: SeriesInputs, options: SeriesOptions, pool: SeriesPool,
+): Promise<SeriesPlan> {
   const overrides: HeaderOverrides = {
     gain: options.gain, readNoise: options.readNoise, saturation: options.saturation, pixelScale: options.pixelScale,
   };
@@ -49,7 +60,10 @@ export async function planSeries({ directory, paths, referencePath }: SeriesInpu
   const surveyed = await surveyFrames(paths, overrides, pool, rejected);
   const reference = await chooseReference(surveyed, referencePath, overrides, pool);
   const placed = await registerFrames(surveyed, reference, pool, rejected);
-  if (placed.length === 0) throw new Error(`none of the ${paths.length} frames in ${directory} can be used: ${rejected[0].file}: ${rejected[0].reason}`);
+  if (placed.length === 0) {
+    const { file, reason } = rejected[0];
+    throw new Error(`none of the ${paths.length} frames in ${directory} can be used: ${file}: ${reason}`);
+  }
   return buildPlan(instrument, placed, reference, overrides, options.dataDir, pool, paths.length, rejected);
 }
 
@@ -58,7 +72,8 @@ function listFrames(directory: string): string[] {
   let names: string[];
   try { names = readdirSync(directory); } catch (error) {
     const code = (error as NodeJS.ErrnoException).code; // fs throws ErrnoExceptions.
-    throw new Error(`${directory}: ${code === 'ENOENT' ? 'no such directory' : code === 'ENOTDIR' ? 'not a directory' : (error as Error).message}`);
+    const known: Readonly<Record<string, string>> = { ENOENT: 'no such directory', ENOTDIR: 'not a directory' };
+    throw new Error(`${directory}: ${known[code ?? ''] ?? (error as Error).message}`, { cause: error });
   }
   const paths = names.filter((name) => /\.(fits|fit)(\.gz)?$/i.test(name)).sort().map((name) => join(directory, name))
     .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true);
@@ -79,10 +94,13 @@ function digestOf(paths: readonly string[], referencePath: string | null, overri
   for (const path of [...paths, ...(referencePath === null ? [] : [referencePath])]) {
     hash.update(`${basename(path)}\n`).update(createHash('sha256').update(readFileSync(path)).digest());
   }
-  return hash.update(JSON.stringify({ reference: referencePath && basename(referencePath), ...overrides })).digest('hex');
+  const options = { reference: referencePath && basename(referencePath), ...overrides };
+  return hash.update(JSON.stringify(options)).digest('hex');
 }
 
-async function surveyFrames(paths: readonly string[], overrides: HeaderOverrides, pool: SeriesPool, rejected: Rejected[]): Promise<SurveyedFrame[]> {
+async function surveyFrames(
+  paths: readonly string[], overrides: HeaderOverrides, pool: SeriesPool, rejected: Rejected[],
+): Promise<SurveyedFrame[]> {
   const outcomes = await Promise.all(paths.map((path) => pool.run('survey', { path, overrides })));
   const surveyed: SurveyedFrame[] = [];
   outcomes.forEach((outcome, i) => {
@@ -105,8 +123,8 @@ async function chooseReference(
     const known = surveyed.find(({ file }) => file.path === referencePath);
     if (known) return known;
     const outcome = await pool.run('survey', { path: referencePath, overrides });
-    if (outcome.status === 'failed') throw new Error(`the reference ${basename(referencePath)} cannot be used: ${outcome.failure.message}`);
-    return outcome.result;
+    if (outcome.status === 'done') return outcome.result;
+    throw new Error(`the reference ${basename(referencePath)} cannot be used: ${outcome.failure.message}`);
   }
   if (surveyed.length === 0) throw new Error('no frame can be used');
   const sizeOf = ({ file }: SurveyedFrame) => `${file.width} × ${file.height}`;
@@ -125,7 +143,10 @@ async function registerFrames(
   const { width, height } = reference.file, placed: Placed[] = [];
   await Promise.all(surveyed.map(async (frame) => {
     if (frame.file.width !== width || frame.file.height !== height) {
-      reject(rejected, frame.file.path, `${frame.file.width} × ${frame.file.height} pixels, the reference has ${width} × ${height}`);
+      reject(
+        rejected, frame.file.path,
+        `${frame.file.width} × ${frame.file.height} pixels, the reference has ${width} × ${height}`,
+      );
       return;
     }
     const outcome = await pool.run('register', { frame: frame.stars, reference: reference.stars, width, height });
@@ -137,7 +158,8 @@ async function registerFrames(
 }
 
 async function buildPlan(
-  instrument: string, placed: readonly Placed[], reference: SurveyedFrame, overrides: HeaderOverrides, dataDir: string, pool: SeriesPool,
+  instrument: string, placed: readonly Placed[], reference: SurveyedFrame, overrides: HeaderOverrides,
+  dataDir: string, pool: SeriesPool,
   frameCount: number, rejected: readonly Rejected[],
 ): Promise<SeriesPlan> {
   const { width, height, units } = reference.file;
@@ -153,33 +175,49 @@ async function buildPlan(
   const candidates = frames.some(({ checksum }) => checksum === own.checksum) ? frames : [own, ...frames];
   if (candidates.length === 1) throw new Error(`only ${own.file} can be used, and nothing to compare it with`);
   const chosen = chooseTemplateFrames(candidates).map((index) => candidates[index]);
-  const outcome = await pool.run('template', { frames: chosen, reference: own, referenceWcs: wcs, overrides, width, height, band, path: templatePath });
+  const outcome = await pool.run(
+    'template',
+    { frames: chosen, reference: own, referenceWcs: wcs, overrides, width, height, band, path: templatePath },
+  );
   if (outcome.status === 'failed') throw new Error(`no template can be made: ${outcome.failure.message}`);
   const { checksum, fwhmPx, psfStarCount } = outcome.result;
   noteAssumptions(reference, scaleArcsec);
-  note(`template of ${chosen.length} frames, FWHM ${fwhmPx.toFixed(2)} px, PSF of ${psfStarCount} stars, on the pixels of ${own.file}`);
+  note(`template of ${chosen.length} frames, FWHM ${fwhmPx.toFixed(2)} px, PSF of ${psfStarCount} stars, `
+    + `on the pixels of ${own.file}`);
   const manifest: SeriesManifest = {
-    version: 1, instrument, dayObs, reference: own.file, referenceWcs: wcs, pointing: pixelToSky(wcs, (width - 1) / 2, (height - 1) / 2),
-    camera: seriesCamera(instrument, width, height, scaleArcsec, units, new Map(frames.map((f) => [f.physicalFilter, f.band]))),
-    overrides, associate: associationOf(frames, scaleArcsec), template: { file: basename(templatePath), checksum, frames: chosen.map(({ file }) => file), fwhmPx }, frames,
+    version: 1, instrument, dayObs, reference: own.file, referenceWcs: wcs,
+    pointing: pixelToSky(wcs, (width - 1) / 2, (height - 1) / 2),
+    camera: seriesCamera(
+      instrument, width, height, scaleArcsec, units, new Map(frames.map((f) => [f.physicalFilter, f.band])),
+    ),
+    overrides, associate: associationOf(frames, scaleArcsec), frames,
+    template: { file: basename(templatePath), checksum, frames: chosen.map(({ file }) => file), fwhmPx },
   };
   return { manifest, manifestDigest: writeManifest(dataDir, manifest), frameCount, rejected };
 }
 
-const IN_PLACE: Registration = { toReference: { a: 1, b: 0, c: 0, d: 0, e: 1, f: 0 }, pairCount: 0, rmsPx: 0, fluxRatio: 1 };
+const IN_PLACE: Registration = {
+  toReference: { a: 1, b: 0, c: 0, d: 0, e: 1, f: 0 }, pairCount: 0, rmsPx: 0, fluxRatio: 1,
+};
 
-function seriesFrame({ surveyed: { file, stars }, registration }: Placed, dayObs: DayObs, sequence: number): SeriesFrame {
+function seriesFrame(
+  { surveyed: { file, stars }, registration }: Placed, dayObs: DayObs, sequence: number,
+): SeriesFrame {
   const { header, path, checksum, bytes } = file;
   return {
-    file: basename(path), path, checksum, bytes, visit: visitOf(dayObs, sequence), exposure: exposureOf(dayObs, sequence),
-    group: `${dayObs}-${String(sequence).padStart(5, '0')}`, midMjd: header.midMjd, midpointMjdTai: header.midpointMjdTai,
+    file: basename(path), path, checksum, bytes,
+    visit: visitOf(dayObs, sequence), exposure: exposureOf(dayObs, sequence),
+    group: `${dayObs}-${String(sequence).padStart(5, '0')}`,
+    midMjd: header.midMjd, midpointMjdTai: header.midpointMjdTai,
     exposureSeconds: header.exposureSeconds, band: bandOf(header.filter), physicalFilter: header.filter ?? 'unknown',
     fwhmPx: stars.fwhmPx, skyAdu: stars.skyAdu, skySigmaAdu: stars.skySigmaAdu,
     toReference: registration.toReference, fluxRatio: registration.fluxRatio,
   };
 }
 
-/** Night of the first frame. Ids hold days from 2010 on: an older series is numbered from there, its times stay true. */
+/**
+ * Night of the first frame. Ids hold days from 2010 on: an older series is numbered from there, its times stay true.
+ */
 function dayObsOf({ file }: SurveyedFrame): DayObs {
   const dayObs = dayObsOfMjdTai(file.header.midpointMjdTai);
   if (dayObs >= FIRST_DAY && dayObs <= LAST_DAY) return dayObs;
@@ -197,10 +235,12 @@ function referenceSky({ file }: SurveyedFrame): { wcs: Wcs; scaleArcsec: number 
   return { wcs: header.wcs ? { ...header.wcs, sip: null } : plain, scaleArcsec };
 }
 
-/** Seeing and registration decide how far from its object a source is found, not the arcseconds of a survey telescope. */
+/**
+ * Seeing and registration decide how far from its object a source is found, not the arcseconds of a survey telescope.
+ */
 function associationOf(frames: readonly SeriesFrame[], scaleArcsec: number): SeriesManifest['associate'] {
   const { matchRadiusFwhm, sigmaFloorPx, sigmaFallbackFwhm } = seriesConfig.association;
-  const fwhms = frames.map(({ fwhmPx }) => fwhmPx).sort((a, b) => a - b), fwhmArcsec = fwhms[fwhms.length >> 1] * scaleArcsec;
+  const fwhmArcsec = median(frames.map(({ fwhmPx }) => fwhmPx)) * scaleArcsec;
   return {
     matchRadiusArcsec: matchRadiusFwhm * fwhmArcsec, sigmaFloorArcsec: sigmaFloorPx * scaleArcsec,
     sigmaFallbackArcsec: sigmaFallbackFwhm * fwhmArcsec,
@@ -211,7 +251,9 @@ function noteAssumptions({ file }: SurveyedFrame, scaleArcsec: number): void {
   const { header, units } = file, assumed: string[] = [];
   if (header.gainElectronsPerAdu === null) assumed.push(`gain ${units.gainElectronsPerAdu} e⁻/ADU`);
   if (header.readNoiseElectrons === null) assumed.push(`read noise ${units.readNoiseElectrons} e⁻`);
-  if (header.saturationAdu === null) assumed.push(Number.isFinite(units.saturationAdu) ? `saturation ${Math.round(units.saturationAdu)} ADU` : 'no saturation');
+  const { saturationAdu } = units;
+  const saturation = saturationAdu === Infinity ? 'no saturation' : `saturation ${Math.round(saturationAdu)} ADU`;
+  if (header.saturationAdu === null) assumed.push(saturation);
   if (header.pixelScaleArcsec === null && header.wcs === null) assumed.push(`${scaleArcsec}″ a pixel`);
   if (header.pointing === null && header.wcs === null) assumed.push('pointing 0, 0');
   if (header.filter === null) assumed.push('band r');

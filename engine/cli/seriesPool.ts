@@ -41,5 +41,6 @@ function failed(code: string, message: string): Extract<SeriesResult<SeriesTaskN
 }
 
 function reasonOf(error: Error): string {
-  return error.name === 'AbortError' ? `it took longer than ${seriesConfig.frameLimitMs / 1000} s` : `its worker failed: ${error.message}`;
+  if (error.name === 'AbortError') return `it took longer than ${seriesConfig.frameLimitMs / 1000} s`;
+  return `its worker failed: ${error.message}`;
 }

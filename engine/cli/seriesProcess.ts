@@ -1,4 +1,6 @@
-/** How the frames of a series become measurements: in the run with differences made ahead and kept, in a replay anew. */
+/**
+ * How the frames of a series become measurements: in the run with differences made ahead and kept, in a replay anew.
+ */
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { seriesPaths, type SeriesFrame, type SeriesManifest } from '../batch/series/manifest.ts';
@@ -37,7 +39,10 @@ export class Differences {
   async lighten(frame: SeriesFrame): Promise<void> {
     const { result, path } = await this.of(frame);
     if (result.status === 'failed') return;
-    this.#made.set(frame.visit, Promise.resolve({ path, result: { status: 'done', result: { ...result.result, rows: [], cutouts: null } } }));
+    this.#made.set(
+      frame.visit,
+      Promise.resolve({ path, result: { status: 'done', result: { ...result.result, rows: [], cutouts: null } } }),
+    );
   }
 
   async drop(frame: SeriesFrame): Promise<void> {
@@ -49,7 +54,9 @@ export class Differences {
   async #make(frame: SeriesFrame): Promise<Kept> {
     const path = seriesPaths.difference(this.#folder, frame);
     mkdirSync(dirname(path), { recursive: true });
-    const result = await this.#pool.run('difference', { frame, manifest: this.#manifest, templatePath: this.#templatePath, differencePath: path });
+    const result = await this.#pool.run(
+      'difference', { frame, manifest: this.#manifest, templatePath: this.#templatePath, differencePath: path },
+    );
     return { result, path };
   }
 }
@@ -66,11 +73,15 @@ export function seriesProcess(
     const { result, path } = await differences.of(frame);
     if (result.status === 'failed') return failure(result.failure);
     const made = result.result, { differencePsf, scale, noiseScale } = made;
-    const forced = await pool.run('force', { frame, manifest, differencePath: path, made: { differencePsf, scale, noiseScale }, positions: known });
+    const forced = await pool.run(
+      'force', { frame, manifest, differencePath: path, made: { differencePsf, scale, noiseScale }, positions: known },
+    );
     await onUsed(frame);
     if (forced.status === 'failed') return failure(forced.failure);
     const inputs = { raw: frame.checksum, template: manifest.template.checksum, manifest: manifestDigest, ...digests };
-    return { status: 'measured', knownPosition, progress: [], measurements: measurementsOf(made, known, forced.result, inputs) };
+    return {
+      status: 'measured', knownPosition, progress: [], measurements: measurementsOf(made, known, forced.result, inputs),
+    };
   };
 }
 
@@ -79,13 +90,18 @@ function failure({ stage, code, message, details }: SeriesFailure): DetectorOutc
 }
 
 function measurementsOf(
-  made: FrameDifference, known: readonly KnownPosition[], forced: readonly Omit<DetectorMeasurements['forced'][number], keyof KnownPosition>[],
+  made: FrameDifference, known: readonly KnownPosition[],
+  forced: readonly Omit<DetectorMeasurements['forced'][number], keyof KnownPosition>[],
   inputs: Readonly<Record<string, string>>,
 ): DetectorMeasurements {
   return {
-    outcome: 'alerts', measured: made.rows, detected: made.detected, droppedByReason: made.droppedByReason, cutouts: made.cutouts,
+    outcome: 'alerts', measured: made.rows, detected: made.detected, droppedByReason: made.droppedByReason,
+    cutouts: made.cutouts,
     // An object off the frame, or without a good pixel, has no measurement and so no row.
-    forced: known.flatMap((object, i) => (forced[i].psfFlux === null && forced[i].scienceFlux === null ? [] : [{ ...object, ...forced[i] }])),
+    forced: known.flatMap((object, i) => {
+      const { psfFlux, scienceFlux } = forced[i];
+      return psfFlux === null && scienceFlux === null ? [] : [{ ...object, ...forced[i] }];
+    }),
     summary: made.figures, inputs,
   };
 }

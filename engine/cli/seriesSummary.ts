@@ -9,11 +9,14 @@ import type { Rejected, SeriesPlan } from './seriesPlan.ts';
 import type { SeriesPool } from './seriesPool.ts';
 import type { Differences } from './seriesProcess.ts';
 
-/** Difference flux in ADU of the reference at its exposure time; null where the place cannot be measured on that frame. */
+/**
+ * Difference flux in ADU of the reference at its exposure time; null where the place cannot be measured on that frame.
+ */
 export type LightCurvePoint = Readonly<{ file: string; mjd: number; flux: number | null; fluxErr: number | null }>;
 
 export type SeriesObject = Readonly<{
-  diaObjectId: bigint; x: number; y: number; nDiaSources: number; maxAbsSnr: number; lightCurve: readonly LightCurvePoint[];
+  diaObjectId: bigint; x: number; y: number; nDiaSources: number; maxAbsSnr: number;
+  lightCurve: readonly LightCurvePoint[];
 }>;
 
 export type SeriesSummary = Readonly<{
@@ -26,7 +29,8 @@ const LISTED = 10;
 
 /** Forces photometry at every object of the series on the difference image of every frame that was used. */
 export async function summarizeSeries(
-  { manifest, frameCount, rejected }: SeriesPlan, failures: ReadonlyMap<number, string>, differences: Differences, apdb: Apdb, pool: SeriesPool,
+  { manifest, frameCount, rejected }: SeriesPlan, failures: ReadonlyMap<number, string>, differences: Differences,
+  apdb: Apdb, pool: SeriesPool,
   alerts: number,
 ): Promise<SeriesSummary> {
   const { objects } = await apdb.loadRegion({ ...manifest.pointing, radiusDeg: 180 }, 0);
@@ -34,16 +38,24 @@ export async function summarizeSeries(
   const positions = objects.map(({ ra, dec }) => ({ raDeg: ra, decDeg: dec }));
   const forced = await Promise.all(used.map(async (frame): Promise<readonly ForcedPoint[]> => {
     const { result, path } = await differences.of(frame);
-    if (result.status === 'failed') throw new Error(`${frame.file} was committed without a difference: ${result.failure.message}`);
+    if (result.status === 'failed') {
+      throw new Error(`${frame.file} was committed without a difference: ${result.failure.message}`);
+    }
     const { differencePsf, scale, noiseScale } = result.result;
-    const outcome = await pool.run('force', { frame, manifest, differencePath: path, made: { differencePsf, scale, noiseScale }, positions });
+    const outcome = await pool.run(
+      'force', { frame, manifest, differencePath: path, made: { differencePsf, scale, noiseScale }, positions },
+    );
     if (outcome.status === 'failed') throw new Error(`no light curve on ${frame.file}: ${outcome.failure.message}`);
     return outcome.result;
   }));
   const found = objects.map((object, i): SeriesObject => ({
-    diaObjectId: object.diaObjectId, ...skyToPixel(manifest.referenceWcs, object.ra, object.dec), nDiaSources: object.sources.length,
+    diaObjectId: object.diaObjectId, ...skyToPixel(manifest.referenceWcs, object.ra, object.dec),
+    nDiaSources: object.sources.length,
     maxAbsSnr: Math.max(...object.sources.payloads().map((payload) => Math.abs(decodeDiaSource(payload).snr ?? 0))),
-    lightCurve: used.map((frame, f) => ({ file: frame.file, mjd: frame.midMjd, flux: forced[f][i].psfFlux, fluxErr: forced[f][i].psfFluxErr })),
+    lightCurve: used.map((frame, f) => {
+      const { psfFlux, psfFluxErr } = forced[f][i];
+      return { file: frame.file, mjd: frame.midMjd, flux: psfFlux, fluxErr: psfFluxErr };
+    }),
   }));
   found.sort((a, b) => b.maxAbsSnr - a.maxAbsSnr || (a.diaObjectId < b.diaObjectId ? -1 : 1));
   const unused = manifest.frames.flatMap(({ visit, file }) => {
@@ -51,7 +63,8 @@ export async function summarizeSeries(
     return reason === undefined ? [] : [{ file, reason }];
   });
   return {
-    frames: frameCount, used: used.length, rejected: [...rejected, ...unused].sort((a, b) => (a.file < b.file ? -1 : 1)),
+    frames: frameCount, used: used.length,
+    rejected: [...rejected, ...unused].sort((a, b) => (a.file < b.file ? -1 : 1)),
     template: { frames: manifest.template.frames.length, fwhmPx: manifest.template.fwhmPx }, objects: found, alerts,
   };
 }
@@ -59,7 +72,8 @@ export async function summarizeSeries(
 export function formatSeries(summary: SeriesSummary, { instrument, dayObs, reference }: SeriesManifest): string {
   const { frames, used, rejected, template, objects, alerts } = summary;
   const lines = [
-    `${instrument}, night ${dayObs}: ${used} of ${frames} frames used, template of ${template.frames} (FWHM ${template.fwhmPx.toFixed(2)} px); `
+    `${instrument}, night ${dayObs}: ${used} of ${frames} frames used, `
+      + `template of ${template.frames} (FWHM ${template.fwhmPx.toFixed(2)} px); `
       + `${objects.length} objects, ${alerts} alerts`,
     ...rejected.map(({ file, reason }) => `  ${file}: ${reason}`),
   ];
@@ -72,8 +86,10 @@ export function formatSeries(summary: SeriesSummary, { instrument, dayObs, refer
       const brightest = points.reduce((best, p) => (p.flux > best.flux ? p : best), points[0]);
       const fluxes = points.map(({ flux }) => flux);
       return [
-        String(object.diaObjectId), object.x.toFixed(2), object.y.toFixed(2), String(object.nDiaSources), object.maxAbsSnr.toFixed(1),
-        ...(points.length === 0 ? ['–', '–', '–'] : [Math.min(...fluxes).toFixed(0), Math.max(...fluxes).toFixed(0), brightest.file]),
+        String(object.diaObjectId), object.x.toFixed(2), object.y.toFixed(2), String(object.nDiaSources),
+        object.maxAbsSnr.toFixed(1),
+        ...(points.length === 0 ? ['–', '–', '–']
+          : [Math.min(...fluxes).toFixed(0), Math.max(...fluxes).toFixed(0), brightest.file]),
       ];
     }),
   )}`;

@@ -9,10 +9,12 @@ const FRAMES = fileURLToPath(new URL('../../../shared/data/saao-mb13475', import
 const isPresent = existsSync(FRAMES);
 if (!isPresent) console.warn('skipped: ../shared/data/saao-mb13475 is absent, so no test on real frames');
 
-test.skipIf(!isPresent)('the microlensing event of the SAAO frames is the strongest object, and fades as it did', async () => {
+test.skipIf(!isPresent)('the event of the SAAO frames is the strongest object, and fades as it did', async () => {
   const dataDir = newDataDir();
   try {
-    const { code, stdout, stderr } = await runVesper(['series', FRAMES, '--reference', 'AKB13475I0104.fits.gz', '--json', '--data-dir', dataDir]);
+    const { code, stdout, stderr } = await runVesper(
+      ['series', FRAMES, '--reference', 'AKB13475I0104.fits.gz', '--json', '--data-dir', dataDir]
+    );
     expect(code, stderr).toBe(0);
     const summary = JSON.parse(stdout) as SeriesSummary, [event] = summary.objects as readonly SeriesObject[];
     expect(summary.frames).toBe(44);

@@ -19,8 +19,8 @@ export type TemplatePlan = Readonly<{
 export type BuiltTemplate = Readonly<{ checksum: string; fwhmPx: number; psfStarCount: number; psfModelError: number }>;
 
 /**
- * The frames' flux ratios come from stars and are good to a few per cent; the kernel that takes the template to the reference
- * tells what is left, so that a star's flux on the template is its mean flux in ADU of the reference.
+ * The frames' flux ratios come from stars and are good to a few per cent; the kernel that takes the template to the
+ * reference tells what is left, so that a star's flux on the template is its mean flux in ADU of the reference.
  *
  * @throws FrameRejected when there are too few stars for a PSF, StageError when the reference cannot be subtracted.
  */
@@ -35,12 +35,15 @@ export function buildTemplate(plan: TemplatePlan): BuiltTemplate {
   // A template that is the reference has its scale; nothing would be left to fit.
   const isReference = plan.frames.every(({ checksum }) => checksum === plan.reference.checksum);
   const { scale } = isReference ? { scale: 1 } : subtractTemplate(
-    visitPlanes(plan.reference, { overrides }, 1), referenceWcs, template, referenceWcs, psf, plan.reference.toReference,
+    visitPlanes(plan.reference, { overrides }, 1), referenceWcs, template, referenceWcs, psf,
+    plan.reference.toReference,
   );
   for (let j = 0; j < template.image.length; j++) {
     template.image[j] *= scale;
     template.variance[j] *= scale * scale;
   }
-  const digest = writeTemplate(plan.path, template, referenceWcs, psf, { band: plan.band, frameCount: plan.frames.length, fwhmPx });
+  const digest = writeTemplate(
+    plan.path, template, referenceWcs, psf, { band: plan.band, frameCount: plan.frames.length, fwhmPx },
+  );
   return { checksum: digest, fwhmPx, psfStarCount: starCount, psfModelError: modelError };
 }

@@ -11,7 +11,8 @@ const difference: DifferenceConfig = {
   kernel: { ...differenceDefaults.kernel, degrees: [6, 4, 2, 0], spatialOrder: 1, backgroundOrder: 1 },
   // The template is the mean of several frames and is convolved once more: its noise is a few per cent of a frame's.
   isDecorrelated: false,
-  // Convolving a frame that is sharper than the template spreads its own noise; the kernel sharpens the template as well.
+  // Convolving a frame that is sharper than the template spreads its own noise; the kernel sharpens the template as
+  // well.
   convolveScienceRatio: 3,
   // Frames are judged by their stars before; gain and read noise of the header may be off by a factor.
   stampChi2Max: 1000, backgroundChi2Min: 0.02, backgroundChi2Max: 50,
@@ -24,8 +25,8 @@ export const seriesConfig = {
   /** Assumed where neither a header nor an option tells: electrons per ADU, electrons. The summary says so. */
   gainFallback: 1, readNoiseElectronsFallback: 5,
   /**
-   * Share of an integer file's range from which a pixel counts as saturated when nothing tells: flat-fielding moves the full
-   * well of 65,535 by a few per cent either way.
+   * Share of an integer file's range from which a pixel counts as saturated when nothing tells: flat-fielding moves the
+   * full well of 65,535 by a few per cent either way.
    */
   saturationRangeFraction: 0.95,
   /** Pixels by which saturation is grown: charge that spills over is not yet at the limit there. */
@@ -44,9 +45,14 @@ export const seriesConfig = {
     /** Largest shift, as a share of the frame's side. */
     shiftFractionMax: 0.4,
     rotationMaxDeg: 2, voterCount: 150, binPx: 3,
-    /** Radius of the final pairs in units of the wider seeing: less than half the distance at which stars still part. */
+    /**
+     * Radius of the final pairs in units of the wider seeing: less than half the distance at which stars still part.
+     */
     finalRadiusFwhm: 0.25,
-    /** Pairs that a match needs: so many, and this share of the poorer list, which in a crowded field tells it from chance. */
+    /**
+     * Pairs that a match needs: so many, and this share of the poorer list, which in a crowded field tells it from
+     * chance.
+     */
     pairCountMin: 6, pairFractionMin: 0.1,
   },
   template: {
@@ -69,14 +75,15 @@ export const seriesConfig = {
   /** Mesh for what is left of the sky in a difference. */
   residualSky: { cellPxMin: 32, cellFwhm: 6 },
   /**
-   * The subtraction's own error, a share of the template's light: measured on pixels this far above the noise, of which there must
-   * be so many, and believed up to a limit, beyond which a frame shows itself by its false detections.
+   * The subtraction's own error, a share of the template's light: measured on pixels this far above the noise, of which
+   * there must be so many, and believed up to a limit, beyond which a frame shows itself by its false detections.
    */
   modelError: { lightSigmaMin: 20, pixelCountMin: 200, fractionMax: 0.1 },
   association: {
     /**
-     * Largest distance of a source from its object, in units of the usual FWHM. A 5 σ source scatters by FWHM / (2.35 × 5) × √2 =
-     * 0.12 FWHM along each axis: 0.36 are three of those, and half the distance at which two stars still part.
+     * Largest distance of a source from its object, in units of the usual FWHM. A 5 σ source scatters by FWHM / (2.35 ×
+     * 5) × √2 = 0.12 FWHM along each axis: 0.36 are three of those, and half the distance at which two stars still
+     * part.
      */
     matchRadiusFwhm: 0.36,
     /** What registration leaves between frames, pixels. */

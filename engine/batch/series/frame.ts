@@ -33,18 +33,22 @@ export type Frame = Readonly<{
 export function readFrame(path: string, overrides: HeaderOverrides): Frame {
   let stored: Uint8Array;
   try { stored = readFileSync(path); } catch (error) {
-    throw new FrameRejected((error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : `cannot be read (${(error as Error).message})`);
+    const { code, message } = error as NodeJS.ErrnoException; // readFileSync throws ErrnoExceptions.
+    throw new FrameRejected(code === 'ENOENT' ? 'no such file' : `cannot be read (${message})`);
   }
   try {
     const fits = parseFits(stored, path), hdu = firstImageHdu(fits);
     const { width, height } = imageSize(hdu);
     const planes = allocateMaskedImage(width, height);
     readImageInto(hdu, planes.image);
-    const header = readFrameHeader(hdu === fits.hdus[0] ? hdu.header : [...hdu.header, ...fits.hdus[0].header], overrides);
+    const header = readFrameHeader(
+      hdu === fits.hdus[0] ? hdu.header : [...hdu.header, ...fits.hdus[0].header], overrides,
+    );
     const units: PixelUnits = {
       gainElectronsPerAdu: header.gainElectronsPerAdu ?? seriesConfig.gainFallback,
       readNoiseElectrons: header.readNoiseElectrons ?? seriesConfig.readNoiseElectronsFallback,
-      saturationAdu: header.saturationAdu ?? (hdu.bitpix === 16 ? 65535 * seriesConfig.saturationRangeFraction : Infinity),
+      saturationAdu: header.saturationAdu
+        ?? (hdu.bitpix === 16 ? 65535 * seriesConfig.saturationRangeFraction : Infinity),
     };
     blankZeros(planes.image);
     maskPixels(planes, units.saturationAdu);
@@ -86,7 +90,9 @@ function maskPixels({ image, mask, width, height }: MaskedImage, saturationAdu: 
   }
 }
 
-/** A frame without light has one value in nearly all its pixels: a shutter that stayed closed in software, or a blank. */
+/**
+ * A frame without light has one value in nearly all its pixels: a shutter that stayed closed in software, or a blank.
+ */
 function requireLight({ image, mask }: MaskedImage): void {
   const noData = maskBits('NO_DATA');
   let lowest = Infinity, highest = -Infinity, count = 0;
@@ -96,12 +102,15 @@ function requireLight({ image, mask }: MaskedImage): void {
     if (image[j] < lowest) lowest = image[j];
     if (image[j] > highest) highest = image[j];
   }
-  if (count < image.length / 2) throw new FrameRejected(`${image.length - count} of ${image.length} pixels have no value`);
+  const blankCount = image.length - count;
+  if (blankCount > count) throw new FrameRejected(`${blankCount} of ${image.length} pixels have no value`);
   if (lowest === highest) throw new FrameRejected(`no light: every pixel is ${lowest}`);
 }
 
 function setVariance({ image, variance, mask }: MaskedImage, units: PixelUnits): void {
   const { gainElectronsPerAdu: gain, readNoiseElectrons } = units;
   const noData = maskBits('NO_DATA'), floor = (readNoiseElectrons / gain) ** 2 + 1 / 12; // Digitisation: 1/12 ADU².
-  for (let j = 0; j < image.length; j++) variance[j] = (mask[j] & noData) !== 0 ? 0 : Math.max(image[j], 0) / gain + floor;
+  for (let j = 0; j < image.length; j++) {
+    variance[j] = (mask[j] & noData) !== 0 ? 0 : Math.max(image[j], 0) / gain + floor;
+  }
 }

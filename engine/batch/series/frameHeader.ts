@@ -20,15 +20,22 @@ export type FrameHeader = Readonly<{
   wcs: Wcs | null;
 }>;
 
-const GAIN = ['GAIN', 'EGAIN', 'CCDGAIN', 'GAINEFF', 'GAIN1', 'AGAIN', 'HIERARCH ESO DET OUT1 CONAD', 'ESO DET OUT1 CONAD'];
-const READ_NOISE = ['RDNOISE', 'READNOIS', 'READNOISE', 'RON', 'ENOISE', 'RDNOIS', 'CCDRON', 'RNOISE', 'RDNOISE1', 'ESO DET OUT1 RON'];
+const GAIN = [
+  'GAIN', 'EGAIN', 'CCDGAIN', 'GAINEFF', 'GAIN1', 'AGAIN', 'HIERARCH ESO DET OUT1 CONAD', 'ESO DET OUT1 CONAD',
+];
+const READ_NOISE = [
+  'RDNOISE', 'READNOIS', 'READNOISE', 'RON', 'ENOISE', 'RDNOIS', 'CCDRON', 'RNOISE', 'RDNOISE1', 'ESO DET OUT1 RON',
+];
 const SATURATION = ['SATURATE', 'SATLEVEL', 'SATURATI', 'SATUR', 'MAXLIN', 'DATAMAX', 'SATURAT', 'CCDSAT', 'MAXADU'];
 const EXPOSURE = ['EXPTIME', 'EXPOSURE', 'EXPOSED', 'ITIME', 'INTTIME', 'TEXP', 'EXP_TIME', 'DARKTIME'];
 const MID_MJD = ['MJD-MID', 'MJDMID', 'MJD-AVG', 'MJD_MID', 'MIDMJD'], MID_JD = ['JD-MID', 'JDMID', 'JD_MID', 'MIDJD'];
-const START_MJD = ['MJD-OBS', 'MJD-BEG', 'MJD-STRT', 'MJD_OBS', 'MJDOBS', 'MJD'], START_JD = ['JD', 'JD-OBS', 'JD_OBS', 'JULDAT', 'OBSJD'];
+const START_MJD = ['MJD-OBS', 'MJD-BEG', 'MJD-STRT', 'MJD_OBS', 'MJDOBS', 'MJD'];
+const START_JD = ['JD', 'JD-OBS', 'JD_OBS', 'JULDAT', 'OBSJD'];
 const HELIOCENTRIC_JD = ['HJD', 'HJD-OBS', 'BJD', 'PHJDMID', 'HJD_MID'];
 const MID_DATE = ['DATE-AVG', 'DATE-MID'], START_DATE = ['DATE-BEG', 'DATE-OBS', 'DATE_OBS', 'UTDATE', 'DATEOBS'];
-const TIME_OF_DAY = ['UT', 'UTC', 'TIME-OBS', 'UT-START', 'UTSTART', 'UTC-OBS', 'UTCSTART', 'TIME-BEG', 'TIME', 'TM-START', 'UT-OBS'];
+const TIME_OF_DAY = [
+  'UT', 'UTC', 'TIME-OBS', 'UT-START', 'UTSTART', 'UTC-OBS', 'UTCSTART', 'TIME-BEG', 'TIME', 'TM-START', 'UT-OBS',
+];
 const RA = ['RA', 'OBJCTRA', 'TELRA', 'RA_OBS', 'RA-TEL', 'OBJRA', 'CRVAL1', 'CAT-RA', 'RA_DEG'];
 const DEC = ['DEC', 'OBJCTDEC', 'TELDEC', 'DEC_OBS', 'DEC-TEL', 'OBJDEC', 'CRVAL2', 'CAT-DEC', 'DEC_DEG'];
 const PIXEL_SCALE = ['PIXSCALE', 'PIXSCAL1', 'SECPIX', 'SECPIX1', 'SCALE', 'PSCALE', 'PLTSCALE', 'PIXSCAL'];
@@ -54,9 +61,11 @@ export function readFrameHeader(header: FitsHeader, overrides: HeaderOverrides):
 function midExposure(header: FitsHeader, exposureSeconds: number): number | null {
   const half = exposureSeconds / 2 / 86400;
   const isMjd = (v: number) => v > 15020 && v < 100_000, isJd = (v: number) => v > 2_415_020 && v < 2_500_000;
-  const mid = firstNumber(header, MID_MJD, isMjd) ?? jdToMjd(firstNumber(header, MID_JD, isJd)) ?? dateOf(header, MID_DATE);
+  const mid = firstNumber(header, MID_MJD, isMjd) ?? jdToMjd(firstNumber(header, MID_JD, isJd))
+    ?? dateOf(header, MID_DATE);
   if (mid !== null) return mid;
-  const start = firstNumber(header, START_MJD, isMjd) ?? dateOf(header, START_DATE) ?? jdToMjd(firstNumber(header, START_JD, isJd));
+  const start = firstNumber(header, START_MJD, isMjd) ?? dateOf(header, START_DATE)
+    ?? jdToMjd(firstNumber(header, START_JD, isJd));
   if (start !== null) return start + half;
   return jdToMjd(firstNumber(header, HELIOCENTRIC_JD, isJd));
 }
@@ -75,7 +84,8 @@ function dateOf(header: FitsHeader, keywords: readonly string[]): number | null 
       if (mjd !== null) return mjd;
       continue;
     }
-    const time = TIME_OF_DAY.map((name) => stringCard(header, name)).find((text) => text !== null && /^\s*\d{1,2}:\d/.test(text));
+    const time = TIME_OF_DAY.map((name) => stringCard(header, name))
+      .find((text) => text !== null && /^\s*\d{1,2}:\d/.test(text));
     const mjd = mjdOfDate(date.trim(), time?.trim() ?? null);
     if (mjd !== null) return mjd;
   }
@@ -95,7 +105,8 @@ function secondsToTai(header: FitsHeader, mjd: number): number {
 function pointingOf(header: FitsHeader): { raDeg: number; decDeg: number } | null {
   for (let i = 0; i < RA.length; i++) {
     const raDeg = angle(header, RA[i], true), decDeg = angle(header, DEC[i], false);
-    if (raDeg !== null && decDeg !== null && raDeg >= 0 && raDeg < 360 && Math.abs(decDeg) <= 90) return { raDeg, decDeg };
+    if (raDeg === null || decDeg === null) continue;
+    if (raDeg >= 0 && raDeg < 360 && Math.abs(decDeg) <= 90) return { raDeg, decDeg };
   }
   return null;
 }
@@ -123,13 +134,16 @@ function pixelScaleOf(header: FitsHeader): number | null {
   const fromMatrix = Math.sqrt(area) * 3600;
   // A linear matrix of 1 "degree" a pixel is what software writes that knows nothing.
   if (isScale(fromMatrix)) return fromMatrix;
-  const pixelUm = numberCard(header, 'XPIXSZ') ?? numberCard(header, 'PIXSIZE1'), focalMm = numberCard(header, 'FOCALLEN');
+  const pixelUm = numberCard(header, 'XPIXSZ') ?? numberCard(header, 'PIXSIZE1');
+  const focalMm = numberCard(header, 'FOCALLEN');
   if (pixelUm === null || focalMm === null || !(focalMm > 0)) return null;
   const scale = (206.265 * pixelUm) / focalMm;
   return isScale(scale) ? scale : null;
 }
 
-function firstNumber(header: FitsHeader, keywords: readonly string[], isValid: (value: number) => boolean): number | null {
+function firstNumber(
+  header: FitsHeader, keywords: readonly string[], isValid: (value: number) => boolean,
+): number | null {
   for (const keyword of keywords) {
     const text = stringCard(header, keyword);
     const value = numberCard(header, keyword) ?? (text !== null && text.trim() !== '' ? Number(text) : null);

@@ -57,7 +57,8 @@ export function readManifest(dataDir: string, instrument: string): { manifest: S
   const path = seriesPaths.manifest(dataDir, instrument);
   let text: string;
   try { text = readFileSync(path, 'utf8'); } catch (error) {
-    throw new Error(`${instrument} has no manifest: ${(error as Error).message}`, { cause: error }); // fs throws Errors.
+    // fs throws Errors.
+    throw new Error(`${instrument} has no manifest: ${(error as Error).message}`, { cause: error });
   }
   const manifest = JSON.parse(text) as SeriesManifest; // Written whole, by rename, from this type.
   if (manifest.version !== 1) throw new Error(`${path} has version ${String(manifest.version)}; only 1 is read here`);

@@ -28,14 +28,18 @@ export type FrameDifference = Readonly<{
   figures: Readonly<Record<string, number>>;
 }>;
 
-export type ForcedPoint = Readonly<{ psfFlux: number | null; psfFluxErr: number | null; scienceFlux: number | null; scienceFluxErr: number | null }>;
+export type ForcedPoint = Readonly<{
+  psfFlux: number | null; psfFluxErr: number | null; scienceFlux: number | null; scienceFluxErr: number | null;
+}>;
 
 /**
  * The frame's pixels on the reference's flux scale, sky subtracted.
  *
  * @param scale Further factor of the flux ratio: 1 before the kernel has told it.
  */
-export function visitPlanes(frame: SeriesFrame, manifest: Pick<SeriesManifest, 'overrides'>, scale: number): MaskedImage {
+export function visitPlanes(
+  frame: SeriesFrame, manifest: Pick<SeriesManifest, 'overrides'>, scale: number,
+): MaskedImage {
   const { planes, file } = readFrame(frame.path, manifest.overrides);
   if (file.checksum !== frame.checksum) throw new Error(`${frame.path} is not the file that the series began with`);
   const ratio = frame.fluxRatio * scale, { image, variance } = planes;
@@ -48,7 +52,8 @@ export function visitPlanes(frame: SeriesFrame, manifest: Pick<SeriesManifest, '
 
 /** @throws StageError when the frame cannot be subtracted. @param keep Receives the difference image. */
 export function differenceFrame(
-  frame: SeriesFrame, manifest: SeriesManifest, { template, wcs: templateWcs, psf }: SeriesTemplate, keep: (planes: DifferenceImage) => void,
+  frame: SeriesFrame, manifest: SeriesManifest, { template, wcs: templateWcs, psf }: SeriesTemplate,
+  keep: (planes: DifferenceImage) => void,
 ): FrameDifference {
   const visitWcs = frameWcs(templateWcs, frame.toReference);
   const visit = visitPlanes(frame, manifest, 1);
@@ -58,14 +63,17 @@ export function differenceFrame(
   const measured = measure(frame, visitWcs, subtraction, detections);
   keep(difference);
   const droppedByReason: Record<string, number> = { ...detections.droppedByReason };
-  for (const [reason, count] of Object.entries(measured.droppedByReason)) droppedByReason[reason] = (droppedByReason[reason] ?? 0) + count;
+  for (const [reason, count] of Object.entries(measured.droppedByReason)) {
+    droppedByReason[reason] = (droppedByReason[reason] ?? 0) + count;
+  }
   return {
-    differencePsf, scale, noiseScale: detections.noiseScale, rows: measured.rows, cutouts: cutoutsOf(visitWcs, subtraction, measured),
+    differencePsf, scale, noiseScale: detections.noiseScale,
+    rows: measured.rows, cutouts: cutoutsOf(visitWcs, subtraction, measured),
     detected: detections.detected, droppedByReason,
     figures: finite({
       ...figures, fluxScale: frame.fluxRatio * scale, noiseScale: detections.noiseScale,
-      scoreScatter: detections.scoreScatter, seeingPx: psfFwhmPx(differencePsf, (visit.width - 1) / 2, (visit.height - 1) / 2),
-      skyAdu: frame.skyAdu,
+      scoreScatter: detections.scoreScatter, skyAdu: frame.skyAdu,
+      seeingPx: psfFwhmPx(differencePsf, (visit.width - 1) / 2, (visit.height - 1) / 2),
     }),
   };
 }
@@ -76,16 +84,21 @@ function detect(difference: DifferenceImage, psf: PsfModel): DetectionResult {
   return detectSources(difference, psf, convolveByCell, buffers, seriesConfig.detect);
 }
 
-function measure(frame: SeriesFrame, visitWcs: Wcs, subtraction: Subtraction, { detections, noiseScale }: DetectionResult): MeasureResult {
+function measure(
+  frame: SeriesFrame, visitWcs: Wcs, subtraction: Subtraction, { detections, noiseScale }: DetectionResult,
+): MeasureResult {
   const { difference, differencePsf, visitImage, matchedTemplate } = subtraction;
   return measureSources({
     visit: frame.visit, detector: DETECTOR, band: frame.band, midpointMjdTai: frame.midpointMjdTai,
-    difference, differencePsf, visitImage, visitPsf: differencePsf, visitWcs, matchedTemplate, matchedTemplatePsf: differencePsf,
+    difference, differencePsf, visitImage, visitPsf: differencePsf, visitWcs,
+    matchedTemplate, matchedTemplatePsf: differencePsf,
     noiseScale, templateNoiseFactor: 1,
   }, detections, (planes, psf, x, y) => forcedFlux(planes, psf, x, y, seriesConfig.forced), seriesConfig.measure);
 }
 
-function cutoutsOf(wcs: Wcs, { difference, visitImage, matchedTemplate, differencePsf }: Subtraction, { rows }: MeasureResult): Uint8Array | null {
+function cutoutsOf(
+  wcs: Wcs, { difference, visitImage, matchedTemplate, differencePsf }: Subtraction, { rows }: MeasureResult,
+): Uint8Array | null {
   if (rows.length === 0) return null;
   return encodeCutouts(new Map(rows.map((row) => {
     const box = { x: row.x, y: row.y, side: selectCutoutSide(row.bboxSize), wcs };
@@ -94,9 +107,12 @@ function cutoutsOf(wcs: Wcs, { difference, visitImage, matchedTemplate, differen
   })));
 }
 
-/** Fluxes at sky positions on a frame whose difference was kept; null where it cannot be measured. ADU of the reference. */
+/**
+ * Fluxes at sky positions on a frame whose difference was kept; null where it cannot be measured. ADU of the reference.
+ */
 export function forceFrame(
-  frame: SeriesFrame, manifest: SeriesManifest, differencePath: string, made: Pick<FrameDifference, 'differencePsf' | 'scale' | 'noiseScale'>,
+  frame: SeriesFrame, manifest: SeriesManifest, differencePath: string,
+  made: Pick<FrameDifference, 'differencePsf' | 'scale' | 'noiseScale'>,
   positions: readonly Readonly<{ raDeg: number; decDeg: number }>[],
 ): ForcedPoint[] {
   if (positions.length === 0) return [];
@@ -104,7 +120,9 @@ export function forceFrame(
   const difference = asProduct('differenceImage', readPlanes(differencePath));
   const visit = asProduct('visitImage', visitPlanes(frame, manifest, made.scale));
   const places = positions.map(({ raDeg, decDeg }) => skyToPixel(wcs, raDeg, decDeg));
-  return forcedPhotometry(difference, made.differencePsf, visit, made.differencePsf, places, made.noiseScale, seriesConfig.forced);
+  return forcedPhotometry(
+    difference, made.differencePsf, visit, made.differencePsf, places, made.noiseScale, seriesConfig.forced,
+  );
 }
 
 function finite(figures: Readonly<Record<string, number>>): Record<string, number> {

@@ -1,8 +1,12 @@
-/** Files that a series makes: its template with the PSF, and the difference image of each frame while the series runs. */
+/**
+ * Files that a series makes: its template with the PSF, and the difference image of each frame while the series runs.
+ */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Band } from '../../../schemas/units.ts';
-import { imageSize, readFits, readImageInto, requireHdu, requireNumber, writeFits, type FitsCard } from '../../image/fits.ts';
+import {
+  imageSize, readFits, readImageInto, requireHdu, requireNumber, writeFits, type FitsCard,
+} from '../../image/fits.ts';
 import { MASK_PLANES } from '../../image/maskPlanes.ts';
 import { allocateMaskedImage, asProduct, type MaskedImage, type Template } from '../../image/maskedImage.ts';
 import { psfTermCount, type PsfModel } from '../../image/psf.ts';
@@ -11,13 +15,18 @@ import { pixelScaleArcsec, wcsToCards, type Wcs } from '../../image/wcs.ts';
 
 const MASK_CARDS: readonly FitsCard[] = Object.entries(MASK_PLANES).map(([plane, bit]) => [`MP_${plane}`, bit]);
 
-/** A template product of `schemas/products.ts`, in ADU of the reference, with its PSF as one more extension. Returns its SHA-256. */
+/**
+ * A template product of `schemas/products.ts`, in ADU of the reference, with its PSF as one more extension. Returns its
+ * SHA-256.
+ */
 export function writeTemplate(
-  path: string, template: Template, wcs: Wcs, psf: PsfModel, about: Readonly<{ band: Band; frameCount: number; fwhmPx: number }>,
+  path: string, template: Template, wcs: Wcs, psf: PsfModel,
+  about: Readonly<{ band: Band; frameCount: number; fwhmPx: number }>,
 ): string {
   const { width, height } = template;
   const cards: FitsCard[] = [
-    ...wcsToCards(wcs), ['BAND', about.band], ['NVISITS', about.frameCount], ['SEEING', about.fwhmPx * pixelScaleArcsec(wcs)],
+    ...wcsToCards(wcs), ['BAND', about.band], ['NVISITS', about.frameCount],
+    ['SEEING', about.fwhmPx * pixelScaleArcsec(wcs)],
     ['BUNIT', 'adu', 'of the reference frame, at its exposure time'],
   ];
   const bytes = writeFits(path, [
@@ -40,7 +49,8 @@ export type SeriesTemplate = Readonly<{ template: Template; wcs: Wcs; psf: PsfMo
  * @throws Error of one line when the file is not what `writeTemplate` wrote.
  */
 export function readSeriesTemplate(path: string, checksum: string): SeriesTemplate {
-  if (createHash('sha256').update(readFileSync(path)).digest('hex') !== checksum) throw new Error(`${path} is not the template of its series`);
+  const actual = createHash('sha256').update(readFileSync(path)).digest('hex');
+  if (actual !== checksum) throw new Error(`${path} is not the template of its series`);
   const { template, wcs } = readTemplate(path), hdu = requireHdu(readFits(path), 'PSF');
   const { width: size, height } = imageSize(hdu), coefficients = new Float32Array(size * height);
   readImageInto(hdu, coefficients);
@@ -51,7 +61,8 @@ export function readSeriesTemplate(path: string, checksum: string): SeriesTempla
 /** Image, variance and mask; the same pixels come back bit by bit. */
 export function writePlanes(path: string, { width, height, image, variance, mask }: MaskedImage): void {
   writeFits(path, [
-    { data: image, width, height }, { name: 'VARIANCE', data: variance, width, height }, { name: 'MASK', data: mask, width, height },
+    { data: image, width, height }, { name: 'VARIANCE', data: variance, width, height },
+    { name: 'MASK', data: mask, width, height },
   ]);
 }
 

@@ -29,10 +29,13 @@ export function findFrameStars(planes: MaskedImage): FrameStars {
   if (!(skySigmaAdu > 0)) throw new FrameRejected('no light: its sky has no noise');
   subtractBackground(image, sky, new Float32Array(width));
   const scratch = { smooth: new Float32Array(n), work: new Float32Array(n) };
-  const seeing = measureSeeing(image, mask, sky, seriesConfig.guessFwhmPx, seriesConfig.seeingStarCountMin, seriesConfig.stars, scratch);
+  const seeing = measureSeeing(
+    image, mask, sky, seriesConfig.guessFwhmPx, seriesConfig.seeingStarCountMin, seriesConfig.stars, scratch,
+  );
   if (seeing === null) throw new FrameRejected(`fewer than ${seriesConfig.seeingStarCountMin} stars`);
   const { fwhmPx, stars } = seeing;
-  const clean = stars.filter((star) => !star.isSaturated && !star.isBlemished).slice(0, seriesConfig.registeredStarCountMax);
+  const clean = stars.filter((star) => !star.isSaturated && !star.isBlemished)
+    .slice(0, seriesConfig.registeredStarCountMax);
   return { fwhmPx, skyAdu: median(sky.level), skySigmaAdu, stars: clean.map((star) => ranked(star, fwhmPx)) };
 }
 
@@ -56,10 +59,14 @@ export function registerFrame(frame: FrameStars, reference: FrameStars, width: n
     ...rest, shiftMaxPx: shiftFractionMax * Math.max(width, height),
     finalRadiusPx: Math.max(1, finalRadiusFwhm * Math.max(frame.fwhmPx, reference.fwhmPx)),
   };
-  const pairCountMin = Math.max(config.pairCountMin, Math.ceil(pairFractionMin * Math.min(frame.stars.length, reference.stars.length)));
+  const pairCountMin = Math.max(
+    config.pairCountMin, Math.ceil(pairFractionMin * Math.min(frame.stars.length, reference.stars.length)),
+  );
   const match = matchEitherWay(frame, reference, width, height, config, pairCountMin);
   if (match === null) {
-    throw new FrameRejected(`cannot be registered: no shift brings ${pairCountMin} of its ${frame.stars.length} stars onto the reference's`);
+    throw new FrameRejected(
+      `cannot be registered: no shift brings ${pairCountMin} of its ${frame.stars.length} stars onto the reference's`
+    );
   }
   const bright = match.pairs.slice(0, 100);
   const fluxRatio = median(bright.map(([i, j]) => frame.stars[i].flux / reference.stars[j].flux));
@@ -77,7 +84,9 @@ function matchEitherWay(
   const match = matchStarLists(turned, reference.stars, config);
   if (match === null || match.pairs.length < pairCountMin) return null;
   const { a, b, c, d, e, f } = match.transform;
-  const transform = { a: -a, b: -b, c: c + a * (width - 1) + b * (height - 1), d: -d, e: -e, f: f + d * (width - 1) + e * (height - 1) };
+  const transform = {
+    a: -a, b: -b, c: c + a * (width - 1) + b * (height - 1), d: -d, e: -e, f: f + d * (width - 1) + e * (height - 1),
+  };
   return { ...match, transform };
 }
 

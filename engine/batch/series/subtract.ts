@@ -3,7 +3,10 @@ import { applyAffine, type Affine } from '../../image/affine.ts';
 import { measureBackground, subtractBackground } from '../../image/background.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import { median } from '../../image/median.ts';
-import { allocateMaskedImage, asProduct, type DifferenceImage, type MaskedImage, type MatchedTemplate, type Template, type VisitImage } from '../../image/maskedImage.ts';
+import {
+  allocateMaskedImage, asProduct, type DifferenceImage, type MaskedImage, type MatchedTemplate, type Template,
+  type VisitImage,
+} from '../../image/maskedImage.ts';
 import { psfTermCount, type PsfModel } from '../../image/psf.ts';
 import type { Wcs } from '../../image/wcs.ts';
 import { differenceImages } from '../../stages/difference/difference.ts';
@@ -52,13 +55,16 @@ export function subtractTemplate(
 }
 
 /**
- * Takes off what sky the polynomials of the difference stage leave: moonlight, fringes, and what the sky's own mesh took for sky
- * among the stars. A difference is empty enough for a fine mesh; its cells are wide enough that clipping passes over a source.
+ * Takes off what sky the polynomials of the difference stage leave: moonlight, fringes, and what the sky's own mesh
+ * took for sky among the stars. A difference is empty enough for a fine mesh; its cells are wide enough that clipping
+ * passes over a source.
  */
 function flatten(difference: DifferenceImage, fwhmPx: number): void {
   const { width, height, image, mask } = difference, { cellPxMin, cellFwhm } = seriesConfig.residualSky;
   const config = { ...seriesConfig.background, cellPx: Math.max(cellPxMin, cellFwhm * fwhmPx) };
-  const sky = measureBackground(image, mask, width, height, maskBits('NO_DATA', 'SAT', 'SAT_TEMPLATE', 'BAD', 'EDGE'), config);
+  const sky = measureBackground(
+    image, mask, width, height, maskBits('NO_DATA', 'SAT', 'SAT_TEMPLATE', 'BAD', 'EDGE'), config,
+  );
   if (sky !== null) subtractBackground(image, sky, new Float32Array(width));
 }
 
@@ -66,20 +72,21 @@ function flatten(difference: DifferenceImage, fwhmPx: number): void {
 const MEDIAN_OF_SQUARE = 0.4549;
 
 /**
- * Adds to the variance what the kernel's model fails by, a share of the template's light, as the stars of this very frame tell:
- * the usual excess of the residual's square over its noise. Changed stars are too few to move the median.
+ * Adds to the variance what the kernel's model fails by, a share of the template's light, as the stars of this very
+ * frame tell: the usual excess of the residual's square over its noise. Changed stars are too few to move the median.
  *
  * @returns The share.
  */
 function addModelError(difference: DifferenceImage, matchedTemplate: MatchedTemplate): number {
   const { image, variance, mask } = difference, light = matchedTemplate.image;
+  const { lightSigmaMin, pixelCountMin, fractionMax } = seriesConfig.modelError;
   const blank = maskBits('NO_DATA', 'SAT', 'SAT_TEMPLATE', 'BAD', 'EDGE'), excess: number[] = [];
   for (let j = 0; j < image.length; j++) {
-    if ((mask[j] & blank) !== 0 || !(light[j] * light[j] > seriesConfig.modelError.lightSigmaMin ** 2 * variance[j])) continue;
+    if ((mask[j] & blank) !== 0 || !(light[j] * light[j] > lightSigmaMin ** 2 * variance[j])) continue;
     excess.push((image[j] * image[j] - MEDIAN_OF_SQUARE * variance[j]) / (light[j] * light[j]));
   }
-  const share2 = excess.length < seriesConfig.modelError.pixelCountMin ? 0 : Math.max(0, median(excess)) / MEDIAN_OF_SQUARE;
-  const share = Math.min(Math.sqrt(share2), seriesConfig.modelError.fractionMax);
+  const share2 = excess.length < pixelCountMin ? 0 : Math.max(0, median(excess)) / MEDIAN_OF_SQUARE;
+  const share = Math.min(Math.sqrt(share2), fractionMax);
   for (let j = 0; j < image.length; j++) {
     if ((mask[j] & maskBits('NO_DATA')) === 0 && light[j] > 0) variance[j] += (share * light[j]) ** 2;
   }
@@ -107,8 +114,8 @@ function padded(psf: PsfModel, kernelSize: number): PsfModel {
 }
 
 /**
- * The reference's PSF as a polynomial of the frame's pixels. Its shape is turned only for a frame that is upside down: other
- * rotations are of a degree or two.
+ * The reference's PSF as a polynomial of the frame's pixels. Its shape is turned only for a frame that is upside down:
+ * other rotations are of a degree or two.
  */
 export function psfOnFrame(psf: PsfModel, toReference: Affine, width: number, height: number): PsfModel {
   const termCount = psfTermCount(psf.order), n = psf.size * psf.size;
@@ -131,11 +138,15 @@ export function psfOnFrame(psf: PsfModel, toReference: Affine, width: number, he
     }
   }
   // Half a turn of a stamp is its pixels in reverse.
-  if (toReference.a + toReference.e < 0) for (let t = 0; t < termCount; t++) coefficients.subarray(t * n, (t + 1) * n).reverse();
+  const isTurned = toReference.a + toReference.e < 0;
+  for (let t = 0; isTurned && t < termCount; t++) coefficients.subarray(t * n, (t + 1) * n).reverse();
   return { size: psf.size, width, height, order: psf.order, coefficients };
 }
 
 /** Product of two linear polynomials in 1, u, v, u², uv, v². */
 function product(p: readonly number[], q: readonly number[]): number[] {
-  return [p[0] * q[0], p[0] * q[1] + p[1] * q[0], p[0] * q[2] + p[2] * q[0], p[1] * q[1], p[1] * q[2] + p[2] * q[1], p[2] * q[2]];
+  return [
+    p[0] * q[0], p[0] * q[1] + p[1] * q[0], p[0] * q[2] + p[2] * q[0], p[1] * q[1], p[1] * q[2] + p[2] * q[1],
+    p[2] * q[2],
+  ];
 }

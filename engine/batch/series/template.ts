@@ -36,13 +36,17 @@ export function chooseTemplateFrames(frames: readonly Candidate[]): number[] {
 export type TemplateInput = Readonly<{ planes: MaskedImage; wcs: Wcs; weight: number }>;
 
 /**
- * Weighted mean over the frames, cosmic rays left out. Pixels that no frame covers are NO_DATA, and SAT where more of the weight
- * is saturated than not.
+ * Weighted mean over the frames, cosmic rays left out. Pixels that no frame covers are NO_DATA, and SAT where more of
+ * the weight is saturated than not.
  */
-export function combineFrames(inputs: readonly TemplateInput[], reference: Wcs, width: number, height: number): Template {
+export function combineFrames(
+  inputs: readonly TemplateInput[], reference: Wcs, width: number, height: number,
+): Template {
   const warped = inputs.map(({ planes, wcs }) => {
     const out = allocateMaskedImage(width, height);
-    warpTemplate(asProduct('template', planes), wcs, reference, out, { ...differenceDefaults.warp, coverageFractionMin: 0 });
+    warpTemplate(
+      asProduct('template', planes), wcs, reference, out, { ...differenceDefaults.warp, coverageFractionMin: 0 },
+    );
     return out;
   });
   const clipped = warped.length >= 4 ? markCosmicRays(warped) : warped.map(() => null);
@@ -65,7 +69,10 @@ export function combineFrames(inputs: readonly TemplateInput[], reference: Wcs, 
   return asProduct('template', out);
 }
 
-/** Pixels far above the median of the frames, unless many together: then a star was brighter, which belongs to the template. */
+/**
+ * Pixels far above the median of the frames, unless many together: then a star was brighter, which belongs to the
+ * template.
+ */
 function markCosmicRays(warped: readonly MaskedImage[]): Uint8Array[] {
   const { clipSigma, clipLightFraction, clipNeighbourCountMax } = seriesConfig.template;
   const { width, height } = warped[0], n = width * height;
@@ -95,12 +102,16 @@ function markCosmicRays(warped: readonly MaskedImage[]): Uint8Array[] {
 }
 
 /** @throws FrameRejected when the template shows too few stars for a PSF. */
-export function templatePsf(template: Template): { psf: PsfModel; fwhmPx: number; starCount: number; modelError: number } {
+export function templatePsf(
+  template: Template,
+): { psf: PsfModel; fwhmPx: number; starCount: number; modelError: number } {
   const { width, height, image, mask } = template, n = width * height;
   const sky = measureBackground(image, mask, width, height, maskBits('NO_DATA', 'SAT'), seriesConfig.background);
   if (sky === null) throw new FrameRejected('the template shows no sky');
   const scratch = { smooth: new Float32Array(n), work: new Float32Array(n) };
-  const seeing = measureSeeing(image, mask, sky, seriesConfig.guessFwhmPx, seriesConfig.seeingStarCountMin, seriesConfig.stars, scratch);
+  const seeing = measureSeeing(
+    image, mask, sky, seriesConfig.guessFwhmPx, seriesConfig.seeingStarCountMin, seriesConfig.stars, scratch,
+  );
   const built = seeing && buildPsf(template, seeing.stars, seeing.fwhmPx, seriesConfig.psf);
   if (!seeing || !built) throw new FrameRejected('the template shows too few stars for a PSF');
   return { psf: built.psf, fwhmPx: seeing.fwhmPx, starCount: built.stars.length, modelError: built.modelError };

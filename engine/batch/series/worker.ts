@@ -1,4 +1,6 @@
-/** A worker of a series: all work on its pixels, one task a call. Names and numbers pass; pixels stay here and in files. */
+/**
+ * A worker of a series: all work on its pixels, one task a call. Names and numbers pass; pixels stay here and in files.
+ */
 import { StageError } from '../../errors.ts';
 import type { StageName } from '../../../schemas/events.ts';
 import { FrameRejected, readFrame, type FrameFile } from './frame.ts';
@@ -11,14 +13,18 @@ import { findFrameStars, registerFrame, type FrameStars, type Registration } fro
 
 export type SurveyedFrame = Readonly<{ file: FrameFile; stars: FrameStars }>;
 
-export type SeriesFailure = Readonly<{ stage: StageName; code: string; message: string; details: Readonly<Record<string, number | string>> }>;
+export type SeriesFailure = Readonly<{
+  stage: StageName; code: string; message: string; details: Readonly<Record<string, number | string>>;
+}>;
 
 /** What one may ask of a worker, and what comes back. */
 export type SeriesTasks = {
   survey: [{ path: string; overrides: HeaderOverrides }, SurveyedFrame];
   register: [{ frame: FrameStars; reference: FrameStars; width: number; height: number }, Registration];
   template: [TemplatePlan, BuiltTemplate];
-  difference: [{ frame: SeriesFrame; manifest: SeriesManifest; templatePath: string; differencePath: string }, FrameDifference];
+  difference: [
+    { frame: SeriesFrame; manifest: SeriesManifest; templatePath: string; differencePath: string }, FrameDifference,
+  ];
   force: [
     {
       frame: SeriesFrame; manifest: SeriesManifest; differencePath: string;
@@ -29,7 +35,9 @@ export type SeriesTasks = {
 };
 
 export type SeriesTaskName = keyof SeriesTasks;
-export type SeriesTask = { [Name in SeriesTaskName]: Readonly<{ kind: Name; input: SeriesTasks[Name][0] }> }[SeriesTaskName];
+export type SeriesTask = {
+  [Name in SeriesTaskName]: Readonly<{ kind: Name; input: SeriesTasks[Name][0] }>
+}[SeriesTaskName];
 export type SeriesResult<Name extends SeriesTaskName> =
   | Readonly<{ status: 'done'; result: SeriesTasks[Name][1] }>
   | Readonly<{ status: 'failed'; failure: SeriesFailure }>;
@@ -39,11 +47,18 @@ export default function runSeriesTask(task: SeriesTask): SeriesResult<SeriesTask
   try {
     return { status: 'done', result: perform(task) };
   } catch (error) {
-    if (error instanceof FrameRejected) return { status: 'failed', failure: { stage: 'ingest', code: 'FRAME_REJECTED', message: error.message, details: {} } };
-    if (!(error instanceof StageError)) throw error;
-    const { code, message, details } = error;
-    return { status: 'failed', failure: { stage: error.stage ?? 'difference', code, message, details } };
+    return { status: 'failed', failure: failureOf(error) };
   }
+}
+
+/** @throws what is no expected failure. */
+function failureOf(error: unknown): SeriesFailure {
+  if (error instanceof FrameRejected) {
+    return { stage: 'ingest', code: 'FRAME_REJECTED', message: error.message, details: {} };
+  }
+  if (!(error instanceof StageError)) throw error;
+  const { code, message, details } = error;
+  return { stage: error.stage ?? 'difference', code, message, details };
 }
 
 function perform(task: SeriesTask): SeriesTasks[SeriesTaskName][1] {
@@ -59,7 +74,10 @@ function perform(task: SeriesTask): SeriesTasks[SeriesTaskName][1] {
     case 'template': return buildTemplate(task.input);
     case 'difference': {
       const { frame, manifest, templatePath, differencePath } = task.input;
-      return differenceFrame(frame, manifest, templateAt(templatePath, manifest.template.checksum), (planes) => writePlanes(differencePath, planes));
+      return differenceFrame(
+        frame, manifest, templateAt(templatePath, manifest.template.checksum),
+        (planes) => writePlanes(differencePath, planes),
+      );
     }
     case 'force': {
       const { frame, manifest, differencePath, made, positions } = task.input;

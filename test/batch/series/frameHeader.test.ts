@@ -29,7 +29,9 @@ test.each([
 });
 
 test('a header without a time is refused in one line', () => {
-  expect(() => readFrameHeader([['EXPTIME', 100], ['DATE-OBS', '2013-08-03']], NONE)).toThrow(/^its header tells no time .*$/);
+  expect(
+    () => readFrameHeader([['EXPTIME', 100], ['DATE-OBS', '2013-08-03']], NONE)
+  ).toThrow(/^its header tells no time .*$/);
 });
 
 test('a TAI time scale is not shifted again', () => {
@@ -46,8 +48,12 @@ test.each([
 
 test('an option is stronger than the header', () => {
   const overrides = { gain: 3, readNoise: 7, saturation: 5e4, pixelScale: 0.4 };
-  const read = readFrameHeader([TIME, ['GAIN', 1.9], ['RDNOISE', 5], ['SATURATE', 65000], ['PIXSCALE', 0.3]], overrides);
-  expect(read).toMatchObject({ gainElectronsPerAdu: 3, readNoiseElectrons: 7, saturationAdu: 5e4, pixelScaleArcsec: 0.4 });
+  const read = readFrameHeader(
+    [TIME, ['GAIN', 1.9], ['RDNOISE', 5], ['SATURATE', 65000], ['PIXSCALE', 0.3]], overrides,
+  );
+  expect(read).toMatchObject(
+    { gainElectronsPerAdu: 3, readNoiseElectrons: 7, saturationAdu: 5e4, pixelScaleArcsec: 0.4 }
+  );
 });
 
 test.each([
@@ -70,7 +76,8 @@ test.each([
 });
 
 test.each([
-  ['i', 'i'], ['I', 'i'], ['R', 'r'], ['V', 'g'], ['B', 'g'], ['Bessell R', 'r'], ['SDSS g', 'g'], ["i'", 'i'], ['58', 'r'], [null, 'r'],
+  ['i', 'i'], ['I', 'i'], ['R', 'r'], ['V', 'g'], ['B', 'g'], ['Bessell R', 'r'],
+  ['SDSS g', 'g'], ["i'", 'i'], ['58', 'r'], [null, 'r'],
   ['Halpha', 'r'], ['Ic', 'i'],
 ])('filter %s stands for band %s', (filter, band) => {
   expect(bandOf(filter)).toBe(band);

@@ -34,7 +34,8 @@ test.each([
   const registration = registerFrame(starsOf('frame.fits', look), reference, SIDE, SIDE);
   for (const [x, y] of [[60, 60], [128, 128], [200, 90], [70, 190]]) {
     const from = placeOn(look, SIDE, x, y), back = applyAffine(registration.toReference, from.x, from.y);
-    // More than 40 stars of centroid error ≤ 0.2 FWHM among neighbours: 0.2 × 8 / √40 = 0.25 px at worst, 0.1 px in good seeing.
+    // More than 40 stars of centroid error ≤ 0.2 FWHM among neighbours: 0.2 × 8 / √40 = 0.25 px at worst, 0.1 px in
+    // good seeing.
     expect(Math.hypot(back.x - x, back.y - y)).toBeLessThan(look.fwhmPx > 6 ? 0.25 : 0.13);
   }
   // Blends count differently in different seeing: the kernel makes this exact later.
@@ -44,7 +45,10 @@ test.each([
 
 test('a frame taken upside down is registered', () => {
   const upright = frameOf('upright.fits', { dx: 9.3, dy: -4.1, fwhmPx: 4.4, depth: 1, skyAdu: 600, seed: 8 }).planes;
-  const turned = { ...upright, image: upright.image.slice().reverse(), variance: upright.variance.slice().reverse(), mask: upright.mask.slice().reverse() };
+  const turned = {
+    ...upright, image: upright.image.slice().reverse(), variance: upright.variance.slice().reverse(),
+    mask: upright.mask.slice().reverse(),
+  };
   const { toReference } = registerFrame(findFrameStars(turned), starsOf('reference.fits', REFERENCE), SIDE, SIDE);
   const there = placeOn({ ...REFERENCE, dx: 9.3, dy: -4.1 }, SIDE, 80, 170);
   const back = applyAffine(toReference, SIDE - 1 - there.x, SIDE - 1 - there.y);
@@ -53,19 +57,25 @@ test('a frame taken upside down is registered', () => {
 
 test('time and gain in the primary header hold for an image in an extension', () => {
   const data = Float32Array.from({ length: 64 * 64 }, (_, j) => 100 + (j % 7)), path = join(folder, 'extension.fits');
-  writeFits(path, [{ data: null, cards: [['MJD-OBS', 56507], ['GAIN', 1.7]] }, { name: 'SCI', data, width: 64, height: 64 }]);
+  writeFits(
+    path, [{ data: null, cards: [['MJD-OBS', 56507], ['GAIN', 1.7]] }, { name: 'SCI', data, width: 64, height: 64 }],
+  );
   expect(readFrame(path, NONE).file.header).toMatchObject({ gainElectronsPerAdu: 1.7, midMjd: 56507 });
 });
 
 test('a border filled with zeros has no data', () => {
-  const data = Float32Array.from({ length: 64 * 64 }, (_, j) => (j < 128 ? 0 : 500 + (j % 7))), path = join(folder, 'border.fits');
+  const data = Float32Array.from(
+    { length: 64 * 64 }, (_, j) => (j < 128 ? 0 : 500 + (j % 7)),
+  ), path = join(folder, 'border.fits');
   writeFits(path, [{ data, width: 64, height: 64, cards: [['MJD-OBS', 56507]] }]);
   const { mask } = readFrame(path, NONE).planes, noData = maskBits('NO_DATA');
   expect(mask.filter((bits) => (bits & noData) !== 0)).toHaveLength(128);
 });
 
 test('a star has one place on the sky whichever frame shows it', () => {
-  const scale = 2 / 3600, wcs: Wcs = { crval: [273.87, -25.285], crpix: [127.5, 127.5], cd: [-scale, 0, 0, scale], sip: null };
+  const scale = 2 / 3600, wcs: Wcs = {
+    crval: [273.87, -25.285], crpix: [127.5, 127.5], cd: [-scale, 0, 0, scale], sip: null,
+  };
   const toReference = { a: 0.9999, b: 0.004, c: 31.2, d: -0.004, e: 1.0001, f: -12.7 };
   const own = frameWcs(wcs, toReference);
   for (const [x, y] of [[0, 0], [255, 10], [100, 240]]) {
@@ -126,6 +136,9 @@ function written(name: string, bytes: Uint8Array): string {
 }
 
 function constant(name: string, value: number): string {
-  writeFits(join(folder, name), [{ data: new Float32Array(SIDE * SIDE).fill(value), width: SIDE, height: SIDE, cards: [['MJD-OBS', 56507]] }]);
+  writeFits(
+    join(folder, name),
+    [{ data: new Float32Array(SIDE * SIDE).fill(value), width: SIDE, height: SIDE, cards: [['MJD-OBS', 56507]] }],
+  );
   return join(folder, name);
 }

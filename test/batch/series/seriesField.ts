@@ -1,4 +1,7 @@
-/** Seeded frames of one crowded field as a telescope without a WCS takes them: Gaussian seeing, shifts, exposures, Poisson noise. */
+/**
+ * Seeded frames of one crowded field as a telescope without a WCS takes them: Gaussian seeing, shifts, exposures,
+ * Poisson noise.
+ */
 import { writeFits, type FitsCard } from '../../../engine/image/fits.ts';
 import { pairNormal, pairRandom, type PairSource } from '../../support/pairScene.ts';
 
@@ -18,7 +21,9 @@ export const GAIN = 2, READ_NOISE = 5;
 export function fieldStars(side: number, count: number, seed: number): PairSource[] {
   const random = pairRandom(seed), stars: PairSource[] = [];
   for (let i = 0; i < count; i++) {
-    stars.push({ x: (random() * 1.4 - 0.2) * side, y: (random() * 1.4 - 0.2) * side, flux: 3000 * (1 - random()) ** -0.9 });
+    stars.push(
+      { x: (random() * 1.4 - 0.2) * side, y: (random() * 1.4 - 0.2) * side, flux: 3000 * (1 - random()) ** -0.9 }
+    );
   }
   return stars.map((star) => ({ ...star, flux: Math.min(star.flux, 400_000) }));
 }
@@ -34,9 +39,12 @@ export function placeOn(look: FrameLook, side: number, x: number, y: number): { 
 
 /** Pixels in ADU: sky and stars with Poisson and read noise, [side × side]. */
 export function renderFrame(look: FrameLook, side: number, stars: readonly PairSource[]): Float32Array {
-  const light = new Float64Array(side * side).fill(look.skyAdu), sigma = look.fwhmPx / 2.3548, reach = Math.ceil(6 * sigma);
+  const light =
+    new Float64Array(side * side).fill(look.skyAdu), sigma = look.fwhmPx / 2.3548, reach = Math.ceil(6 * sigma);
   for (const star of stars) {
-    const { x, y } = placeOn(look, side, star.x, star.y), peak = (look.depth * star.flux) / (2 * Math.PI * sigma * sigma);
+    const { x, y } = placeOn(look, side, star.x, star.y), peak = (look.depth * star.flux) / (
+      2 * Math.PI * sigma * sigma
+    );
     for (let v = Math.max(0, Math.round(y) - reach); v <= Math.min(side - 1, Math.round(y) + reach); v++) {
       for (let u = Math.max(0, Math.round(x) - reach); u <= Math.min(side - 1, Math.round(x) + reach); u++) {
         light[v * side + u] += peak * Math.exp(-((u - x) ** 2 + (v - y) ** 2) / (2 * sigma * sigma));
@@ -48,7 +56,9 @@ export function renderFrame(look: FrameLook, side: number, stars: readonly PairS
 }
 
 /** A frame's file with a header as small observatories write it. */
-export function writeFrame(path: string, look: FrameLook, side: number, stars: readonly PairSource[], startMjd: number, exposureSeconds: number): void {
+export function writeFrame(
+  path: string, look: FrameLook, side: number, stars: readonly PairSource[], startMjd: number, exposureSeconds: number,
+): void {
   const cards: FitsCard[] = [
     ['EXPTIME', exposureSeconds], ['MJD-OBS', startMjd], ['GAIN', GAIN], ['RDNOISE', READ_NOISE], ['SATURATE', 60000],
     ['RA', '18:15:29'], ['DEC', '-25:17:06'], ['FILTER', 'I'],

@@ -37,7 +37,10 @@ test('combineFrames leaves a cosmic ray out, and keeps a star that was brighter 
     planes.image.fill(100);
     planes.variance.fill(25);
     if (i === 2) planes.image[20 * 64 + 20] += 5000;
-    if (i === 3) for (let y = -4; y <= 4; y++) for (let x = -4; x <= 4; x++) planes.image[(40 + y) * 64 + 40 + x] += 900 * Math.exp(-(x * x + y * y) / 16);
+    for (let k = 0; i === 3 && k < 81; k++) {
+      const x = (k % 9) - 4, y = Math.floor(k / 9) - 4;
+      planes.image[(40 + y) * 64 + 40 + x] += 900 * Math.exp(-(x * x + y * y) / 16);
+    }
     return { planes, wcs: WCS, weight: 1 };
   });
   const { image, variance } = combineFrames(inputs, WCS, 64, 64);
@@ -60,7 +63,9 @@ test('combineFrames says where no frame has data', () => {
 test('psfOnFrame gives at a frame’s pixel the PSF of the reference there', () => {
   const n = 25, coefficients = Float32Array.from({ length: 6 * n }, (_, j) => (j < n ? 1 : 0.1) + ((j * 7) % 5) / 50);
   const psf: PsfModel = { size: 5, width: 200, height: 100, order: 2, coefficients };
-  const toReference = { a: 1.001, b: 0.004, c: 23, d: -0.004, e: 0.999, f: -17 }, own = psfOnFrame(psf, toReference, 220, 130);
+  const toReference = {
+    a: 1.001, b: 0.004, c: 23, d: -0.004, e: 0.999, f: -17,
+  }, own = psfOnFrame(psf, toReference, 220, 130);
   const here = new Float32Array(n), there = new Float32Array(n);
   for (const [x, y] of [[0, 0], [150, 40], [219, 129]]) {
     evaluatePsf(own, x, y, here);
@@ -71,9 +76,13 @@ test('psfOnFrame gives at a frame’s pixel the PSF of the reference there', () 
 
 test('a variable’s flux comes out in ADU of the reference, whatever the frame’s depth and seeing', () => {
   const stars = fieldStars(SIDE, 700, 21), place = { x: 150.3, y: 171.6 }, amplitude = 40_000;
-  const quiet: FrameLook[] = [4, 4.2, 4.1, 4.3].map((fwhmPx, i) => ({ dx: 3 * i, dy: -2 * i, fwhmPx, depth: 1 + 0.2 * i, skyAdu: 600, seed: 10 + i }));
+  const quiet: FrameLook[] = [4, 4.2, 4.1, 4.3].map(
+    (fwhmPx, i) => ({ dx: 3 * i, dy: -2 * i, fwhmPx, depth: 1 + 0.2 * i, skyAdu: 600, seed: 10 + i })
+  );
   const bright: FrameLook[] = [
-    { dx: -7.4, dy: 11.2, fwhmPx: 4.4, depth: 0.6, skyAdu: 500, seed: 30 }, { dx: 14.9, dy: 6.1, fwhmPx: 6.5, depth: 2.1, skyAdu: 1500, seed: 31 },
+    {
+      dx: -7.4, dy: 11.2, fwhmPx: 4.4, depth: 0.6, skyAdu: 500, seed: 30,
+    }, { dx: 14.9, dy: 6.1, fwhmPx: 6.5, depth: 2.1, skyAdu: 1500, seed: 31 },
   ];
   const read = (look: FrameLook, flux: number) => {
     const path = join(folder, `${look.seed}.fits`);
@@ -99,8 +108,11 @@ test('a variable’s flux comes out in ADU of the reference, whatever the frame�
     const { planes, toReference, wcs } = prepare(read(look, amplitude));
     const { difference, differencePsf } = subtractTemplate(planes, wcs, template, WCS, psf, toReference);
     const at = placeOn(look, SIDE, place.x, place.y);
-    const { flux, fluxErr } = forcedFlux(asProduct('differenceImage', difference), differencePsf, at.x, at.y, seriesConfig.forced);
-    // Kernel sum and PSF of a crowded field: 3 % of the flux, beside the noise. An exposure that was ignored would be off by 40 % or more.
+    const { flux, fluxErr } = forcedFlux(
+      asProduct('differenceImage', difference), differencePsf, at.x, at.y, seriesConfig.forced,
+    );
+    // Kernel sum and PSF of a crowded field: 3 % of the flux, beside the noise. An exposure that was ignored would be
+    // off by 40 % or more.
     expect(Math.abs((flux ?? 0) - amplitude)).toBeLessThan(0.03 * amplitude + 4 * (fluxErr ?? 0));
     expect(fluxErr).toBeLessThan(0.05 * amplitude);
   }
