@@ -24,7 +24,7 @@ const PLAIN_COMMANDS = {
   },
   async status({ dataDir, json }) {
     const run = readLiveRun(dataDir);
-    const where = run?.dashboardUrl ? `; ${run.dashboardUrl}` : '';
+    const where = run === null ? '' : `; page ${run.dashboardUrl ?? 'none'}; log ${run.natsUrl}`;
     const text = run === null ? `no live run in ${dataDir}`
       : `vesper ${run.command} runs as pid ${run.pid} since ${run.startedAt}${where}`;
     print(json ? JSON.stringify({ dataDir, run }) : text);
