@@ -1,4 +1,5 @@
 /** What the bench of pixel kernels works on: a sky of 5,000 sources on a 4k detector, or as many for its size, with noise and masks. */
+import { copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractPolynomial, weighByVariance } from '../engine/kernels/arithmetic.ts';
 import { convolveByCell, convolvePolynomial } from '../engine/kernels/convolve.ts';
 import { decodeFloat32, decodeUnsigned16 } from '../engine/kernels/decode.ts';
 import { labelRegions } from '../engine/kernels/label.ts';
@@ -122,6 +123,25 @@ function sharpness(scene: Scene): ReturnType<KernelCase['prepare']> {
   return { run, result: () => [out, indices] };
 }
 
+/** Each once, on one plane after another. */
+function arithmetic(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, n = side * side, image = skyOf(scene), mask = maskOf(scene), variance = scene.floats(n).fill(NOISE ** 2);
+  const a = scene.floats(n), b = scene.floats(n), labels = scene.ints(n);
+  labelRegions(image, side, side, 1, 5 * NOISE, labels);
+  const degrees = [[0, 0], [1, 0], [0, 1], [2, 0], [1, 1], [0, 2]] as const, coefficients = Float64Array.of(3, 2, 1, 0.5, 0.25, 0.125);
+  const run = (): void => {
+    copyUsable(image, variance, mask, 256, a);
+    subtractPlanes(image, a, 1.5, mask, 259, b);
+    subtractPolynomial(b, side, side, coefficients, degrees, mask, 259);
+    weighByVariance(b, variance, mask, 259, 'image', a);
+    weighByVariance(image, variance, mask, 259, 'one', b);
+    normalizeScore(a, b, 1e-5);
+    scalePlane(a, 1.1);
+    markLabelled(labels, mask, 32);
+  };
+  return { run, result: () => [a, b, mask] };
+}
+
 export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'decode uint16', prepare: decodeCounts },
   { name: 'decode float32', prepare: decodeFloats },
@@ -132,6 +152,7 @@ export const KERNEL_CASES: readonly KernelCase[] = [
   { name: '250 stamps × 29 vectors', prepare: stamps },
   { name: 'label both signs', prepare: label },
   { name: 'sharpness', prepare: sharpness },
+  { name: 'eight arithmetic passes', prepare: arithmetic },
 ];
 
 /** xorshift32 in [0, 1); a bench needs no better. */

@@ -71,6 +71,13 @@ export type CompiledKernels = Readonly<{
     image: number, variance: number, mask: number, width: number, height: number, unusable: number, replaced: number, limit: number,
     out: number, indices: number, capacity: number,
   ): number;
+  copyUsable(plane: number, witness: number, mask: number, bits: number, count: number, out: number): void;
+  weighByVariance(image: number, variance: number, mask: number, bits: number, isOne: number, count: number, out: number): void;
+  normalizeScore(score: number, weight: number, share: number, count: number): number;
+  scalePlane(plane: number, factor: number, count: number): void;
+  markLabelled(labels: number, mask: number, bits: number, count: number): void;
+  subtractPlanes(a: number, b: number, factor: number, mask: number, bits: number, count: number, out: number): void;
+  subtractRowPolynomial(plane: number, mask: number, bits: number, count: number, columns: number, row: number, order: number): void;
 }>;
 
 export type PlaneView = Readonly<{ buffer: ArrayBufferLike; byteOffset: number }>;

@@ -6,3 +6,6 @@ export { warpCell } from './warp';
 export { stampVectors, normalEquations } from './stamps';
 export { labelRegions } from './label';
 export { fillSharpness } from './sharpness';
+export {
+  copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractRowPolynomial, weighByVariance,
+} from './arithmetic';
