@@ -123,7 +123,9 @@ async function observeFrames(
   const { frames } = manifest;
   await publish(nightEvent(manifest, 'NightOpened', frames.length));
   for (const [index, frame] of frames.entries()) {
-    for (const next of frames.slice(index, index + LOOKAHEAD_PER_THREAD * pool.threads)) void differences.of(next);
+    for (const next of frames.slice(index, index + LOOKAHEAD_PER_THREAD * pool.threads)) {
+      differences.of(next).catch(() => undefined); // Its own visit awaits it and reports.
+    }
     const completed = visits.completed(frame.visit);
     for (const event of eventsOfFrame(frame, manifest, Date.now())) await publish(event);
     const { diaSources, alerts } = await completed;

@@ -64,6 +64,8 @@ export const seriesConfig = {
     fwhmRatioMax: 1.2,
     /** Frames noisier than this multiple of the best, on the reference's flux scale, stay out. */
     noiseRatioMax: 2.5,
+    /** Share of the frames' weight that may be saturated at a pixel; the mean of the others is taken there. */
+    saturatedShareMax: 0.1,
     /** A pixel this far above the median of its frames (errors of both) is a cosmic ray, when it stands alone. */
     clipSigma: 6,
     /** What the frames' different seeing may change a pixel by, as a share of its light. */

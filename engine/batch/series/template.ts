@@ -36,8 +36,8 @@ export function chooseTemplateFrames(frames: readonly Candidate[]): number[] {
 export type TemplateInput = Readonly<{ planes: MaskedImage; wcs: Wcs; weight: number }>;
 
 /**
- * Weighted mean over the frames, cosmic rays left out. Pixels that no frame covers are NO_DATA, and SAT where more of
- * the weight is saturated than not.
+ * Weighted mean over the frames, cosmic rays left out. Pixels that no frame covers are NO_DATA. Pixels where more than a
+ * share of the weight is saturated are SAT: a star whose core came from other frames than its wings has no PSF.
  */
 export function combineFrames(
   inputs: readonly TemplateInput[], reference: Wcs, width: number, height: number,
@@ -50,6 +50,7 @@ export function combineFrames(
     return out;
   });
   const clipped = warped.length >= 4 ? markCosmicRays(warped) : warped.map(() => null);
+  const { saturatedShareMax } = seriesConfig.template;
   const out = allocateMaskedImage(width, height), sat = maskBits('SAT_TEMPLATE'), noData = maskBits('NO_DATA');
   for (let j = 0; j < out.image.length; j++) {
     let weights = 0, sum = 0, variance = 0, saturated = 0;
@@ -62,7 +63,7 @@ export function combineFrames(
       variance += weight * weight * v[j];
     }
     if (weights === 0 && saturated === 0) { out.image[j] = NaN; out.mask[j] = noData; continue; }
-    if (saturated > weights) out.mask[j] |= maskBits('SAT');
+    if (saturated > saturatedShareMax * (weights + saturated)) out.mask[j] |= maskBits('SAT');
     out.image[j] = weights > 0 ? sum / weights : 0;
     out.variance[j] = weights > 0 ? variance / (weights * weights) : 1;
   }

@@ -60,6 +60,20 @@ test('combineFrames says where no frame has data', () => {
   expect(mask[30 * 64 + 30]).toBe(0);
 });
 
+test('combineFrames marks what is saturated in one frame of three, not what is in none', () => {
+  const inputs = [0, 1, 2].map((i) => {
+    const planes = allocateMaskedImage(64, 64);
+    planes.image.fill(100);
+    planes.variance.fill(25);
+    if (i === 1) planes.mask[30 * 64 + 30] = maskBits('SAT');
+    return { planes, wcs: WCS, weight: 1 };
+  });
+  const { image, mask } = combineFrames(inputs, WCS, 64, 64);
+  expect(mask[30 * 64 + 30] & maskBits('SAT')).not.toBe(0);
+  expect(image[30 * 64 + 30]).toBeCloseTo(100, 3);
+  expect(mask[40 * 64 + 40]).toBe(0);
+});
+
 test('psfOnFrame gives at a frame’s pixel the PSF of the reference there', () => {
   const n = 25, coefficients = Float32Array.from({ length: 6 * n }, (_, j) => (j < n ? 1 : 0.1) + ((j * 7) % 5) / 50);
   const psf: PsfModel = { size: 5, width: 200, height: 100, order: 2, coefficients };
