@@ -2,6 +2,7 @@
 import { copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractPolynomial, weighByVariance } from '../engine/kernels/arithmetic.ts';
 import { convolveByCell, convolvePolynomial } from '../engine/kernels/convolve.ts';
 import { decodeFloat32, decodeUnsigned16 } from '../engine/kernels/decode.ts';
+import { assembleAmp, divideByFlat, excessSums, varianceRow } from '../engine/kernels/isr.ts';
 import { labelRegions } from '../engine/kernels/label.ts';
 import { fillSharpness } from '../engine/kernels/sharpness.ts';
 import { smoothSeparable } from '../engine/kernels/smooth.ts';
@@ -142,6 +143,31 @@ function arithmetic(scene: Scene): ReturnType<KernelCase['prepare']> {
   return { run, result: () => [a, b, mask] };
 }
 
+/** Two amps, one read backwards; then the flat and the variance. */
+function signature(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, n = side * side, sky = skyOf(scene), raw = scene.words(n), image = scene.floats(n), mask = scene.words(n);
+  for (let j = 0; j < n; j++) raw[j] = Math.min(65535, 2000 + sky[j]);
+  const bias = scene.floats(n).fill(1.5), flat = scene.floats(n).fill(0.97), variance = scene.floats(n), levels = new Float64Array(side).fill(1000.25);
+  const level = scene.floats(side).fill(1000), read = scene.floats(side).fill(36), ring = [0, 1, 2].map(() => scene.floats(side));
+  const amp = {
+    pixels: raw, rawWidth: side, rawY0: 0, columns: side >> 1, rows: side, y0: 0, gain: 1.5, levels, bias, suspectAdu: 58_000.5,
+    saturationAdu: 60_000, saturatedBit: 2, suspectBit: 128, missingBits: 257,
+  };
+  const run = (): void => {
+    assembleAmp({ ...amp, rawX0: 0, x0: 0, flipX: false, flipY: false }, image, mask, side);
+    assembleAmp({ ...amp, rawX0: side >> 1, x0: side >> 1, flipX: true, flipY: true }, image, mask, side);
+    divideByFlat(image, mask, flat, { responseMin: 0.5, responseMax: 1.5, badBit: 1, missingBits: 257 });
+    for (let y = 0; y < side; y++) {
+      excessSums(image, y * side, level, ring[y % 3]);
+      varianceRow({
+        image, variance, flat, start: y * side, sky: level, below: ring[(y + 1) % 3], here: ring[(y + 2) % 3], above: ring[y % 3],
+        readVariance: read, brightSigma: 10, smoothSigma: 1.1,
+      });
+    }
+  };
+  return { run, result: () => [image, variance, mask] };
+}
+
 export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'decode uint16', prepare: decodeCounts },
   { name: 'decode float32', prepare: decodeFloats },
@@ -153,6 +179,7 @@ export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'label both signs', prepare: label },
   { name: 'sharpness', prepare: sharpness },
   { name: 'eight arithmetic passes', prepare: arithmetic },
+  { name: 'assemble, flat, variance', prepare: signature },
 ];
 
 /** xorshift32 in [0, 1); a bench needs no better. */

@@ -78,6 +78,16 @@ export type CompiledKernels = Readonly<{
   markLabelled(labels: number, mask: number, bits: number, count: number): void;
   subtractPlanes(a: number, b: number, factor: number, mask: number, bits: number, count: number, out: number): void;
   subtractRowPolynomial(plane: number, mask: number, bits: number, count: number, columns: number, row: number, order: number): void;
+  assembleAmp(
+    from: number, rawWidth: number, columns: number, rows: number, image: number, mask: number, bias: number, offset: number,
+    rowStep: number, isFlipped: number, levels: number, gain: number, suspect: number, saturation: number, bits: number,
+    missing: number, stats: number,
+  ): void;
+  divideByFlat(
+    image: number, mask: number, flat: number, least: number, most: number, bad: number, missing: number, count: number,
+  ): number;
+  excessSums(image: number, sky: number, count: number, padded: number, out: number): void;
+  varianceRow(rows: number, bright: number, source: number, count: number): void;
 }>;
 
 export type PlaneView = Readonly<{ buffer: ArrayBufferLike; byteOffset: number }>;

@@ -1,4 +1,5 @@
 /** Connected regions of a plane above a threshold. */
+import { leastFloatFrom } from './floats.ts';
 import { KERNEL_WORK_BYTES, kernelsOf, planWork, pointerTo, takeWork, type Kernels } from './kernels.ts';
 import { labelRegionsTwin } from './twins/label.ts';
 
@@ -42,14 +43,4 @@ function labelCompiled(
   );
   if (count < 0) return null;
   return { count, boxes: new Int32Array(kernels.memory.buffer, regions, REGION_FIELDS * count).slice() };
-}
-
-/** The smallest float32 that is not below a number: scores reach the one exactly when they reach the other. */
-function leastFloatFrom(value: number): number {
-  const rounded = Math.fround(value);
-  if (!(rounded < value)) return rounded;
-  const float = Float32Array.of(rounded), bits = new Int32Array(float.buffer);
-  if (rounded === 0) return 2 ** -149; // A positive number too small for float32.
-  bits[0] += rounded > 0 ? 1 : -1;
-  return float[0];
 }

@@ -9,3 +9,4 @@ export { fillSharpness } from './sharpness';
 export {
   copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractRowPolynomial, weighByVariance,
 } from './arithmetic';
+export { assembleAmp, divideByFlat, excessSums, varianceRow } from './isr';
