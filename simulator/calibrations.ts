@@ -1,14 +1,19 @@
 /** Bias, flat and reference catalogue, made as an observatory makes them: from frames and stars with their noise. */
-import type { Amp, Camera, Detector } from '../schemas/camera.ts';
+import { pixelScaleArcsec, type Amp, type Camera, type Detector } from '../schemas/camera.ts';
 import { BANDS } from '../schemas/units.ts';
 import { calibrationConfig, skyConfig } from './config.ts';
 import { addShotNoise, detectorResponse, readDetector } from './detector.ts';
 import { encodeFits } from './fitsWriter.ts';
 import { fieldRadiusMm } from './optics.ts';
-import { ARCSEC_PER_RADIAN, fromTangent, skyOfVector, tangentPlane } from './projection.ts';
+import type { SkyModel } from './model.ts';
+import {
+  ARCSEC_PER_RADIAN, detectorMap, fromTangent, imageRadius, skyOfVector, tangentPlane, type UnitVector,
+} from './projection.ts';
 import { normal, randomStream } from './random.ts';
 import { starsOfCone } from './scene.ts';
-import type { Field } from './schedule.ts';
+import type { Field, PlannedVisit } from './schedule.ts';
+import type { Star } from './sky.ts';
+import { placeAt } from './surveySky.ts';
 
 /** Mean of bias frames after subtraction of their overscan, assembled. [height × width] row-major, ADU. */
 export function makeBias(seed: number, detector: Detector): Float32Array {
@@ -92,11 +97,36 @@ export function referenceRadiusDeg(camera: Camera): number {
 
 /** CSV of a field's reference stars, with the errors of a catalogue. */
 export function makeReferences(seed: number, camera: Camera, field: Field): string {
-  const { referencePositionErrorMas: mas, referenceMagError: magError } = skyConfig;
-  const radius = referenceRadiusDeg(camera) * (Math.PI / 180), sigma = mas / 1000 / ARCSEC_PER_RADIAN;
-  const lines = starsOfCone(seed, field.raDeg, field.decDeg, radius).map((star) => {
+  const radius = referenceRadiusDeg(camera) * (Math.PI / 180);
+  return encodeReferences(seed, starsOfCone(seed, field.raDeg, field.decDeg, radius).map((star) => ({ star, place: star.place })));
+}
+
+/**
+ * As `makeReferences`, of the stars that some detectors of a pointing see and half an arcminute about them, at their
+ * places on the day of the visit, as a preload would carry them there.
+ */
+export function makeReferencesOf(
+  seed: number, camera: Camera, detectors: readonly Detector[], plan: PlannedVisit, sky: SkyModel,
+): string {
+  const marginPx = 30 / pixelScaleArcsec(camera), seen = new Map<bigint, Reference>();
+  for (const detector of detectors) {
+    const map = detectorMap(camera, detector, plan.commanded), { centre, radius } = imageRadius(map), { raDeg, decDeg } = skyOfVector(centre);
+    for (const star of starsOfCone(seed, raDeg, decDeg, radius * 1.05, sky)) {
+      const place = placeAt(star, plan.midpointMjdTai, null), at = map.toPixel(place);
+      if (!at || at.x < -marginPx || at.y < -marginPx || at.x > map.width + marginPx || at.y > map.height + marginPx) continue;
+      seen.set(star.id, { star, place });
+    }
+  }
+  return encodeReferences(seed, [...seen.values()]);
+}
+
+type Reference = Readonly<{ star: Star; place: UnitVector }>;
+
+function encodeReferences(seed: number, references: readonly Reference[]): string {
+  const { referencePositionErrorMas: mas, referenceMagError: magError } = skyConfig, sigma = mas / 1000 / ARCSEC_PER_RADIAN;
+  const lines = references.map(({ star, place }) => {
     const random = randomStream(seed, 'reference', Number(star.id >> 30n), Number(star.id & 0x3fffffffn));
-    const { raDeg, decDeg } = skyOfVector(star.place);
+    const { raDeg, decDeg } = skyOfVector(place);
     const plane = tangentPlane(raDeg, decDeg);
     const measured = skyOfVector(fromTangent(plane, sigma * normal(random), sigma * normal(random)));
     const mags = star.mags.map((mag) => `${(mag + magError * normal(random)).toFixed(4)},${magError}`);

@@ -62,7 +62,7 @@ export const opticsConfig = {
    */
   wingFloorElectrons: 0.05,
   /** Loss of light at the corner of the field. */
-  vignetting: 0.08,
+  vignetting: 0.08, wideFieldVignetting: 0.4,
   /** Transparency of a clear night, from visit to visit. */
   transparencyMin: 0.92, transparencyMax: 1,
   /** Sky brightness: scatter from visit to visit, magnitudes; gradient from edge to edge of the field. */
@@ -82,11 +82,22 @@ export const detectorConfig = {
   biasExposureDriftAdu: 2, biasRowDriftAdu: 0.15,
   /** Full well over the SATURATE keyword: a pixel is no longer trusted at 98 % of the full well. */
   fullWellOverSaturate: 1.02,
+  /** Cosmic rays per square centimetre and second at 2,700 m; sea level has half as many. */
+  cosmicRaysPerCm2Second: 0.04,
+  /** Dark current at −100 °C, electrons a second and pixel. */
+  darkElectronsPerSecond: 0.03,
+  /** Hot pixels per million, and the range of their dark current, electrons a second. */
+  hotPixelsPerMillion: 60, hotElectronsPerSecondMin: 5, hotElectronsPerSecondMax: 2000,
   /**
-   * Cosmic rays per square centimetre and second. Off: the engine's first form does not look for them. Sea level has
-   * 0.02.
+   * Charge that a boundary between two pixels lets over for each electron of difference and of mean charge: repulsion
+   * widens bright stars. A flat's variance falls by 8 k Q: 10 % at 100,000 electrons, as measured on thick sensors
+   * (Antilogus et al. 2014, JINST 9 C03048).
    */
-  cosmicRaysPerCm2Second: 0,
+  brighterFatterPerElectron: 1.25e-7,
+  /** Part of a packet's charge left behind at each transfer; an amp has half to one and a half times as much. */
+  serialCti: 2e-6, parallelCti: 1e-6,
+  /** Amplitude of the fringes of night-sky lines, relative to the sky; periods across the detector. */
+  fringeAmplitude: { u: 0, g: 0, r: 0, i: 0.0015, z: 0.006, y: 0.015 } as const, fringePeriods: 14,
 } as const;
 
 export const calibrationConfig = {
@@ -145,4 +156,77 @@ export const renderConfig = {
   idleTimeoutMs: 120_000,
   /** Sky cells kept per worker: 64 cells serve a detector of LSSTCam's size; each holds about 100 kB. */
   cellsKept: 512,
+} as const;
+
+export const solarSystemConfig = {
+  /** Epoch of the population's mean anomalies: 2026-01-01. */
+  epochMjdTai: 61041,
+  /**
+   * Bodies of each class. They show 12 a square degree at opposition, a tenth of what is there to magnitude 24: each orbit
+   * costs 3 µs to survey once a night and field, and 0.3 s a night is what a detector of 2 s can bear.
+   */
+  counts: { mainBelt: 100_000, nearEarth: 2_000, trojan: 4_000, transNeptunian: 4_000 } as const,
+  /** Fainter ones (V) are not drawn. */
+  faintMag: 25.5,
+} as const;
+
+export const surveyConfig = {
+  /** Stars with r < 25 per square degree at the galactic poles' latitudes: 8,000 on a detector of 13.7′. */
+  starsPerSquareDegree: 150_000, starBrightMag: 9, starFaintMag: 25.5, starSlope: 0.2, starBreakMag: 16.5,
+  /** Density at galactic latitude b over that at high latitude: exp(rise (1 − |sin b|)²), 12 on the plane. */
+  planeRise: 2.5, bulgeRise: 0.6, bulgeDegrees: 15,
+  /** Galaxies with r < 25 per square degree: 4,000 on a detector. */
+  galaxiesPerSquareDegree: 77_000, galaxySlope: 0.35, galaxyBrightMag: 15, galaxyFaintMag: 25,
+  /** Epoch at which catalogued places hold: 2026-01-01. */
+  epochMjdTai: 61041,
+  /** Part of the stars of each kind that vary so. */
+  rrLyraeOfBlue: 0.03, cepheidOfPlane: 0.003, longPeriodOfGiants: 0.05, eclipsing: 0.004, rotating: 0.02,
+  /** Part of the galaxies brighter than 23.5 with an active nucleus. */
+  activeNuclei: 0.02,
+  /** Transients per square degree and day, of a peak that a visit may show (r < 25). */
+  rates: {
+    typeIa: 0.06, coreCollapse: 0.08, tidalDisruption: 5e-4, kilonova: 5e-5, nova: 2e-5, microlensing: 2e-3, flare: 6,
+  } as const,
+} as const;
+
+export const atmosphereConfig = {
+  /** Effective wavelengths, nm; extinction per airmass, magnitudes (Cerro Pachón). */
+  wavelengthNm: { u: 368, g: 480, r: 622, i: 754, z: 869, y: 971 } as const,
+  extinction: { u: 0.5, g: 0.21, r: 0.13, i: 0.1, z: 0.07, y: 0.17 } as const,
+  /** Median seeing at the zenith and 500 nm, its scatter in the logarithm, and what the telescope adds. Arcseconds. */
+  seeingMedianArcsec: 0.65, seeingScatter: 0.25, systemArcsec: 0.4,
+  /** Part of the nights that are not clear, and the deepest cloud of such a night, magnitudes. */
+  cloudyNights: 0.3, cloudMagMax: 1.2,
+  /** Light of a full Moon's glow in each band over that in V, relative to the dark sky. */
+  moonColour: { u: 2.2, g: 1.7, r: 0.9, i: 0.55, z: 0.3, y: 0.15 } as const,
+  /** Differential refraction at 45°: arcseconds towards the zenith for each magnitude that a star's g − i is bluer. */
+  refractionArcsecPerMag: { u: 0.08, g: 0.035, r: 0.01, i: 0.004, z: 0.002, y: 0.001 } as const, referenceColour: 0.8,
+  /** Least altitude at which the telescope observes, degrees. */
+  altitudeMinDeg: 20,
+} as const;
+
+export const streakConfig = {
+  /** Satellites that cross a square degree in a second, an hour after dusk; none in the middle of the night. */
+  satellitesPerSquareDegreeSecond: 0.0015,
+  /** Surface brightness: electrons that a satellite of magnitude 6 leaves per pixel of its path follow from its speed. */
+  satelliteMagMin: 4, satelliteMagMax: 8.5, satelliteDegreesPerSecondMin: 0.25, satelliteDegreesPerSecondMax: 1.1,
+  /** Width of a satellite out of focus: 8.4 m seen at 550 km is 3.1″. */
+  satelliteFocusArcsec: 3.1,
+  /** Aeroplanes per exposure and square degree: one in some thousand exposures, broad and bright. */
+  aeroplanesPerSquareDegree: 2e-4,
+  /** Brightest stars that leave a ghost, its diameter and its part of their light. */
+  ghostStarMag: 11, ghostDiameterArcsec: 160, ghostPart: 1.5e-3,
+} as const;
+
+export const surveyScheduleConfig = {
+  /** Open shutter of a visit and readout, seconds. */
+  visitSeconds: 30, readoutSeconds: 2,
+  /** 3.5° take 5 s and a bit, as the survey counts on; changing the filter takes two minutes. */
+  slewSettleSeconds: 4, slewDegreesPerSecond: 3, bandChangeSeconds: 120,
+  /** Visits of a block before it is repeated in its second band: 28 × 38 s = 18 minutes. */
+  blockVisits: 28,
+  /** Visits of a deep field's sequence. */
+  deepVisits: 20,
+  /** Least and greatest altitude (the mount cannot follow through the zenith), distance from the Moon, northern limit. */
+  altitudeMinDeg: 42, altitudeMaxDeg: 86, moonDistanceMinDeg: 30, northLimitDeg: 12,
 } as const;

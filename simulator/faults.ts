@@ -10,6 +10,9 @@ export type FaultRates = Readonly<{
   truncated: number;
 }>;
 
+/** Of a recorded night, which can also announce a visit elsewhere first. */
+export type NightFaults = FaultRates & Readonly<{ visitRepointed: number }>;
+
 export type DetectorFault = 'none' | 'neverRead' | 'late' | 'twice' | 'truncated';
 
 export const NO_FAULTS: FaultRates = { visitCanceled: 0, neverRead: 0, late: 0, twice: 0, truncated: 0 };
@@ -27,6 +30,26 @@ export function checkFaultRates(rates: FaultRates): void {
 
 export function isVisitCanceled(rates: FaultRates, seed: number, exposure: Exposure): boolean {
   return uniform(randomStream(seed, 'visit canceled', exposure)) < rates.visitCanceled;
+}
+
+export function isVisitRepointed(rates: NightFaults, seed: number, exposure: Exposure): boolean {
+  return uniform(randomStream(seed, 'visit repointed', exposure)) < rates.visitRepointed;
+}
+
+/**
+ * Reads `late=0.01,truncated=0.002`.
+ *
+ * @throws Error that lists the rates there are, or names one outside 0 … 1.
+ */
+export function parseFaults(text: string): NightFaults {
+  const rates: Record<keyof NightFaults, number> = { ...NO_FAULTS, visitRepointed: 0 };
+  for (const word of text.split(',')) {
+    const [name, value] = word.split('=').map((part) => part.trim());
+    if (!(name in rates)) throw new Error(`unknown fault "${name}"; there are ${Object.keys(rates).join(', ')}`);
+    rates[name as keyof NightFaults] = value === undefined || value === '' ? NaN : Number(value); // Just checked.
+  }
+  checkFaultRates(rates);
+  return rates;
 }
 
 export function detectorFault(

@@ -3,6 +3,9 @@
  * that a misreading of the standard cannot cancel.
  */
 
+import type { Compression } from './model.ts';
+import { riceCompress } from './riceCompression.ts';
+
 export type CardValue = string | number | boolean;
 /** One header card: keyword of up to 8 characters, value, comment. */
 export type Card = readonly [keyword: string, value: CardValue, comment?: string];
@@ -14,24 +17,63 @@ export type Hdu = Readonly<{ cards: readonly Card[]; image: HduImage | null }>;
 
 const BLOCK = 2880, CARD = 80;
 
+/** An HDU as it is stored: its header's own cards, and its data. */
+type StoredHdu = Readonly<{ structure: readonly Card[]; bytes: number; write: (file: Buffer, offset: number) => void }>;
+
 /**
  * The bytes of a file: the first HDU is the primary one, the others are IMAGE extensions. No dates, so that equal
  * content gives equal bytes.
  *
+ * @param compression `rice` stores 16-bit extensions as tile-compressed tables, which cfitsio and astropy read as images.
  * @throws Error when a card does not fit its 80 characters.
  */
-export function encodeFits(hdus: readonly Hdu[]): Buffer {
-  const headers = hdus.map((hdu, index) =>
-    encodeHeader(structuralCards(hdu, index, hdus.length > 1).concat(hdu.cards)));
-  const total = hdus.reduce((sum, hdu, i) => sum + headers[i].length + padded(dataBytes(hdu.image)), 0);
+export function encodeFits(hdus: readonly Hdu[], compression: Compression = 'none'): Buffer {
+  const stored = hdus.map((hdu, index) =>
+    (compression === 'rice' && index > 0 && hdu.image?.pixels instanceof Uint16Array
+      ? compressedHdu(hdu.image, hdu.image.pixels) : plainHdu(hdu, index, hdus.length > 1)));
+  const headers = stored.map(({ structure }, i) => encodeHeader([...structure, ...hdus[i].cards]));
+  const total = stored.reduce((sum, { bytes }, i) => sum + headers[i].length + padded(bytes), 0);
   const file = Buffer.alloc(total);
   let offset = 0;
-  hdus.forEach((hdu, i) => {
+  stored.forEach(({ bytes, write }, i) => {
     offset += headers[i].copy(file, offset);
-    if (hdu.image) encodePixels(hdu.image.pixels, file, offset);
-    offset += padded(dataBytes(hdu.image));
+    write(file, offset);
+    offset += padded(bytes);
   });
   return file;
+}
+
+function plainHdu(hdu: Hdu, index: number, hasExtensions: boolean): StoredHdu {
+  const { image } = hdu;
+  return {
+    structure: structuralCards(hdu, index, hasExtensions), bytes: dataBytes(image),
+    write: (file, offset) => { if (image) encodePixels(image.pixels, file, offset); },
+  };
+}
+
+/** A binary table of one row a tile: length and place of its bytes in the heap that follows (§10.1). */
+function compressedHdu({ width, height }: HduImage, pixels: Uint16Array): StoredHdu {
+  const { heap, lengths } = riceCompress(pixels, width, height);
+  const structure: Card[] = [
+    ['XTENSION', 'BINTABLE', 'compressed image'], ['BITPIX', 8, 'bytes'], ['NAXIS', 2, 'a table'],
+    ['NAXIS1', 8, 'bytes of a row'], ['NAXIS2', height, 'rows'], ['PCOUNT', heap.length, 'bytes of the heap'], ['GCOUNT', 1, 'one group'],
+    ['TFIELDS', 1, 'columns'], ['TTYPE1', 'COMPRESSED_DATA', 'name'], ['TFORM1', `1PB(${lengths.reduce((a, b) => Math.max(a, b), 0)})`, 'bytes in the heap'],
+    ['ZIMAGE', true, 'this is a compressed image'], ['ZTENSION', 'IMAGE', 'of an image extension'], ['ZBITPIX', 16, 'bits per pixel'],
+    ['ZNAXIS', 2, 'number of axes'], ['ZNAXIS1', width, 'columns'], ['ZNAXIS2', height, 'rows'], ['ZPCOUNT', 0, 'no parameters'], ['ZGCOUNT', 1, 'one group'],
+    ['ZTILE1', width, 'a tile is a row'], ['ZTILE2', 1, 'a tile is a row'], ['ZCMPTYPE', 'RICE_1', 'compression'],
+    ['ZNAME1', 'BLOCKSIZE', 'pixels of a block'], ['ZVAL1', 32], ['ZNAME2', 'BYTEPIX', 'bytes of a pixel'], ['ZVAL2', 2],
+    ['BSCALE', 1, 'unsigned 16-bit'], ['BZERO', 32768, 'unsigned 16-bit'],
+  ];
+  return {
+    structure, bytes: 8 * height + heap.length,
+    write(file, offset) {
+      for (let y = 0, at = 0; y < height; at += lengths[y++]) {
+        file.writeUInt32BE(lengths[y], offset + 8 * y);
+        file.writeUInt32BE(at, offset + 8 * y + 4);
+      }
+      file.set(heap, offset + 8 * height);
+    },
+  };
 }
 
 function structuralCards({ image }: Hdu, index: number, hasExtensions: boolean): Card[] {

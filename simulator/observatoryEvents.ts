@@ -27,14 +27,14 @@ export type EventMaker = Readonly<{
 type LightOfVisit = Pick<PlannedVisit, 'band' | 'physicalFilter' | 'exposureSeconds'>;
 
 export function createEventMaker(instrument: string, camera: Camera, dayObs: DayObs): EventMaker {
-  const identified = (group: string, exposure: number, event: ObservatoryEvent): IdentifiedEvent => ({
-    event, id: messageId({ instrument, group, exposure, snap: 0, detector: 'all', event: event.type, attempt: 1 }),
+  const identified = (group: string, exposure: number, event: ObservatoryEvent, snap = 0): IdentifiedEvent => ({
+    event, id: messageId({ instrument, group, exposure, snap, detector: 'all', event: event.type, attempt: 1 }),
   });
   const ofNight = (event: ObservatoryEvent): IdentifiedEvent => identified(String(dayObs), 0, event);
   const ofVisit = (plan: PlannedVisit, event: ObservatoryEvent): IdentifiedEvent =>
-    identified(plan.group, plan.exposure, event);
+    identified(plan.group, plan.exposure, event, plan.snap ?? 0);
   const names = (plan: PlannedVisit): ExposureNames =>
-    ({ instrument, dayObs, group: plan.group, visit: plan.visit, exposure: plan.exposure, snap: 0 });
+    ({ instrument, dayObs, group: plan.group, visit: plan.visit, exposure: plan.exposure, snap: plan.snap ?? 0 });
   const light = ({ band, physicalFilter, exposureSeconds }: PlannedVisit): LightOfVisit =>
     ({ band, physicalFilter, exposureSeconds });
   return {
@@ -55,7 +55,7 @@ export function createEventMaker(instrument: string, camera: Camera, dayObs: Day
         uri: productPaths.raw(instrument, dayObs, plan.exposure, detector), bytes, checksum, readoutEndedMs,
       },
       id: messageId({
-        instrument, group: plan.group, exposure: plan.exposure, snap: 0, detector, event: 'DetectorRead', attempt,
+        instrument, group: plan.group, exposure: plan.exposure, snap: plan.snap ?? 0, detector, event: 'DetectorRead', attempt,
       }, checksum),
     }),
   };

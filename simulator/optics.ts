@@ -6,6 +6,7 @@ import { pixelScaleArcsec } from '../schemas/camera.ts';
 import type { Band } from '../schemas/units.ts';
 import { AB_ZERO_POINT_NJY } from '../schemas/units.ts';
 import { bandConfig, opticsConfig } from './config.ts';
+import { detectorOnFocalPlane, focalPlaneMm } from './focalPlane.ts';
 import { normal, randomStream, uniformBetween } from './random.ts';
 
 /** What one exposure's air and optics were like. Everything is drawn from (seed, exposure). */
@@ -51,23 +52,28 @@ export function skyElectrons(camera: Camera, band: Band, exposureSeconds: number
 /** Place of a pixel in the field, in units of the field's radius: the farthest corner of any detector is at 1. */
 export function fieldPlace(camera: Camera, detector: Detector): (x: number, y: number) => readonly [number, number] {
   const radius = fieldRadiusMm(camera);
-  const [centreX, centreY] = detector.centerMm;
-  const middleX = (detector.width - 1) / 2, middleY = (detector.height - 1) / 2, size = camera.pixelSizeMm;
-  return (x, y) => [(centreX + size * (x - middleX)) / radius, (centreY + size * (y - middleY)) / radius];
+  return (x, y) => {
+    const [u, v] = focalPlaneMm(camera, detector, x, y);
+    return [u / radius, v / radius];
+  };
 }
 
 export function fieldRadiusMm(camera: Camera): number {
-  let radius = 0;
-  for (const { centerMm, width, height } of camera.detectors) {
-    const halfX = (camera.pixelSizeMm * width) / 2, halfY = (camera.pixelSizeMm * height) / 2;
-    radius = Math.max(radius, Math.hypot(Math.abs(centerMm[0]) + halfX, Math.abs(centerMm[1]) + halfY));
-  }
-  return radius;
+  return Math.max(...camera.detectors.map((detector) => {
+    const { x0, y0, x1, y1 } = detectorOnFocalPlane(camera, detector);
+    return Math.hypot(Math.max(-x0, x1), Math.max(-y0, y1));
+  }));
 }
 
 /** Light that reaches a place of the field, relative to its centre. */
 export function vignette(u: number, v: number): number {
   return 1 - opticsConfig.vignetting * (u * u + v * v) ** 2;
+}
+
+/** As `vignette`, of a wide-field telescope: flat to 1.2° of 2° and steep beyond, where its own rings shade the field. */
+export function wideFieldVignette(u: number, v: number): number {
+  const r2 = u * u + v * v;
+  return 1 - opticsConfig.wideFieldVignetting * r2 * r2 * r2;
 }
 
 /** Sky brightness at a place of the field, relative to its centre. */

@@ -3,11 +3,17 @@ import type { Camera } from '../schemas/camera.ts';
 import type { DayObs, DetectorId } from '../schemas/ids.ts';
 import type { Band } from '../schemas/units.ts';
 import type { StagedFile } from './files.ts';
+import type { SimulationModel } from './model.ts';
+import type { FrameTask, RecordedFrame } from './recordTasks.ts';
 import type { Field, PlannedVisit } from './schedule.ts';
 import type { TruthRow } from './truth.ts';
 
 /** Given to each worker once, when it starts. */
-export type RenderWorkerData = Readonly<{ dataDir: string; instrument: string; camera: Camera; seed: number }>;
+export type RenderWorkerData = Readonly<{
+  dataDir: string; instrument: string; camera: Camera; seed: number;
+  /** Of recordings; a night that is performed shows the demonstration. */
+  model?: SimulationModel;
+}>;
 
 export type RenderTask =
   | Readonly<{ task: 'exposure'; dayObs: DayObs; detector: DetectorId; plan: PlannedVisit }>
@@ -15,7 +21,9 @@ export type RenderTask =
   | Readonly<{ task: 'biasAndFlat'; detector: DetectorId; biasPath: string; flatPath: string }>
   | Readonly<{ task: 'template'; detector: DetectorId; field: Field; band: Band; path: string }>
   | Readonly<{ task: 'references'; field: Field; path: string }>
-  | Readonly<{ task: 'checksum'; path: string }>;
+  | Readonly<{ task: 'checksum'; path: string }>
+  /** A frame of a recording, written whole with its truth. */
+  | Readonly<{ task: 'frame'; detector: DetectorId; frame: FrameTask }>;
 
 export type RenderResults = Readonly<{
   exposure: Readonly<{ file: StagedFile; truth: readonly TruthRow[]; renderMs: number }>;
@@ -24,4 +32,5 @@ export type RenderResults = Readonly<{
   references: Readonly<{ checksum: string }>;
   /** Null when there is no such file. */
   checksum: Readonly<{ checksum: string | null }>;
+  frame: RecordedFrame;
 }>;

@@ -4,12 +4,15 @@ import { workerData } from 'piscina';
 import { detectorOf } from '../schemas/camera.ts';
 import { productPaths } from '../schemas/products.ts';
 import { encodeCalibration, makeBias, makeFlat, makeReferences } from './calibrations.ts';
-import { encodeRaw, renderExposure } from './exposure.ts';
+import { renderExposure } from './exposure.ts';
+import { encodeRaw } from './rawFile.ts';
 import { checksumOfFile, stage, writeWhole } from './files.ts';
+import { DEMONSTRATION } from './model.ts';
+import { recordFrame } from './recordTasks.ts';
 import type { RenderResults, RenderTask, RenderWorkerData } from './renderTasks.ts';
 import { encodeTemplate, makeTemplate } from './template.ts';
 
-const { dataDir, instrument, camera, seed } = workerData as RenderWorkerData; // Set by `createRenderer` alone.
+const { dataDir, instrument, camera, seed, model = DEMONSTRATION } = workerData as RenderWorkerData; // Set by `createRenderer` alone.
 
 export default function run(task: RenderTask): RenderResults[keyof RenderResults] {
   switch (task.task) {
@@ -22,6 +25,7 @@ export default function run(task: RenderTask): RenderResults[keyof RenderResults
     case 'references':
       return { checksum: writeWhole(join(dataDir, task.path), makeReferences(seed, camera, task.field)).checksum };
     case 'checksum': return { checksum: checksumOfFile(join(dataDir, task.path)) };
+    case 'frame': return recordFrame(dataDir, seed, camera, detectorOf(camera, task.detector), model, task.frame);
   }
 }
 
@@ -29,7 +33,7 @@ function renderRaw({ dayObs, detector, plan }: Extract<RenderTask, { task: 'expo
   const begunMs = performance.now();
   const described = detectorOf(camera, detector);
   const { amps, truth } = renderExposure(seed, camera, described, plan);
-  const bytes = encodeRaw(instrument, dayObs, described, plan, amps);
+  const bytes = encodeRaw(instrument, dayObs, described, plan, amps, { camera });
   const file = stage(join(dataDir, productPaths.raw(instrument, dayObs, plan.exposure, detector)), bytes);
   return { file, truth, renderMs: performance.now() - begunMs };
 }

@@ -20,6 +20,8 @@ export type PlannedVisit = Readonly<{
   /** What was asked for, and what the mount really did: only truth knows the latter. */
   commanded: Pointing; actual: Pointing;
   startMjdTai: number; midpointMjdTai: number; exposureSeconds: number;
+  /** Exposure of the visit, 0 without. */
+  snap?: number;
 }>;
 
 export type NightPlan = Readonly<{
@@ -77,13 +79,16 @@ function checkField({ name, raDeg, decDeg }: Field): void {
 }
 
 /** Group id as Rubin writes it: decided a minute before the exposure, milliseconds. */
-function groupOf(startMjdTai: number): string {
+export function groupOf(startMjdTai: number): string {
   return new Date(Math.round(taiSecondsOfMjd(startMjdTai) - 60) * 1000).toISOString().slice(0, -1);
 }
 
-function pointingsOf(seed: number, exposure: Exposure, field: Field): { commanded: Pointing; actual: Pointing } {
+/** @param ditherScale 1 moves the place by the survey's dither, 0 leaves it. */
+export function pointingsOf(
+  seed: number, exposure: Exposure, field: Field, ditherScale = 1,
+): { commanded: Pointing; actual: Pointing } {
   const random = randomStream(seed, 'pointing', exposure);
-  const radius = uniformBetween(random, nightConfig.ditherMinArcsec, nightConfig.ditherMaxArcsec);
+  const radius = ditherScale * uniformBetween(random, nightConfig.ditherMinArcsec, nightConfig.ditherMaxArcsec);
   const angle = uniformBetween(random, 0, 2 * Math.PI);
   const commanded = { ...moved(field, radius * Math.sin(angle), radius * Math.cos(angle)), cameraAngleDeg: 0 };
   const limit = opticsConfig.pointingErrorMaxArcsec / Math.SQRT2;

@@ -11,18 +11,34 @@ import {
   FLARE_DAYS, flareFlux, SUPERNOVA_DAYS_AFTER, SUPERNOVA_DAYS_BEFORE, supernovaFlux, variableFlux, type Variable,
 } from './lightCurves.ts';
 import { fromTangent, skyOfVector, tangentPlane, type UnitVector } from './projection.ts';
+import type { SurveyVariable } from './variables.ts';
 import { normal, poisson, randomStream, uniform, uniformBetween, type RandomStream } from './random.ts';
 
 /** AB magnitudes in the order of `BANDS`. */
 export type Magnitudes = readonly number[];
 
-export type Star = Readonly<{ id: bigint; place: UnitVector; mags: Magnitudes; variable: Variable | null }>;
+/** On the sky, a year; and the angle under which the radius of Earth's orbit is seen from there. */
+export type Motion = Readonly<{ eastMasPerYear: number; northMasPerYear: number; parallaxMas: number }>;
+
+/** Stars of the demonstration's sky stand still; those of the survey's move, and their variables are of other kinds. */
+export type Star = Readonly<{
+  id: bigint; place: UnitVector; mags: Magnitudes; variable: Variable | null;
+  motion?: Motion; surveyVariable?: SurveyVariable | null;
+}>;
 export type Galaxy = Readonly<{
   id: bigint; place: UnitVector; mags: Magnitudes;
   /** Half-light radius along the major axis, arcseconds; minor over major; position angle east of north, radians. */
   radiusArcsec: number; axisRatio: number; positionAngle: number;
+  /** Part of the light in a bulge; the rest is a disc. All disc without. */
+  bulgePart?: number;
+  /** A point that varies at the centre. */
+  nucleus?: Readonly<{ mags: Magnitudes; variable: SurveyVariable }> | null;
 }>;
-export type Cell = Readonly<{ index: number; stars: readonly Star[]; galaxies: readonly Galaxy[] }>;
+export type Cell = Readonly<{
+  index: number; stars: readonly Star[]; galaxies: readonly Galaxy[];
+  /** Density of the survey's stars over that far from the galactic plane. */
+  starDensity?: number;
+}>;
 
 /** A source that is not there all the time. */
 export type Transient = Readonly<{
@@ -34,11 +50,11 @@ export type Transient = Readonly<{
 }>;
 
 const SQUARE_DEGREE = (Math.PI / 180) ** 2;
-const CELL_SQUARE_DEGREES = nside2pixarea(skyConfig.cellNside) / SQUARE_DEGREE;
+export const CELL_SQUARE_DEGREES = nside2pixarea(skyConfig.cellNside) / SQUARE_DEGREE;
 const CLASS = { star: 0, galaxy: 1, supernova: 2, flare: 3 } as const;
 
 /** 64-bit id of a source: cell (26 bits), class (2), epoch (16), index in its cell (12). */
-function sourceId(cell: number, kind: keyof typeof CLASS, epoch: number, index: number): bigint {
+export function sourceId(cell: number, kind: keyof typeof CLASS, epoch: number, index: number): bigint {
   return (BigInt(cell) << 30n) | (BigInt(CLASS[kind]) << 28n) | (BigInt(epoch & 0xffff) << 12n) | BigInt(index & 0xfff);
 }
 
@@ -88,25 +104,25 @@ function starsOf(seed: number, cell: number): Star[] {
 }
 
 /** Magnitude from counts ∝ 10^(slope m) between two limits. */
-function magBetween(random: RandomStream, slope: number, bright: number, faint: number): number {
+export function magBetween(random: RandomStream, slope: number, bright: number, faint: number): number {
   const low = 10 ** (slope * (bright - faint));
   return faint + Math.log10(low + (1 - low) * uniform(random)) / slope;
 }
 
 /** Even over the cell: HEALPix is an equal-area projection. */
-function placeInCell(random: RandomStream, cell: number): UnitVector {
+export function placeInCell(random: RandomStream, cell: number): UnitVector {
   return pixcoord2vec_nest(skyConfig.cellNside, cell, uniform(random), uniform(random));
 }
 
 /** Colours along a stellar locus with g − r as its coordinate; faint stars are mostly red dwarfs. */
-function starColours(random: RandomStream, r: number): Magnitudes {
+export function starColours(random: RandomStream, r: number): Magnitudes {
   const isRed = uniform(random) < 0.35 + 0.05 * (r - 16);
   const gr = Math.max(-0.3, isRed ? 1.35 + 0.12 * normal(random) : 0.55 + 0.2 * normal(random));
   const ri = isRed ? 0.4 + 1.2 * uniform(random) : 0.4 * gr;
   return magnitudes(r, { ug: 0.9 + 0.9 * gr, gr, ri, iz: 0.5 * ri, zy: 0.25 * ri });
 }
 
-function magnitudes(r: number, colour: Readonly<Record<'ug' | 'gr' | 'ri' | 'iz' | 'zy', number>>): Magnitudes {
+export function magnitudes(r: number, colour: Readonly<Record<'ug' | 'gr' | 'ri' | 'iz' | 'zy', number>>): Magnitudes {
   const g = r + colour.gr, i = r - colour.ri, z = i - colour.iz;
   return [g + colour.ug, g, r, i, z, z - colour.zy];
 }
@@ -174,7 +190,7 @@ function supernovaeOf(seed: number, cell: Cell, epoch: number): Transient[] {
   });
 }
 
-function near(host: Galaxy, random: RandomStream): UnitVector {
+export function near(host: Galaxy, random: RandomStream): UnitVector {
   const arcsec = host.radiusArcsec * Math.abs(normal(random)), angle = uniformBetween(random, 0, 2 * Math.PI);
   const { raDeg, decDeg } = skyOfVector(host.place);
   const radians = (arcsec / 3600) * (Math.PI / 180);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { loadCamera } from '../../schemas/camera.ts';
-import { encodeRaw } from '../../simulator/exposure.ts';
+import { encodeRaw } from '../../simulator/rawFile.ts';
 import { addShotNoise, bleed, fullWellElectrons, readDetector } from '../../simulator/detector.ts';
 import { planNight } from '../../simulator/schedule.ts';
 import { randomStream } from '../../simulator/random.ts';
