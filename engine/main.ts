@@ -3,10 +3,13 @@ import { parseArguments } from './setup/arguments.mjs';
 import { watchParent } from './setup/services.mjs';
 import { runAlertsExport, runAlertsGet, runAlertsTail } from './cli/alerts.ts';
 import { runBench } from './cli/bench.ts';
+import { runCamera } from './cli/camera.ts';
 import { runClean } from './cli/clean.ts';
 import { runNight } from './cli/night.ts';
 import { runReplay } from './cli/replay.ts';
 import { runSeries } from './cli/series.ts';
+import { runSimulateCalibrations, runSimulateExposure, runSimulateNight } from './cli/simulate.ts';
+import { runTruth } from './cli/truth.ts';
 import { runVerify } from './cli/verify.ts';
 import { assertNever } from '../schemas/events.ts';
 
@@ -29,6 +32,11 @@ async function main(): Promise<number> {
     case 'alerts tail': return runAlertsTail(request.options, signal);
     case 'alerts get': return runAlertsGet(request.positionals.diaSourceId, request.options);
     case 'alerts export': return runAlertsExport(request.options);
+    case 'camera': return runCamera(request.positionals.camera, request.options);
+    case 'simulate night': return runSimulateNight(request.options, signal);
+    case 'simulate exposure': return runSimulateExposure(request.options, signal);
+    case 'simulate calibrations': return runSimulateCalibrations(request.options, signal);
+    case 'truth': return runTruth(request.positionals.directory, request.options);
     case 'clean': return runClean(request.options);
     case 'bench': return runBench(request.positionals.bench, request.options, signal);
     case 'doctor': case 'status': case 'stop': case 'version':

@@ -26,6 +26,55 @@ export interface SeriesOptions extends JsonOption, DataDirOption {
   readonly saturation: number | null;
 }
 
+/** Of every command that renders frames. */
+export interface RenderingOptions extends JsonOption {
+  readonly camera: string;
+  readonly detectors: string;
+  /** YYYYMMDD, a day of the calendar. */
+  readonly start: number;
+  readonly seed: number;
+  /** Absolute. */
+  readonly out: string;
+  readonly effects: string;
+  readonly compression: 'none' | 'rice';
+  readonly threads: number | null;
+}
+interface SkyOptions { readonly sky: 'survey' | 'demonstration'; readonly references: boolean }
+export interface SimulateNightOptions extends RenderingOptions, SkyOptions, DataDirOption {
+  readonly visits: number | null;
+  readonly bands: string | null;
+  readonly snaps: number;
+  readonly calibrations: boolean;
+  readonly engineering: number;
+  readonly faults: string | null;
+  readonly publish: boolean;
+  readonly pace: number;
+}
+export interface SimulateExposureOptions extends RenderingOptions, SkyOptions {
+  readonly pointing: string;
+  readonly angle: number;
+  readonly band: string;
+  readonly exposureSeconds: number;
+  readonly mjd: number | null;
+}
+export interface SimulateCalibrationsOptions extends RenderingOptions {
+  readonly biases: number;
+  readonly darks: number;
+  readonly darkSeconds: number;
+  readonly flatLevels: string;
+  readonly band: string;
+}
+export interface CameraOptions extends JsonOption {
+  /** Absolute. */
+  readonly svg: string | null;
+}
+export interface TruthOptions extends JsonOption {
+  readonly detector: string;
+  /** A decimal number. */
+  readonly exposure: string | null;
+  readonly what: 'changed' | 'sources' | 'artifacts';
+}
+
 interface Parsed<C extends string, O, P = Record<string, never>> {
   readonly kind: 'run';
   readonly command: C;
@@ -45,6 +94,11 @@ export type ParsedCommand =
   | Parsed<'alerts tail', RecordedOptions & { readonly fromStart: boolean; readonly count: number | null }>
   | Parsed<'alerts get', RecordedOptions & { readonly raw: boolean }, { readonly diaSourceId: string }>
   | Parsed<'alerts export', RecordedOptions & { readonly out: string; readonly limit: number | null }>
+  | Parsed<'camera', CameraOptions, { readonly camera: string }>
+  | Parsed<'simulate night', SimulateNightOptions>
+  | Parsed<'simulate exposure', SimulateExposureOptions>
+  | Parsed<'simulate calibrations', SimulateCalibrationsOptions>
+  | Parsed<'truth', TruthOptions, { readonly directory: string }>
   | Parsed<'doctor' | 'status' | 'stop', JsonOption & DataDirOption>
   | Parsed<'clean', JsonOption & DataDirOption & { readonly olderThan: number }>
   | Parsed<'bench', JsonOption & DataDirOption, { readonly bench: 'night' }>

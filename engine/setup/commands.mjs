@@ -10,6 +10,28 @@ const INSTRUMENT = { name: 'instrument', argument: 'NAME', type: 'name', default
 const DIA_SOURCE_ID = { name: 'diaSourceId', argument: 'DIASOURCEID', type: 'id',
   explanation: 'the alert\'s diaSourceId, a decimal number' };
 
+/** Shared by every command that renders frames. */
+const CAMERA = { name: 'camera', argument: 'NAME', type: 'name', default: 'minicam',
+  explanation: 'LSSTCam, ComCam, LATISS, minicam, generic' };
+const RENDERING = [
+  { name: 'detectors', argument: 'LIST', type: 'text', default: 'all',
+    explanation: 'ids, ranges, names, rafts or kinds: 94,R22_S12,0-8,guide; all means science' },
+  { name: 'start', argument: 'DATE', type: 'dayObs', default: 20261001,
+    explanation: 'the night, YYYYMMDD' },
+  { name: 'seed', argument: 'N', type: 'integer', min: 0, max: 4_294_967_295, default: 1,
+    explanation: 'the same seed gives the same sky and the same bytes' },
+  { name: 'out', argument: 'DIR', type: 'path', default: null, isRequired: true, explanation: 'made if missing' },
+  { name: 'effects', argument: 'LIST', type: 'text', default: 'realistic',
+    explanation: 'none, basic, realistic, all, names; -name takes away: realistic,-cosmicRays' },
+  { name: 'compression', argument: 'KIND', type: 'choice', choices: ['none', 'rice'], default: 'none',
+    explanation: 'rice stores each amp as a tile-compressed image' },
+  { name: 'threads', argument: 'N', type: 'integer', min: 1, max: 256, default: null,
+    explanation: 'worker threads (default: one a core)' },
+];
+const SKY = { name: 'sky', argument: 'KIND', type: 'choice', choices: ['survey', 'demonstration'], default: 'survey',
+  explanation: 'survey has real densities and rates; demonstration is dense in changes' };
+const REFERENCES = { name: 'references', type: 'flag', explanation: 'also write each exposure\'s reference stars' };
+
 /**
  * `setup` is what must be there first: nothing, the npm packages, or these and the servers. `needs` tells whether the
  * command uses the stores of the data directory.
@@ -128,6 +150,102 @@ export const COMMANDS = [
       INSTRUMENT, JSON_OUTPUT, DATA_DIR,
     ],
     setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'camera',
+    summary: 'describe a camera and draw its focal plane',
+    description: ['Prints its detectors and figures; with --svg draws the focal plane.'],
+    examples: ['vesper camera LSSTCam --svg focal-plane.svg'],
+    positionals: [{ name: 'camera', argument: 'NAME', type: 'name', explanation: 'LSSTCam, ComCam, LATISS, minicam, generic' }],
+    options: [
+      { name: 'svg', argument: 'FILE', type: 'path', default: null, explanation: 'draw the focal plane to this file' },
+      { name: 'json', type: 'flag', explanation: 'print one JSON document to stdout instead of text' },
+    ],
+    setup: 'packages', needs: 'none',
+  },
+  {
+    name: 'simulate night',
+    summary: 'render a night of the survey to files',
+    description: [
+      'Writes raw frames, truth and the events of a scheduled night to DIR. The files depend on the arguments alone.',
+      'With --publish the events are told to the live run of the data directory, or to stores of its own, frame by',
+      'frame at the pace of the sky; a night that DIR already holds is told again without rendering.',
+    ],
+    examples: ['vesper simulate night --camera LSSTCam --detectors R22_S11 --visits 2 --out night/'],
+    positionals: [],
+    options: [
+      CAMERA,
+      { name: 'visits', argument: 'N', type: 'integer', min: 1, max: 10_000, default: null,
+        explanation: 'how many visits (default: from dusk to dawn)' },
+      ...RENDERING, SKY,
+      { name: 'bands', argument: 'LIST', type: 'text', default: null,
+        explanation: 'only these in turn: r,i (default: by Moon and twilight)' },
+      { name: 'snaps', argument: 'N', type: 'integer', min: 1, max: 2, default: 1,
+        explanation: 'exposures of a visit: 1 of 30 s or 2 of 15 s' },
+      { name: 'calibrations', type: 'flag', explanation: 'take biases, darks and flats in the afternoon first' },
+      { name: 'engineering', argument: 'N', type: 'integer', min: 0, max: 100, default: 0,
+        explanation: 'engineering exposures before the first visit' },
+      { name: 'faults', argument: 'RATES', type: 'text', default: null,
+        explanation: 'visitCanceled, visitRepointed, neverRead, late, twice, truncated: late=0.01,twice=0.01' },
+      REFERENCES,
+      { name: 'publish', type: 'flag', explanation: 'tell the events to the log' },
+      { name: 'pace', argument: 'FACTOR', type: 'number', min: 0.001, max: 100_000, default: 1,
+        explanation: 'with --publish: how much faster than the sky' },
+      JSON_OUTPUT, DATA_DIR,
+    ],
+    setup: 'packages', needs: 'none',
+  },
+  {
+    name: 'simulate exposure',
+    summary: 'render one exposure to files',
+    description: ['Writes raw frames and truth of one pointing to DIR.'],
+    examples: ['vesper simulate exposure --camera LSSTCam --detectors 94 --pointing 150.1,-2.2 --start 20270110 --out e/'],
+    positionals: [],
+    options: [
+      CAMERA,
+      { name: 'pointing', argument: 'RA,DEC', type: 'text', default: '9.45,-44.02', explanation: 'degrees' },
+      { name: 'angle', argument: 'DEG', type: 'number', min: 0, max: 360, default: 0,
+        explanation: 'position angle of the camera\'s +y, east of north' },
+      { name: 'band', argument: 'BAND', type: 'text', default: 'r', explanation: 'one of the camera\'s bands' },
+      { name: 'exposure-seconds', argument: 'S', type: 'number', min: 0.1, max: 3600, default: 30, explanation: 'shutter' },
+      { name: 'mjd', argument: 'MJD', type: 'number', min: 57_754, max: 71_954, default: null,
+        explanation: 'start, TAI (default: when it stands highest in the dark)' },
+      ...RENDERING, SKY, REFERENCES, JSON_OUTPUT,
+    ],
+    setup: 'packages', needs: 'none',
+  },
+  {
+    name: 'simulate calibrations',
+    summary: 'render biases, darks and flat pairs to files',
+    description: ['Writes a calibration sequence to DIR as a camera would take it.'],
+    examples: ['vesper simulate calibrations --camera LSSTCam --detectors 94 --flat-levels 500,50000 --out cal/'],
+    positionals: [],
+    options: [
+      CAMERA,
+      { name: 'biases', argument: 'N', type: 'integer', min: 0, max: 1000, default: 5, explanation: 'how many' },
+      { name: 'darks', argument: 'N', type: 'integer', min: 0, max: 1000, default: 2, explanation: 'how many' },
+      { name: 'dark-seconds', argument: 'S', type: 'number', min: 0.1, max: 3600, default: 60, explanation: 'of each dark' },
+      { name: 'flat-levels', argument: 'LIST', type: 'text', default: '1000,5000,20000,50000',
+        explanation: 'electrons; two flats of each' },
+      { name: 'band', argument: 'BAND', type: 'text', default: 'r', explanation: 'filter of the flats' },
+      ...RENDERING, JSON_OUTPUT,
+    ],
+    setup: 'packages', needs: 'none',
+  },
+  {
+    name: 'truth',
+    summary: 'print what a simulated detector really saw',
+    description: ['CSV of the sources that changed, or of all that were drawn; or what else was put into the frame.'],
+    examples: ['vesper truth night/ --detector R22_S11', 'vesper truth night/ --detector 94 --what artifacts --json'],
+    positionals: [{ name: 'directory', argument: 'DIR', type: 'path', explanation: 'written by vesper simulate' }],
+    options: [
+      { name: 'detector', argument: 'D', type: 'text', default: null, isRequired: true, explanation: 'id or name' },
+      { name: 'exposure', argument: 'ID', type: 'id', default: null, explanation: 'one exposure (default: all)' },
+      { name: 'what', argument: 'KIND', type: 'choice', choices: ['changed', 'sources', 'artifacts'], default: 'changed',
+        explanation: 'sources that changed, all sources, or artifacts (JSON)' },
+      { name: 'json', type: 'flag', explanation: 'print one JSON document to stdout instead of CSV' },
+    ],
+    setup: 'packages', needs: 'none',
   },
   {
     name: 'doctor',
