@@ -2,6 +2,7 @@
 import { copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractPolynomial, weighByVariance } from '../engine/kernels/arithmetic.ts';
 import { convolveByCell, convolvePolynomial } from '../engine/kernels/convolve.ts';
 import { decodeFloat32, decodeUnsigned16 } from '../engine/kernels/decode.ts';
+import { differenceVariance, listAbove } from '../engine/kernels/difference.ts';
 import { assembleAmp, divideByFlat, excessSums, varianceRow } from '../engine/kernels/isr.ts';
 import { labelRegions } from '../engine/kernels/label.ts';
 import { fillSharpness } from '../engine/kernels/sharpness.ts';
@@ -168,6 +169,16 @@ function signature(scene: Scene): ReturnType<KernelCase['prepare']> {
   return { run, result: () => [image, variance, mask] };
 }
 
+function noise(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, n = side * side, image = skyOf(scene), a = scene.floats(n).fill(700), b = scene.floats(n).fill(200), out = scene.floats(n);
+  const sigma = scene.floats(n).fill(NOISE), indices = scene.ints(n);
+  const run = (): void => {
+    differenceVariance(a, b, image, side, side, { slope: 0.7, believed: 506.25, shareMin: 0.2, scale: 1 }, out);
+    listAbove(image, 0, sigma, 4, indices);
+  };
+  return { run, result: () => [out, indices] };
+}
+
 export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'decode uint16', prepare: decodeCounts },
   { name: 'decode float32', prepare: decodeFloats },
@@ -180,6 +191,7 @@ export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'sharpness', prepare: sharpness },
   { name: 'eight arithmetic passes', prepare: arithmetic },
   { name: 'assemble, flat, variance', prepare: signature },
+  { name: 'variance and list', prepare: noise },
 ];
 
 /** xorshift32 in [0, 1); a bench needs no better. */

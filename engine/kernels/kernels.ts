@@ -88,6 +88,11 @@ export type CompiledKernels = Readonly<{
   ): number;
   excessSums(image: number, sky: number, count: number, padded: number, out: number): void;
   varianceRow(rows: number, bright: number, source: number, count: number): void;
+  differenceVariance(
+    a: number, b: number, difference: number, width: number, height: number, slope: number, believed: number, shareMin: number,
+    scale: number, out: number,
+  ): void;
+  listAbove(plane: number, noise: number, count: number, factor: number, indices: number, capacity: number): number;
 }>;
 
 export type PlaneView = Readonly<{ buffer: ArrayBufferLike; byteOffset: number }>;

@@ -36,9 +36,9 @@ export type StampEquations = (
 
 /**
  * Ends of a profile that are smaller than this share of its largest value are left out: narrow Gaussians fill a third of their
- * array. What is lost is below 1e-8 of what float32 pixels are good to.
+ * array. Some ten pixels of this weight are less than the rounding of one float32 pixel, 6e-8.
  */
-const NEGLIGIBLE = 1e-15;
+const NEGLIGIBLE = 1e-10;
 
 /** All sums in double precision, in the order of their index. */
 export function createStampEquations(task: StampTask): StampEquations {

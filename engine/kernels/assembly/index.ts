@@ -10,3 +10,4 @@ export {
   copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractRowPolynomial, weighByVariance,
 } from './arithmetic';
 export { assembleAmp, divideByFlat, excessSums, varianceRow } from './isr';
+export { differenceVariance, listAbove } from './difference';
