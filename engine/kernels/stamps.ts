@@ -25,7 +25,8 @@ export type BasisSupport = Readonly<{ first: number; last: number }>;
 /**
  * Equations of the stamp centred at pixel (x, y), for the unknowns: a weight for each basis function, then one constant.
  *
- * @param weights, data [side²] row-major, float64; a pixel of weight 0 does not count (its data must be finite). Read only.
+ * @param weights, data [side²] row-major; data are rounded to float32. A pixel of weight 0 does not count (its data must be
+ *               finite). Read only.
  * @param matrix [n × n], n = functions + 1; overwritten, full: Σ w v_a v_b, v the image convolved with a function.
  * @param right  [n]; overwritten: Σ w v_a d.
  * @returns Σ w d².
@@ -34,13 +35,20 @@ export type StampEquations = (
   x: number, y: number, weights: Float64Array, data: Float64Array, matrix: Float64Array, right: Float64Array,
 ) => number;
 
+/** As the compiled code reads a basis function. */
+const FUNCTION_BYTES = 16;
+
 /**
  * Ends of a profile that are smaller than this share of its largest value are left out: narrow Gaussians fill a third of their
  * array. Some ten pixels of this weight are less than the rounding of one float32 pixel, 6e-8.
  */
 const NEGLIGIBLE = 1e-10;
 
-/** All sums in double precision, in the order of their index. */
+/**
+ * Convolutions are in single precision, from profiles, scales and data rounded to float32: a pixel of a vector is good to some
+ * (taps + 3) × 6e-8 of Σ |function| |image|, and averages out over the pixels of a stamp. Products are summed in double precision, in the
+ * order of the pixels.
+ */
 export function createStampEquations(task: StampTask): StampEquations {
   const supports = task.basis.profiles.map(supportOf), kernels = kernelsOf(task.image);
   return (kernels === null ? null : createCompiledEquations(kernels, task, supports)) ?? createTwinEquations(task, supports);
@@ -56,7 +64,7 @@ function supportOf(profile: Float64Array): BasisSupport {
 
 function createTwinEquations(task: StampTask, supports: readonly BasisSupport[]): StampEquations {
   const side = 2 * task.stampHalf + 1, area = side * side, n = task.basis.functions.length + 1;
-  const vectors = new Float64Array((n + 1) * area), scratch = new Float64Array((side + 2 * task.basis.halfSize) * side);
+  const vectors = new Float32Array((n + 1) * area), scratch = new Float32Array((side + 2 * task.basis.halfSize) * side);
   const products = new Float64Array((n + 1) ** 2);
   vectors.fill(1, (n - 1) * area, n * area);
   return (x, y, weights, data, matrix, right) => {
@@ -81,20 +89,20 @@ function createCompiledEquations(kernels: Kernels, task: StampTask, supports: re
   const { basis, width, stampHalf } = task, { compiled, memory: { buffer } } = kernels;
   const half = basis.halfSize, side = 2 * stampHalf + 1, stride = Math.ceil(side / 16) * 16, rows = side + 2 * half;
   const functionCount = basis.functions.length, n = functionCount + 1, groups = Math.ceil((n + 1) / 4), pixels = side * stride;
-  const work = planWork(kernels), profiles = takeWork(work, basis.profiles.length * (2 * half + 1) * 8);
-  const supportsAt = takeWork(work, supports.length * 8), functions = takeWork(work, functionCount * 24);
-  const patch = takeWork(work, rows * (stride + 2 * half) * 8), scratch = takeWork(work, rows * stride * 8);
-  const vectors = takeWork(work, 4 * groups * pixels * 8), weightsAt = takeWork(work, pixels * 8), products = takeWork(work, 16 * groups ** 2 * 8);
+  const work = planWork(kernels), profiles = takeWork(work, basis.profiles.length * (2 * half + 1) * 4);
+  const supportsAt = takeWork(work, supports.length * 8), functions = takeWork(work, functionCount * FUNCTION_BYTES);
+  const patch = takeWork(work, rows * (stride + 2 * half) * 4), scratch = takeWork(work, rows * stride * 4);
+  const vectors = takeWork(work, 4 * groups * pixels * 4), weightsAt = takeWork(work, pixels * 8), products = takeWork(work, 16 * groups ** 2 * 8);
   const plain = takeWork(work, 4 * groups * pixels * 8), weighted = takeWork(work, 4 * groups * pixels * 8);
   if (profiles === null || supportsAt === null || functions === null || patch === null || scratch === null || vectors === null
     || weightsAt === null || products === null || plain === null || weighted === null) return null;
-  basis.profiles.forEach((profile, i) => { new Float64Array(buffer, profiles + i * (2 * half + 1) * 8, 2 * half + 1).set(profile); });
+  basis.profiles.forEach((profile, i) => { new Float32Array(buffer, profiles + i * (2 * half + 1) * 4, 2 * half + 1).set(profile); });
   new Int32Array(buffer, supportsAt, 2 * supports.length).set(supports.flatMap(({ first, last }) => [first, last]));
   basis.functions.forEach(({ x, y, scale, isEven }, i) => {
-    new Int32Array(buffer, functions + 24 * i, 3).set([x, y, i > 0 && isEven ? 1 : 0]);
-    new Float64Array(buffer, functions + 24 * i + 16, 1)[0] = scale;
+    new Int32Array(buffer, functions + FUNCTION_BYTES * i, 3).set([x, y, i > 0 && isEven ? 1 : 0]);
+    new Float32Array(buffer, functions + FUNCTION_BYTES * i + 12, 1)[0] = scale;
   });
-  const all = new Float64Array(buffer, vectors, 4 * groups * pixels), weightPlane = new Float64Array(buffer, weightsAt, pixels);
+  const all = new Float32Array(buffer, vectors, 4 * groups * pixels), weightPlane = new Float64Array(buffer, weightsAt, pixels);
   const productPlane = new Float64Array(buffer, products, 16 * groups ** 2);
   all.fill(0);
   weightPlane.fill(0);

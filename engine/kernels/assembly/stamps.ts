@@ -1,30 +1,35 @@
 /**
- * Stamps convolved with a separable basis, and their normal equations; double precision. The twin in `twins/stamps.ts` defines the
- * result, to the last bit: every sum runs in the order of its index, and vectors hold sums of different pixels or unknowns.
+ * Stamps convolved with a separable basis (single precision) and their normal equations (double precision). The twin in
+ * `twins/stamps.ts` defines the result, to the last bit: every sum runs in the order of its index, and vectors hold sums of different
+ * pixels or unknowns.
  *
- * Rows of a stamp are `stride` doubles apart, a multiple of 16; what is beyond a row's end weighs nothing.
+ * Rows of a stamp are `stride` numbers apart, a multiple of 16; what is beyond a row's end weighs nothing.
  */
 
-/** Bytes of a basis function: profile along x, along y, whether the first function is taken off, a gap, the scale. */
-const FUNCTION_BYTES: usize = 24;
+/** Bytes of a basis function: profile along x, along y, whether the first function is taken off (int32 each), scale (float32). */
+const FUNCTION_BYTES: usize = 16;
 /** Pixels whose vectors are taken through all pairs of groups before the next ones: 96 × 8 groups × 2 × 32 bytes stay in the cache. */
 const CHUNK_PIXELS = 96;
 
 /**
  * @param left, top  Plane pixel of the patch's first one; the patch is [side + 2 half] squared.
- * @param profiles   [profiles × (2 half + 1)] float64.
+ * @param profiles   [profiles × (2 half + 1)] float32.
  * @param supports   [profiles × 2] int32: first and last element that counts.
- * @param patch      [(side + 2 half) × (stride + 2 half)] float64, work.
- * @param scratch    [(side + 2 half) × stride] float64, work.
- * @param vectors    [functions × side × stride] float64, overwritten.
+ * @param patch      [(side + 2 half) × (stride + 2 half)] float32, work.
+ * @param scratch    [(side + 2 half) × stride] float32, work.
+ * @param vectors    [functions × side × stride] float32, overwritten.
  */
 export function stampVectors(
   image: usize, width: i32, left: i32, top: i32, side: i32, stride: i32, half: i32, functions: usize, functionCount: i32,
   profiles: usize, supports: usize, patch: usize, scratch: usize, vectors: usize,
 ): void {
-  const rows = side + 2 * half, patchBytes = <usize>(stride + 2 * half) << 3, rowBytes = <usize>stride << 3;
-  const profileBytes = <usize>(2 * half + 1) << 3, vectorBytes = rowBytes * side;
-  loadPatch(image + (<usize>(top * width + left) << 2), <usize>width << 2, rows, stride + 2 * half, patch);
+  const rows = side + 2 * half, patchBytes = <usize>(stride + 2 * half) << 2, rowBytes = <usize>stride << 2;
+  const profileBytes = <usize>(2 * half + 1) << 2, vectorBytes = rowBytes * side;
+  for (let v = 0; v < rows; v++) {
+    const row = patch + patchBytes * v;
+    memory.copy(row, image + (<usize>((top + v) * width + left) << 2), <usize>rows << 2);
+    memory.fill(row + (<usize>rows << 2), 0, patchBytes - (<usize>rows << 2));
+  }
   let filled = -1, out = vectors;
   for (let n = 0; n < functionCount; n++, functions += FUNCTION_BYTES, out += vectorBytes) {
     const x = load<i32>(functions), y = load<i32>(functions, 4);
@@ -32,12 +37,12 @@ export function stampVectors(
       const support = supports + (<usize>x << 3), profile = profiles + profileBytes * x;
       for (let v = 0; v < rows; v++) {
         // Element k of a profile is the offset k − half, and convolution reads the pixel at minus the offset.
-        convolveRow(patch + patchBytes * v + (<usize>(2 * half) << 3), -8, profile, load<i32>(support), load<i32>(support, 4), 1,
+        convolveRow(patch + patchBytes * v + (<usize>(2 * half) << 2), -4, profile, load<i32>(support), load<i32>(support, 4), 1,
           stride, scratch + rowBytes * v);
       }
       filled = x;
     }
-    const support = supports + (<usize>y << 3), profile = profiles + profileBytes * y, scale = load<f64>(functions, 16);
+    const support = supports + (<usize>y << 3), profile = profiles + profileBytes * y, scale = load<f32>(functions, 12);
     for (let v = 0; v < side; v++) {
       convolveRow(scratch + rowBytes * (v + 2 * half), -(<isize>rowBytes), profile, load<i32>(support), load<i32>(support, 4), scale,
         stride, out + rowBytes * v);
@@ -46,53 +51,40 @@ export function stampVectors(
   }
 }
 
-/** The patch in double precision; a row's last pixels, which no pixel of the stamp needs, are 0. */
-function loadPatch(from: usize, fromBytes: usize, rows: i32, columns: i32, out: usize): void {
-  for (let v = 0; v < rows; v++, from += fromBytes) {
-    let p = from, u = 0;
-    for (; u + 2 <= rows; u += 2, p += 8, out += 16) v128.store(out, f64x2.promote_low_f32x4(v128.load64_zero(p)));
-    for (; u < rows; u++, p += 4, out += 8) store<f64>(out, <f64>load<f32>(p));
-    for (; u < columns; u++, out += 8) store<f64>(out, 0);
-  }
-}
-
 /** out[u] = scale × Σ_k profile[k] from[u + k × step], k from `first` to `last`; `step` in bytes. */
-function convolveRow(from: usize, step: isize, profile: usize, first: i32, last: i32, scale: f64, count: i32, out: usize): void {
-  const scales = f64x2.splat(scale), end = profile + (<usize>last << 3);
+function convolveRow(from: usize, step: isize, profile: usize, first: i32, last: i32, scale: f32, count: i32, out: usize): void {
+  const scales = f32x4.splat(scale), end = profile + (<usize>last << 2);
   from += step * first;
-  profile += <usize>first << 3;
-  for (let u = 0; u < count; u += 16, from += 128, out += 128) {
-    let a = f64x2.splat(0), b = a, c = a, d = a, e = a, f = a, g = a, h = a, p = from;
-    for (let k = profile; k <= end; k += 8, p += step) {
-      const tap = v128.load64_splat(k);
-      a = f64x2.add(a, f64x2.mul(tap, v128.load(p))); b = f64x2.add(b, f64x2.mul(tap, v128.load(p, 16)));
-      c = f64x2.add(c, f64x2.mul(tap, v128.load(p, 32))); d = f64x2.add(d, f64x2.mul(tap, v128.load(p, 48)));
-      e = f64x2.add(e, f64x2.mul(tap, v128.load(p, 64))); f = f64x2.add(f, f64x2.mul(tap, v128.load(p, 80)));
-      g = f64x2.add(g, f64x2.mul(tap, v128.load(p, 96))); h = f64x2.add(h, f64x2.mul(tap, v128.load(p, 112)));
+  profile += <usize>first << 2;
+  for (let u = 0; u < count; u += 16, from += 64, out += 64) {
+    let a = f32x4.splat(0), b = a, c = a, d = a, p = from;
+    for (let k = profile; k <= end; k += 4, p += step) {
+      const tap = v128.load32_splat(k);
+      a = f32x4.add(a, f32x4.mul(tap, v128.load(p))); b = f32x4.add(b, f32x4.mul(tap, v128.load(p, 16)));
+      c = f32x4.add(c, f32x4.mul(tap, v128.load(p, 32))); d = f32x4.add(d, f32x4.mul(tap, v128.load(p, 48)));
     }
-    v128.store(out, f64x2.mul(a, scales)); v128.store(out, f64x2.mul(b, scales), 16);
-    v128.store(out, f64x2.mul(c, scales), 32); v128.store(out, f64x2.mul(d, scales), 48);
-    v128.store(out, f64x2.mul(e, scales), 64); v128.store(out, f64x2.mul(f, scales), 80);
-    v128.store(out, f64x2.mul(g, scales), 96); v128.store(out, f64x2.mul(h, scales), 112);
+    v128.store(out, f32x4.mul(a, scales)); v128.store(out, f32x4.mul(b, scales), 16);
+    v128.store(out, f32x4.mul(c, scales), 32); v128.store(out, f32x4.mul(d, scales), 48);
   }
 }
 
 function takeOff(first: usize, from: usize, bytes: usize): void {
-  for (let end = from + bytes; from < end; from += 16, first += 16) v128.store(from, f64x2.sub(v128.load(from), v128.load(first)));
+  for (let end = from + bytes; from < end; from += 16, first += 16) v128.store(from, f32x4.sub(v128.load(from), v128.load(first)));
 }
 
 /**
  * matrix[a][b] = Σ_j (weights[j] vectors[a][j]) vectors[b][j] for b ≤ a; above the diagonal stands what belongs to no sum.
  *
- * @param vectors  [4 groups × pixels] float64; `pixels` even.
+ * @param vectors  [4 groups × pixels] float32; `pixels` even.
+ * @param weights  [pixels] float64.
  * @param plain, weighted [groups × pixels × 4] float64, work.
  * @param matrix   [4 groups squared] float64, overwritten.
  */
 export function normalEquations(
   vectors: usize, weights: usize, groups: i32, pixels: i32, plain: usize, weighted: usize, matrix: usize,
 ): void {
-  const groupBytes = <usize>pixels << 5, rowBytes = <usize>groups << 5;
-  for (let g = 0; g < groups; g++) interleave(vectors + groupBytes * g, weights, pixels, plain + groupBytes * g, weighted + groupBytes * g);
+  const groupBytes = <usize>pixels << 5, vectorBytes = <usize>pixels << 4, rowBytes = <usize>groups << 5;
+  for (let g = 0; g < groups; g++) interleave(vectors + vectorBytes * g, weights, pixels, plain + groupBytes * g, weighted + groupBytes * g);
   memory.fill(matrix, 0, 4 * rowBytes * groups);
   for (let start = 0; start < pixels; start += CHUNK_PIXELS) {
     const skip = <usize>start << 5, count = min(CHUNK_PIXELS, pixels - start);
@@ -104,12 +96,13 @@ export function normalEquations(
   }
 }
 
-/** Four vectors to [pixels × 4], as they are and weighted. */
+/** Four vectors to [pixels × 4] in double precision, as they are and weighted. */
 function interleave(vectors: usize, weights: usize, pixels: i32, plain: usize, weighted: usize): void {
-  const bytes = <usize>pixels << 3;
-  for (let end = vectors + bytes; vectors < end; vectors += 16, weights += 16, plain += 64, weighted += 64) {
+  const bytes = <usize>pixels << 2;
+  for (let end = vectors + bytes; vectors < end; vectors += 8, weights += 16, plain += 64, weighted += 64) {
     const w = v128.load(weights), w0 = v128.shuffle<f64>(w, w, 0, 0), w1 = v128.shuffle<f64>(w, w, 1, 1);
-    const p = v128.load(vectors), q = v128.load(vectors + bytes), r = v128.load(vectors + 2 * bytes), s = v128.load(vectors + 3 * bytes);
+    const p = f64x2.promote_low_f32x4(v128.load64_zero(vectors)), q = f64x2.promote_low_f32x4(v128.load64_zero(vectors + bytes));
+    const r = f64x2.promote_low_f32x4(v128.load64_zero(vectors + 2 * bytes)), s = f64x2.promote_low_f32x4(v128.load64_zero(vectors + 3 * bytes));
     const a = v128.shuffle<f64>(p, q, 0, 2), b = v128.shuffle<f64>(r, s, 0, 2);
     const c = v128.shuffle<f64>(p, q, 1, 3), d = v128.shuffle<f64>(r, s, 1, 3);
     v128.store(plain, a); v128.store(plain, b, 16); v128.store(plain, c, 32); v128.store(plain, d, 48);
