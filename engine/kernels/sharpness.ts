@@ -3,9 +3,9 @@ import { kernelsOf, pointerTo } from './kernels.ts';
 import { fillSharpnessTwin } from './twins/sharpness.ts';
 
 export type SharpnessBits = Readonly<{
-  /** A pixel with one of these has sharpness 0, and takes the axis on which it is a neighbour out with it. */
+  /** A pixel that has one of these, or touches one that has, even at a corner, has sharpness 0. */
   unusable: number;
-  /** A neighbour with one of these is left out; the one opposite stands in for it. */
+  /** A neighbour with one of these is left out of the mean. */
   replaced: number;
 }>;
 

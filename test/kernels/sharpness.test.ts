@@ -29,10 +29,10 @@ test('a lone bright pixel has its height over the noise of a pixel minus the mea
   expect(fillSharpness(image, variance, mask, width, 5, bits, 3, out, indices)).toBe(1);
   expect(indices[0]).toBe(at);
   expect(out[at]).toBeCloseTo(10 / Math.sqrt(4 * 1.25), 5);
-  mask[at - 1] = 1; // Takes the row's axis out: two neighbours remain.
+  mask[at - width] = mask[at - 1] = 2; // Two neighbours remain.
   fillSharpness(image, variance, mask, width, 5, bits, 3, out, indices);
   expect(out[at]).toBeCloseTo(10 / Math.sqrt(4 * 1.5), 5);
-  mask[at - width] = 2; // Of the column's, only the one below.
-  fillSharpness(image, variance, mask, width, 5, bits, 3, out, indices);
-  expect(out[at]).toBeCloseTo(10 / Math.sqrt(4 * 2), 5);
+  mask[at + width + 1] = 1; // At a corner.
+  expect(fillSharpness(image, variance, mask, width, 5, bits, 3, out, indices)).toBe(0);
+  expect(out[at]).toBe(0);
 });

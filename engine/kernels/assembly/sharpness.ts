@@ -3,8 +3,8 @@
 /**
  * Height of each pixel over the mean of its four neighbours, in standard deviations, and a list of the pixels above a limit.
  *
- * @param unusable Bits of a pixel that has no sharpness, and of a neighbour that takes its axis out with it.
- * @param replaced Bits of a neighbour that the one opposite stands in for.
+ * @param unusable Bits of a pixel that has no sharpness, nor has any of the eight around it.
+ * @param replaced Bits of a neighbour that is left out of the mean.
  * @param out      [height × width] float32, overwritten.
  * @param indices  [capacity] int32: pixels whose sharpness exceeds `limit`, in order; work that may end beyond the returned count.
  * @returns Number of such pixels, of which no more than `capacity` are listed.
@@ -23,8 +23,7 @@ export function fillSharpness(
     for (; i < end; i += 8) {
       const p = image + (<usize>i << 2), m = mask + (<usize>i << 1), v = variance + (<usize>i << 2), to = out + (<usize>i << 2);
       const isWhole = i + 8 <= end;
-      if (isWhole && !v128.any_true(v128.and(any, v128.or(v128.load(m), v128.or(v128.or(v128.load(m - 2), v128.load(m, 2)),
-        v128.or(v128.load(m - maskRow), v128.load(m + maskRow))))))) {
+      if (isWhole && !v128.any_true(v128.and(any, v128.or(v128.or(Sharp.around(m), Sharp.around(m - maskRow)), Sharp.around(m + maskRow))))) {
         const a = Sharp.four(p, v, row), b = Sharp.four(p + 16, v + 16, row);
         v128.store(to, a); v128.store(to, b, 16);
         let found = i32x4.bitmask(f32x4.gt(a, least)) | (i32x4.bitmask(f32x4.gt(b, least)) << 4);
@@ -44,6 +43,9 @@ export function fillSharpness(
 }
 
 class Sharp {
+  /** Mask bits of eight pixels and those beside them. */
+  @inline static around(m: usize): v128 { return v128.or(v128.load(m), v128.or(v128.load(m - 2), v128.load(m, 2))); }
+
   /** Four pixels whose neighbours all count. NaN becomes 0. */
   @inline static four(p: usize, v: usize, row: usize): v128 {
     // From +0, as the sum of single neighbours begins: neighbours that are all −0 make +0.
@@ -56,15 +58,18 @@ class Sharp {
 }
 
 function sharpnessOf(p: usize, v: usize, m: usize, row: usize, unusable: i32, replaced: i32): f32 {
-  if ((<i32>load<u16>(m) & unusable) != 0) return 0;
+  const maskRow = row >> 1;
+  if (((around(m) | around(m - maskRow) | around(m + maskRow)) & unusable) != 0) return 0;
   let sum: f32 = 0, count: f32 = 0;
-  for (let axis = 0; axis < 2; axis++) {
-    const step = axis == 0 ? <usize>4 : row, before = <i32>load<u16>(m - (step >> 1)), after = <i32>load<u16>(m + (step >> 1));
-    if (((before | after) & unusable) != 0) continue;
-    if ((before & replaced) == 0) { sum += load<f32>(p - step); count++; }
-    if ((after & replaced) == 0) { sum += load<f32>(p + step); count++; }
-  }
+  if ((<i32>load<u16>(m - 2) & replaced) == 0) { sum += load<f32>(p - 4); count++; }
+  if ((<i32>load<u16>(m, 2) & replaced) == 0) { sum += load<f32>(p, 4); count++; }
+  if ((<i32>load<u16>(m - maskRow) & replaced) == 0) { sum += load<f32>(p - row); count++; }
+  if ((<i32>load<u16>(m + maskRow) & replaced) == 0) { sum += load<f32>(p + row); count++; }
   if (count == 0) return 0;
   const value: f32 = (load<f32>(p) - sum / count) / sqrt<f32>(load<f32>(v) * (1 + 1 / count));
   return value == value ? value : 0;
+}
+
+function around(m: usize): i32 {
+  return <i32>load<u16>(m) | <i32>load<u16>(m - 2) | <i32>load<u16>(m, 2);
 }

@@ -11,14 +11,12 @@ export function fillSharpnessTwin(
   out.fill(0);
   for (let y = 1; y < height - 1; y++) {
     for (let i = y * width + 1, end = (y + 1) * width - 1; i < end; i++) {
-      if ((mask[i] & unusable) !== 0) continue;
+      if (((around(mask, i) | around(mask, i - width) | around(mask, i + width)) & unusable) !== 0) continue;
       let sum = 0, count = 0;
-      for (let axis = 0; axis < 2; axis++) {
-        const step = axis === 0 ? 1 : width, before = mask[i - step], after = mask[i + step];
-        if (((before | after) & unusable) !== 0) continue;
-        if ((before & replaced) === 0) { sum = fround(sum + image[i - step]); count++; }
-        if ((after & replaced) === 0) { sum = fround(sum + image[i + step]); count++; }
-      }
+      if ((mask[i - 1] & replaced) === 0) { sum = fround(sum + image[i - 1]); count++; }
+      if ((mask[i + 1] & replaced) === 0) { sum = fround(sum + image[i + 1]); count++; }
+      if ((mask[i - width] & replaced) === 0) { sum = fround(sum + image[i - width]); count++; }
+      if ((mask[i + width] & replaced) === 0) { sum = fround(sum + image[i + width]); count++; }
       if (count === 0) continue;
       const noise = fround(sqrt(fround(variance[i] * fround(1 + fround(1 / count)))));
       const value = fround(fround(image[i] - fround(sum / count)) / noise);
@@ -27,4 +25,9 @@ export function fillSharpnessTwin(
     }
   }
   return found;
+}
+
+/** Bits of a pixel and those beside it. */
+function around(mask: Uint16Array, i: number): number {
+  return mask[i] | mask[i - 1] | mask[i + 1];
 }
