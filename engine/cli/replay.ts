@@ -2,15 +2,14 @@
 import { availableParallelism } from 'node:os';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadCamera, type Camera } from '../../schemas/camera.ts';
+import { loadCamera } from '../../schemas/camera.ts';
 import type { ObservatoryEvent } from '../../schemas/events.ts';
 import { asDayObs, type DayObs } from '../../schemas/ids.ts';
 import { ProductCatalog } from '../archive/productCatalog.ts';
 import { readCommits, type StoredEntry } from '../stream/commitLog.ts';
-import type { ProcessDetector } from '../stream/engineRun.ts';
 import type { Log } from '../stream/log.ts';
 import { readObservatory } from '../stream/observatory.ts';
-import { replayNight, type ReplayResult } from '../stream/replayNight.ts';
+import { replayNight, type ReplayOptions, type ReplayResult } from '../stream/replayNight.ts';
 import { listNights } from '../stream/streams.ts';
 import { createDetectorPool } from '../workers/pool.ts';
 import { readExport } from './commitExport.ts';
@@ -32,10 +31,10 @@ export async function runReplay(night: number | 'last', options: Options, signal
       const entries: StoredEntry[] = [];
       for await (const stored of readCommits(log, instrument, dayObs)) entries.push(stored);
       const facts = (await readObservatory(log, instrument, dayObs, note)).map(({ event }) => event);
-      const { camera, process } = await pixelsOf(options.dataDir, instrument, facts, pool);
+      const pixels = pixelsOf(options.dataDir, instrument, facts, pool);
       const isTerminal = globalThis.process.stderr.isTTY;
       return replayNight({
-        log, instrument, camera, dayObs, dataDir: options.dataDir, process, entries, facts, lookahead: 2 * threads, signal,
+        log, instrument, dayObs, dataDir: options.dataDir, ...pixels, entries, facts, lookahead: 2 * threads, signal,
         earlier: earlierEntries(log, options.dataDir, instrument, dayObs),
         onProgress: (done, of) => { if (isTerminal || done === of) note(`replay ${dayObs}: ${done} of ${of} entries`); },
       });
@@ -48,10 +47,10 @@ export async function runReplay(night: number | 'last', options: Options, signal
 }
 
 /** How an instrument's pixels are made: a camera's by the detector pipeline, a series' by its own. */
-async function pixelsOf(
+function pixelsOf(
   dataDir: string, instrument: string, facts: readonly ObservatoryEvent[], pool: ReturnType<typeof createDetectorPool>,
-): Promise<{ camera: Camera; process: ProcessDetector }> {
-  if (!isSimulated(instrument)) return reopenSeries(dataDir, instrument, pool);
+): Pick<ReplayOptions, 'camera' | 'process' | 'associate'> {
+  if (!isSimulated(instrument)) return reopenSeries(dataDir, instrument);
   const opened = facts.find((event) => event.type === 'NightOpened');
   const camera = loadCamera(opened?.type === 'NightOpened' ? opened.arguments.camera : instrument);
   return { camera, process: detectorProcess(camera, dataDir, new ProductCatalog(dataDir, instrument), pool, runDigests()) };

@@ -15,7 +15,7 @@ import { EngineRun, type ProcessDetector } from '../stream/engineRun.ts';
 import { closeLog, openLog, type Log } from '../stream/log.ts';
 import { publishObservatory } from '../stream/observatory.ts';
 import { openInstrumentStreams } from '../stream/streams.ts';
-import type { DetectorPool } from '../workers/pool.ts';
+import type { AssociateConfig } from '../stages/associate/config.ts';
 import { startBrokerServices } from './brokerServices.ts';
 import { countNight } from './countNight.ts';
 import { runDigests } from './digests.ts';
@@ -69,7 +69,7 @@ async function observe(
 
   const visits = new VisitWaits();
   const run = await EngineRun.open({
-    log, apdb, instrument, camera: manifest.camera, dayObs, dataDir, now: Date.now, note, fail,
+    log, apdb, instrument, camera: manifest.camera, dayObs, dataDir, associate: manifest.associate, now: Date.now, note, fail,
     onProgress: (event) => visits.onProgress(event),
     process: seriesProcess(
       manifest, plan.manifestDigest, differences, pool, runDigests(), (frame) => differences.lighten(frame),
@@ -161,14 +161,14 @@ class VisitWaits {
  * @param _detectors A camera's pool: a series has workers of its own.
  */
 export function reopenSeries(
-  dataDir: string, instrument: string, _detectors: DetectorPool,
-): { camera: Camera; process: ProcessDetector } {
+  dataDir: string, instrument: string,
+): { camera: Camera; process: ProcessDetector; associate: Partial<AssociateConfig> } {
   const { manifest, digest } = readManifest(dataDir, instrument);
   const pool = createSeriesPool(Math.max(1, availableParallelism()));
   const folder = join(seriesPaths.folder(dataDir, instrument), 'replay');
   const differences = new Differences(manifest, seriesPaths.template(dataDir, instrument), folder, pool);
   return {
-    camera: manifest.camera,
+    camera: manifest.camera, associate: manifest.associate,
     process: seriesProcess(manifest, digest, differences, pool, runDigests(), (frame) => differences.drop(frame)),
   };
 }

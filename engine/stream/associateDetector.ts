@@ -2,6 +2,7 @@
 import type { CommittedRowBytes, DiaSourcesAssociated } from '../../schemas/commit.ts';
 import type { CommitPosition } from '../../schemas/ids.ts';
 import { associate, type AssociationWarning } from '../stages/associate/associate.ts';
+import { associateConfig, type AssociateConfig } from '../stages/associate/config.ts';
 import type { KnownDiaObject } from '../stages/associate/features.ts';
 import { engineConfig } from '../config.ts';
 import type { CommitNames, DetectorMeasurements, KnownPosition } from '../workers/detectorTask.ts';
@@ -18,13 +19,14 @@ export type DetectorAssociation = Readonly<{
  */
 export function associateDetector(
   task: CommitNames, measurements: DetectorMeasurements, state: SkyState, footprint: SkyCone, timeProcessedMjdTai: number,
+  config: AssociateConfig = associateConfig,
 ): DetectorAssociation {
   const sinceMjdTai = historyStart(task.midpointMjdTai);
   const known = state.objectsIn(footprint).map(({ object }) => knownDiaObject(object, sinceMjdTai));
   const forced = measurements.forced.map(({ raDeg, decDeg, ...fluxes }) => ({ ...fluxes, ra: raDeg, dec: decDeg }));
   const result = associate(measurements.measured, known, {
     visit: task.visit, detector: task.detector, band: task.band, midpointMjdTai: task.midpointMjdTai, timeProcessedMjdTai, forced,
-  });
+  }, config);
   const indexOf = new Map(result.diaSources.map(({ row }, index) => [row.diaSourceId, index]));
   return {
     rows: {

@@ -11,6 +11,7 @@ import type { CommitNames, DetectorMeasurements } from '../workers/detectorTask.
 import { associateDetector } from './associateDetector.ts';
 import { CommitLog, CommitRefused, type StoredEntry } from './commitLog.ts';
 import { streamConfig } from './config.ts';
+import type { AssociateConfig } from '../stages/associate/config.ts';
 import type { Report } from './progress.ts';
 import { rowsOf } from './projector.ts';
 import type { SkyCone, SkyState } from './skyState.ts';
@@ -29,18 +30,23 @@ export class Associator {
   readonly #now: () => number;
   readonly #onEntry: (stored: StoredEntry) => void;
   readonly #report: Report;
+  readonly #config: AssociateConfig;
   /** Visit-detectors that have their terminal entry. */
   readonly #terminal = new Set<string>();
   #chain: Promise<unknown> = Promise.resolve();
 
   /** @param onEntry Called once for every entry of the night, ours or another writer's, in order. */
-  constructor(commits: CommitLog, state: SkyState, spool: Spool, now: () => number, report: Report, onEntry: (stored: StoredEntry) => void) {
+  constructor(
+    commits: CommitLog, state: SkyState, spool: Spool, now: () => number, report: Report, config: AssociateConfig,
+    onEntry: (stored: StoredEntry) => void,
+  ) {
     this.#commits = commits;
     this.#state = state;
     this.#spool = spool;
     this.#now = now;
     this.#onEntry = onEntry;
     this.#report = report;
+    this.#config = config;
   }
 
   /** Takes an entry that was there before this associator began. */
@@ -58,7 +64,7 @@ export class Associator {
       const cutoutSpool = measurements.cutouts && this.#spool.write(measurements.cutouts);
       const own = await this.#appendUntilTaken(task, () => {
         const timeProcessedMjdTai = mjdTaiOfUnixMs(this.#now());
-        const result = associateDetector(task, measurements, this.#state, footprint, timeProcessedMjdTai);
+        const result = associateDetector(task, measurements, this.#state, footprint, timeProcessedMjdTai, this.#config);
         newDiaObjects = result.newDiaObjects;
         const bytes = encodeRows(result.rows);
         const isInline = bytes.length <= streamConfig.inlineRowsBytesMax;

@@ -9,6 +9,7 @@ import type { NextVisit, ObservatoryEvent, PipelineEvent } from '../../schemas/e
 import { parseObservatoryEvent } from '../../schemas/eventValidation.ts';
 import { streams } from '../../schemas/subjects.ts';
 import { mjdOfTaiSeconds } from '../../schemas/time.ts';
+import { associateConfig, type AssociateConfig } from '../stages/associate/config.ts';
 import { detectorFootprint, visitRegion, type Boresight } from '../preload.ts';
 import type { CommitNames, DetectorOutcome, KnownPosition } from '../workers/detectorTask.ts';
 import { historyStart, knownPositions } from './associateDetector.ts';
@@ -38,6 +39,8 @@ export type ProcessDetector = (work: Readonly<{
 export type EngineOptions = Readonly<{
   log: Log; apdb: Apdb; instrument: string; camera: Camera; dayObs: DayObs; dataDir: string;
   process: ProcessDetector;
+  /** Where an instrument's association differs from the defaults. */
+  associate?: Partial<AssociateConfig>;
   /** Warms what a visit will read: calibrations, templates. Told the group and the pointing; returns how many templates there are. */
   warm: (visit: NextVisit, boresight: Boresight) => Promise<number>;
   now: () => number;
@@ -100,7 +103,8 @@ export class EngineRun {
       },
     });
     this.#associator = new Associator(
-      commits, this.#state, this.#spool, now, this.#progress.report, (stored) => this.#onEntry(stored, projected),
+      commits, this.#state, this.#spool, now, this.#progress.report, { ...associateConfig, ...options.associate },
+      (stored) => this.#onEntry(stored, projected),
     );
     this.#engine = new NightEngine(camera, instrument, this.#ports());
   }

@@ -9,6 +9,7 @@ import type { ObservatoryEvent } from '../../schemas/events.ts';
 import { alertHeaders, streams } from '../../schemas/subjects.ts';
 import { decodeDiaObject } from '../../schemas/avro.ts';
 import { boresightOf, detectorFootprint, type Boresight } from '../preload.ts';
+import { associateConfig, type AssociateConfig } from '../stages/associate/config.ts';
 import { buildPackets } from '../stages/packet/packet.ts';
 import { cutoutsDigest, decodeCutouts } from '../stages/packet/spool.ts';
 import type { DetectorOutcome } from '../workers/detectorTask.ts';
@@ -34,6 +35,8 @@ export type ReplayResult = Readonly<{
 
 export type ReplayOptions = Readonly<{
   log: Log; instrument: string; camera: Camera; dayObs: DayObs; dataDir: string; process: ProcessDetector;
+  /** As the night itself was associated. */
+  associate?: Partial<AssociateConfig>;
   /** Entries of earlier nights in order, then of this one. */
   earlier: AsyncIterable<StoredEntry>; entries: readonly StoredEntry[];
   /** Facts of the night. */
@@ -137,7 +140,7 @@ async function compareCommit(
   const { measurements } = outcome;
   const footprint = detectorFootprint(camera, detectorOf(camera, a.detector), factsOf(facts, a).boresight);
   const names = { ...a, knownPosition: a.knownPosition };
-  const { rows, withheld } = associateDetector(names, measurements, state, footprint, a.timeProcessedMjdTai);
+  const { rows, withheld } = associateDetector(names, measurements, state, footprint, a.timeProcessedMjdTai, { ...associateConfig, ...options.associate });
   const recorded = rowsOf(a, new Spool(dataDir, instrument, dayObs));
   const difference = differentRows(recorded, rows)
     ?? differentRecord('withheld', a.withheld, withheld) ?? differentRecord('dropped', sorted(a.droppedByReason), sorted(measurements.droppedByReason))
