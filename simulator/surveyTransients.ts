@@ -141,9 +141,9 @@ export function surveyTransientFlux(transient: SurveyTransient, band: Band, mjdT
 }
 
 const KILONOVA_DAYS: Readonly<Record<Band, number>> = { u: 0.4, g: 0.7, r: 1.2, i: 2, z: 3, y: 4 };
-/** Magnitudes lost in the first 15 days, and height of the second maximum of the redder bands. */
-const DECLINE_15: Readonly<Record<Band, number>> = { u: 1.9, g: 1.15, r: 0.75, i: 0.8, z: 0.7, y: 0.8 };
-const SECOND_MAXIMUM: Readonly<Record<Band, number>> = { u: 0, g: 0, r: 0.08, i: 0.25, z: 0.3, y: 0.35 };
+/** Magnitudes lost in the first 15 days but for the second maximum of the redder bands, and that one's height. */
+const DECLINE_15: Readonly<Record<Band, number>> = { u: 1.9, g: 1.15, r: 0.75, i: 1.3, z: 1.2, y: 1.3 };
+const SECOND_MAXIMUM: Readonly<Record<Band, number>> = { u: 0, g: 0, r: 0.08, i: 0.4, z: 0.42, y: 0.5 };
 
 /** Type Ia: a fireball's t² from −18 days, decline rates of a normal one, iron's second maximum, then cobalt's decay. */
 export function typeIaFlux(band: Band, days: number): number {
