@@ -54,7 +54,7 @@ export type CompiledKernels = Readonly<{
   ): void;
   warpCell(
     planes: number, width: number, height: number, outWidth: number, x0: number, y0: number, x1: number, y1: number,
-    affine: number, area: number, taps: number, phases: number, bits: number, positions: number,
+    affine: number, area: number, taps: number, phases: number, bits: number, list: number,
   ): number;
   stampVectors(
     image: number, width: number, left: number, top: number, side: number, stride: number, half: number, functions: number,

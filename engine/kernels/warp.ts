@@ -34,7 +34,7 @@ export type WarpCell = (affine: WarpAffine, x0: number, y0: number, x1: number, 
 /** The half width that is compiled: two vectors of four taps. */
 const COMPILED_HALF_WIDTH = 4;
 /** Bytes that the compiled warp keeps for each pixel of a row. */
-const POSITION_BYTES = 32;
+const LIST_BYTES = 32;
 
 /**
  * Image: separable taps of the nearest phase, sums in single precision, times the area of an output pixel in the source. Variance:
@@ -54,8 +54,8 @@ export function createWarp(task: WarpTask): WarpCell {
 function createCompiledWarp(kernels: Kernels, { from, out, taps, phases, bits }: WarpTask): WarpCell | null {
   const work = planWork(kernels), { buffer } = kernels.memory;
   const tapsAt = takeWork(work, taps.length * 4), planes = takeWork(work, 24), affineAt = takeWork(work, 48), bitsAt = takeWork(work, 24);
-  const positions = takeWork(work, out.width * POSITION_BYTES);
-  if (positions === null || tapsAt === null || planes === null || affineAt === null || bitsAt === null) return null;
+  const list = takeWork(work, ((out.width + 3) & ~3) * LIST_BYTES);
+  if (list === null || tapsAt === null || planes === null || affineAt === null || bitsAt === null) return null;
   new Float32Array(buffer, tapsAt, taps.length).set(taps);
   new Uint32Array(buffer, planes, 6).set(
     [from.image, from.variance, from.mask, out.image, out.variance, out.mask].map((plane) => pointerTo(kernels, plane)),
@@ -66,7 +66,7 @@ function createCompiledWarp(kernels: Kernels, { from, out, taps, phases, bits }:
     numbers.set([tx, ty, xx, xy, yx, yy]);
     const area = Math.abs(xx * yy - xy * yx);
     return kernels.compiled.warpCell(
-      planes, from.width, from.height, out.width, x0, y0, x1, y1, affineAt, area, tapsAt, phases, bitsAt, positions,
+      planes, from.width, from.height, out.width, x0, y0, x1, y1, affineAt, area, tapsAt, phases, bitsAt, list,
     );
   };
 }
