@@ -1,5 +1,6 @@
 /** What the bench of pixel kernels works on: a sky of 5,000 sources on a 4k detector, or as many for its size, with noise and masks. */
 import { copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractPolynomial, weighByVariance } from '../engine/kernels/arithmetic.ts';
+import { createClippedCells } from '../engine/kernels/background.ts';
 import { convolveByCell, convolvePolynomial } from '../engine/kernels/convolve.ts';
 import { decodeFloat32, decodeUnsigned16 } from '../engine/kernels/decode.ts';
 import { differenceVariance, listAbove } from '../engine/kernels/difference.ts';
@@ -179,6 +180,21 @@ function noise(scene: Scene): ReturnType<KernelCase['prepare']> {
   return { run, result: () => [out, indices] };
 }
 
+function background(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, image = skyOf(scene), mask = maskOf(scene), results = new Float64Array(3 * Math.ceil(side / 64) ** 2);
+  const cells = createClippedCells({ image, mask, ignoredBits: 0x0103, width: side, pixelsMax: 64 * 64, clipSigma: 3 });
+  const run = (): void => {
+    let at = 0;
+    for (let y = 0; y < side; y += 64) {
+      for (let x = 0; x < side; x += 64) {
+        const { median, mean, sigma } = cells({ x0: x, x1: Math.min(x + 64, side), y0: y, y1: Math.min(y + 64, side) }, 16);
+        results[at++] = median; results[at++] = mean; results[at++] = sigma;
+      }
+    }
+  };
+  return { run, result: () => [results] };
+}
+
 export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'decode uint16', prepare: decodeCounts },
   { name: 'decode float32', prepare: decodeFloats },
@@ -192,6 +208,7 @@ export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'eight arithmetic passes', prepare: arithmetic },
   { name: 'assemble, flat, variance', prepare: signature },
   { name: 'variance and list', prepare: noise },
+  { name: 'clipped cells', prepare: background },
 ];
 
 /** xorshift32 in [0, 1); a bench needs no better. */

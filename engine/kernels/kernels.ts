@@ -92,6 +92,10 @@ export type CompiledKernels = Readonly<{
     a: number, b: number, difference: number, width: number, height: number, slope: number, believed: number, shareMin: number,
     scale: number, out: number,
   ): void;
+  clippedCell(
+    image: number, mask: number, width: number, x0: number, x1: number, y0: number, y1: number, ignored: number, countMin: number,
+    clipSigma: number, values: number, sample: number, bins: number, result: number,
+  ): number;
   listAbove(plane: number, noise: number, count: number, factor: number, indices: number, capacity: number): number;
 }>;
 

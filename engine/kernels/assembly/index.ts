@@ -11,3 +11,4 @@ export {
 } from './arithmetic';
 export { assembleAmp, divideByFlat, excessSums, varianceRow } from './isr';
 export { differenceVariance, listAbove } from './difference';
+export { clippedCell } from './background';
