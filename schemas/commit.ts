@@ -1,5 +1,6 @@
 /**
- * Entries of COMMITS, the log that is the truth (DESIGN §8): Avro, one literal subject a night, written by the associator alone.
+ * Entries of COMMITS, the log that is the truth (DESIGN §8): Avro, one literal subject a night, written by the
+ * associator alone.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -43,7 +44,8 @@ export type CommitEntry = Readonly<{ instrument: string; dayObs: DayObs }> & (
 );
 
 const entryType = avro.Type.forSchema(
-  JSON.parse(readFileSync(new URL('./commit/1/0/entry.avsc', import.meta.url), 'utf8')) as avro.Schema, // Our own file.
+  // The cast is true of our own file.
+  JSON.parse(readFileSync(new URL('./commit/1/0/entry.avsc', import.meta.url), 'utf8')) as avro.Schema,
 );
 const rowsType = avro.Type.forSchema({
   type: 'record', name: 'Rows', namespace: 'vesper.commit.v1_0', fields: [
@@ -71,7 +73,8 @@ export function decodeCommitEntry(bytes: Uint8Array): CommitEntry {
   try {
     entry = entryType.fromBuffer(asBuffer(bytes));
   } catch (error) {
-    throw new Error(`commit entry of ${bytes.length} bytes cannot be decoded: ${(error as Error).message}`); // avsc throws Errors.
+    // avsc throws Errors.
+    throw new Error(`commit entry of ${bytes.length} bytes cannot be decoded: ${(error as Error).message}`);
   }
   return entry as CommitEntry; // The schema is the type.
 }

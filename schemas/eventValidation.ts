@@ -24,14 +24,18 @@ const NAMES: Readonly<Record<string, Check>> = {
 const FIELDS: Readonly<Record<ObservatoryEvent['type'], Readonly<Record<string, Check>>>> = {
   NightOpened: {
     instrument: isString, dayObs: isDayObs, simulated: isBoolean,
-    arguments: (v) => isRecord(v) && isCount(v['visits']) && isNumber(v['cadenceSeconds']) && isString(v['camera']) && isNumber(v['seed']),
+    arguments: (v) => isRecord(v) && isCount(v['visits']) && isNumber(v['cadenceSeconds'])
+      && isString(v['camera']) && isNumber(v['seed']),
   },
   NextVisitAnnounced: {
-    instrument: isString, dayObs: isDayObs, groupId: isString, coordinateSystem: isCount, position: isPosition, startTime: isNumber,
-    rotationSystem: isCount, cameraAngle: isNumber, filters: isText, duration: isNumber, nimages: isCount, survey: isText,
+    instrument: isString, dayObs: isDayObs, groupId: isString, coordinateSystem: isCount, position: isPosition,
+    startTime: isNumber, rotationSystem: isCount, cameraAngle: isNumber, filters: isText, duration: isNumber,
+    nimages: isCount, survey: isText,
   },
   NextVisitCanceled: { instrument: isString, dayObs: isDayObs, groupId: isString },
-  ExposureStarted: { ...NAMES, band: isBandName, physicalFilter: isString, exposureSeconds: isNumber, startMjdTai: isNumber },
+  ExposureStarted: {
+    ...NAMES, band: isBandName, physicalFilter: isString, exposureSeconds: isNumber, startMjdTai: isNumber,
+  },
   ExposureEnded: {
     ...NAMES, band: isBandName, physicalFilter: isString, exposureSeconds: isNumber, midpointMjdTai: isNumber,
     detectors: (v) => Array.isArray(v) && v.every(isDetector),
@@ -52,7 +56,9 @@ export function parseObservatoryEvent(bytes: Uint8Array): CloudEvent<Observatory
   const event = parseCloudEvent(bytes);
   const data = event.data;
   const type = data['type'];
-  if (typeof type !== 'string' || !Object.hasOwn(FIELDS, type)) throw new Error(`malformed event: unknown type ${JSON.stringify(type)}`);
+  if (typeof type !== 'string' || !Object.hasOwn(FIELDS, type)) {
+    throw new Error(`malformed event: unknown type ${JSON.stringify(type)}`);
+  }
   const fields = FIELDS[type as ObservatoryEvent['type']]; // One of the keys, checked above.
   for (const [name, isValid] of Object.entries(fields)) {
     if (!(name in data)) throw new Error(`malformed event: ${type} lacks ${name}`);

@@ -1,8 +1,8 @@
 /**
  * Facts in the past tense, as CloudEvents 1.0 JSON (DESIGN §4).
  *
- * Observatory events tell what the control system and the camera did; pipeline events tell people and metrics how far a
- * visit-detector has got. Neither carries pixels, and neither is the commit: that is `commit.ts`.
+ * Observatory events tell what the control system and the camera did; pipeline events tell people and metrics how far
+ * a visit-detector has got. Neither carries pixels, and neither is the commit: that is `commit.ts`.
  */
 import type { DayObs, DetectorId, Exposure, Visit } from './ids.ts';
 import type { Band } from './units.ts';
@@ -40,7 +40,9 @@ export type ExposureNames = Readonly<{
 }>;
 
 export type ObservatoryEvent =
-  | Readonly<{ type: 'NightOpened'; instrument: string; dayObs: DayObs; simulated: boolean; arguments: NightArguments }>
+  | Readonly<{
+    type: 'NightOpened'; instrument: string; dayObs: DayObs; simulated: boolean; arguments: NightArguments;
+  }>
   | (NextVisit & Readonly<{ type: 'NextVisitAnnounced'; dayObs: DayObs }>)
   | Readonly<{ type: 'NextVisitCanceled'; instrument: string; dayObs: DayObs; groupId: string }>
   | (ExposureNames & Readonly<{
@@ -64,36 +66,50 @@ export type ObservatoryEvent =
   | Readonly<{ type: 'NightClosed'; instrument: string; dayObs: DayObs; visits: number }>;
 
 export type StageName =
-  | 'process' | 'ingest' | 'isr' | 'calibrate' | 'difference' | 'detect' | 'measure' | 'forced' | 'associate' | 'packet' | 'distribute';
+  | 'process' | 'ingest' | 'isr' | 'calibrate' | 'difference' | 'detect' | 'measure' | 'forced'
+  | 'associate' | 'packet' | 'distribute';
 
-type OfDetector = Readonly<{ instrument: string; group: string; visit: Visit; exposure: Exposure; detector: DetectorId; attempt: number }>;
+type OfDetector = Readonly<{
+  instrument: string; group: string; visit: Visit; exposure: Exposure; detector: DetectorId; attempt: number;
+}>;
 type OfVisit = Readonly<{ instrument: string; group: string; visit: Visit; exposure: Exposure }>;
 
 /** Named figures of a step: numbers only, names end in their unit. */
 export type Figures = Readonly<Record<string, number>>;
 
 export type PipelineEvent =
-  | (Omit<OfVisit, 'visit' | 'exposure'> & Readonly<{ type: 'VisitPreloaded'; dayObs: DayObs; objects: number; templates: number; durationMs: number }>)
+  | (Omit<OfVisit, 'visit' | 'exposure'> & Readonly<{
+      type: 'VisitPreloaded'; dayObs: DayObs; objects: number; templates: number; durationMs: number;
+    }>)
   | (OfDetector & Readonly<{ type: 'ExposureIngested'; bytes: number }>)
   | (OfDetector & Readonly<{ type: 'InstrumentSignatureRemoved'; durationMs: number; figures: Figures }>)
   | (OfDetector & Readonly<{ type: 'VisitImageCalibrated'; durationMs: number; figures: Figures }>)
   | (OfDetector & Readonly<{ type: 'ImageDifferenced'; durationMs: number; figures: Figures }>)
   | (OfDetector & Readonly<{ type: 'DiaSourcesDetected'; durationMs: number; detected: number }>)
-  | (OfDetector & Readonly<{ type: 'DiaSourcesMeasured'; durationMs: number; measured: number; droppedByReason: Readonly<Record<string, number>> }>)
-  | (OfDetector & Readonly<{ type: 'DiaSourcesAssociated'; durationMs: number; diaSources: number; newDiaObjects: number; commitSequence: number }>)
+  | (OfDetector & Readonly<{
+      type: 'DiaSourcesMeasured'; durationMs: number; measured: number;
+      droppedByReason: Readonly<Record<string, number>>;
+    }>)
+  | (OfDetector & Readonly<{
+      type: 'DiaSourcesAssociated'; durationMs: number; diaSources: number; newDiaObjects: number;
+      commitSequence: number;
+    }>)
   | (OfDetector & Readonly<{ type: 'AlertsPacked'; alerts: number; durationMs: number }>)
   | (OfDetector & Readonly<{ type: 'AlertsDistributed'; alerts: number; durationMs: number; latencyMs: number }>)
   | (OfDetector & Readonly<{ type: 'AlertsArchived'; alerts: number }>)
-  | (OfDetector & Readonly<{ type: 'StageFailed'; stage: StageName; code: string; reason: string; disposition: 'retry' | 'reject' }>)
+  | (OfDetector & Readonly<{
+      type: 'StageFailed'; stage: StageName; code: string; reason: string; disposition: 'retry' | 'reject';
+    }>)
   | (OfDetector & Readonly<{ type: 'DetectorDeferred'; stage: StageName; code: string; reason: string }>)
   | (OfVisit & Readonly<{
-      type: 'VisitCompleted'; detectors: number; committed: number; deferred: number; diaSources: number; alerts: number;
-      readoutEndedMs: number; latencyMsMax: number | null;
+      type: 'VisitCompleted'; detectors: number; committed: number; deferred: number;
+      diaSources: number; alerts: number; readoutEndedMs: number; latencyMsMax: number | null;
     }>);
 
 /** CloudEvents 1.0 envelope (https://cloudevents.io), structured JSON. */
 export type CloudEvent<Data> = Readonly<{
-  specversion: '1.0'; id: string; source: string; type: string; time: string; datacontenttype: 'application/json'; data: Data;
+  specversion: '1.0'; id: string; source: string; type: string; time: string; datacontenttype: 'application/json';
+  data: Data;
 }>;
 
 /** Wraps an event; `timeMs` is the wall clock of the fact, Unix ms. */

@@ -83,7 +83,8 @@ export function diaSourceIdOf(visit: Visit, detector: DetectorId, counter: numbe
   const days = Math.round((dayObsMs(dayObsOfVisit(visit)) - ID_EPOCH_MS) / DAY_MS);
   if (days < 0 || days >= 1 << 14) throw new Error(`dayObs of visit ${visit} is outside 2010 … 2054`);
   if (counter < 0 || counter >= 1 << 24) throw new Error(`counter ${counter} does not fit 24 bits`);
-  return (BigInt(days) << 49n) | (BigInt(sequenceNumberOf(visit)) << 32n) | (BigInt(detector) << 24n) | BigInt(counter);
+  return (BigInt(days) << 49n) | (BigInt(sequenceNumberOf(visit)) << 32n)
+    | (BigInt(detector) << 24n) | BigInt(counter);
 }
 
 /** The parts that `diaSourceIdOf` packed. */
@@ -105,7 +106,9 @@ export type CommitPosition = Branded<number, 'CommitPosition'>;
 export const BEFORE_EVERYTHING = 0 as CommitPosition; // Below every dayObs.
 
 export function commitPosition(dayObs: DayObs, sequence: number): CommitPosition {
-  if (!Number.isInteger(sequence) || sequence < 0 || sequence >= 1e8) throw new Error(`commit sequence ${sequence} is not in 0 … 1e8`);
+  if (!Number.isInteger(sequence) || sequence < 0 || sequence >= 1e8) {
+    throw new Error(`commit sequence ${sequence} is not in 0 … 1e8`);
+  }
   return (dayObs * 1e8 + sequence) as CommitPosition; // Built from checked parts; below 2^53.
 }
 
@@ -119,5 +122,6 @@ function dayObsMs(dayObs: number): number {
 
 function dayObsOfMs(ms: number): DayObs {
   const date = new Date(ms);
-  return (date.getUTCFullYear() * 10000 + (date.getUTCMonth() + 1) * 100 + date.getUTCDate()) as DayObs; // A real date.
+  // A real date.
+  return (date.getUTCFullYear() * 10000 + (date.getUTCMonth() + 1) * 100 + date.getUTCDate()) as DayObs;
 }

@@ -2,10 +2,12 @@
  * Files that the engine reads: where they are, what they hold, and the index that names them.
  *
  * Everything lies under the data directory. Raw files are multi-extension FITS, one a detector and exposure:
- * - Primary HDU, no data: INSTRUME, DAYOBS, SEQNUM, OBSID, GROUPID, EXPOSURE, SNAP, DETECTOR (id), DETNAME, FILTER (physical),
- *   BAND, EXPTIME [s], TIMESYS = 'TAI', MJD-BEG, MJD-MID, RA, DEC (boresight as commanded, degrees), ROTPA (camera angle, degrees).
- * - One IMAGE extension an amp, BITPIX 16 with BZERO 32768 (unsigned ADU): EXTNAME (amp name), GAIN [e-/ADU], RDNOISE [e-],
- *   SATURATE [ADU], DATASEC, BIASSEC, POSCSEC (parallel overscan, where there is one), DETSEC (reversed where the amp is flipped).
+ * - Primary HDU, no data: INSTRUME, DAYOBS, SEQNUM, OBSID, GROUPID, EXPOSURE, SNAP, DETECTOR (id), DETNAME, FILTER
+ *   (physical), BAND, EXPTIME [s], TIMESYS = 'TAI', MJD-BEG, MJD-MID, RA, DEC (boresight as commanded, degrees), ROTPA
+ *   (camera angle, degrees).
+ * - One IMAGE extension an amp, BITPIX 16 with BZERO 32768 (unsigned ADU): EXTNAME (amp name), GAIN [e-/ADU], RDNOISE
+ *   [e-], SATURATE [ADU], DATASEC, BIASSEC, POSCSEC (parallel overscan, where there is one), DETSEC (reversed where
+ *   the amp is flipped).
  * Sections are FITS: 1-based, inclusive.
  *
  * Products, all with EXTNAME'd image HDUs:
@@ -13,10 +15,11 @@
  * - flat: IMAGE float32 [height × width], response relative to its mean, assembled detector.
  * - template: IMAGE float32 nJy, VARIANCE float32 nJy², MASK uint16 with planes as MP_* keywords; WCS (TAN) in IMAGE;
  *   keywords BAND, NVISITS (depth), SEEING [arcsec].
- * - references: CSV `refId,ra,dec,raErrMas,decErrMas,uMag,uMagErr,…,yMag,yMagErr`, degrees and AB magnitudes, stars only.
- * - truth: CSV `visit,detector,sourceId,kind,ra,dec,x,y,fluxNJy,snr,masked,scienceFluxNJy,templateFluxNJy`, one row a changed
- *   source and visit; fluxNJy is science − template, snr the optimal one from truth alone, masked 1 when its centre lies where
- *   no measurement can be asked for (edges, saturation, bleeds, defects, template missing).
+ * - references: CSV `refId,ra,dec,raErrMas,decErrMas,uMag,uMagErr,…,yMag,yMagErr`, degrees and AB magnitudes, stars
+ *   only.
+ * - truth: CSV `visit,detector,sourceId,kind,ra,dec,x,y,fluxNJy,snr,masked,scienceFluxNJy,templateFluxNJy`, one row a
+ *   changed source and visit; fluxNJy is science − template, snr the optimal one from truth alone, masked 1 when its
+ *   centre lies where no measurement can be asked for (edges, saturation, bleeds, defects, template missing).
  */
 import type { DayObs, DetectorId, Exposure, Visit } from './ids.ts';
 import type { Band } from './units.ts';

@@ -44,7 +44,8 @@ export function dayObsOfStream(stream: string): DayObs | null {
 
 /** The parts of a derived message id: complete, so that the same fact always has the same id. */
 export type MessageIdParts = Readonly<{
-  instrument: string; group: string; exposure: number; snap: number; detector: number | 'all'; event: string; attempt: number;
+  instrument: string; group: string; exposure: number; snap: number; detector: number | 'all'; event: string;
+  attempt: number;
 }>;
 
 export function messageId(parts: MessageIdParts, checksum?: string): string {
