@@ -5,27 +5,33 @@ export const engineConfig = {
   /** Fraction of alerts that must be within the budget (DMS-REQ-0406, OTR1). */
   alertBudgetFraction: 0.98,
   /**
-   * A detector's task is told to stop after this time of work, ms, and its worker is ended 5 s later: with 60 s in all and a
-   * commit, packets and publication still to come, a task that has not finished by then cannot make its alerts in time.
+   * A detector's task is told to stop after this time of work, ms, and its worker is ended 5 s later: with 60 s in all
+   * and a commit, packets and publication still to come, a task that has not finished by then cannot make its alerts
+   * in time.
    */
   detectorLimitMs: 45_000,
   /**
-   * How long a detector may wait for a worker, ms. Late alerts still serve (≤ 1 % of visits may be late, ≤ 0.1 % without alerts,
-   * DMS-REQ-0392), so only a machine that will never catch up gives detectors to the offline queue.
+   * How long a detector may wait for a worker, ms. Late alerts still serve (≤ 1 % of visits may be late, ≤ 0.1 %
+   * without alerts, DMS-REQ-0392), so only a machine that will never catch up gives detectors to the offline queue.
    */
   detectorQueueLimitMs: 900_000,
   workerGraceMs: 5_000,
   /**
-   * How long a visit waits for a raw that did not come, or came damaged, after the end of the exposure, ms. Readout takes 2 s
-   * and a file sent again a few more; the rest of the visit does not wait.
+   * How long a visit waits for a raw that did not come, or came damaged, after the end of the exposure, ms. Readout
+   * takes 2 s and a file sent again a few more; the rest of the visit does not wait.
    */
   rawWaitMs: 20_000,
-  /** How long a visit waits for its preload, ms: the announcement comes 20 s ahead, so this is only spent on a slow store. */
+  /**
+   * How long a visit waits for its preload, ms: the announcement comes 20 s ahead, so this is only spent on a slow
+   * store.
+   */
   preloadLimitMs: 20_000,
   preloadRetryMs: 500,
   /** Attempts at a detector whose failure may pass, such as a worker that died. */
   attemptsMax: 2,
-  /** Padding of the preloaded sky region beyond the focal plane, arcsec: dithers and pointing errors (Rubin: 30–50). */
+  /**
+   * Padding of the preloaded sky region beyond the focal plane, arcsec: dithers and pointing errors (Rubin: 30–50).
+   */
   regionPaddingArcsec: 60,
   /** Padding of one detector's own cone, arcsec: pointing error of the mount plus the association gate. */
   detectorPaddingArcsec: 20,

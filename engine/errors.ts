@@ -1,4 +1,7 @@
-/** Expected failures of a stage. A broken invariant is a plain `Error`; poor data is a flag or a mask bit, never an error. */
+/**
+ * Expected failures of a stage. A broken invariant is a plain `Error`; poor data is a flag or a mask bit, never an
+ * error.
+ */
 import type { StageName } from '../schemas/events.ts';
 import type { DataId } from '../schemas/ids.ts';
 
@@ -34,9 +37,14 @@ export class StageError extends Error {
   }
 }
 
-/** The same failure with the stage (and visit-detector) it happened in, for errors thrown below the shell that knows them. */
+/**
+ * The same failure with the stage (and visit-detector) it happened in, for errors thrown below the shell that knows
+ * them.
+ */
 export function withStage(error: StageError, stage: StageName, dataId?: DataId): StageError {
   const { code, message, disposition, details, cause } = error;
   const known = dataId ?? error.dataId;
-  return new StageError({ code, message, disposition, details, cause, stage: error.stage ?? stage, ...(known ? { dataId: known } : {}) });
+  return new StageError({
+    code, message, disposition, details, cause, stage: error.stage ?? stage, ...(known ? { dataId: known } : {}),
+  });
 }

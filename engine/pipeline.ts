@@ -1,9 +1,10 @@
 /**
- * READ FIRST. The pipeline of one detector as an ordered table of stages: camera, ISR, calibrate, difference, detect, measure,
- * forced, cutouts. What comes after (associate, commit, packets, distribute, archive) is ordered by the log: see `stream/`.
+ * READ FIRST. The pipeline of one detector as an ordered table of stages: camera, ISR, calibrate, difference, detect,
+ * measure, forced, cutouts. What comes after (associate, commit, packets, distribute, archive) is ordered by the log:
+ * see `stream/`.
  *
- * Each step takes what the steps before it have made, from a `DetectorRun`, and adds its own product. Stages are pure and never
- * import each other: what one needs of another is handed over here.
+ * Each step takes what the steps before it have made, from a `DetectorRun`, and adds its own product. Stages are pure
+ * and never import each other: what one needs of another is handed over here.
  */
 import type { Camera, Detector } from '../schemas/camera.ts';
 import type { Visit } from '../schemas/ids.ts';
@@ -70,7 +71,9 @@ export const DETECTOR_PIPELINE: readonly PipelineStep[] = [
 function isr(run: DetectorRun): Figures {
   const { rawAmps, detector, bias, flat } = run.inputs;
   const { visit, scratch } = run.planes;
-  const { image, report } = removeInstrumentSignature(rawAmps, detector, { bias, flat }, isrConfig, visit, { plane: scratch[0] });
+  const { image, report } = removeInstrumentSignature(rawAmps, detector, { bias, flat }, isrConfig, visit, {
+    plane: scratch[0],
+  });
   run.postIsr = image;
   const { amps: _, ...figures } = report;
   return figures;
@@ -80,7 +83,9 @@ function calibrateVisit(run: DetectorRun): Figures {
   const { camera, detector, boresight, references, exposureSeconds } = run.inputs;
   const { scratch } = run.planes;
   const nominal = nominalWcs(camera, detector, boresight.raDeg, boresight.decDeg, boresight.cameraAngleDeg);
-  run.calibrated = calibrate(made(run.postIsr), nominal, references, exposureSeconds, calibrateConfig, { smooth: scratch[0], work: scratch[1] });
+  run.calibrated = calibrate(made(run.postIsr), nominal, references, exposureSeconds, calibrateConfig, {
+    smooth: scratch[0], work: scratch[1],
+  });
   return run.calibrated.figures;
 }
 

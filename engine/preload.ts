@@ -1,4 +1,7 @@
-/** What a visit needs before its shutter opens (DESIGN §5): calibrations, references, templates, and the sky region's history. */
+/**
+ * What a visit needs before its shutter opens (DESIGN §5): calibrations, references, templates, and the sky region's
+ * history.
+ */
 import type { Camera, Detector } from '../schemas/camera.ts';
 import { pixelScaleArcsec } from '../schemas/camera.ts';
 import type { NextVisit } from '../schemas/events.ts';
@@ -28,12 +31,14 @@ export type DetectorProducts = Readonly<Record<ProductKind, (Product & Readonly<
  * @throws StageError POINTING_UNKNOWN when it has no position on the sky (calibration and engineering visits).
  */
 export function boresightOf(visit: NextVisit): Boresight {
-  const isSky = (visit.coordinateSystem === 2 || visit.coordinateSystem === 1) && (visit.rotationSystem === 2 || visit.rotationSystem === 1);
+  const isSky = (visit.coordinateSystem === 2 || visit.coordinateSystem === 1)
+    && (visit.rotationSystem === 2 || visit.rotationSystem === 1);
   const [raDeg, decDeg] = visit.position;
   if (!isSky || !Number.isFinite(raDeg) || !(Math.abs(decDeg) <= 90)) {
     throw new StageError({
       code: 'POINTING_UNKNOWN', disposition: 'reject',
-      message: `visit ${visit.groupId} has no position on the sky (coordinate system ${visit.coordinateSystem}, position ${visit.position.join(', ')})`,
+      message: `visit ${visit.groupId} has no position on the sky `
+        + `(coordinate system ${visit.coordinateSystem}, position ${visit.position.join(', ')})`,
     });
   }
   return { raDeg, decDeg, cameraAngleDeg: visit.cameraAngle };

@@ -23,10 +23,13 @@ export type VisitDetectorState = Readonly<{
 }>;
 
 export const AWAITED: VisitDetectorState = {
-  status: 'awaited', attempts: 0, checksum: null, badChecksums: [], failure: null, diaSources: 0, alerts: 0, commitSequence: null,
+  status: 'awaited', attempts: 0, checksum: null, badChecksums: [], failure: null, diaSources: 0, alerts: 0,
+  commitSequence: null,
 };
 
-/** A visit-detector with a terminal entry takes no further work: a second readout or a late failure changes nothing. */
+/**
+ * A visit-detector with a terminal entry takes no further work: a second readout or a late failure changes nothing.
+ */
 export function isTerminal(state: VisitDetectorState): boolean {
   return state.commitSequence !== null;
 }
@@ -35,8 +38,11 @@ export function evolve(state: VisitDetectorState, event: DetectorEvent): VisitDe
   switch (event.type) {
     case 'DetectorRead':
       if (isTerminal(state) || state.badChecksums.includes(event.checksum)) return state;
-      return state.status === 'awaited' || state.status === 'failed' ? { ...state, status: 'read', checksum: event.checksum } : state;
-    case 'ExposureIngested': return progress(state, { status: 'ingested', attempts: Math.max(state.attempts, event.attempt + 1) });
+      if (state.status !== 'awaited' && state.status !== 'failed') return state;
+      return { ...state, status: 'read', checksum: event.checksum };
+    case 'ExposureIngested': return progress(state, {
+      status: 'ingested', attempts: Math.max(state.attempts, event.attempt + 1),
+    });
     case 'InstrumentSignatureRemoved': return progress(state, { status: 'signatureRemoved' });
     case 'VisitImageCalibrated': return progress(state, { status: 'calibrated' });
     case 'ImageDifferenced': return progress(state, { status: 'differenced' });
@@ -45,7 +51,8 @@ export function evolve(state: VisitDetectorState, event: DetectorEvent): VisitDe
     case 'StageFailed': return progress(state, {
       status: 'failed', attempts: Math.max(state.attempts, event.attempt + 1),
       failure: { stage: event.stage, code: event.code, reason: event.reason },
-      badChecksums: event.stage === 'ingest' && state.checksum !== null ? [...state.badChecksums, state.checksum] : state.badChecksums,
+      badChecksums: event.stage === 'ingest' && state.checksum !== null
+        ? [...state.badChecksums, state.checksum] : state.badChecksums,
     });
     case 'EntryCommitted': return committed(state, event.entry, event.sequence);
     case 'DiaSourcesAssociated': return state.commitSequence === null
@@ -68,11 +75,15 @@ function progress(state: VisitDetectorState, change: Partial<VisitDetectorState>
 function committed(state: VisitDetectorState, entry: CommitEntry, sequence: number): VisitDetectorState {
   if (state.commitSequence !== null) return state;
   if (entry.associated) {
-    return { ...state, status: 'committed', diaSources: entry.associated.diaSourceCount, commitSequence: sequence, failure: null };
+    return {
+      ...state, status: 'committed', diaSources: entry.associated.diaSourceCount, commitSequence: sequence,
+      failure: null,
+    };
   }
   if (entry.deferred) {
     const { stage, code, reason } = entry.deferred;
-    return { ...state, status: 'deferred', commitSequence: sequence, failure: { stage: stage as StageName, code, reason } }; // Written from a StageName.
+    const failure = { stage: stage as StageName, code, reason }; // Written from a StageName.
+    return { ...state, status: 'deferred', commitSequence: sequence, failure };
   }
   return state;
 }

@@ -44,7 +44,9 @@ export class ProductCatalog {
   /** The product with a given digest, or null: for replays, which use what was recorded. */
   byChecksum(checksum: string): LocatedProduct | null {
     const product = this.#read().products.find((p) => p.checksum === checksum);
-    return product ? { ...product, path: isAbsolute(product.uri) ? product.uri : join(this.#dataDir, product.uri) } : null;
+    return product
+      ? { ...product, path: isAbsolute(product.uri) ? product.uri : join(this.#dataDir, product.uri) }
+      : null;
   }
 
   #read(): ProductIndex {

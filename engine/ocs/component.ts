@@ -1,4 +1,7 @@
-/** The engine as a commandable component: commands by NATS request–reply, heartbeats and state as telemetry (DESIGN §11). */
+/**
+ * The engine as a commandable component: commands by NATS request–reply, heartbeats and state as telemetry (DESIGN
+ * §11).
+ */
 import type { NatsConnection, Subscription } from '@nats-io/nats-core';
 import { subjects } from '../../schemas/subjects.ts';
 import { ACK, COMMANDS, nextState, type ComponentCommand, type ComponentState } from './states.ts';
@@ -9,7 +12,7 @@ export type Acknowledgement = Readonly<{ ack: number; state: ComponentState; mes
 /** What a transition does; it throws when it cannot, and the component goes to FAULT. */
 export type Actions = Readonly<Record<ComponentCommand, () => Promise<void>>>;
 
-/** Seconds between heartbeats: Rubin's components beat once a second. */
+/** Time between heartbeats, ms: Rubin's components beat once a second. */
 const HEARTBEAT_MS = 1000;
 
 export class Component {
@@ -30,7 +33,9 @@ export class Component {
       this.#subscriptions.push(connection.subscribe(subjects.command(instrument, command), {
         callback: (error, message) => {
           if (error) return;
-          this.#chain = this.#chain.then(async () => { message.respond(JSON.stringify(await this.#carryOut(command))); });
+          this.#chain = this.#chain.then(async () => {
+            message.respond(JSON.stringify(await this.#carryOut(command)));
+          });
         },
       }));
     }
@@ -53,7 +58,9 @@ export class Component {
 
   async #carryOut(command: ComponentCommand): Promise<Acknowledgement> {
     const next = nextState(this.#state, command);
-    if (next === null) return { ack: ACK.notPermitted, state: this.#state, message: `${command} is not allowed in ${this.#state}` };
+    if (next === null) {
+      return { ack: ACK.notPermitted, state: this.#state, message: `${command} is not allowed in ${this.#state}` };
+    }
     try {
       await this.#actions[command]();
     } catch (error) {
@@ -70,7 +77,9 @@ export class Component {
   }
 
   #publish(topic: string, data: Readonly<Record<string, string>>): void {
-    if (!this.#connection.isClosed()) this.#connection.publish(subjects.telemetry(this.#instrument, topic), JSON.stringify(data));
+    if (!this.#connection.isClosed()) {
+      this.#connection.publish(subjects.telemetry(this.#instrument, topic), JSON.stringify(data));
+    }
   }
 }
 
@@ -79,7 +88,9 @@ export class Component {
  *
  * @throws Error of one line when it is not carried out.
  */
-export async function sendCommand(connection: NatsConnection, instrument: string, command: ComponentCommand): Promise<ComponentState> {
+export async function sendCommand(
+  connection: NatsConnection, instrument: string, command: ComponentCommand,
+): Promise<ComponentState> {
   const reply = await connection.request(subjects.command(instrument, command), '', { timeout: 30_000 });
   const { ack, state, message } = reply.json<Acknowledgement>();
   if (ack !== ACK.complete) throw new Error(`command ${command} was refused: ${message}`);

@@ -1,4 +1,7 @@
-/** States and commands of a commandable component, as Rubin's (LSE-209): which command is allowed when, as a plain table. */
+/**
+ * States and commands of a commandable component, as Rubin's (LSE-209): which command is allowed when, as a plain
+ * table.
+ */
 export type ComponentState = 'OFFLINE' | 'STANDBY' | 'DISABLED' | 'ENABLED' | 'FAULT';
 export const COMMANDS = ['start', 'enable', 'disable', 'standby', 'exitControl'] as const;
 export type ComponentCommand = (typeof COMMANDS)[number];

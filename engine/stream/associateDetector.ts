@@ -1,4 +1,7 @@
-/** One visit-detector against the sky that the associator holds: what the pure stage needs, and its result as commit rows. */
+/**
+ * One visit-detector against the sky that the associator holds: what the pure stage needs, and its result as commit
+ * rows.
+ */
 import type { CommittedRowBytes, DiaSourcesAssociated } from '../../schemas/commit.ts';
 import type { CommitPosition } from '../../schemas/ids.ts';
 import { associate, type AssociationWarning } from '../stages/associate/associate.ts';
@@ -9,7 +12,8 @@ import type { CommitNames, DetectorMeasurements, KnownPosition } from '../worker
 import type { HeldObject, SkyCone, SkyState } from './skyState.ts';
 
 export type DetectorAssociation = Readonly<{
-  rows: CommittedRowBytes; withheld: DiaSourcesAssociated['withheld']; newDiaObjects: number; warnings: readonly AssociationWarning[];
+  rows: CommittedRowBytes; withheld: DiaSourcesAssociated['withheld']; newDiaObjects: number;
+  warnings: readonly AssociationWarning[];
 }>;
 
 /**
@@ -18,19 +22,22 @@ export type DetectorAssociation = Readonly<{
  * @param footprint Cone that holds the detector with its padding; objects beyond it cannot be within the match radius.
  */
 export function associateDetector(
-  task: CommitNames, measurements: DetectorMeasurements, state: SkyState, footprint: SkyCone, timeProcessedMjdTai: number,
+  task: CommitNames, measurements: DetectorMeasurements, state: SkyState, footprint: SkyCone,
+  timeProcessedMjdTai: number,
   config: AssociateConfig = associateConfig,
 ): DetectorAssociation {
   const sinceMjdTai = historyStart(task.midpointMjdTai);
   const known = state.objectsIn(footprint).map(({ object }) => knownDiaObject(object, sinceMjdTai));
   const forced = measurements.forced.map(({ raDeg, decDeg, ...fluxes }) => ({ ...fluxes, ra: raDeg, dec: decDeg }));
   const result = associate(measurements.measured, known, {
-    visit: task.visit, detector: task.detector, band: task.band, midpointMjdTai: task.midpointMjdTai, timeProcessedMjdTai, forced,
+    visit: task.visit, detector: task.detector, band: task.band, midpointMjdTai: task.midpointMjdTai,
+    timeProcessedMjdTai, forced,
   }, config);
   const indexOf = new Map(result.diaSources.map(({ row }, index) => [row.diaSourceId, index]));
   return {
     rows: {
-      diaSources: result.diaSources.map(({ payload }) => payload), diaObjects: result.diaObjects.map(({ payload }) => payload),
+      diaSources: result.diaSources.map(({ payload }) => payload),
+      diaObjects: result.diaObjects.map(({ payload }) => payload),
       diaForcedSources: result.diaForcedSources.map(({ payload }) => payload),
     },
     withheld: result.withheld.map(({ diaSourceId, reason }) => ({ index: indexOf.get(diaSourceId) ?? -1, reason })),
@@ -46,7 +53,8 @@ export function historyStart(midpointMjdTai: number): number {
 
 /** Objects for forced photometry on one detector, with their positions as of a commit. */
 export function knownPositions(state: SkyState, footprint: SkyCone, asOf: CommitPosition): KnownPosition[] {
-  return state.objectsIn(footprint, asOf).map(({ version }) => ({ diaObjectId: version.diaObjectId, raDeg: version.ra, decDeg: version.dec }));
+  return state.objectsIn(footprint, asOf)
+    .map(({ version }) => ({ diaObjectId: version.diaObjectId, raDeg: version.ra, decDeg: version.dec }));
 }
 
 function knownDiaObject(object: HeldObject, sinceMjdTai: number): KnownDiaObject {

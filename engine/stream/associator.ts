@@ -1,6 +1,6 @@
 /**
- * The one ordered writer of COMMITS (DESIGN §8): associates each visit-detector against the sky as of the last commit read,
- * spools what the packets will need, and appends the entry behind a fence.
+ * The one ordered writer of COMMITS (DESIGN §8): associates each visit-detector against the sky as of the last commit
+ * read, spools what the packets will need, and appends the entry behind a fence.
  */
 import { encodeRows, type CommitEntry, type DiaSourcesAssociated } from '../../schemas/commit.ts';
 import { commitPosition } from '../../schemas/ids.ts';
@@ -21,7 +21,9 @@ import type { StageName } from '../../schemas/events.ts';
 /** Names of the work that an entry ends. */
 type Work = Pick<CommitNames, 'group' | 'visit' | 'exposure' | 'detector' | 'attempt'>;
 
-export type Deferral = Work & Readonly<{ stage: StageName; code: string; reason: string; readoutEndedMs: number | null }>;
+export type Deferral = Work & Readonly<{
+  stage: StageName; code: string; reason: string; readoutEndedMs: number | null;
+}>;
 
 export class Associator {
   readonly #commits: CommitLog;
@@ -54,8 +56,10 @@ export class Associator {
     this.#accept(stored);
   }
 
-  /** Commits one detector's measurements; returns the entry that ended it, which another writer may have made. */
-  commit(task: CommitNames, measurements: DetectorMeasurements, footprint: SkyCone, readoutEndedMs: number): Promise<void> {
+  /** Commits one detector's measurements; resolves when an entry has ended it, ours or another writer's. */
+  commit(
+    task: CommitNames, measurements: DetectorMeasurements, footprint: SkyCone, readoutEndedMs: number,
+  ): Promise<void> {
     return this.#serially(async () => {
       if (this.#terminal.has(workKey(task))) return;
       const startMs = this.#now();
@@ -64,12 +68,15 @@ export class Associator {
       const cutoutSpool = measurements.cutouts && this.#spool.write(measurements.cutouts);
       const own = await this.#appendUntilTaken(task, () => {
         const timeProcessedMjdTai = mjdTaiOfUnixMs(this.#now());
-        const result = associateDetector(task, measurements, this.#state, footprint, timeProcessedMjdTai, this.#config);
+        const result = associateDetector(
+          task, measurements, this.#state, footprint, timeProcessedMjdTai, this.#config,
+        );
         newDiaObjects = result.newDiaObjects;
         const bytes = encodeRows(result.rows);
         const isInline = bytes.length <= streamConfig.inlineRowsBytesMax;
         const associated: DiaSourcesAssociated = {
-          group: task.group, visit: task.visit, exposure: task.exposure, detector: task.detector, attempt: task.attempt,
+          group: task.group, visit: task.visit, exposure: task.exposure, detector: task.detector,
+          attempt: task.attempt,
           band: task.band, physicalFilter: task.physicalFilter, exposureSeconds: task.exposureSeconds,
           midpointMjdTai: task.midpointMjdTai, readoutEndedMs, timeProcessedMjdTai, knownPosition: task.knownPosition,
           outcome: measurements.outcome, inputs: measurements.inputs, detected: measurements.detected,
@@ -83,7 +90,8 @@ export class Associator {
       const { group, visit, exposure, detector, attempt } = task;
       this.#report({
         type: 'DiaSourcesAssociated', instrument: this.#commits.instrument, group, visit, exposure, detector, attempt,
-        durationMs: this.#now() - startMs, diaSources: measurements.measured.length, newDiaObjects, commitSequence: own.sequence,
+        durationMs: this.#now() - startMs, diaSources: measurements.measured.length, newDiaObjects,
+        commitSequence: own.sequence,
       });
     });
   }
@@ -107,7 +115,8 @@ export class Associator {
   }
 
   /**
-   * Appends what `build` makes of the present state; when another writer was first, reads it and builds anew or yields.
+   * Appends what `build` makes of the present state; when another writer was first, reads it and builds anew or
+   * yields.
    *
    * @returns Our own entry, or null when another writer ended this work.
    */
@@ -131,7 +140,9 @@ export class Associator {
     const { entry, sequence } = stored;
     const work = entry.associated ?? entry.deferred;
     if (work) this.#terminal.add(workKey(work));
-    this.#state.apply(commitPosition(entry.dayObs, sequence), entry.associated && rowsOf(entry.associated, this.#spool));
+    this.#state.apply(
+      commitPosition(entry.dayObs, sequence), entry.associated && rowsOf(entry.associated, this.#spool),
+    );
     this.#onEntry(stored);
   }
 

@@ -1,8 +1,8 @@
 /**
  * COMMITS of one instrument and night (DESIGN §8): appended with a fence on the whole stream, read back in order.
  *
- * The fence is `Nats-Expected-Last-Sequence`. The server checks duplicates before the fence, so `duplicate: true` and error
- * 10071 both mean: read what is stored, and adopt it when it is ours.
+ * The fence is `Nats-Expected-Last-Sequence`. The server checks duplicates before the fence, so `duplicate: true` and
+ * error 10071 both mean: read what is stored, and adopt it when it is ours.
  */
 import { JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream';
 import {
@@ -74,7 +74,9 @@ export class CommitLog {
     const bytes = encodeCommitEntry(entry);
     const subject = subjects.commits(this.instrument, this.dayObs);
     try {
-      const ack = await this.#log.js.publish(subject, bytes, { msgID: messageId, expect: { lastSequence: this.#lastSequence } });
+      const ack = await this.#log.js.publish(subject, bytes, {
+        msgID: messageId, expect: { lastSequence: this.#lastSequence },
+      });
       if (!ack.duplicate) return this.#accept({ sequence: ack.seq, entry, bytes });
     } catch (error) {
       if (error instanceof JetStreamApiError && error.code !== JetStreamApiCodes.StreamWrongLastSequence) {
@@ -91,24 +93,32 @@ export class CommitLog {
       entries: this.#digest.entries, digest: this.#digest.hex(),
       nextStream: streams.commits(this.instrument, nextDayObs(this.dayObs)),
     };
-    const entry = { instrument: this.instrument, dayObs: this.dayObs, associated: null, deferred: null, sealed } as const;
+    const entry = {
+      instrument: this.instrument, dayObs: this.dayObs, associated: null, deferred: null, sealed,
+    } as const;
     return this.append(entry, `${this.instrument}.${this.dayObs}.NightSealed`);
   }
 
   /** Reads what was stored since; returns our own entry when it is the next one. */
   async #adopt(bytes: Uint8Array, digest: string): Promise<StoredEntry> {
     const stored: StoredEntry[] = [];
-    for await (const other of readCommits(this.#log, this.instrument, this.dayObs, this.#lastSequence + 1)) stored.push(this.#accept(other));
+    for await (const other of readCommits(this.#log, this.instrument, this.dayObs, this.#lastSequence + 1)) {
+      stored.push(this.#accept(other));
+    }
     const own = stored.find((other) => sha256(other.bytes) === digest);
     if (own && stored.length === 1) return own;
     if (stored.length > 0) throw new CommitRefused(stored);
-    // Nothing was stored: the acknowledgement was a failure to reach the server, or the id belongs to an earlier entry.
-    throw new Error(`COMMITS did not take an entry of ${bytes.length} bytes and holds no other: server lost, or its id was used before`);
+    // Nothing was stored: the acknowledgement was a failure to reach the server, or the id belongs to an earlier
+    // entry.
+    throw new Error(`COMMITS did not take an entry of ${bytes.length} bytes and holds no other: `
+      + 'server lost, or its id was used before');
   }
 
   #accept(stored: StoredEntry): StoredEntry {
     if (stored.sequence !== this.#lastSequence + 1) {
-      throw new Error(`${this.#stream} has entry ${stored.sequence} behind ${this.#lastSequence}: entries are missing`);
+      throw new Error(
+        `${this.#stream} has entry ${stored.sequence} behind ${this.#lastSequence}: entries are missing`,
+      );
     }
     this.#lastSequence = stored.sequence;
     if (stored.entry.sealed) this.#isSealed = true; else this.#digest.add(stored.bytes);
@@ -121,7 +131,9 @@ export class CommitLog {
  *
  * @throws Error when there is no such night or an entry cannot be decoded.
  */
-export async function* readCommits(log: Log, instrument: string, dayObs: DayObs, from = 1, to?: number): AsyncGenerator<StoredEntry> {
+export async function* readCommits(
+  log: Log, instrument: string, dayObs: DayObs, from = 1, to?: number,
+): AsyncGenerator<StoredEntry> {
   for await (const message of readStored(log, streams.commits(instrument, dayObs), from, to)) {
     yield { sequence: message.seq, entry: decodeCommitEntry(message.data), bytes: message.data };
   }

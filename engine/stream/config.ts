@@ -5,11 +5,16 @@ const DAY_NS = 86_400e9;
 export const streamConfig = {
   /** Longest wait for an acknowledgement, ms. A loaded server with `sync_interval: always` was seen to take 0.2 s. */
   ackTimeoutMs: 10_000,
-  /** Longest time without a server before the command gives up, ms: a restarted nats-server is back in about one second. */
+  /**
+   * Longest time without a server before the command gives up, ms: a restarted nats-server is back in about one
+   * second.
+   */
   reconnectLimitMs: 15_000,
   /** Duplicate window of JetStream, ns: a convenience, never the guarantee. */
   duplicateWindowNs: 120e9,
-  /** Largest payload of one message, bytes; larger row sets go to the spool. The launcher sets the same in the server. */
+  /**
+   * Largest payload of one message, bytes; larger row sets go to the spool. The launcher sets the same in the server.
+   */
   maxPayloadBytes: 8 * 1024 ** 2,
   /** Rows above this go to the spool: half of a message, the rest of the entry is small. */
   inlineRowsBytesMax: 4 * 1024 ** 2,

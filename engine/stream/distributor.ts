@@ -1,6 +1,7 @@
 /**
- * Publication of alerts: in commit order, each at a fenced place of ALERTS, resuming behind the last one in the stream. A packet
- * is a pure function of its commit, the state before it and the spool, so what is built again after a crash is the same bytes.
+ * Publication of alerts: in commit order, each at a fenced place of ALERTS, resuming behind the last one in the
+ * stream. A packet is a pure function of its commit, the state before it and the spool, so what is built again after a
+ * crash is the same bytes.
  */
 import { headers as newHeaders, type MsgHdrs } from '@nats-io/nats-core';
 import { JetStreamApiCodes, JetStreamApiError, type PubAck } from '@nats-io/jetstream';
@@ -86,7 +87,8 @@ export class Distributor {
     const startMs = this.#now();
     const packets = await this.#pack(a, position);
     const names = {
-      instrument: this.#instrument, group: a.group, visit: a.visit, exposure: a.exposure, detector: a.detector, attempt: a.attempt,
+      instrument: this.#instrument, group: a.group, visit: a.visit, exposure: a.exposure, detector: a.detector,
+      attempt: a.attempt,
     };
     this.#report({ ...names, type: 'AlertsPacked', alerts: packets.length, durationMs: this.#now() - startMs });
     const first = position === this.#done.position ? this.#done.index + 1 : 0;
@@ -94,12 +96,19 @@ export class Distributor {
     this.#done = { position, index: packets.length - 1 };
     const endMs = this.#now();
     const latencyMs = endMs - a.readoutEndedMs;
-    this.#report({ ...names, type: 'AlertsDistributed', alerts: packets.length, durationMs: endMs - startMs, latencyMs });
+    this.#report({
+      ...names, type: 'AlertsDistributed', alerts: packets.length, durationMs: endMs - startMs, latencyMs,
+    });
     this.#onPublished({ associated: a, alerts: packets.length, latencyMs });
   }
 
-  /** Publishes `packets[first …]` with a window of unacknowledged ones; a lost acknowledgement is settled by reading the stream. */
-  async #publishPackets(packets: readonly Packet[], first: number, a: DiaSourcesAssociated, sequence: number): Promise<void> {
+  /**
+   * Publishes `packets[first …]` with a window of unacknowledged ones; a lost acknowledgement is settled by reading
+   * the stream.
+   */
+  async #publishPackets(
+    packets: readonly Packet[], first: number, a: DiaSourcesAssociated, sequence: number,
+  ): Promise<void> {
     const subject = subjects.alerts(this.#instrument, this.#dayObs, a.band);
     for (let start = first; start < packets.length;) {
       const window = packets.slice(start, start + streamConfig.publishWindow);
@@ -119,7 +128,8 @@ export class Distributor {
   }
 
   /**
-   * After a refusal or a lost acknowledgement: reads the end of the stream and returns the index of the next packet to publish.
+   * After a refusal or a lost acknowledgement: reads the end of the stream and returns the index of the next packet to
+   * publish.
    *
    * @throws Error when the stream ends with an alert that this distributor did not send: another one is at work.
    */

@@ -1,6 +1,7 @@
 /**
- * One instrument's night, assembled: the commit log, the sky that the associator holds, the distributor, the projection and the
- * engine that follows the observatory. Works the same for a simulated night, real frames, and the end of an interrupted night.
+ * One instrument's night, assembled: the commit log, the sky that the associator holds, the distributor, the
+ * projection and the engine that follows the observatory. Works the same for a simulated night, real frames, and the
+ * end of an interrupted night.
  */
 import type { Apdb } from '../../apdb/apdb.ts';
 import { detectorOf, type Camera } from '../../schemas/camera.ts';
@@ -18,7 +19,7 @@ import { Associator, workKey } from './associator.ts';
 import { CommitLog, type StoredEntry } from './commitLog.ts';
 import { Distributor } from './distributor.ts';
 import type { Log } from './log.ts';
-import { NightEngine, type NightPorts } from './nightEngine.ts';
+import { NightEngine, type Ended, type NightPorts, type Read } from './nightEngine.ts';
 import { packCommit } from './packCommit.ts';
 import { progressReporter } from './progress.ts';
 import { catchUp, Projector } from './projector.ts';
@@ -28,12 +29,10 @@ import { SkyState } from './skyState.ts';
 import { Spool } from './spool.ts';
 import { openInstrumentStreams } from './streams.ts';
 
-type Ended = Extract<ObservatoryEvent, { type: 'ExposureEnded' }>;
-type Read = Extract<ObservatoryEvent, { type: 'DetectorRead' }>;
-
 /** Prepares and runs one detector; the composition root decides how (a pool of workers, or real frames' own way). */
 export type ProcessDetector = (work: Readonly<{
-  ended: Ended; read: Read; boresight: Boresight; attempt: number; known: readonly KnownPosition[]; knownPosition: CommitPosition;
+  ended: Ended; read: Read; boresight: Boresight; attempt: number; known: readonly KnownPosition[];
+  knownPosition: CommitPosition;
 }>) => Promise<DetectorOutcome>;
 
 export type EngineOptions = Readonly<{
@@ -41,7 +40,10 @@ export type EngineOptions = Readonly<{
   process: ProcessDetector;
   /** Where an instrument's association differs from the defaults. */
   associate?: Partial<AssociateConfig>;
-  /** Warms what a visit will read: calibrations, templates. Told the group and the pointing; returns how many templates there are. */
+  /**
+   * Warms what a visit will read: calibrations, templates. Told the announcement and the pointing; returns how many
+   * templates there are.
+   */
   warm: (visit: NextVisit, boresight: Boresight) => Promise<number>;
   now: () => number;
   /** One-line notes for the operator: malformed events, a store that is away. */
@@ -61,7 +63,6 @@ export class EngineRun {
   readonly #regions: RegionLoader;
   readonly #engine: NightEngine;
   readonly #progress: ReturnType<typeof progressReporter>;
-  readonly #commits: CommitLog;
   readonly #archive: ArchiveTally;
   #following: Following | null = null;
 
@@ -81,7 +82,6 @@ export class EngineRun {
   private constructor(options: EngineOptions, commits: CommitLog, projected: CommitPosition) {
     const { log, apdb, instrument, camera, dayObs, now } = options;
     this.#options = options;
-    this.#commits = commits;
     this.#state = new SkyState();
     this.#state.apply(projected, null);
     this.#spool = new Spool(options.dataDir, instrument, dayObs);
@@ -91,11 +91,16 @@ export class EngineRun {
     });
     this.#regions = new RegionLoader(apdb, this.#state, projected);
     this.#projector = new Projector(apdb, (position) => this.#regions.onProjected(position), (trouble) => {
-      options.note(trouble === null ? 'the APDB is back; its projection catches up' : `the APDB is away, alerts go on without it: ${trouble}`);
+      options.note(
+        trouble === null ? 'the APDB is back; its projection catches up'
+          : `the APDB is away, alerts go on without it: ${trouble}`,
+      );
     });
     this.#distributor = new Distributor({
       log, instrument, dayObs, report: this.#progress.report, now, onFailed: options.fail,
-      pack: (associated, position) => packCommit(associated, position, projected, this.#spool, this.#state, apdb, () => this.#projector.drain()),
+      pack: (associated, position) => packCommit(
+        associated, position, projected, this.#spool, this.#state, apdb, () => this.#projector.drain(),
+      ),
       onPublished: (published) => {
         const { associated: a, alerts, latencyMs } = published;
         this.#archive.published(a, alerts);
@@ -109,15 +114,14 @@ export class EngineRun {
     this.#engine = new NightEngine(camera, instrument, this.#ports());
   }
 
-  get isSealed(): boolean { return this.#commits.isSealed; }
-
   /** Follows the observatory from a sequence of its stream on. */
   async follow(fromSequence: number): Promise<void> {
     const { log, instrument, dayObs, note, fail } = this.#options;
     this.#following = await followStream(log, streams.observatory(instrument), fromSequence, (message) => {
       let event: ObservatoryEvent;
       try { event = parseObservatoryEvent(message.data).data; } catch (error) {
-        note(`${streams.observatory(instrument)} ${message.seq}: ${(error as Error).message}`); // The parser throws Errors.
+        const { message: reason } = error as Error; // The parser throws Errors.
+        note(`${streams.observatory(instrument)} ${message.seq}: ${reason}`);
         return;
       }
       if (event.dayObs === dayObs && event.instrument === instrument) this.#engine.onObservatory(event);
@@ -173,18 +177,28 @@ export class EngineRun {
       preload: async (group, boresight, visit) => {
         const startMs = now();
         const since = historyStart(mjdOfTaiSeconds(visit.startTime)) - 1;
-        const [templates, objects] = await Promise.all([warm(visit, boresight), this.#regions.load(group, visitRegion(camera, boresight), since)]);
-        this.#progress.report({ type: 'VisitPreloaded', instrument, dayObs: this.#options.dayObs, group, objects, templates, durationMs: now() - startMs });
+        const [templates, objects] = await Promise.all([
+          warm(visit, boresight), this.#regions.load(group, visitRegion(camera, boresight), since),
+        ]);
+        this.#progress.report({
+          type: 'VisitPreloaded', instrument, dayObs: this.#options.dayObs, group, objects, templates,
+          durationMs: now() - startMs,
+        });
       },
       release: (group) => this.#regions.release(group),
       process: (ended, read, boresight, attempt) => {
         const footprint = detectorFootprint(camera, detectorOf(camera, read.detector), boresight);
         const knownPosition = this.#state.position;
-        return process({ ended, read, boresight, attempt, known: knownPositions(this.#state, footprint, knownPosition), knownPosition });
+        return process({
+          ended, read, boresight, attempt, known: knownPositions(this.#state, footprint, knownPosition), knownPosition,
+        });
       },
       commit: (ended, read, boresight, attempt, outcome) => {
         const footprint = detectorFootprint(camera, detectorOf(camera, read.detector), boresight);
-        return this.#associator.commit({ ...namesOf(ended, read, attempt), knownPosition: outcome.knownPosition }, outcome.measurements, footprint, read.readoutEndedMs);
+        return this.#associator.commit(
+          { ...namesOf(ended, read, attempt), knownPosition: outcome.knownPosition }, outcome.measurements, footprint,
+          read.readoutEndedMs,
+        );
       },
       defer: (deferral) => this.#associator.defer(deferral),
     };

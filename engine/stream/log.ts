@@ -19,7 +19,8 @@ export async function openLog(url: string, name: string, onLost: (reason: string
       servers: url, name, maxReconnectAttempts: attempts, reconnectTimeWait: 500, timeout: 5_000, pingInterval: 5_000,
     });
   } catch (error) {
-    throw new Error(`no NATS server at ${url}: ${(error as Error).message}`, { cause: error }); // The client throws Errors.
+    // The client throws Errors.
+    throw new Error(`no NATS server at ${url}: ${(error as Error).message}`, { cause: error });
   }
   void connection.closed().then((error) => { if (error) onLost(`lost the NATS server at ${url}: ${error.message}`); });
   try {

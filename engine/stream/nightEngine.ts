@@ -1,8 +1,8 @@
 /**
  * A night as the engine lives it: follows the observatory, runs one task a detector, commits, publishes, and seals.
  *
- * Everything that it knows is a fold of the log, so a new one takes over where an old one died: visit-detectors with an entry in
- * COMMITS are done, all others that were read are work.
+ * Everything that it knows is a fold of the log, so a new one takes over where an old one died: visit-detectors with
+ * an entry in COMMITS are done, all others that were read are work.
  */
 import type { Camera } from '../../schemas/camera.ts';
 import { detectorOf } from '../../schemas/camera.ts';
@@ -14,21 +14,24 @@ import { engineConfig } from '../config.ts';
 import { boresightOf, type Boresight } from '../preload.ts';
 import { AWAITED, evolve, isTerminal, type DetectorEvent, type VisitDetectorState } from '../visitState.ts';
 import type { DetectorOutcome } from '../workers/detectorTask.ts';
-import type { Deferral } from './associator.ts';
+import { workKey, type Deferral } from './associator.ts';
 import type { Report } from './progress.ts';
 
-type Ended = Extract<ObservatoryEvent, { type: 'ExposureEnded' }>;
-type Read = Extract<ObservatoryEvent, { type: 'DetectorRead' }>;
+export type Ended = Extract<ObservatoryEvent, { type: 'ExposureEnded' }>;
+export type Read = Extract<ObservatoryEvent, { type: 'DetectorRead' }>;
 
 /** What the night needs of the rest; the composition root wires it. */
 export type NightPorts = Readonly<{
-  /** Loads what a visit needs; resolves when it is there. Repeats until it works or `signal` says stop. */
+  /** Loads what a visit needs; resolves when it is there, and rejects when that took too long. */
   preload(group: string, boresight: Boresight, visit: NextVisit): Promise<void>;
   release(group: string): void;
   /** Runs one detector: reads, measures. Never throws for an expected failure. */
   process(ended: Ended, read: Read, boresight: Boresight, attempt: number): Promise<DetectorOutcome>;
   /** Commits what `process` measured; resolves when the log has it. */
-  commit(ended: Ended, read: Read, boresight: Boresight, attempt: number, outcome: Extract<DetectorOutcome, { status: 'measured' }>): Promise<void>;
+  commit(
+    ended: Ended, read: Read, boresight: Boresight, attempt: number,
+    outcome: Extract<DetectorOutcome, { status: 'measured' }>,
+  ): Promise<void>;
   defer(deferral: Deferral): Promise<void>;
   report: Report;
   now(): number;
@@ -69,7 +72,9 @@ export class NightEngine {
     this.#ports = ports;
   }
 
-  /** Resolves when the observatory has closed the night and every visit-detector has its terminal entry, distributed. */
+  /**
+   * Resolves when the observatory has closed the night and every visit-detector has its terminal entry, distributed.
+   */
   settled(): Promise<void> {
     return new Promise((resolve) => { this.#onSettled = resolve; this.#checkSettled(); });
   }
@@ -99,7 +104,7 @@ export class NightEngine {
     if (!work) return;
     const record = this.#visits.get(work.visit);
     if (!record) {
-      this.#committedEarlier.set(`${work.visit}/${work.detector}`, { entry, sequence });
+      this.#committedEarlier.set(workKey(work), { entry, sequence });
       return;
     }
     this.#evolve(record, work.detector, { type: 'EntryCommitted', entry, sequence });
@@ -107,7 +112,9 @@ export class NightEngine {
   }
 
   /** Takes the news that the alerts of one commit are in the stream. */
-  onPublished(visit: number, detector: DetectorId, diaSources: number, alerts: number, latencyMs: number | null): void {
+  onPublished(
+    visit: number, detector: DetectorId, diaSources: number, alerts: number, latencyMs: number | null,
+  ): void {
     const record = this.#record(visit);
     if (record.distributed.has(detector)) return;
     record.distributed.add(detector);
@@ -149,7 +156,9 @@ export class NightEngine {
   #start(record: VisitRecord, read: Read): void {
     const state = this.#state(record, read.detector);
     if (isTerminal(state) || state.status !== 'read' || this.#canceled.has(read.group)) return;
-    void this.#run(record, read, state.attempts).catch((error: unknown) => this.#ports.fail(error instanceof Error ? error : new Error(String(error))));
+    void this.#run(record, read, state.attempts).catch((error: unknown) => {
+      this.#ports.fail(error instanceof Error ? error : new Error(String(error)));
+    });
   }
 
   async #run(record: VisitRecord, read: Read, attempt: number): Promise<void> {
@@ -158,12 +167,18 @@ export class NightEngine {
     const names = this.#names(read, attempt);
     const announced = this.#announced.get(read.group);
     if (!announced?.boresight) {
-      return this.#defer(read, attempt, 'ingest', 'POINTING_UNKNOWN', `group ${read.group} was not announced with a position on the sky`);
+      return this.#defer(
+        read, attempt, 'ingest', 'POINTING_UNKNOWN',
+        `group ${read.group} was not announced with a position on the sky`,
+      );
     }
     const isReady = await this.#readyInTime(announced);
     if (this.#isStopped) return;
     if (!isReady) {
-      return this.#defer(read, attempt, 'ingest', 'PRELOAD_FAILED', `the preload of group ${read.group} was not ready in ${engineConfig.preloadLimitMs} ms`);
+      return this.#defer(
+        read, attempt, 'ingest', 'PRELOAD_FAILED',
+        `the preload of group ${read.group} was not ready in ${engineConfig.preloadLimitMs} ms`,
+      );
     }
     this.#progress(record, { ...names, type: 'ExposureIngested', bytes: read.bytes });
     const outcome = await this.#ports.process(ended, read, announced.boresight, attempt);
@@ -175,12 +190,17 @@ export class NightEngine {
     this.#progress(record, { ...names, type: 'StageFailed', stage, code, reason: message, disposition });
     // A damaged file may be sent again; it is given up with the missing ones. What else may pass is tried once more.
     if (stage === 'ingest' && this.#ports.now() < record.endedSeenMs + engineConfig.rawWaitMs) return;
-    if (stage !== 'ingest' && disposition === 'retry' && attempt + 1 < engineConfig.attemptsMax) return this.#run(record, read, attempt + 1);
+    if (stage !== 'ingest' && disposition === 'retry' && attempt + 1 < engineConfig.attemptsMax) {
+      return this.#run(record, read, attempt + 1);
+    }
     return this.#defer(read, attempt, stage, code, message);
   }
 
   async #readyInTime(announced: Announced): Promise<boolean> {
-    return Promise.race([announced.ready, new Promise<boolean>((resolve) => this.#timer(engineConfig.preloadLimitMs, () => resolve(false)))]);
+    return Promise.race([
+      announced.ready,
+      new Promise<boolean>((resolve) => this.#timer(engineConfig.preloadLimitMs, () => resolve(false))),
+    ]);
   }
 
   /** Defers every detector of a visit that has not been read, or whose file could not be used. */
@@ -193,11 +213,14 @@ export class NightEngine {
       if (isTerminal(state) || (state.status !== 'awaited' && !isUnusable)) continue;
       const read = record.reads.get(detector);
       const deferral = state.failure === null
-        ? { stage: 'ingest' as const, code: 'RAW_MISSING', reason: `no raw of detector ${detector} came within ${engineConfig.rawWaitMs / 1000} s` }
+        ? {
+          stage: 'ingest' as const, code: 'RAW_MISSING',
+          reason: `no raw of detector ${detector} came within ${engineConfig.rawWaitMs / 1000} s`,
+        }
         : state.failure;
       void this.#ports.defer({
-        group: ended.group, visit: ended.visit, exposure: ended.exposure, detector, attempt: Math.max(0, state.attempts - 1),
-        readoutEndedMs: read?.readoutEndedMs ?? null, ...deferral,
+        group: ended.group, visit: ended.visit, exposure: ended.exposure, detector,
+        attempt: Math.max(0, state.attempts - 1), readoutEndedMs: read?.readoutEndedMs ?? null, ...deferral,
       }).catch((error: unknown) => this.#ports.fail(error as Error)); // Ports throw Errors.
     }
   }
@@ -214,21 +237,26 @@ export class NightEngine {
     const ended = record.ended;
     if (record.isCompleted || !ended) return;
     const states = ended.detectors.map((detector) => ({ detector, state: this.#state(record, detector) }));
-    if (!states.every(({ detector, state }) => state.status === 'deferred' || record.distributed.has(detector))) return;
+    if (!states.every(({ detector, state }) => state.status === 'deferred' || record.distributed.has(detector))) {
+      return;
+    }
     record.isCompleted = true;
     this.#ports.release(ended.group);
     const committed = states.filter(({ state }) => state.status !== 'deferred').length;
     const readoutEndedMs = Math.max(0, ...[...record.reads.values()].map((read) => read.readoutEndedMs));
     this.#ports.report({
-      type: 'VisitCompleted', instrument: this.#instrument, group: ended.group, visit: ended.visit, exposure: ended.exposure,
-      detectors: states.length, committed, deferred: states.length - committed, diaSources: record.diaSources, alerts: record.alerts,
-      readoutEndedMs, latencyMsMax: record.latencyMsMax,
+      type: 'VisitCompleted', instrument: this.#instrument,
+      group: ended.group, visit: ended.visit, exposure: ended.exposure,
+      detectors: states.length, committed, deferred: states.length - committed,
+      diaSources: record.diaSources, alerts: record.alerts, readoutEndedMs, latencyMsMax: record.latencyMsMax,
     });
     this.#checkSettled();
   }
 
   #checkSettled(): void {
-    if (this.#isClosed && this.#onSettled && [...this.#visits.values()].every((record) => record.isCompleted)) this.#onSettled();
+    if (this.#isClosed && this.#onSettled && [...this.#visits.values()].every((record) => record.isCompleted)) {
+      this.#onSettled();
+    }
   }
 
   #progress(record: VisitRecord, event: PipelineEvent, atMs?: number): void {
@@ -255,7 +283,7 @@ export class NightEngine {
     };
     this.#visits.set(visit, record);
     for (const { id } of this.#camera.detectors) {
-      const earlier = this.#committedEarlier.get(`${visit}/${id}`);
+      const earlier = this.#committedEarlier.get(workKey({ visit, detector: id }));
       if (earlier) this.#evolve(record, id, { type: 'EntryCommitted', ...earlier });
     }
     return record;

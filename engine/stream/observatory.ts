@@ -1,4 +1,4 @@
-/** Publishing and following the facts of the observatory. */
+/** Publishing and reading back the facts of the observatory. */
 import type { ObservatoryEvent } from '../../schemas/events.ts';
 import { encodeEvent, envelope } from '../../schemas/events.ts';
 import { parseObservatoryEvent } from '../../schemas/eventValidation.ts';
@@ -9,7 +9,9 @@ import { readStored } from './readStream.ts';
 import { lastOnSubject } from './streams.ts';
 
 /** Publishes one fact and waits until the log has it. A repeated one is harmless. */
-export async function publishObservatory(log: Log, event: ObservatoryEvent, id: string, now: () => number): Promise<void> {
+export async function publishObservatory(
+  log: Log, event: ObservatoryEvent, id: string, now: () => number,
+): Promise<void> {
   const subject = subjects.observatory(event.instrument, event.type);
   await log.js.publish(subject, encodeEvent(envelope(id, event, now())), { msgID: id });
 }
@@ -29,7 +31,9 @@ export async function readObservatory(
   for await (const message of readStored(log, stream)) {
     try {
       const { data } = parseObservatoryEvent(message.data);
-      if (data.dayObs === dayObs && data.instrument === instrument) events.push({ sequence: message.seq, event: data });
+      if (data.dayObs === dayObs && data.instrument === instrument) {
+        events.push({ sequence: message.seq, event: data });
+      }
     } catch (error) {
       onMalformed(`${stream} ${message.seq}: ${(error as Error).message}`);
     }
@@ -41,7 +45,9 @@ export async function readObservatory(
 export async function lastNightOpened(
   log: Log, instrument: string,
 ): Promise<Extract<ObservatoryEvent, { type: 'NightOpened' }> | null> {
-  const message = await lastOnSubject(log, streams.observatory(instrument), subjects.observatory(instrument, 'NightOpened'));
+  const message = await lastOnSubject(
+    log, streams.observatory(instrument), subjects.observatory(instrument, 'NightOpened'),
+  );
   if (!message) return null;
   const { data } = parseObservatoryEvent(message.data);
   return data.type === 'NightOpened' ? data : null;

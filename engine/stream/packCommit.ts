@@ -11,10 +11,10 @@ import { heldObject, rowsUpTo, type HeldObject, type SkyState } from './skyState
 import type { Spool } from './spool.ts';
 
 /**
- * Builds the packets of a commit. Histories come from memory; those of objects that are not held (after a restart) from the
- * APDB, once it has reached the commit before.
+ * Builds the packets of a commit. Histories come from memory; those of objects that are not held (after a restart)
+ * from the APDB, once it has reached the commit before.
  *
- * @param earlierNights Last commit position before this run's night began or this run was opened, whichever the log holds.
+ * @param earlierNights Where the log ended when this run was opened.
  * @param projection    Resolves when the projection has caught up.
  */
 export async function packCommit(
@@ -22,7 +22,8 @@ export async function packCommit(
   spool: Spool, state: SkyState, apdb: Apdb, projection: () => Promise<void>,
 ): Promise<readonly Packet[]> {
   const rows = rowsOf(associated, spool);
-  const ids = rows.diaObjects.map((payload) => decodeDiaObject(payload)).filter((object) => object.nDiaSources > 1).map((object) => object.diaObjectId);
+  const ids = rows.diaObjects.map((payload) => decodeDiaObject(payload))
+    .filter((object) => object.nDiaSources > 1).map((object) => object.diaObjectId);
   const before = positionBefore(position, earlierNights);
   const missing = ids.filter((id) => state.get(id) === null);
   const loaded = new Map<bigint, HeldObject>();
@@ -35,11 +36,16 @@ export async function packCommit(
   const history = new Map<bigint, PacketHistory>();
   for (const id of ids) {
     const object = state.get(id) ?? loaded.get(id);
-    if (!object) throw new Error(`diaObject ${id} of visit ${associated.visit} has no history in memory or in the APDB`);
+    if (!object) {
+      throw new Error(`diaObject ${id} of visit ${associated.visit} has no history in memory or in the APDB`);
+    }
     history.set(id, historyBefore(object, before));
   }
-  const cutouts = associated.cutoutSpool && decodeCutouts(spool.read(associated.cutoutSpool), associated.cutoutSpool.digest);
-  return buildPackets({ rows, withheld: associated.withheld, history, cutouts, observationReason: null, targetName: null });
+  const cutouts = associated.cutoutSpool
+    && decodeCutouts(spool.read(associated.cutoutSpool), associated.cutoutSpool.digest);
+  return buildPackets({
+    rows, withheld: associated.withheld, history, cutouts, observationReason: null, targetName: null,
+  });
 }
 
 /** Rows of one object up to a commit. */

@@ -12,12 +12,15 @@ export type Report = (event: PipelineEvent, atMs?: number) => void;
 const NO_VISIT = 0 as Visit; // A subject token, never a visit.
 
 /**
- * A reporter that publishes in the background. A lost progress event harms nobody, so failures are counted, not thrown.
+ * A reporter that publishes in the background. A lost progress event harms nobody, so failures are counted, not
+ * thrown.
  *
  * @param now   Wall clock, Unix ms.
  * @param watch Sees every event as well, at once.
  */
-export function progressReporter(log: Log, now: () => number, watch: Report): { report: Report; lost: () => number; flush: () => Promise<void> } {
+export function progressReporter(
+  log: Log, now: () => number, watch: Report,
+): { report: Report; lost: () => number; flush: () => Promise<void> } {
   let lost = 0;
   const open = new Set<Promise<unknown>>();
   const report: Report = (event, atMs = now()) => {
@@ -25,11 +28,12 @@ export function progressReporter(log: Log, now: () => number, watch: Report): { 
     const visit = 'visit' in event ? event.visit : NO_VISIT;
     const detector = 'detector' in event ? event.detector : 'all';
     const id = messageId({
-      instrument: event.instrument, group: event.group, exposure: 'exposure' in event ? event.exposure : 0, snap: 0, detector,
-      event: event.type, attempt: 'attempt' in event ? event.attempt : 0,
+      instrument: event.instrument, group: event.group, exposure: 'exposure' in event ? event.exposure : 0, snap: 0,
+      detector, event: event.type, attempt: 'attempt' in event ? event.attempt : 0,
     });
+    const subject = subjects.pipeline(event.instrument, visit, detector, event.type);
     const sent = log.js
-      .publish(subjects.pipeline(event.instrument, visit, detector, event.type), encodeEvent(envelope(id, event, atMs)), { msgID: id })
+      .publish(subject, encodeEvent(envelope(id, event, atMs)), { msgID: id })
       .catch(() => { lost++; })
       .finally(() => open.delete(sent));
     open.add(sent);

@@ -1,6 +1,6 @@
 /**
- * Projection of COMMITS into the APDB: in order, idempotent, its position in the same transaction as the rows. Behind the log is
- * allowed, wrong is not; while the store is away it waits and tries again, and nothing else waits for it.
+ * Projection of COMMITS into the APDB: in order, idempotent, its position in the same transaction as the rows. Behind
+ * the log is allowed, wrong is not; while the store is away it waits and tries again, and nothing else waits for it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Apdb, CommittedRows } from '../../apdb/apdb.ts';
@@ -16,7 +16,9 @@ import { streams } from '../../schemas/subjects.ts';
 /** Rows of a commit, from the entry or, when they were too large for it, from the spool. */
 export function rowsOf(associated: DiaSourcesAssociated, spool: Spool): CommittedRowBytes {
   if (associated.rows) return associated.rows;
-  if (!associated.rowsSpool) throw new Error(`commit of visit ${associated.visit}, detector ${associated.detector} has no rows`);
+  if (!associated.rowsSpool) {
+    throw new Error(`commit of visit ${associated.visit}, detector ${associated.detector} has no rows`);
+  }
   return decodeRows(spool.read(associated.rowsSpool));
 }
 
@@ -30,14 +32,13 @@ export class Projector {
   #isStopped = false;
 
   /** @param onTrouble Called with a reason when the store starts to fail, and with null when it has recovered. */
-  constructor(apdb: Apdb, onProjected: (position: CommitPosition) => void, onTrouble: (reason: string | null) => void) {
+  constructor(
+    apdb: Apdb, onProjected: (position: CommitPosition) => void, onTrouble: (reason: string | null) => void,
+  ) {
     this.#apdb = apdb;
     this.#onProjected = onProjected;
     this.#onTrouble = onTrouble;
   }
-
-  /** Entries that are committed and not yet projected. */
-  get backlog(): number { return this.#queue.length; }
 
   enqueue(stored: StoredEntry, spool: Spool): void {
     this.#queue.push(committedRows(stored, spool));
@@ -102,15 +103,22 @@ export async function catchUp(log: Log, apdb: Apdb, instrument: string, dataDir:
   return position;
 }
 
-async function assertNotAhead(log: Log, instrument: string, nights: readonly DayObs[], position: CommitPosition): Promise<void> {
+async function assertNotAhead(
+  log: Log, instrument: string, nights: readonly DayObs[], position: CommitPosition,
+): Promise<void> {
   if (position === 0) return;
   const { dayObs, sequence } = partsOfCommitPosition(position);
   if (!nights.includes(dayObs)) {
     if (nights.some((night) => night > dayObs) || nights.length === 0) return; // Its night was exported and removed.
-    throw new Error(`the APDB of ${instrument} stands at night ${dayObs}, which the log does not hold: another data directory?`);
+    throw new Error(
+      `the APDB of ${instrument} stands at night ${dayObs}, which the log does not hold: another data directory?`,
+    );
   }
   const end = await lastSequence(log, streams.commits(instrument, dayObs)) ?? 0;
-  if (sequence > end) throw new Error(`the APDB of ${instrument} stands at commit ${sequence} of ${dayObs}, the log ends at ${end}: it was rolled back`);
+  if (sequence > end) {
+    throw new Error(`the APDB of ${instrument} stands at commit ${sequence} of ${dayObs}, `
+      + `the log ends at ${end}: it was rolled back`);
+  }
 }
 
 function committedRows(stored: StoredEntry, spool: Spool): { position: CommitPosition; rows: CommittedRows | null } {
@@ -119,6 +127,7 @@ function committedRows(stored: StoredEntry, spool: Spool): { position: CommitPos
   const a = entry.associated;
   if (!a) return { position, rows: null };
   return { position, rows: {
-    position, visit: a.visit, detector: a.detector, midpointMjdTai: a.midpointMjdTai, ...rowsOf(a, spool), summary: a.summary,
+    position, visit: a.visit, detector: a.detector, midpointMjdTai: a.midpointMjdTai, ...rowsOf(a, spool),
+    summary: a.summary,
   } };
 }

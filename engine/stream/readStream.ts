@@ -9,7 +9,9 @@ import { lastSequence } from './streams.ts';
  * @param to Last sequence wanted; by default the last one that the stream holds now.
  * @throws Error when the stream does not exist.
  */
-export async function* readStored(log: Log, stream: string, from = 1, to?: number, subject?: string): AsyncGenerator<JsMsg> {
+export async function* readStored(
+  log: Log, stream: string, from = 1, to?: number, subject?: string,
+): AsyncGenerator<JsMsg> {
   const end = await lastSequence(log, stream);
   if (end === null) throw new Error(`there is no stream ${stream}`);
   const last = Math.min(to ?? end, end);
@@ -36,12 +38,16 @@ export type Following = Readonly<{ stop(): Promise<void> }>;
 /**
  * Calls `onMessage` for every message from `from` on, one at a time and in order, until stopped.
  *
- * @param onError Called once when the stream cannot be followed further or `onMessage` threw; following has then ended.
+ * @param onError Called once when the stream cannot be followed further or `onMessage` threw; following has then
+ * ended.
  */
 export async function followStream(
-  log: Log, stream: string, from: number, onMessage: (message: JsMsg) => Promise<void> | void, onError: (error: Error) => void,
+  log: Log, stream: string, from: number,
+  onMessage: (message: JsMsg) => Promise<void> | void, onError: (error: Error) => void,
 ): Promise<Following> {
-  const consumer = await log.js.consumers.get(stream, { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: Math.max(1, from) });
+  const consumer = await log.js.consumers.get(stream, {
+    deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: Math.max(1, from),
+  });
   const messages = await consumer.consume({ max_messages: 200 });
   let isStopped = false;
   const loop = (async () => {

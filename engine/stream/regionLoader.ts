@@ -1,4 +1,7 @@
-/** Loads sky regions from the APDB into the associator's memory, and trims the tail of commits that no later load can lack. */
+/**
+ * Loads sky regions from the APDB into the associator's memory, and trims the tail of commits that no later load can
+ * lack.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Apdb } from '../../apdb/apdb.ts';
 import type { CommitPosition } from '../../schemas/ids.ts';

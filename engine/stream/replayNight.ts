@@ -1,6 +1,6 @@
 /**
- * Replay in verify mode (DESIGN §8.1): obeys what was recorded — commit order, known objects, attempts, processing times — and
- * must give the same rows and the same packet bytes.
+ * Replay in verify mode (DESIGN §8.1): obeys what was recorded — commit order, known objects, attempts, processing
+ * times — and must give the same rows and the same packet bytes.
  */
 import { detectorOf, type Camera } from '../../schemas/camera.ts';
 import { commitPosition, type DayObs } from '../../schemas/ids.ts';
@@ -17,20 +17,19 @@ import { associateDetector, knownPositions } from './associateDetector.ts';
 import type { StoredEntry } from './commitLog.ts';
 import type { ProcessDetector } from './engineRun.ts';
 import type { Log } from './log.ts';
+import type { Ended, Read } from './nightEngine.ts';
 import { historyBefore } from './packCommit.ts';
 import { rowsOf } from './projector.ts';
 import { readStored } from './readStream.ts';
 import { SkyState } from './skyState.ts';
 import { Spool } from './spool.ts';
 
-type Ended = Extract<ObservatoryEvent, { type: 'ExposureEnded' }>;
-type Read = Extract<ObservatoryEvent, { type: 'DetectorRead' }>;
-
 /** Where a replay first came out otherwise. */
 export type Difference = Readonly<{ commit: number; visit: number; detector: number; what: string }>;
 
 export type ReplayResult = Readonly<{
-  dayObs: DayObs; commits: number; packets: number; rowsEqual: boolean; packetsEqual: boolean; firstDifference: Difference | null;
+  dayObs: DayObs; commits: number; packets: number; rowsEqual: boolean; packetsEqual: boolean;
+  firstDifference: Difference | null;
 }>;
 
 export type ReplayOptions = Readonly<{
@@ -50,7 +49,10 @@ export async function replayNight(options: ReplayOptions): Promise<ReplayResult>
   const { log, instrument, dayObs, dataDir, entries, signal } = options;
   const state = new SkyState();
   for await (const { entry, sequence } of options.earlier) {
-    state.apply(commitPosition(entry.dayObs, sequence), entry.associated && rowsOf(entry.associated, new Spool(dataDir, instrument, entry.dayObs)));
+    state.apply(
+      commitPosition(entry.dayObs, sequence),
+      entry.associated && rowsOf(entry.associated, new Spool(dataDir, instrument, entry.dayObs)),
+    );
   }
   const alerts = readStored(log, streams.alerts(instrument, dayObs));
   const outcomes = new PixelQueue(options, state);
@@ -75,7 +77,10 @@ export async function replayNight(options: ReplayOptions): Promise<ReplayResult>
   const rest = await alerts.next();
   if (!rest.done) {
     totals.packetsEqual = false;
-    firstDifference ??= { commit: 0, visit: 0, detector: 0, what: `ALERTS holds more than the replay made, from message ${rest.value.seq} on` };
+    firstDifference ??= {
+      commit: 0, visit: 0, detector: 0,
+      what: `ALERTS holds more than the replay made, from message ${rest.value.seq} on`,
+    };
   }
   return { dayObs, ...totals, firstDifference };
 }
@@ -116,7 +121,9 @@ class PixelQueue {
 }
 
 /** The recorded facts that one commit came from. */
-function factsOf(facts: readonly ObservatoryEvent[], a: DiaSourcesAssociated): { ended: Ended; read: Read; boresight: Boresight } {
+function factsOf(
+  facts: readonly ObservatoryEvent[], a: DiaSourcesAssociated,
+): { ended: Ended; read: Read; boresight: Boresight } {
   const ended = facts.find((event): event is Ended => event.type === 'ExposureEnded' && event.visit === a.visit);
   const read = facts.find((event): event is Read => event.type === 'DetectorRead' && event.visit === a.visit
     && event.detector === a.detector && event.checksum === a.inputs['raw']);
@@ -140,15 +147,22 @@ async function compareCommit(
   const { measurements } = outcome;
   const footprint = detectorFootprint(camera, detectorOf(camera, a.detector), factsOf(facts, a).boresight);
   const names = { ...a, knownPosition: a.knownPosition };
-  const { rows, withheld } = associateDetector(names, measurements, state, footprint, a.timeProcessedMjdTai, { ...associateConfig, ...options.associate });
+  const { rows, withheld } = associateDetector(names, measurements, state, footprint, a.timeProcessedMjdTai, {
+    ...associateConfig, ...options.associate,
+  });
   const recorded = rowsOf(a, new Spool(dataDir, instrument, dayObs));
   const difference = differentRows(recorded, rows)
-    ?? differentRecord('withheld', a.withheld, withheld) ?? differentRecord('dropped', sorted(a.droppedByReason), sorted(measurements.droppedByReason))
-    ?? differentRecord('figures', sorted(a.summary), sorted(measurements.summary)) ?? differentInputs(a.inputs, measurements.inputs);
+    ?? differentRecord('withheld', a.withheld, withheld)
+    ?? differentRecord('dropped', sorted(a.droppedByReason), sorted(measurements.droppedByReason))
+    ?? differentRecord('figures', sorted(a.summary), sorted(measurements.summary))
+    ?? differentInputs(a.inputs, measurements.inputs);
   const digest = measurements.cutouts && cutoutsDigest(measurements.cutouts);
   const ids = rows.diaObjects.map((payload) => decodeDiaObject(payload).diaObjectId);
   const before = commitPosition(dayObs, sequence - 1);
-  const history = new Map(ids.flatMap((id) => { const object = state.get(id); return object ? [[id, historyBefore(object, before)] as const] : []; }));
+  const history = new Map(ids.flatMap((id) => {
+    const object = state.get(id);
+    return object ? [[id, historyBefore(object, before)] as const] : [];
+  }));
   const packets = buildPackets({
     rows, withheld, history, observationReason: null, targetName: null,
     cutouts: measurements.cutouts && digest ? decodeCutouts(measurements.cutouts, digest) : null,
@@ -158,16 +172,21 @@ async function compareCommit(
     const next = await alerts.next();
     if (next.done) { packetBytes ??= `ALERTS ends before packet ${index}`; break; }
     const { data, headers } = next.value;
-    const isOwn = headers?.get(alertHeaders.commitSequence) === String(sequence) && headers.get(alertHeaders.commitIndex) === String(index);
+    const isOwn = headers?.get(alertHeaders.commitSequence) === String(sequence)
+      && headers.get(alertHeaders.commitIndex) === String(index);
     if (!isOwn) packetBytes ??= `message ${next.value.seq} of ALERTS is not packet ${index}`;
-    else if (Buffer.compare(data, packet.bytes) !== 0) packetBytes ??= `packet ${index} (diaSource ${packet.diaSourceId}) has other bytes`;
+    else if (Buffer.compare(data, packet.bytes) !== 0) {
+      packetBytes ??= `packet ${index} (diaSource ${packet.diaSourceId}) has other bytes`;
+    }
   }
   return { packets: packets.length, rows: difference, packetBytes };
 }
 
 function differentRows(recorded: CommittedRowBytes, replayed: CommittedRowBytes): string | null {
   for (const table of ['diaSources', 'diaObjects', 'diaForcedSources'] as const) {
-    if (recorded[table].length !== replayed[table].length) return `${replayed[table].length} ${table}, ${recorded[table].length} recorded`;
+    if (recorded[table].length !== replayed[table].length) {
+      return `${replayed[table].length} ${table}, ${recorded[table].length} recorded`;
+    }
     const index = recorded[table].findIndex((row, i) => Buffer.compare(row, replayed[table][i]) !== 0);
     if (index >= 0) return `row ${index} of ${table} has other bytes`;
   }
@@ -180,8 +199,12 @@ function differentRecord(name: string, recorded: unknown, replayed: unknown): st
 }
 
 /** Inputs must be the recorded ones; other code or another runtime is named when a result differs because of it. */
-function differentInputs(recorded: Readonly<Record<string, string>>, replayed: Readonly<Record<string, string>>): string | null {
-  const key = Object.keys(recorded).find((name) => name !== 'code' && name !== 'node' && recorded[name] !== replayed[name]);
+function differentInputs(
+  recorded: Readonly<Record<string, string>>, replayed: Readonly<Record<string, string>>,
+): string | null {
+  const key = Object.keys(recorded).find(
+    (name) => name !== 'code' && name !== 'node' && recorded[name] !== replayed[name],
+  );
   return key === undefined ? null : `input ${key} has digest ${replayed[key] ?? 'none'}, recorded ${recorded[key]}`;
 }
 

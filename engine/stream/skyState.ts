@@ -1,8 +1,9 @@
 /**
- * The associator's memory of the sky: known diaObjects with their history, as of the last commit read, and — because every row
- * carries the commit that made it — as of any earlier one.
+ * The associator's memory of the sky: known diaObjects with their history, as of the last commit read, and — because
+ * every row carries the commit that made it — as of any earlier one.
  *
- * Regions come from the APDB with the position of their snapshot; the tail of commits above that position is merged in.
+ * Regions come from the APDB with the position of their snapshot; the tail of commits above that position is merged
+ * in.
  */
 import { decodeDiaForcedSource, decodeDiaObject, decodeDiaSource } from '../../schemas/avro.ts';
 import type { CommittedRowBytes } from '../../schemas/commit.ts';
@@ -35,7 +36,9 @@ export class SkyState {
   get position(): CommitPosition { return this.#position; }
   get objectCount(): number { return this.#objects.size; }
 
-  /** Merges a preloaded region; `key` names it until `release`. Objects that are held already know more and are kept. */
+  /**
+   * Merges a preloaded region; `key` names it until `release`. Objects that are held already know more and are kept.
+   */
   mergeRegion(key: string, cone: SkyCone, snapshot: RegionSnapshot): void {
     this.#regions.set(key, cone);
     if (snapshot.position > this.#position) this.#position = snapshot.position;
@@ -97,11 +100,15 @@ export class SkyState {
     }
     for (const payload of rows.diaSources) {
       const row = decodeDiaSource(payload);
-      if (row.diaObjectId !== null && isWanted(row.diaObjectId)) this.#objects.get(row.diaObjectId)?.sources.push({ position, row, payload });
+      if (row.diaObjectId !== null && isWanted(row.diaObjectId)) {
+        this.#objects.get(row.diaObjectId)?.sources.push({ position, row, payload });
+      }
     }
     for (const payload of rows.diaForcedSources) {
       const row = decodeDiaForcedSource(payload);
-      if (isWanted(row.diaObjectId)) this.#objects.get(row.diaObjectId)?.forcedSources.push({ position, row, payload });
+      if (isWanted(row.diaObjectId)) {
+        this.#objects.get(row.diaObjectId)?.forcedSources.push({ position, row, payload });
+      }
     }
   }
 
@@ -118,8 +125,12 @@ export function heldObject(history: ObjectHistory): HeldObject {
   return {
     diaObjectId,
     versions: [{ position: BEFORE_EVERYTHING, row: decodeDiaObject(diaObject), payload: diaObject }],
-    sources: Array.from(history.sources, ({ position, payload }) => ({ position, row: decodeDiaSource(payload), payload })),
-    forcedSources: Array.from(history.forcedSources, ({ position, payload }) => ({ position, row: decodeDiaForcedSource(payload), payload })),
+    sources: Array.from(
+      history.sources, ({ position, payload }) => ({ position, row: decodeDiaSource(payload), payload }),
+    ),
+    forcedSources: Array.from(
+      history.forcedSources, ({ position, payload }) => ({ position, row: decodeDiaForcedSource(payload), payload }),
+    ),
   };
 }
 

@@ -1,8 +1,10 @@
 /**
- * The spool: content-addressed files, synced before the commit that names them (law 2). One folder an instrument and night, so
- * that retention removes whole nights.
+ * The spool: content-addressed files, synced before the commit that names them (law 2). One folder an instrument and
+ * night, so that retention removes whole nights.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { sha256, type SpoolFile } from '../../schemas/commit.ts';
 import type { DayObs } from '../../schemas/ids.ts';
@@ -47,7 +49,9 @@ export class Spool {
     try { bytes = readFileSync(path); } catch (error) {
       throw new Error(`spool file ${path} is missing: ${(error as Error).message}`, { cause: error });
     }
-    if (sha256(bytes) !== file.digest) throw new Error(`spool file ${path} is damaged: its digest differs from the commit's`);
+    if (sha256(bytes) !== file.digest) {
+      throw new Error(`spool file ${path} is damaged: its digest differs from the commit's`);
+    }
     return bytes;
   }
 

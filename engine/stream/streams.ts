@@ -1,39 +1,50 @@
 /**
- * The streams of an instrument and night: made, read back and asserted, because an old server ignores what it does not know.
+ * The streams of an instrument and night: made, read back and asserted, because an old server ignores what it does not
+ * know.
  */
-import { DiscardPolicy, RetentionPolicy, JetStreamApiCodes, JetStreamApiError, StorageType, type StoredMsg, type StreamConfig } from '@nats-io/jetstream';
+import {
+  DiscardPolicy, RetentionPolicy, JetStreamApiCodes, JetStreamApiError, StorageType, type StoredMsg, type StreamConfig,
+} from '@nats-io/jetstream';
 import type { DayObs } from '../../schemas/ids.ts';
 import { dayObsOfStream, streams, subjects } from '../../schemas/subjects.ts';
 import { streamConfig } from './config.ts';
 import type { Log } from './log.ts';
 
-type Wanted = Pick<StreamConfig, 'name' | 'subjects' | 'discard' | 'max_age' | 'max_bytes' | 'deny_delete' | 'deny_purge'>;
+type Wanted = Pick<StreamConfig,
+  'name' | 'subjects' | 'discard' | 'max_age' | 'max_bytes' | 'deny_delete' | 'deny_purge'>;
 
 /** Streams of every night: OBSERVATORY and PIPELINE. */
 export async function openInstrumentStreams(log: Log, instrument: string): Promise<void> {
   await ensureStream(log, {
     name: streams.observatory(instrument), subjects: [subjects.observatoryAll(instrument)], discard: DiscardPolicy.New,
-    max_age: streamConfig.observatory.maxAgeNs, max_bytes: streamConfig.observatory.maxBytes, deny_delete: true, deny_purge: false,
+    max_age: streamConfig.observatory.maxAgeNs, max_bytes: streamConfig.observatory.maxBytes,
+    deny_delete: true, deny_purge: false,
   });
   await ensureStream(log, {
     name: streams.pipeline(instrument), subjects: [subjects.pipelineAll(instrument)], discard: DiscardPolicy.Old,
-    max_age: streamConfig.pipeline.maxAgeNs, max_bytes: streamConfig.pipeline.maxBytes, deny_delete: true, deny_purge: false,
+    max_age: streamConfig.pipeline.maxAgeNs, max_bytes: streamConfig.pipeline.maxBytes,
+    deny_delete: true, deny_purge: false,
   });
 }
 
 /** Streams of one night: COMMITS, ALERTS and FILTERED. */
 export async function openNightStreams(log: Log, instrument: string, dayObs: DayObs): Promise<void> {
   await ensureStream(log, {
-    name: streams.commits(instrument, dayObs), subjects: [subjects.commits(instrument, dayObs)], discard: DiscardPolicy.New,
+    name: streams.commits(instrument, dayObs), subjects: [subjects.commits(instrument, dayObs)],
+    discard: DiscardPolicy.New,
     max_age: 0, max_bytes: streamConfig.commits.maxBytes, deny_delete: true, deny_purge: true,
   });
   await ensureStream(log, {
-    name: streams.alerts(instrument, dayObs), subjects: [subjects.alertsAll(instrument, dayObs)], discard: DiscardPolicy.New,
-    max_age: streamConfig.alerts.maxAgeNs, max_bytes: streamConfig.alerts.maxBytes, deny_delete: true, deny_purge: false,
+    name: streams.alerts(instrument, dayObs), subjects: [subjects.alertsAll(instrument, dayObs)],
+    discard: DiscardPolicy.New,
+    max_age: streamConfig.alerts.maxAgeNs, max_bytes: streamConfig.alerts.maxBytes,
+    deny_delete: true, deny_purge: false,
   });
   await ensureStream(log, {
-    name: streams.filtered(instrument, dayObs), subjects: [subjects.filteredAll(instrument, dayObs)], discard: DiscardPolicy.New,
-    max_age: streamConfig.filtered.maxAgeNs, max_bytes: streamConfig.filtered.maxBytes, deny_delete: true, deny_purge: false,
+    name: streams.filtered(instrument, dayObs), subjects: [subjects.filteredAll(instrument, dayObs)],
+    discard: DiscardPolicy.New,
+    max_age: streamConfig.filtered.maxAgeNs, max_bytes: streamConfig.filtered.maxBytes,
+    deny_delete: true, deny_purge: false,
   });
 }
 
@@ -44,7 +55,8 @@ export async function openNightStreams(log: Log, instrument: string, dayObs: Day
  */
 async function ensureStream(log: Log, wanted: Wanted): Promise<void> {
   const config = {
-    ...wanted, retention: RetentionPolicy.Limits, storage: StorageType.File, num_replicas: 1, max_msgs: -1, max_consumers: -1,
+    ...wanted, retention: RetentionPolicy.Limits, storage: StorageType.File, num_replicas: 1, max_msgs: -1,
+    max_consumers: -1,
     allow_direct: true, duplicate_window: streamConfig.duplicateWindowNs,
   };
   try {
@@ -55,10 +67,13 @@ async function ensureStream(log: Log, wanted: Wanted): Promise<void> {
       throw new Error(`cannot make stream ${wanted.name}: ${(error as Error).message}`, { cause: error });
     }
   }
-  const actual = (await log.jsm.streams.info(wanted.name)).config as unknown as Record<string, unknown>; // Read by name below.
+  const { config: stored } = await log.jsm.streams.info(wanted.name);
+  const actual = stored as unknown as Record<string, unknown>; // Read by name below.
   for (const [key, value] of Object.entries(config)) {
     if (JSON.stringify(actual[key]) !== JSON.stringify(value)) {
-      throw new Error(`stream ${wanted.name} has ${key} = ${JSON.stringify(actual[key])}, needed ${JSON.stringify(value)}`);
+      throw new Error(
+        `stream ${wanted.name} has ${key} = ${JSON.stringify(actual[key])}, needed ${JSON.stringify(value)}`,
+      );
     }
   }
 }

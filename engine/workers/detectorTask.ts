@@ -1,4 +1,7 @@
-/** What passes between the engine and a detector worker: names, numbers and rows; pixels stay in the arena's shared memory. */
+/**
+ * What passes between the engine and a detector worker: names, numbers and rows; pixels stay in the arena's shared
+ * memory.
+ */
 import type { CommitPosition, DetectorId, Exposure, Visit } from '../../schemas/ids.ts';
 import type { Band } from '../../schemas/units.ts';
 import type { PipelineEvent, StageName } from '../../schemas/events.ts';
@@ -26,7 +29,8 @@ export type DetectorTask = Readonly<{
 
 /** The part of a task that its commit carries. */
 export type CommitNames = Pick<DetectorTask,
-  'group' | 'visit' | 'exposure' | 'detector' | 'attempt' | 'band' | 'physicalFilter' | 'exposureSeconds' | 'midpointMjdTai' | 'knownPosition'>;
+  | 'group' | 'visit' | 'exposure' | 'detector' | 'attempt' | 'band' | 'physicalFilter' | 'exposureSeconds'
+  | 'midpointMjdTai' | 'knownPosition'>;
 
 /** A forced measurement at a known diaObject; nJy. */
 export type ForcedMeasurement = Readonly<{
@@ -47,12 +51,16 @@ export type DetectorMeasurements = Readonly<{
 }>;
 
 export type TaskFailure = Readonly<{
-  stage: StageName; code: string; message: string; disposition: 'retry' | 'reject'; details: Readonly<Record<string, number | string>>;
+  stage: StageName; code: string; message: string; disposition: 'retry' | 'reject';
+  details: Readonly<Record<string, number | string>>;
 }>;
 
 /** A step's event with the wall clock at its end, Unix ms. */
 export type TimedEvent = Readonly<{ event: PipelineEvent; atMs: number }>;
 
 export type DetectorOutcome =
-  | Readonly<{ status: 'measured'; knownPosition: CommitPosition; measurements: DetectorMeasurements; progress: readonly TimedEvent[] }>
+  | Readonly<{
+    status: 'measured'; knownPosition: CommitPosition; measurements: DetectorMeasurements;
+    progress: readonly TimedEvent[];
+  }>
   | Readonly<{ status: 'failed'; failure: TaskFailure; progress: readonly TimedEvent[] }>;

@@ -1,4 +1,7 @@
-/** A worker of the detector pool: reads a detector's files into its arena, runs the pipeline, and returns rows, never pixels. */
+/**
+ * A worker of the detector pool: reads a detector's files into its arena, runs the pipeline, and returns rows, never
+ * pixels.
+ */
 import { loadCamera, detectorOf, type Camera, type Detector } from '../../schemas/camera.ts';
 import type { PipelineEvent, StageName } from '../../schemas/events.ts';
 import { StageError } from '../errors.ts';
@@ -25,7 +28,9 @@ export default function processDetector(task: DetectorTask): DetectorOutcome {
       const event = progressOf(task, step, run, figures, performance.now() - startMs);
       if (event) progress.push({ event, atMs: Date.now() });
     }
-    return { status: 'measured', knownPosition: task.knownPosition, measurements: measurementsOf(task, run), progress };
+    return {
+      status: 'measured', knownPosition: task.knownPosition, measurements: measurementsOf(task, run), progress,
+    };
   } catch (error) {
     return { status: 'failed', failure: failureOf(error, stage), progress };
   }
@@ -48,14 +53,17 @@ function ingest(task: DetectorTask): DetectorRun {
   const raw = readRawExposure(task.raw.path, detector, planes.raw);
   if (raw.exposure !== task.exposure) {
     throw new StageError({
-      code: 'RAW_OF_ANOTHER_EXPOSURE', disposition: 'reject', message: `${task.raw.path} is of exposure ${raw.exposure}, expected ${task.exposure}`,
+      code: 'RAW_OF_ANOTHER_EXPOSURE', disposition: 'reject',
+      message: `${task.raw.path} is of exposure ${raw.exposure}, expected ${task.exposure}`,
     });
   }
   const { template, wcs: templateWcs } = readTemplate(task.template.path, () => planes.template);
   const inputs: DetectorInputs = {
-    visit: task.visit, camera, detector, band: task.band, exposureSeconds: task.exposureSeconds, midpointMjdTai: task.midpointMjdTai,
+    visit: task.visit, camera, detector, band: task.band, exposureSeconds: task.exposureSeconds,
+    midpointMjdTai: task.midpointMjdTai,
     boresight: task.boresight, rawAmps: raw.amps, bias: readPlane(task.bias.path, planes.bias, detector),
-    flat: readPlane(task.flat.path, planes.flat, detector), references: referencesOf(task), template, templateWcs, known: task.known,
+    flat: readPlane(task.flat.path, planes.flat, detector), references: referencesOf(task), template, templateWcs,
+    known: task.known,
   };
   return { inputs, planes };
 }
@@ -67,13 +75,17 @@ function readPlane(path: string, plane: Float32Array, detector: Detector): Float
   return plane;
 }
 
-/** The arena of this worker: one detector is in flight here at a time, so it is used again while the sizes stay the same. */
+/**
+ * The arena of this worker: one detector is in flight here at a time, so it is used again while the sizes stay the
+ * same.
+ */
 let arena: { plan: ArenaPlan; views: ArenaViews } | null = null;
 
 function arenaFor(detector: Detector, template: Readonly<{ width: number; height: number }>): ArenaViews {
   const plan = planArena(detector.width, detector.height, template.width, template.height, rawPixelCount(detector));
   const { width, height, templateWidth, templateHeight, rawPixels } = plan;
-  const isSame = arena !== null && arena.plan.width === width && arena.plan.height === height && arena.plan.rawPixels === rawPixels
+  const isSame = arena !== null && arena.plan.width === width && arena.plan.height === height
+    && arena.plan.rawPixels === rawPixels
     && arena.plan.templateWidth === templateWidth && arena.plan.templateHeight === templateHeight;
   if (arena === null || !isSame) arena = { plan, views: arenaViews(createArena(plan), plan) };
   return arena.views;
@@ -91,25 +103,34 @@ function referencesOf(task: DetectorTask): ReferenceStar[] {
 function requireTime(task: DetectorTask): void {
   if (Atomics.load(task.cancel, 0) === 0) return;
   throw new StageError({
-    code: 'DETECTOR_OUT_OF_TIME', disposition: 'reject', message: `detector ${task.detector} of visit ${task.visit} was out of time`,
+    code: 'DETECTOR_OUT_OF_TIME', disposition: 'reject',
+    message: `detector ${task.detector} of visit ${task.visit} was out of time`,
   });
 }
 
 /** The event of a step; the two last steps have none of their own. */
-function progressOf(task: DetectorTask, step: PipelineStep, run: DetectorRun, figures: Readonly<Record<string, number>>, durationMs: number): PipelineEvent | null {
+function progressOf(
+  task: DetectorTask, step: PipelineStep, run: DetectorRun, figures: Readonly<Record<string, number>>,
+  durationMs: number,
+): PipelineEvent | null {
   const { instrument, group, visit, exposure, detector, attempt } = task;
   const names = { instrument, group, visit, exposure, detector, attempt, durationMs };
   switch (step.name) {
-    case 'InstrumentSignatureRemoved': case 'VisitImageCalibrated': case 'ImageDifferenced': return { ...names, type: step.name, figures };
+    case 'InstrumentSignatureRemoved': case 'VisitImageCalibrated': case 'ImageDifferenced':
+      return { ...names, type: step.name, figures };
     case 'DiaSourcesDetected': return { ...names, type: step.name, detected: run.detections?.detected ?? 0 };
-    case 'DiaSourcesMeasured': return { ...names, type: step.name, measured: run.measured?.rows.length ?? 0, droppedByReason: droppedByReason(run) };
+    case 'DiaSourcesMeasured': return {
+      ...names, type: step.name, measured: run.measured?.rows.length ?? 0, droppedByReason: droppedByReason(run),
+    };
     default: return null;
   }
 }
 
 function measurementsOf(task: DetectorTask, run: DetectorRun): DetectorMeasurements {
   const { calibrated, difference, detections, measured, forced } = run;
-  if (!calibrated || !difference || !detections || !measured || !forced) throw new Error('the pipeline ended without its products');
+  if (!calibrated || !difference || !detections || !measured || !forced) {
+    throw new Error('the pipeline ended without its products');
+  }
   return {
     outcome: 'alerts', measured: measured.rows, detected: detections.detected, droppedByReason: droppedByReason(run),
     forced: task.known.flatMap((known, i) => {
@@ -117,7 +138,8 @@ function measurementsOf(task: DetectorTask, run: DetectorRun): DetectorMeasureme
       const { psfFlux, scienceFlux } = forced[i];
       return psfFlux === null && scienceFlux === null ? [] : [{ ...known, ...forced[i] }];
     }),
-    cutouts: run.cutouts ?? null, summary: finite({ ...calibrated.figures, ...difference.figures, noiseScale: detections.noiseScale }),
+    cutouts: run.cutouts ?? null,
+    summary: finite({ ...calibrated.figures, ...difference.figures, noiseScale: detections.noiseScale }),
     inputs: {
       raw: task.raw.checksum, bias: task.bias.checksum, flat: task.flat.checksum, template: task.template.checksum,
       references: task.references.checksum, ...task.digests,
@@ -146,7 +168,10 @@ function failureOf(error: unknown, stage: StageName): TaskFailure {
     return { stage: error.stage ?? stage, code, message, disposition, details };
   }
   if (error instanceof FitsError || error instanceof ReferenceError || error instanceof ChecksumError) {
-    return { stage: 'ingest', code: error instanceof FitsError ? error.code : error.name.toUpperCase(), message: error.message, disposition: 'retry', details: {} };
+    return {
+      stage: 'ingest', code: error instanceof FitsError ? error.code : error.name.toUpperCase(),
+      message: error.message, disposition: 'retry', details: {},
+    };
   }
   throw error;
 }

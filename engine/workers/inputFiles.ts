@@ -18,13 +18,17 @@ export function requireChecksum({ path, checksum }: InputFile): void {
     throw new ChecksumError(path, `cannot be read (${(error as Error).message})`); // fs throws Errors.
   }
   const actual = createHash('sha256').update(bytes).digest('hex');
-  if (actual !== checksum) throw new ChecksumError(path, `has SHA-256 ${actual.slice(0, 12)}…, announced was ${checksum.slice(0, 12)}…`);
+  if (actual !== checksum) {
+    throw new ChecksumError(path, `has SHA-256 ${actual.slice(0, 12)}…, announced was ${checksum.slice(0, 12)}…`);
+  }
 }
 
 /** Files that were checked already: path and what the file system says of them. */
 const checked = new Map<string, string>();
 
-/** As `requireChecksum`, once a file: products serve many visits, and reading 170 MB twice costs a tenth of a second. */
+/**
+ * As `requireChecksum`, once a file: products serve many visits, and reading 170 MB twice costs a tenth of a second.
+ */
 export function requireChecksumOnce(file: InputFile): void {
   let state: string;
   try {

@@ -23,13 +23,17 @@ export function createDetectorPool(threads: number): DetectorPool {
       // A task's time runs from its start: one that had to wait is late, and late alerts are better than none.
       if (!await slots.take(engineConfig.detectorQueueLimitMs)) return waitedTooLong(work);
       const cancel = new Int32Array(new SharedArrayBuffer(4));
-      const outcome = runLimited(pool, { ...work, cancel }).finally(() => { inFlight.delete(cancel); slots.giveBack(); });
+      const outcome = runLimited(pool, { ...work, cancel }).finally(() => {
+        inFlight.delete(cancel);
+        slots.giveBack();
+      });
       inFlight.set(cancel, outcome);
       return outcome;
     },
     async close() {
       slots.close();
-      // A pool that is destroyed under a running task throws where nobody can catch it: ask the tasks to stop, then wait.
+      // A pool that is destroyed under a running task throws where nobody can catch it: ask the tasks to stop, then
+      // wait.
       for (const cancel of inFlight.keys()) Atomics.store(cancel, 0, 1);
       await Promise.race([Promise.allSettled(inFlight.values()), sleep(engineConfig.workerGraceMs)]);
       await pool.destroy();
@@ -74,23 +78,30 @@ class Slots {
 }
 
 function waitedTooLong({ detector, visit }: Readonly<{ detector: number; visit: number }>): DetectorOutcome {
-  const message = `detector ${detector} of visit ${visit} waited ${engineConfig.detectorQueueLimitMs / 1000} s for a worker`;
-  return { status: 'failed', progress: [], failure: { stage: 'process', code: 'QUEUE_TOO_LONG', message, disposition: 'reject', details: {} } };
+  const waitedSeconds = engineConfig.detectorQueueLimitMs / 1000;
+  const message = `detector ${detector} of visit ${visit} waited ${waitedSeconds} s for a worker`;
+  return {
+    status: 'failed', progress: [],
+    failure: { stage: 'process', code: 'QUEUE_TOO_LONG', message, disposition: 'reject', details: {} },
+  };
 }
 
 /** Asks the task to stop at its limit by the flag in shared memory, and ends its worker when it does not. */
 async function runLimited(pool: Piscina, task: DetectorTask): Promise<DetectorOutcome> {
   const kill = new AbortController();
+  const killMs = engineConfig.detectorLimitMs + engineConfig.workerGraceMs;
   const asked = setTimeout(() => Atomics.store(task.cancel, 0, 1), engineConfig.detectorLimitMs);
-  const killed = setTimeout(() => kill.abort(), engineConfig.detectorLimitMs + engineConfig.workerGraceMs);
+  const killed = setTimeout(() => kill.abort(), killMs);
   try {
     return await pool.run(task, { signal: kill.signal }) as DetectorOutcome; // The worker's return type.
   } catch (error) {
     const message = kill.signal.aborted
-      ? `detector ${task.detector} of visit ${task.visit} did not end within ${(engineConfig.detectorLimitMs + engineConfig.workerGraceMs) / 1000} s`
+      ? `detector ${task.detector} of visit ${task.visit} did not end within ${killMs / 1000} s`
       : `the worker of detector ${task.detector} of visit ${task.visit} died: ${(error as Error).message}`;
     const code = kill.signal.aborted ? 'DETECTOR_TIMEOUT' : 'WORKER_DIED';
-    return { status: 'failed', progress: [], failure: { stage: 'process', code, message, disposition: 'retry', details: {} } };
+    return {
+      status: 'failed', progress: [], failure: { stage: 'process', code, message, disposition: 'retry', details: {} },
+    };
   } finally {
     clearTimeout(asked);
     clearTimeout(killed);
