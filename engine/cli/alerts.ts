@@ -16,7 +16,9 @@ import { chooseNight, withOpenStores } from './stores.ts';
 type Recorded = Readonly<{ dataDir: string; instrument: string | null; json: boolean }>;
 
 /** Follows the newest night's stream; with `--json` prints one document: the alerts that were seen. */
-export async function runAlertsTail(options: Recorded & Readonly<{ fromStart: boolean; count: number | null }>, signal: AbortSignal): Promise<number> {
+export async function runAlertsTail(
+  options: Recorded & Readonly<{ fromStart: boolean; count: number | null }>, signal: AbortSignal,
+): Promise<number> {
   return withOpenStores(options.dataDir, 'alerts tail', async ({ log }) => {
     const { instrument, dayObs } = await chooseNight(log, options.instrument, null);
     const stream = streams.alerts(instrument, dayObs);
@@ -24,8 +26,11 @@ export async function runAlertsTail(options: Recorded & Readonly<{ fromStart: bo
     const seen: unknown[] = [];
     const limit = options.count ?? Infinity;
     const show = (message: JsMsg) => {
-      const headers = Object.fromEntries(Object.values(alertHeaders).map((name) => [name, message.headers?.get(name) || null]));
-      if (options.json) seen.push({ sequence: message.seq, bytes: message.data.length, ...headers }); else print(tailLine(message));
+      const headers = Object.fromEntries(
+        Object.values(alertHeaders).map((name) => [name, message.headers?.get(name) || null]),
+      );
+      if (options.json) seen.push({ sequence: message.seq, bytes: message.data.length, ...headers });
+      else print(tailLine(message));
     };
     let shown = 0;
     await new Promise<void>((resolve, reject) => {
@@ -45,8 +50,10 @@ function tailLine(message: JsMsg): string {
   const header = (name: string) => message.headers?.get(name) ?? '';
   const [ra, dec, snr] = [alertHeaders.ra, alertHeaders.dec, alertHeaders.snr].map((name) => Number(header(name)));
   return [
-    header(alertHeaders.diaSourceId), `visit ${header(alertHeaders.visit)}/${header(alertHeaders.detector)}`, header(alertHeaders.band),
-    ra.toFixed(5), dec.toFixed(5), `SNR ${snr.toFixed(1)}`, `object ${header(alertHeaders.diaObjectId)}`, `${message.data.length} bytes`,
+    header(alertHeaders.diaSourceId), `visit ${header(alertHeaders.visit)}/${header(alertHeaders.detector)}`,
+    header(alertHeaders.band),
+    ra.toFixed(5), dec.toFixed(5), `SNR ${snr.toFixed(1)}`, `object ${header(alertHeaders.diaObjectId)}`,
+    `${message.data.length} bytes`,
   ].join('  ');
 }
 
@@ -77,7 +84,9 @@ function describe(alert: Alert, bytes: number): unknown {
 }
 
 /** Writes framed packets as they were sent, one file an alert, in the order of publication. */
-export async function runAlertsExport(options: Recorded & Readonly<{ out: string; limit: number | null }>): Promise<number> {
+export async function runAlertsExport(
+  options: Recorded & Readonly<{ out: string; limit: number | null }>,
+): Promise<number> {
   const { instrument, dayObs, packets } = await withOpenStores(options.dataDir, 'alerts export', async ({ log }) => {
     const night = await chooseNight(log, options.instrument, null);
     const limit = options.limit ?? Infinity;
@@ -86,7 +95,9 @@ export async function runAlertsExport(options: Recorded & Readonly<{ out: string
     if (await lastSequence(log, streams.alerts(night.instrument, night.dayObs)) === null) {
       for (const entry of await listArchive(options.dataDir, night.instrument, night.dayObs)) {
         if (written >= limit) break;
-        writeWhole(options.out, entry.diaSourceId, await readEntry(options.dataDir, night.instrument, night.dayObs, entry));
+        writeWhole(
+          options.out, entry.diaSourceId, await readEntry(options.dataDir, night.instrument, night.dayObs, entry),
+        );
         written++;
       }
     } else {

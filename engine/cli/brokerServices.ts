@@ -35,9 +35,18 @@ export function startBrokerServices(
       ...base, dataDir, instrument, dayObs, untilCaughtUp: firstDrain.signal,
       onArchived: (entries) => onArchived(entries.map(({ diaSourceId }) => diaSourceId)),
     })),
-    watch(runFilterService({ ...base, instrument, dayObs, filters: [compileFilter(NIGHT_FILTER)], untilCaughtUp: firstDrain.signal })),
+    watch(
+      runFilterService({
+        ...base, instrument, dayObs, filters: [compileFilter(NIGHT_FILTER)], untilCaughtUp: firstDrain.signal,
+      }),
+    ),
     // A consumer counts an alert as received when it could decode it.
-    watch(consumeAlerts({ ...base, stream: alerts, durable: CONSUMERS.full, untilCaughtUp: firstDrain.signal, onAlert: (m) => { decodeAlert(m.data); } })),
+    watch(
+      consumeAlerts({
+        ...base, stream: alerts, durable: CONSUMERS.full, untilCaughtUp: firstDrain.signal,
+        onAlert: (m) => { decodeAlert(m.data); },
+      }),
+    ),
   ];
   const last = watch(consumeAlerts({
     ...base, stream: streams.filtered(instrument, dayObs), durable: CONSUMERS.filter, untilCaughtUp: lastDrain.signal,

@@ -1,4 +1,7 @@
-/** `vesper clean --older-than DAYS`: removes sealed nights, their COMMITS exported first. Unsealed nights are never touched. */
+/**
+ * `vesper clean --older-than DAYS`: removes sealed nights, their COMMITS exported first. Unsealed nights are never
+ * touched.
+ */
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { daysBetween, type DayObs } from '../../schemas/ids.ts';
@@ -16,7 +19,9 @@ type Removed = Readonly<{ instrument: string; dayObs: DayObs; exported: string }
 type Kept = Readonly<{ instrument: string; dayObs: DayObs; reason: string }>;
 
 /** Nights are counted from the newest night of their instrument: a simulated night's date is not today's. */
-export async function runClean(options: Readonly<{ dataDir: string; olderThan: number; json: boolean }>): Promise<number> {
+export async function runClean(
+  options: Readonly<{ dataDir: string; olderThan: number; json: boolean }>,
+): Promise<number> {
   const removed: Removed[] = [], kept: Kept[] = [];
   await withOpenStores(options.dataDir, 'clean', async ({ log, openApdb }) => {
     for (const instrument of await listInstruments(log)) {
@@ -24,8 +29,14 @@ export async function runClean(options: Readonly<{ dataDir: string; olderThan: n
       const today = dayObsOfMjdTai(mjdTaiOfUnixMs(Date.now()));
       const newest = nights.at(-1) ?? today;
       for (const dayObs of nights) {
-        if (daysBetween(dayObs, newest) < options.olderThan) { kept.push({ instrument, dayObs, reason: 'young' }); continue; }
-        if (!await isNightSealed(log, instrument, dayObs)) { kept.push({ instrument, dayObs, reason: 'not sealed' }); continue; }
+        if (daysBetween(dayObs, newest) < options.olderThan) {
+          kept.push({ instrument, dayObs, reason: 'young' });
+          continue;
+        }
+        if (!await isNightSealed(log, instrument, dayObs)) {
+          kept.push({ instrument, dayObs, reason: 'not sealed' });
+          continue;
+        }
         const apdb = await openApdb(instrument);
         // The projection must hold what the stream will not tell any more.
         await catchUp(log, apdb, instrument, options.dataDir);
@@ -36,7 +47,9 @@ export async function runClean(options: Readonly<{ dataDir: string; olderThan: n
     }
   });
   if (options.json) { printJson({ removed, kept }); return 0; }
-  for (const { instrument, dayObs, exported } of removed) print(`${instrument} ${dayObs}: removed; its commits are in ${exported}`);
+  for (const { instrument, dayObs, exported } of removed) {
+    print(`${instrument} ${dayObs}: removed; its commits are in ${exported}`);
+  }
   for (const { instrument, dayObs, reason } of kept) print(`${instrument} ${dayObs}: kept, ${reason}`);
   return 0;
 }

@@ -1,6 +1,7 @@
 /**
- * The file that a sealed night's COMMITS is exported to: an 8-byte magic, the instrument and night as one line of JSON behind its
- * length, then records of (sequence uint32, length uint32, entry bytes), little-endian, ending with the seal.
+ * The file that a sealed night's COMMITS is exported to: an 8-byte magic, the instrument and night as one line of JSON
+ * behind its length, then records of (sequence uint32, length uint32, entry bytes), little-endian, ending with the
+ * seal.
  */
 import { readFileSync } from 'node:fs';
 import { decodeCommitEntry } from '../../schemas/commit.ts';

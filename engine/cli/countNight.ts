@@ -1,6 +1,6 @@
 /**
- * Every count of a night, recomputed from the log, the spool, the APDB, the streams and the archive, side by side (law 5).
- * Nothing that a service has noted about itself is believed where it can be counted.
+ * Every count of a night, recomputed from the log, the spool, the APDB, the streams and the archive, side by side
+ * (law 5). Nothing that a service has noted about itself is believed where it can be counted.
  */
 import type { Apdb } from '../../apdb/apdb.ts';
 import { listArchive } from '../../brokers/archive/reader.ts';
@@ -32,7 +32,9 @@ export type NightCounts = Readonly<{
   delivered: Readonly<Record<string, number>>; owed: Readonly<Record<string, number>>;
 }>;
 
-export type NightAudit = Readonly<{ dayObs: DayObs; counts: NightCounts; closes: boolean; violations: readonly string[] }>;
+export type NightAudit = Readonly<{
+  dayObs: DayObs; counts: NightCounts; closes: boolean; violations: readonly string[];
+}>;
 
 type Sources = Readonly<{ log: Log; apdb: Apdb; dataDir: string; instrument: string; dayObs: DayObs }>;
 
@@ -58,7 +60,10 @@ export async function countNight(sources: Sources): Promise<NightAudit> {
     }
   }
   const { detected, droppedByReason, associated, withheldByReason, packed } = commits;
-  const counts = { detected, droppedByReason, associated, withheldByReason, packed, published: alerts.published, archived, delivered, owed };
+  const counts = {
+    detected, droppedByReason, associated, withheldByReason, packed, published: alerts.published, archived,
+    delivered, owed,
+  };
   assertSum('detected', detected, 'associated + dropped', associated + sum(droppedByReason), violations);
   assertSum('associated', associated, 'packed + withheld', packed + sum(withheldByReason), violations);
   assertSum('packed', packed, 'published', alerts.published, violations);
@@ -67,12 +72,18 @@ export async function countNight(sources: Sources): Promise<NightAudit> {
 }
 
 type CommitCounts = Readonly<{
-  detected: number; droppedByReason: Record<string, number>; associated: number; withheldByReason: Record<string, number>; packed: number;
+  detected: number; droppedByReason: Record<string, number>; associated: number;
+  withheldByReason: Record<string, number>; packed: number;
   forced: number; sourceIds: Set<bigint>; owedIds: Set<bigint>; visitDetectors: number;
 }>;
 
-/** Sums over COMMITS; packed counts the alerts whose rows and cutouts are all there, so that their packets can be built. */
-async function countCommits({ log, dataDir, instrument, dayObs }: Sources, violations: string[]): Promise<CommitCounts> {
+/**
+ * Sums over COMMITS; packed counts the alerts whose rows and cutouts are all there, so that their packets can be
+ * built.
+ */
+async function countCommits(
+  { log, dataDir, instrument, dayObs }: Sources, violations: string[],
+): Promise<CommitCounts> {
   const spool = new Spool(dataDir, instrument, dayObs);
   const digest = new NightDigest();
   const ended = new Map<string, number>();
@@ -83,7 +94,9 @@ async function countCommits({ log, dataDir, instrument, dayObs }: Sources, viola
     if (isSealed) violations.push(`COMMITS has entry ${sequence} behind the seal`);
     if (entry.sealed) {
       isSealed = true;
-      if (entry.sealed.digest !== digest.hex() || entry.sealed.entries !== digest.entries) violations.push('the seal of COMMITS does not fit its entries');
+      if (entry.sealed.digest !== digest.hex() || entry.sealed.entries !== digest.entries) {
+        violations.push('the seal of COMMITS does not fit its entries');
+      }
       continue;
     }
     digest.add(bytes);
@@ -118,7 +131,9 @@ async function countCommits({ log, dataDir, instrument, dayObs }: Sources, viola
     }
   }
   await assertReadsEnded(log, instrument, dayObs, isSealed, ended, violations);
-  return { detected, droppedByReason, associated, withheldByReason, packed, forced, sourceIds, owedIds, visitDetectors };
+  return {
+    detected, droppedByReason, associated, withheldByReason, packed, forced, sourceIds, owedIds, visitDetectors,
+  };
 }
 
 function countPackable(a: DiaSourcesAssociated, ids: readonly bigint[], spool: Spool): number {
@@ -129,7 +144,8 @@ function countPackable(a: DiaSourcesAssociated, ids: readonly bigint[], spool: S
 
 /** In a sealed night every detector that was exposed has its terminal entry. */
 async function assertReadsEnded(
-  log: Log, instrument: string, dayObs: DayObs, isSealed: boolean, ended: ReadonlyMap<string, number>, violations: string[],
+  log: Log, instrument: string, dayObs: DayObs, isSealed: boolean, ended: ReadonlyMap<string, number>,
+  violations: string[],
 ): Promise<void> {
   if (!isSealed) return;
   for (const { event } of await readObservatory(log, instrument, dayObs, () => undefined)) {
@@ -149,7 +165,9 @@ async function countAlerts(
   const published: bigint[] = [], matching = new Set<bigint>(), filtered: bigint[] = [];
   for await (const message of readStored(log, streams.alerts(instrument, dayObs))) {
     const id = decodeDiaSource(splitPacket(message.data).diaSource).diaSourceId;
-    if (message.headers?.get(alertHeaders.diaSourceId) !== String(id)) violations.push(`alert ${message.seq} has another id in its headers than in its packet`);
+    if (message.headers?.get(alertHeaders.diaSourceId) !== String(id)) {
+      violations.push(`alert ${message.seq} has another id in its headers than in its packet`);
+    }
     published.push(id);
     if (filter.evaluate(lazyAlert(message.data)).outcome === 'matched') matching.add(id);
   }
@@ -170,12 +188,19 @@ async function compareApdb({ apdb, dayObs }: Sources, commits: CommitCounts, vio
 }
 
 /** Distinct ids found; what is missing, foreign or double becomes a violation with an example. */
-function compareIds(where: string, found: readonly bigint[], expected: ReadonlySet<bigint>, violations: string[]): number {
+function compareIds(
+  where: string, found: readonly bigint[], expected: ReadonlySet<bigint>, violations: string[],
+): number {
   const distinct = new Set(found);
-  const missing = [...expected].filter((id) => !distinct.has(id)), foreign = [...distinct].filter((id) => !expected.has(id));
+  const missing = [...expected].filter((id) => !distinct.has(id));
+  const foreign = [...distinct].filter((id) => !expected.has(id));
   if (distinct.size !== found.length) violations.push(`${where} holds ${found.length - distinct.size} doubled alerts`);
-  if (missing.length > 0) violations.push(`${where} lacks ${missing.length} of ${expected.size}, such as ${missing[0]}`);
-  if (foreign.length > 0) violations.push(`${where} holds ${foreign.length} that COMMITS does not, such as ${foreign[0]}`);
+  if (missing.length > 0) {
+    violations.push(`${where} lacks ${missing.length} of ${expected.size}, such as ${missing[0]}`);
+  }
+  if (foreign.length > 0) {
+    violations.push(`${where} holds ${foreign.length} that COMMITS does not, such as ${foreign[0]}`);
+  }
   return distinct.size;
 }
 

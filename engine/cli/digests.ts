@@ -5,7 +5,10 @@ import { createHash } from 'node:crypto';
 
 const REPOSITORY = join(import.meta.dirname, '..', '..');
 /** What can change a row or a packet: pixels to packets, the contract, and the libraries. */
-const DECIDING = ['schemas', 'engine/image', 'engine/kernels', 'engine/stages', 'engine/workers', 'engine/batch/series', 'engine/pipeline.ts', 'engine/config.ts', 'engine/preload.ts', 'package-lock.json'];
+const DECIDING = [
+  'schemas', 'engine/image', 'engine/kernels', 'engine/stages', 'engine/workers', 'engine/batch/series',
+  'engine/pipeline.ts', 'engine/config.ts', 'engine/preload.ts', 'package-lock.json',
+];
 
 export type RunDigests = Readonly<{ code: string; node: string }>;
 
@@ -13,14 +16,18 @@ export type RunDigests = Readonly<{ code: string; node: string }>;
 export function runDigests(): RunDigests {
   const hash = createHash('sha256');
   for (const start of DECIDING) {
-    for (const path of filesBelow(start)) hash.update(`${path}\n`).update(createHash('sha256').update(readFileSync(join(REPOSITORY, path))).digest());
+    for (const path of filesBelow(start)) {
+      hash.update(`${path}\n`).update(createHash('sha256').update(readFileSync(join(REPOSITORY, path))).digest());
+    }
   }
   return { code: hash.digest('hex'), node: process.versions.node };
 }
 
 function filesBelow(path: string): string[] {
   let entries;
-  try { entries = readdirSync(join(REPOSITORY, path), { withFileTypes: true, recursive: true }); } catch { return [path]; } // A file.
+  try {
+    entries = readdirSync(join(REPOSITORY, path), { withFileTypes: true, recursive: true });
+  } catch { return [path]; } // A file.
   return entries.filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(REPOSITORY.length + 1)).sort();
 }

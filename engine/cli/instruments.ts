@@ -1,4 +1,7 @@
-/** Kinds of instruments: cameras observe simulated or live nights; each series of real frames is an instrument of its own. */
+/**
+ * Kinds of instruments: cameras observe simulated or live nights; each series of real frames is an instrument of its
+ * own.
+ */
 const SERIES_PREFIX = 'series-';
 
 export function seriesInstrument(digestHex: string): string {

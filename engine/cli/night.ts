@@ -1,4 +1,7 @@
-/** `npm start`: a simulated night through the whole system, from the first announcement to decoded alerts in a consumer's hand. */
+/**
+ * `npm start`: a simulated night through the whole system, from the first announcement to decoded alerts in a
+ * consumer's hand.
+ */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,7 +21,9 @@ import { lockDataDir, removeRun, startStores, writeRun } from '../setup/services
 import { isNightSealed } from '../stream/commitLog.ts';
 import { EngineRun } from '../stream/engineRun.ts';
 import { closeLog, openLog, type Log } from '../stream/log.ts';
-import { lastNightOpened, publishObservatory, readObservatory, type StoredObservatoryEvent } from '../stream/observatory.ts';
+import {
+  lastNightOpened, publishObservatory, readObservatory, type StoredObservatoryEvent,
+} from '../stream/observatory.ts';
 import { lastSequence, listNights, openInstrumentStreams } from '../stream/streams.ts';
 import { createDetectorPool } from '../workers/pool.ts';
 import { startBrokerServices } from './brokerServices.ts';
@@ -47,7 +52,9 @@ export async function runNight(options: NightOptions, signal: AbortSignal): Prom
   }
 }
 
-async function observe(options: NightOptions, signal: AbortSignal, teardown: Teardown, fail: (error: Error) => void): Promise<number> {
+async function observe(
+  options: NightOptions, signal: AbortSignal, teardown: Teardown, fail: (error: Error) => void,
+): Promise<number> {
   const { dataDir } = options;
   const lock = lockDataDir(dataDir, 'night');
   teardown.add(() => lock.release());
@@ -61,7 +68,8 @@ async function observe(options: NightOptions, signal: AbortSignal, teardown: Tea
   const plan = await planNight(log, instrument, options);
   const { arguments: night, dayObs } = plan;
   const camera = loadCamera(night.camera);
-  note(`night ${dayObs} of ${instrument}${plan.isResumed ? ' goes on' : ''}: ${night.visits} visits of ${camera.detectors.length} detectors, `
+  note(`night ${dayObs} of ${instrument}${plan.isResumed ? ' goes on' : ''}: `
+    + `${night.visits} visits of ${camera.detectors.length} detectors, `
     + `one every ${night.cadenceSeconds} s, seed ${night.seed}`);
 
   const apdb = await openPostgresApdb(stores.postgres, instrument);
@@ -77,25 +85,31 @@ async function observe(options: NightOptions, signal: AbortSignal, teardown: Tea
     warm: (visit, boresight) => warmProducts(camera, catalog, visit, boresight, dayObs),
   });
   teardown.add(() => run.stop());
-  const brokers = startBrokerServices({ connection: log.connection, dataDir, instrument, dayObs, fail, onArchived: (ids) => run.onArchived(ids) });
+  const brokers = startBrokerServices({
+    connection: log.connection, dataDir, instrument, dayObs, fail, onArchived: (ids) => run.onArchived(ids),
+  });
   teardown.add(() => brokers.stop());
-  const dashboard = await startDashboard({ connection: log.connection, instrument, dayObs, port: options.dashboardPort });
+  const dashboard = await startDashboard({
+    connection: log.connection, instrument, dayObs, port: options.dashboardPort,
+  });
   teardown.add(() => dashboard.close());
   writeRun(dataDir, { ...stores, command: 'night', dashboardUrl: dashboard.url });
   teardown.add(() => removeRun(dataDir));
   note(`dashboard: ${dashboard.url}`);
 
-  const first = past.find(({ event }) => event.type === 'NightOpened')?.sequence ?? (await lastSequence(log, streams.observatory(instrument)) ?? 0) + 1;
+  const first = past.find(({ event }) => event.type === 'NightOpened')?.sequence
+    ?? (await lastSequence(log, streams.observatory(instrument)) ?? 0) + 1;
   const component = new Component(log.connection, instrument, {
-    start: async () => undefined, enable: () => run.follow(first), disable: () => run.unfollow(), standby: async () => undefined,
-    exitControl: async () => undefined,
+    start: async () => undefined, enable: () => run.follow(first), disable: () => run.unfollow(),
+    standby: async () => undefined, exitControl: async () => undefined,
   });
   teardown.add(() => component.close());
   await sendCommand(log.connection, instrument, 'start');
   await sendCommand(log.connection, instrument, 'enable');
 
   const observatory = createObservatory({
-    dataDir, instrument, camera, seed: night.seed, dayObs, visits: night.visits, cadenceSeconds: night.cadenceSeconds, now: Date.now, signal,
+    dataDir, instrument, camera, seed: night.seed, dayObs, visits: night.visits, cadenceSeconds: night.cadenceSeconds,
+    now: Date.now, signal,
     publish: (event, id) => publishObservatory(log, event, id, Date.now),
     sleepUntil: (unixMs) => sleep(Math.max(0, unixMs - Date.now()), undefined, { signal }).catch(() => undefined),
     alreadyDone: progressOf(past.map(({ event }) => event)), report: note,
@@ -109,7 +123,9 @@ async function observe(options: NightOptions, signal: AbortSignal, teardown: Tea
   }
   await run.seal();
   await brokers.drain();
-  for (const command of ['disable', 'standby', 'exitControl'] as const) await sendCommand(log.connection, instrument, command);
+  for (const command of ['disable', 'standby', 'exitControl'] as const) {
+    await sendCommand(log.connection, instrument, command);
+  }
   const audit = await countNight({ log, apdb, dataDir, instrument, dayObs });
   dashboard.setCounts({ counts: audit.counts, closes: audit.closes, violations: audit.violations });
   const summary = await summarizeNight({ log, dataDir, instrument, dayObs }, audit);
@@ -124,14 +140,17 @@ async function observe(options: NightOptions, signal: AbortSignal, teardown: Tea
 
 /** The unsealed night with its recorded arguments, else the next unused one with those given. */
 async function planNight(log: Log, instrument: string, options: NightOptions): Promise<Plan> {
-  const asked: NightArguments = { visits: options.visits, cadenceSeconds: options.cadence, camera: options.camera, seed: options.seed };
+  const asked: NightArguments = {
+    visits: options.visits, cadenceSeconds: options.cadence, camera: options.camera, seed: options.seed,
+  };
   const opened = await lastNightOpened(log, instrument);
   const newest = (await listNights(log, instrument)).at(-1) ?? null;
   const last = Math.max(opened?.dayObs ?? 0, newest ?? 0);
   if (last === 0) return { dayObs: FIRST_NIGHT, arguments: asked, isResumed: false };
   const dayObs = asDayObs(last);
   // A sealed night is over, and only sealed nights are exported and removed.
-  const sealed = await isNightSealed(log, instrument, dayObs) ?? existsSync(join(options.dataDir, 'exports', instrument, `${dayObs}.commits`));
+  const sealed = await isNightSealed(log, instrument, dayObs)
+    ?? existsSync(join(options.dataDir, 'exports', instrument, `${dayObs}.commits`));
   if (sealed) return { dayObs: nextDayObs(dayObs), arguments: asked, isResumed: false };
   return { dayObs, arguments: opened?.dayObs === dayObs ? opened.arguments : asked, isResumed: true };
 }
@@ -142,10 +161,12 @@ function visitProgress(past: readonly StoredObservatoryEvent[]): (event: Pipelin
   let completed = 0;
   return (event) => {
     if (event.type !== 'VisitCompleted') return;
-    const latency = event.latencyMsMax === null ? '' : `, last one ${(event.latencyMsMax / 1000).toFixed(2)} s after readout`;
+    const latency = event.latencyMsMax === null ? ''
+      : `, last one ${(event.latencyMsMax / 1000).toFixed(2)} s after readout`;
     const deferred = event.deferred > 0 ? `, ${event.deferred} deferred` : '';
     const isEarlier = ++completed <= known && event.latencyMsMax === null;
-    note(`visit ${event.visit}: ${event.committed}/${event.detectors} detectors${deferred}, ${event.alerts} alerts${isEarlier ? ' (earlier run)' : latency}`);
+    note(`visit ${event.visit}: ${event.committed}/${event.detectors} detectors${deferred}, `
+      + `${event.alerts} alerts${isEarlier ? ' (earlier run)' : latency}`);
   };
 }
 

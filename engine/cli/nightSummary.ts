@@ -1,4 +1,7 @@
-/** The summary of a simulated night, for people and as JSON: everything read back from the log, the truth tables beside it. */
+/**
+ * The summary of a simulated night, for people and as JSON: everything read back from the log, the truth tables beside
+ * it.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeDiaSource } from '../../schemas/avro.ts';
@@ -15,23 +18,30 @@ import type { NightAudit } from './countNight.ts';
 import { parseTruth, scoreVisit, type MeasuredAlert, type TruthScore } from './scoreTruth.ts';
 import { table } from './output.ts';
 
-export type LatencySeconds = Readonly<{ p50: number | null; p95: number | null; p98: number | null; max: number | null }>;
+export type LatencySeconds = Readonly<{
+  p50: number | null; p95: number | null; p98: number | null; max: number | null;
+}>;
 
 export type VisitSummary = Readonly<{
-  visit: Visit; detectors: number; committed: number; diaSources: number; alerts: number; latencySeconds: LatencySeconds;
+  visit: Visit; detectors: number; committed: number; diaSources: number; alerts: number;
+  latencySeconds: LatencySeconds;
 }>;
 
 export type NightSummary = Readonly<{
   dayObs: DayObs; instrument: string; visits: readonly VisitSummary[];
   totals: Readonly<{
     visits: number; detectors: number; committed: number; failed: number; diaSources: number;
-    alertsPacked: number; alertsPublished: number; alertsArchived: number; alertsDelivered: Readonly<Record<string, number>>;
+    alertsPacked: number; alertsPublished: number; alertsArchived: number;
+    alertsDelivered: Readonly<Record<string, number>>;
   }>;
   truth: TruthScore;
   countsClose: boolean; withinBudgetFraction: number | null;
 }>;
 
-type VisitFacts = { detectors: number; committed: number; deferred: number; diaSources: number; readoutEndedMs: number; alerts: MeasuredAlert[]; latencies: number[] };
+type VisitFacts = {
+  detectors: number; committed: number; deferred: number; diaSources: number; readoutEndedMs: number;
+  alerts: MeasuredAlert[]; latencies: number[];
+};
 
 export async function summarizeNight(
   sources: Readonly<{ log: Log; dataDir: string; instrument: string; dayObs: DayObs }>, audit: NightAudit,
@@ -43,17 +53,21 @@ export async function summarizeNight(
     return scoreVisit(existsSync(path) ? parseTruth(readFileSync(path, 'utf8')) : [], alerts);
   });
   const latencies = [...facts.values()].flatMap((visit) => visit.latencies);
-  const total = (value: (visit: VisitFacts) => number) => [...facts.values()].reduce((sum, visit) => sum + value(visit), 0);
+  const total = (value: (visit: VisitFacts) => number) =>
+    [...facts.values()].reduce((sum, visit) => sum + value(visit), 0);
   const { counts } = audit;
   return {
     dayObs, instrument,
     visits: [...facts].map(([visit, f]) => ({
-      visit: asVisit(visit), detectors: f.detectors, committed: f.committed, diaSources: f.diaSources, alerts: f.alerts.length,
+      visit: asVisit(visit), detectors: f.detectors, committed: f.committed, diaSources: f.diaSources,
+      alerts: f.alerts.length,
       latencySeconds: percentiles(f.latencies),
     })),
     totals: {
-      visits: facts.size, detectors: total((v) => v.committed + v.deferred), committed: total((v) => v.committed), failed: total((v) => v.deferred),
-      diaSources: counts.associated, alertsPacked: counts.packed, alertsPublished: counts.published, alertsArchived: counts.archived,
+      visits: facts.size, detectors: total((v) => v.committed + v.deferred), committed: total((v) => v.committed),
+      failed: total((v) => v.deferred),
+      diaSources: counts.associated, alertsPacked: counts.packed, alertsPublished: counts.published,
+      alertsArchived: counts.archived,
       alertsDelivered: counts.delivered,
     },
     truth: truths.reduce((sum, score) => ({
@@ -66,20 +80,33 @@ export async function summarizeNight(
   };
 }
 
-/** Facts of each visit from the log, in order of visits. Latency: from the end of readout to the time the stream took the alert. */
-async function readFacts({ log, instrument, dayObs }: Readonly<{ log: Log; instrument: string; dayObs: DayObs }>): Promise<Map<number, VisitFacts>> {
+/**
+ * Facts of each visit from the log, in order of visits. Latency: from the end of readout to the time the stream took
+ * the alert.
+ */
+async function readFacts(
+  { log, instrument, dayObs }: Readonly<{ log: Log; instrument: string; dayObs: DayObs }>,
+): Promise<Map<number, VisitFacts>> {
   const facts = new Map<number, VisitFacts>();
   const of = (visit: number): VisitFacts => {
     let known = facts.get(visit);
-    if (!known) facts.set(visit, known = { detectors: 0, committed: 0, deferred: 0, diaSources: 0, readoutEndedMs: 0, alerts: [], latencies: [] });
+    if (!known) {
+      known = { detectors: 0, committed: 0, deferred: 0, diaSources: 0, readoutEndedMs: 0, alerts: [], latencies: [] };
+      facts.set(visit, known);
+    }
     return known;
   };
   for (const { event } of await readObservatory(log, instrument, dayObs, () => undefined)) {
     if (event.type === 'ExposureEnded') of(event.visit).detectors = event.detectors.length;
-    if (event.type === 'DetectorRead') of(event.visit).readoutEndedMs = Math.max(of(event.visit).readoutEndedMs, event.readoutEndedMs);
+    if (event.type === 'DetectorRead') {
+      of(event.visit).readoutEndedMs = Math.max(of(event.visit).readoutEndedMs, event.readoutEndedMs);
+    }
   }
   for await (const { entry } of readCommits(log, instrument, dayObs)) {
-    if (entry.associated) { of(entry.associated.visit).committed++; of(entry.associated.visit).diaSources += entry.associated.diaSourceCount; }
+    if (entry.associated) {
+      of(entry.associated.visit).committed++;
+      of(entry.associated.visit).diaSources += entry.associated.diaSourceCount;
+    }
     if (entry.deferred) of(entry.deferred.visit).deferred++;
   }
   for await (const message of readStored(log, streams.alerts(instrument, dayObs))) {
@@ -94,7 +121,8 @@ async function readFacts({ log, instrument, dayObs }: Readonly<{ log: Log; instr
 /** Nearest-rank percentiles; null over nothing. */
 export function percentiles(values: readonly number[]): LatencySeconds {
   const sorted = [...values].sort((a, b) => a - b);
-  const at = (fraction: number) => (sorted.length === 0 ? null : Number(sorted[Math.max(0, Math.ceil(fraction * sorted.length) - 1)].toFixed(3)));
+  const at = (fraction: number) => (sorted.length === 0 ? null
+    : Number(sorted[Math.max(0, Math.ceil(fraction * sorted.length) - 1)].toFixed(3)));
   return { p50: at(0.5), p95: at(0.95), p98: at(0.98), max: at(1) };
 }
 
@@ -105,15 +133,19 @@ export function formatSummary(summary: NightSummary): string {
     seconds(v.latencySeconds.p50), seconds(v.latencySeconds.p98), seconds(v.latencySeconds.max),
   ]);
   const { totals, truth } = summary;
+  const { withinBudgetFraction } = summary;
+  const inBudget = withinBudgetFraction === null ? '–' : `${(100 * withinBudgetFraction).toFixed(1)} %`;
   const percent = (part: number, whole: number) => (whole === 0 ? '–' : `${((100 * part) / whole).toFixed(1)} %`);
   return [
     '', `Night ${summary.dayObs} of ${summary.instrument}`, '',
     table(['visit', 'detectors', 'diaSources', 'alerts', 'p50', 'p98', 'max'], rows), '',
-    `alerts      ${totals.alertsPacked} packed, ${totals.alertsPublished} published, ${totals.alertsArchived} archived, `
+    `alerts      ${totals.alertsPacked} packed, ${totals.alertsPublished} published, `
+      + `${totals.alertsArchived} archived, `
       + Object.entries(totals.alertsDelivered).map(([consumer, n]) => `${n} to ${consumer}`).join(', '),
     `deferred    ${totals.failed} of ${totals.detectors} visit-detectors`,
-    `truth       ${truth.found} of ${truth.detectable} detectable changes found (${percent(truth.found, truth.detectable)}), ${truth.falseAlerts} false alerts`,
-    `budget      ${summary.withinBudgetFraction === null ? '–' : `${(100 * summary.withinBudgetFraction).toFixed(1)} %`} of alerts within ${engineConfig.alertBudgetSeconds} s of the end of readout`,
+    `truth       ${truth.found} of ${truth.detectable} detectable changes found `
+      + `(${percent(truth.found, truth.detectable)}), ${truth.falseAlerts} false alerts`,
+    `budget      ${inBudget} of alerts within ${engineConfig.alertBudgetSeconds} s of the end of readout`,
     `counts      ${summary.countsClose ? 'all close' : 'DO NOT CLOSE: run "npx vesper verify"'}`,
   ].join('\n');
 }

@@ -20,12 +20,17 @@ export function detectorProcess(
 ): ProcessDetector {
   return async ({ ended, read, boresight, attempt, known, knownPosition }) => {
     const detector = detectorOf(camera, read.detector);
-    const products = findProducts((query) => catalog.find(query), camera, detector, boresight, ended.band, read.dayObs);
-    const missing = (Object.keys(products) as ProductKind[]).find((kind) => products[kind] === null); // Keys of the record's own type.
+    const products = findProducts(
+      (query) => catalog.find(query), camera, detector, boresight, ended.band, read.dayObs,
+    );
+    // Keys of the record's own type.
+    const missing = (Object.keys(products) as ProductKind[]).find((kind) => products[kind] === null);
     if (missing !== undefined) {
       const failure: TaskFailure = {
-        stage: missing === 'template' ? 'difference' : 'isr', code: `${missing.toUpperCase()}_MISSING`, disposition: 'reject', details: {},
-        message: `no ${missing} of band ${ended.band} for detector ${detector.name} at ${boresight.raDeg.toFixed(4)}, ${boresight.decDeg.toFixed(4)}`,
+        stage: missing === 'template' ? 'difference' : 'isr', code: `${missing.toUpperCase()}_MISSING`,
+        disposition: 'reject', details: {},
+        message: `no ${missing} of band ${ended.band} for detector ${detector.name} `
+          + `at ${boresight.raDeg.toFixed(4)}, ${boresight.decDeg.toFixed(4)}`,
       };
       return { status: 'failed', failure, progress: [] };
     }

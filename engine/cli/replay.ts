@@ -36,7 +36,9 @@ export async function runReplay(night: number | 'last', options: Options, signal
       return replayNight({
         log, instrument, dayObs, dataDir: options.dataDir, ...pixels, entries, facts, lookahead: 2 * threads, signal,
         earlier: earlierEntries(log, options.dataDir, instrument, dayObs),
-        onProgress: (done, of) => { if (isTerminal || done === of) note(`replay ${dayObs}: ${done} of ${of} entries`); },
+        onProgress: (done, of) => {
+          if (isTerminal || done === of) note(`replay ${dayObs}: ${done} of ${of} entries`);
+        },
       });
     });
     if (options.json) printJson(result); else print(formatReplay(result));
@@ -53,23 +55,29 @@ function pixelsOf(
   if (!isSimulated(instrument)) return reopenSeries(dataDir, instrument);
   const opened = facts.find((event) => event.type === 'NightOpened');
   const camera = loadCamera(opened?.type === 'NightOpened' ? opened.arguments.camera : instrument);
-  return { camera, process: detectorProcess(camera, dataDir, new ProductCatalog(dataDir, instrument), pool, runDigests()) };
+  return {
+    camera, process: detectorProcess(camera, dataDir, new ProductCatalog(dataDir, instrument), pool, runDigests()),
+  };
 }
 
 /** Commits of earlier nights: from the log, or from the exports of nights that were removed. */
-async function* earlierEntries(log: Log, dataDir: string, instrument: string, before: DayObs): AsyncGenerator<StoredEntry> {
+async function* earlierEntries(
+  log: Log, dataDir: string, instrument: string, before: DayObs,
+): AsyncGenerator<StoredEntry> {
   const folder = join(dataDir, 'exports', instrument);
   const exported = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.commits')) : [];
   const inLog = await listNights(log, instrument);
   const removed = exported.map((name) => asDayObs(Number(name.slice(0, 8)))).filter((night) => !inLog.includes(night));
   for (const night of [...removed, ...inLog].filter((dayObs) => dayObs < before).sort((a, b) => a - b)) {
-    if (inLog.includes(night)) yield* readCommits(log, instrument, night); else yield* readExport(join(folder, `${night}.commits`));
+    if (inLog.includes(night)) yield* readCommits(log, instrument, night);
+    else yield* readExport(join(folder, `${night}.commits`));
   }
 }
 
 function formatReplay({ dayObs, commits, packets, rowsEqual, packetsEqual, firstDifference }: ReplayResult): string {
   const verdict = (isEqual: boolean) => (isEqual ? 'equal' : 'DIFFERENT');
-  const lines = [`night ${dayObs}: ${commits} commits replayed, rows ${verdict(rowsEqual)}; ${packets} packets, bytes ${verdict(packetsEqual)}`];
+  const lines = [`night ${dayObs}: ${commits} commits replayed, rows ${verdict(rowsEqual)}; `
+    + `${packets} packets, bytes ${verdict(packetsEqual)}`];
   if (firstDifference) {
     const { commit, visit, detector, what } = firstDifference;
     lines.push(`first difference: commit ${commit}, visit ${visit}, detector ${detector}: ${what}`);

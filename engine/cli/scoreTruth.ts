@@ -25,7 +25,10 @@ export function parseTruth(csv: string): TruthRow[] {
   const [ra, dec, flux, snr, masked] = ['ra', 'dec', 'fluxNJy', 'snr', 'masked'].map(column);
   return lines.filter((line) => line.length > 0).map((line) => {
     const cells = line.split(',');
-    return { ra: Number(cells[ra]), dec: Number(cells[dec]), fluxNJy: Number(cells[flux]), snr: Number(cells[snr]), masked: cells[masked] === '1' };
+    return {
+      ra: Number(cells[ra]), dec: Number(cells[dec]), fluxNJy: Number(cells[flux]), snr: Number(cells[snr]),
+      masked: cells[masked] === '1',
+    };
   });
 }
 

@@ -69,7 +69,8 @@ async function observe(
 
   const visits = new VisitWaits();
   const run = await EngineRun.open({
-    log, apdb, instrument, camera: manifest.camera, dayObs, dataDir, associate: manifest.associate, now: Date.now, note, fail,
+    log, apdb, instrument, camera: manifest.camera, dayObs, dataDir, associate: manifest.associate, now: Date.now,
+    note, fail,
     onProgress: (event) => visits.onProgress(event),
     process: seriesProcess(
       manifest, plan.manifestDigest, differences, pool, runDigests(), (frame) => differences.lighten(frame),
@@ -155,11 +156,7 @@ class VisitWaits {
   }
 }
 
-/**
- * The pixels of a recorded series again, from its frames and its template; difference images are not kept.
- *
- * @param _detectors A camera's pool: a series has workers of its own.
- */
+/** The pixels of a recorded series again, from its frames and its template; difference images are not kept. */
 export function reopenSeries(
   dataDir: string, instrument: string,
 ): { camera: Camera; process: ProcessDetector; associate: Partial<AssociateConfig> } {

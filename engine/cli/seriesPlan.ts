@@ -43,8 +43,8 @@ export function findInputs(directory: string, reference: string | null): SeriesI
 }
 
 /**
- * Surveys and registers the frames and builds the template; writes the manifest. What an earlier run of the same series
- * left in its folder is removed first.
+ * Surveys and registers the frames and builds the template; writes the manifest. What an earlier run of the same
+ * series left in its folder is removed first.
  *
  * @throws Error of one line when no frame can be used.
  */

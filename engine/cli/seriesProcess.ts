@@ -80,7 +80,8 @@ export function seriesProcess(
     if (forced.status === 'failed') return failure(forced.failure);
     const inputs = { raw: frame.checksum, template: manifest.template.checksum, manifest: manifestDigest, ...digests };
     return {
-      status: 'measured', knownPosition, progress: [], measurements: measurementsOf(made, known, forced.result, inputs),
+      status: 'measured', knownPosition, progress: [],
+      measurements: measurementsOf(made, known, forced.result, inputs),
     };
   };
 }

@@ -1,4 +1,7 @@
-/** The stores of a data directory as a command sees them: reached through the live run, or started for the time of the command. */
+/**
+ * The stores of a data directory as a command sees them: reached through the live run, or started for the time of the
+ * command.
+ */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Apdb } from '../../apdb/apdb.ts';
@@ -9,14 +12,18 @@ import { closeLog, openLog, type Log } from '../stream/log.ts';
 import { listInstruments, listNights } from '../stream/streams.ts';
 import { isSimulated } from './instruments.ts';
 
-export type OpenStores = Readonly<{ log: Log; addresses: StoreAddresses; openApdb(instrument: string): Promise<Apdb> }>;
+export type OpenStores = Readonly<{
+  log: Log; addresses: StoreAddresses; openApdb(instrument: string): Promise<Apdb>;
+}>;
 
 /**
  * Runs `work` with the log and the APDB of a data directory.
  *
  * @throws Error of one line when a server is missing or another process holds the directory.
  */
-export async function withOpenStores<T>(dataDir: string, command: string, work: (stores: OpenStores) => Promise<T>): Promise<T> {
+export async function withOpenStores<T>(
+  dataDir: string, command: string, work: (stores: OpenStores) => Promise<T>,
+): Promise<T> {
   if (!existsSync(join(dataDir, 'nats')) && !process.env['VESPER_NATS_URL']) {
     throw new Error(`there is no night in ${dataDir}: run "npm start" first`);
   }
@@ -40,20 +47,29 @@ export async function withOpenStores<T>(dataDir: string, command: string, work: 
 export type NightName = Readonly<{ instrument: string; dayObs: DayObs }>;
 
 /**
- * The night that a command means: of the instrument given, else of the newest simulated night; the newest one unless named.
+ * The night that a command means: of the instrument given, else of the newest simulated night; the newest one unless
+ * named.
  *
  * @throws Error of one line when there is none.
  */
-export async function chooseNight(log: Log, instrument: string | null, night: number | 'last' | null): Promise<NightName> {
+export async function chooseNight(
+  log: Log, instrument: string | null, night: number | 'last' | null,
+): Promise<NightName> {
   const instruments = instrument === null ? (await listInstruments(log)).filter(isSimulated) : [instrument];
   const wanted = night === null || night === 'last' ? null : asDayObs(night);
   let best: NightName | null = null;
   for (const name of instruments) {
     for (const dayObs of await listNights(log, name)) {
-      if ((wanted === null || wanted === dayObs) && (best === null || dayObs > best.dayObs)) best = { instrument: name, dayObs };
+      if ((wanted === null || wanted === dayObs) && (best === null || dayObs > best.dayObs)) {
+        best = { instrument: name, dayObs };
+      }
     }
   }
   if (best) return best;
   const of = instrument === null ? '' : ` of instrument ${instrument}`;
-  throw new Error(wanted === null ? `there is no night${of} in the log: run "npm start" first` : `night ${wanted}${of} is not in the log`);
+  throw new Error(
+    wanted === null
+      ? `there is no night${of} in the log: run "npm start" first`
+      : `night ${wanted}${of} is not in the log`,
+  );
 }

@@ -1,4 +1,7 @@
-/** What was opened is closed in reverse order, whatever happened; a failure to close one thing does not keep the others open. */
+/**
+ * What was opened is closed in reverse order, whatever happened; a failure to close one thing does not keep the others
+ * open.
+ */
 import { note } from './output.ts';
 
 export class Teardown {
@@ -10,7 +13,8 @@ export class Teardown {
 
   async run(): Promise<void> {
     for (const step of this.#steps.splice(0).reverse()) {
-      try { await step(); } catch (error) { note(`vesper: while closing: ${(error as Error).message}`); } // Steps throw Errors.
+      // Steps throw Errors.
+      try { await step(); } catch (error) { note(`vesper: while closing: ${(error as Error).message}`); }
     }
   }
 }

@@ -4,7 +4,9 @@ import { countNight, type NightAudit } from './countNight.ts';
 import { print, printJson, table } from './output.ts';
 import { chooseNight, withOpenStores } from './stores.ts';
 
-export async function runVerify(options: Readonly<{ dataDir: string; night: number | null; instrument: string | null; json: boolean }>): Promise<number> {
+export async function runVerify(
+  options: Readonly<{ dataDir: string; night: number | null; instrument: string | null; json: boolean }>,
+): Promise<number> {
   const audit = await withOpenStores(options.dataDir, 'verify', async ({ log, openApdb }) => {
     const { instrument, dayObs } = await chooseNight(log, options.instrument, options.night);
     const apdb = await openApdb(instrument);
@@ -17,14 +19,16 @@ export async function runVerify(options: Readonly<{ dataDir: string; night: numb
 }
 
 export function formatAudit({ dayObs, counts, closes, violations }: NightAudit): string {
-  const reasons = (totals: Readonly<Record<string, number>>) => Object.entries(totals).map(([reason, n]) => `${n} ${reason}`).join(', ');
+  const reasons = (totals: Readonly<Record<string, number>>) =>
+    Object.entries(totals).map(([reason, n]) => `${n} ${reason}`).join(', ');
   const rows = [
     ['detected', String(counts.detected)],
     ['dropped', `${reasons(counts.droppedByReason) || '0'}`],
     ['associated', String(counts.associated)],
     ['withheld', `${reasons(counts.withheldByReason) || '0'}`],
     ['packed', String(counts.packed)], ['published', String(counts.published)], ['archived', String(counts.archived)],
-    ...Object.entries(counts.delivered).map(([consumer, n]) => [`delivered to ${consumer}`, `${n}, ${counts.owed[consumer]} owed`]),
+    ...Object.entries(counts.delivered)
+      .map(([consumer, n]) => [`delivered to ${consumer}`, `${n}, ${counts.owed[consumer]} owed`]),
   ];
   return [
     `night ${dayObs}: ${closes ? 'all counts close' : 'COUNTS DO NOT CLOSE'}`, table(['count', 'value'], rows),
