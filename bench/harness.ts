@@ -47,7 +47,13 @@ export function measureCpuMs<T>(runs: number, warmUps: number, work: () => T): {
 }
 
 export function benchResult(parts: Omit<BenchResult, 'machine'>): BenchResult {
-  return { ...parts, machine: { cpu: cpus()[0]?.model.trim() ?? 'unknown', cores: availableParallelism(), node: process.versions.node, commit: commitName() } };
+  return {
+    ...parts,
+    machine: {
+      cpu: cpus()[0]?.model.trim() ?? 'unknown', cores: availableParallelism(), node: process.versions.node,
+      commit: commitName(),
+    },
+  };
 }
 
 /** Prints a result for people, or as JSON; keeps it in `results/` when asked. */
@@ -62,13 +68,17 @@ export function reportResult(result: BenchResult, options: Readonly<{ json: bool
   process.stdout.write(`${result.bench}: ${result.question}\n`);
   process.stdout.write(`${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, commit ${machine.commit}\n`);
   for (const [name, { min, median, p99, samples }] of Object.entries(result.figures)) {
-    process.stdout.write(`  ${name.padEnd(28)} min ${min.toFixed(3)}  median ${median.toFixed(3)}  p99 ${p99.toFixed(3)}  (${samples})\n`);
+    process.stdout.write(
+      `  ${name.padEnd(28)} min ${min.toFixed(3)}  median ${median.toFixed(3)}  p99 ${p99.toFixed(3)}  (${samples})\n`,
+    );
   }
   if (result.checksum !== null) process.stdout.write(`  checksum ${result.checksum}\n`);
 }
 
 function commitName(): string {
   try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: import.meta.dirname, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
+      cwd: import.meta.dirname, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
   } catch { return 'unknown'; } // Not a checkout.
 }

@@ -1,6 +1,6 @@
 /**
- * How long after the end of readout do alerts reach the stream? A simulated night at steady cadence in a data directory of its own;
- * latencies of all alerts from the stream's own times.
+ * How long after the end of readout do alerts reach the stream? A simulated night at steady cadence in a data
+ * directory of its own; latencies of all alerts from the stream's own times.
  *
  *     node bench/night.ts [--visits N] [--cadence S] [--json] [--keep]
  */
@@ -20,7 +20,8 @@ const dataDir = mkdtempSync(join(tmpdir(), 'vesper-bench-'));
 try {
   const started = performance.now();
   const { stdout } = await promisify(execFile)(process.execPath, [
-    join(import.meta.dirname, '..', 'engine', 'main.ts'), 'night', '--visits', values.visits, '--cadence', values.cadence, '--json', '--data-dir', dataDir,
+    join(import.meta.dirname, '..', 'engine', 'main.ts'),
+    'night', '--visits', values.visits, '--cadence', values.cadence, '--json', '--data-dir', dataDir,
   ], { maxBuffer: 64 * 1024 ** 2 });
   const wallSeconds = (performance.now() - started) / 1000;
   const night = JSON.parse(stdout) as NightSummary; // The command's own document.
@@ -29,9 +30,13 @@ try {
     spreadOf(visits.map((visit) => pick(visit.latencySeconds) ?? 0));
   reportResult(benchResult({
     bench: 'night', question: 'seconds from the end of readout to the alert in the stream, over the visits of a night',
-    size: { visits: night.totals.visits, detectors: night.totals.detectors, alerts: night.totals.alertsPublished, cadenceSeconds: Number(values.cadence) },
+    size: {
+      visits: night.totals.visits, detectors: night.totals.detectors, alerts: night.totals.alertsPublished,
+      cadenceSeconds: Number(values.cadence),
+    },
     figures: {
-      latencyP50Seconds: over(({ p50 }) => p50), latencyP98Seconds: over(({ p98 }) => p98), latencyMaxSeconds: over(({ max }) => max),
+      latencyP50Seconds: over(({ p50 }) => p50), latencyP98Seconds: over(({ p98 }) => p98),
+      latencyMaxSeconds: over(({ max }) => max),
       wholeCommandSeconds: spreadOf([wallSeconds]),
     },
     checksum: null,

@@ -25,19 +25,24 @@ async function assertSound(dataDir: string): Promise<NightAudit> {
   expect(audit.violations).toEqual([]);
   expect(verified.code).toBe(0);
   const replayed = await runVesper(['replay', 'last', '--json', '--data-dir', dataDir]);
-  expect(json<ReplayResult>(replayed.stdout)).toMatchObject({ rowsEqual: true, packetsEqual: true, firstDifference: null, packets: audit.counts.packed });
+  expect(json<ReplayResult>(replayed.stdout)).toMatchObject({
+    rowsEqual: true, packetsEqual: true, firstDifference: null, packets: audit.counts.packed,
+  });
   expect(replayed.code).toBe(0);
   return audit;
 }
 
-test('a night ends with every count closed, its changes found, few false alerts, and replays to the same bytes', async () => {
+test('a night ends with every count closed, changes found, few false alerts, and replays to equal bytes', async () => {
   const dataDir = dataDirectory();
-  const { code, stdout, stderr } = await runVesper(['night', '--visits', '2', '--cadence', '10', '--json', '--data-dir', dataDir]);
+  const { code, stdout, stderr } = await runVesper(
+    ['night', '--visits', '2', '--cadence', '10', '--json', '--data-dir', dataDir],
+  );
   expect(code, stderr).toBe(0);
   const night = json<NightSummary>(stdout);
   expect(night.totals).toMatchObject({ visits: 2, detectors: 18, failed: 0, committed: 18 });
   expect(night.countsClose).toBe(true);
-  // At least 10 detectable changes a visit; of N found with probability 0.95 each, fewer than 0.8 N are a 1-in-10⁴ event at N = 20.
+  // At least 10 detectable changes a visit; of N found with probability 0.95 each, fewer than 0.8 N are a 1-in-10⁴
+  // event at N = 20.
   expect(night.truth.detectable).toBeGreaterThanOrEqual(20);
   expect(night.truth.found).toBeGreaterThanOrEqual(0.8 * night.truth.detectable);
   expect(night.truth.falseAlerts).toBeLessThanOrEqual(night.totals.detectors);

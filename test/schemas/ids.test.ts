@@ -2,18 +2,23 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
-  asDayObs, asDetectorId, asVisit, commitPosition, dayObsOfVisit, daysBetween, diaSourceIdOf, nextDayObs, partsOfCommitPosition,
-  partsOfDiaSourceId, visitOf,
+  asDayObs, asDetectorId, asVisit, commitPosition, dayObsOfVisit, daysBetween, diaSourceIdOf, nextDayObs,
+  partsOfCommitPosition, partsOfDiaSourceId, visitOf,
 } from '../../schemas/ids.ts';
-import { dayObsOfMjdTai, mjdOfTaiSeconds, mjdTaiOfDayObs, mjdTaiOfUnixMs, taiSecondsOfMjd } from '../../schemas/time.ts';
+import {
+  dayObsOfMjdTai, mjdOfTaiSeconds, mjdTaiOfDayObs, mjdTaiOfUnixMs, taiSecondsOfMjd,
+} from '../../schemas/time.ts';
 
-const dayObs = fc.date({ min: new Date(Date.UTC(2010, 0, 1)), max: new Date(Date.UTC(2054, 10, 8)), noInvalidDate: true })
+const dayObs = fc.date({
+  min: new Date(Date.UTC(2010, 0, 1)), max: new Date(Date.UTC(2054, 10, 8)), noInvalidDate: true,
+})
   .map((date) => asDayObs(date.getUTCFullYear() * 10000 + (date.getUTCMonth() + 1) * 100 + date.getUTCDate()));
 const sequence = fc.integer({ min: 0, max: 99_999 });
 const detector = fc.integer({ min: 0, max: 255 }).map(asDetectorId);
 
 test('a diaSourceId gives back the visit, detector and counter that it was made of, and is positive', () => {
-  fc.assert(fc.property(dayObs, sequence, detector, fc.integer({ min: 0, max: 2 ** 24 - 1 }), (day, seq, det, counter) => {
+  const counters = fc.integer({ min: 0, max: 2 ** 24 - 1 });
+  fc.assert(fc.property(dayObs, sequence, detector, counters, (day, seq, det, counter) => {
     const id = diaSourceIdOf(visitOf(day, seq), det, counter);
     expect(id).toBeGreaterThanOrEqual(0n);
     expect(id).toBeLessThan(2n ** 63n);
@@ -22,14 +27,17 @@ test('a diaSourceId gives back the visit, detector and counter that it was made 
 });
 
 test('diaSourceIds of a later night, sequence number, detector or counter are larger', () => {
-  const id = (day: number, seq: number, det: number, counter: number) => diaSourceIdOf(visitOf(asDayObs(day), seq), asDetectorId(det), counter);
+  const id = (day: number, seq: number, det: number, counter: number) =>
+    diaSourceIdOf(visitOf(asDayObs(day), seq), asDetectorId(det), counter);
   expect(id(20261001, 99_999, 255, 2 ** 24 - 1)).toBeLessThan(id(20261002, 0, 0, 0));
   expect(id(20261001, 1, 255, 2 ** 24 - 1)).toBeLessThan(id(20261001, 2, 0, 0));
   expect(id(20261001, 1, 1, 2 ** 24 - 1)).toBeLessThan(id(20261001, 1, 2, 0));
 });
 
 test('what is not a night, a detector or a visit is refused by name', () => {
-  for (const value of [20261301, 20260230, 2026, Number.NaN, 20261001.5]) expect(() => asDayObs(value)).toThrow(/dayObs .* is not a date/);
+  for (const value of [20261301, 20260230, 2026, Number.NaN, 20261001.5]) {
+    expect(() => asDayObs(value)).toThrow(/dayObs .* is not a date/);
+  }
   expect(() => asDetectorId(256)).toThrow('detector 256 is not in 0 … 255');
   expect(() => asVisit(42)).toThrow(/is not a date/);
   expect(() => visitOf(asDayObs(20261001), 100_000)).toThrow(/sequence number 100000/);

@@ -21,14 +21,17 @@ afterAll(async () => {
 function deferral(dayObs: number, detector: number): CommitEntry {
   const day = asDayObs(dayObs);
   return { instrument: 'minicam', dayObs: day, associated: null, sealed: null, deferred: {
-    group: 'g', visit: visitOf(day, 1), exposure: exposureOf(day, 1), detector: asDetectorId(detector), attempt: 0, stage: 'isr',
-    code: 'FRAME_CONSTANT', reason: 'every amp reads one value', deferredMjdTai: 61314.9, readoutEndedMs: null,
+    group: 'g', visit: visitOf(day, 1), exposure: exposureOf(day, 1), detector: asDetectorId(detector), attempt: 0,
+    stage: 'isr', code: 'FRAME_CONSTANT', reason: 'every amp reads one value',
+    deferredMjdTai: 61314.9, readoutEndedMs: null,
   } };
 }
 
 async function detectorsIn(dayObs: number): Promise<(number | 'seal')[]> {
   const found: (number | 'seal')[] = [];
-  for await (const { entry } of readCommits(log, 'minicam', asDayObs(dayObs))) found.push(entry.deferred ? entry.deferred.detector : 'seal');
+  for await (const { entry } of readCommits(log, 'minicam', asDayObs(dayObs))) {
+    found.push(entry.deferred ? entry.deferred.detector : 'seal');
+  }
   return found;
 }
 
@@ -56,7 +59,9 @@ test('an entry that was stored although its acknowledgement was lost is adopted,
 
 test('the first entry of a night is fenced like every other', async () => {
   const day = 20261003;
-  const writers = await Promise.all([1, 2, 3].map(() => CommitLog.open(log, 'minicam', asDayObs(day), () => undefined)));
+  const writers = await Promise.all(
+    [1, 2, 3].map(() => CommitLog.open(log, 'minicam', asDayObs(day), () => undefined)),
+  );
   const results = await Promise.allSettled(writers.map((writer, i) => writer.append(deferral(day, i), `entry-${i}`)));
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   expect(await detectorsIn(day)).toHaveLength(1);
@@ -68,7 +73,9 @@ test('a seal holds the count and digest of all entries, and ends the night', asy
   const digest = new NightDigest();
   for (const detector of [1, 2, 3]) digest.add((await commits.append(deferral(day, detector), `d${detector}`)).bytes);
   expect(await isNightSealed(log, 'minicam', asDayObs(day))).toBe(false);
-  expect((await commits.seal()).entry.sealed).toEqual({ entries: 3, digest: digest.hex(), nextStream: 'COMMITS_minicam_20261005' });
+  expect((await commits.seal()).entry.sealed).toEqual({
+    entries: 3, digest: digest.hex(), nextStream: 'COMMITS_minicam_20261005',
+  });
   expect(await isNightSealed(log, 'minicam', asDayObs(day))).toBe(true);
   await expect(commits.append(deferral(day, 4), 'd4')).rejects.toThrow('night 20261004 of minicam is sealed');
   const reopened = await CommitLog.open(log, 'minicam', asDayObs(day), () => undefined);
@@ -84,7 +91,8 @@ test('no message of COMMITS can be deleted or purged', async () => {
 test('a stream that exists with another configuration is refused by name', async () => {
   const name = streams.alerts('othercam', asDayObs(20261001));
   await log.jsm.streams.add({ name, subjects: ['alerts.othercam.20261001.>'], max_msgs: 5 });
-  await expect(openNightStreams(log, 'othercam', asDayObs(20261001))).rejects.toThrow(new RegExp(`stream ${name} has .* needed`));
+  await expect(openNightStreams(log, 'othercam', asDayObs(20261001)))
+    .rejects.toThrow(new RegExp(`stream ${name} has .* needed`));
 });
 
 test('nights are listed oldest first, of the instrument asked for alone', async () => {

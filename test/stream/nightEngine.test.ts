@@ -1,4 +1,7 @@
-/** The night's bookkeeping with the pixels, the log and the clock played: what is read is processed once, what fails ends. */
+/**
+ * The night's bookkeeping with the pixels, the log and the clock played: what is read is processed once, what fails
+ * ends.
+ */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { engineConfig } from '../../engine/config.ts';
 import { NightEngine, type NightPorts } from '../../engine/stream/nightEngine.ts';
@@ -11,28 +14,39 @@ import { asDayObs, asDetectorId, exposureOf, visitOf, type CommitPosition } from
 const dayObs = asDayObs(20261001), group = 'g1', visit = visitOf(dayObs, 1), exposure = exposureOf(dayObs, 1);
 const names = { instrument: 'minicam', dayObs, group, visit, exposure, snap: 0 };
 const next: NextVisit = {
-  salIndex: 1, scriptSalIndex: 1, groupId: group, coordinateSystem: 2, position: [10, -44], startTime: 1.79e9, rotationSystem: 2, cameraAngle: 0,
-  filters: 'r_mini', dome: 2, duration: 34, nimages: 1, instrument: 'minicam', survey: 'wide', totalCheckpoints: 1, private_sndStamp: 1.79e9,
+  salIndex: 1, scriptSalIndex: 1, groupId: group, coordinateSystem: 2, position: [10, -44], startTime: 1.79e9,
+  rotationSystem: 2, cameraAngle: 0, filters: 'r_mini', dome: 2, duration: 34, nimages: 1, instrument: 'minicam',
+  survey: 'wide', totalCheckpoints: 1, private_sndStamp: 1.79e9,
 };
 const announced: ObservatoryEvent = { ...next, type: 'NextVisitAnnounced', dayObs };
 const ended = (detectors: number[]): ObservatoryEvent => ({
-  ...names, type: 'ExposureEnded', band: 'r', physicalFilter: 'r_mini', exposureSeconds: 30, midpointMjdTai: 61314.9, detectors: detectors.map(asDetectorId),
+  ...names, type: 'ExposureEnded', band: 'r', physicalFilter: 'r_mini', exposureSeconds: 30, midpointMjdTai: 61314.9,
+  detectors: detectors.map(asDetectorId),
 });
 const read = (detector: number, checksum = 'a'): ObservatoryEvent => ({
-  ...names, type: 'DetectorRead', detector: asDetectorId(detector), uri: 'x', bytes: 1, checksum: checksum.repeat(64), readoutEndedMs: 1000,
+  ...names, type: 'DetectorRead', detector: asDetectorId(detector), uri: 'x', bytes: 1, checksum: checksum.repeat(64),
+  readoutEndedMs: 1000,
 });
 const measured: DetectorOutcome = {
   status: 'measured', knownPosition: 0 as CommitPosition, progress: [],
-  measurements: { outcome: 'alerts', measured: [], forced: [], detected: 0, droppedByReason: {}, cutouts: null, summary: {}, inputs: {} },
+  measurements: {
+    outcome: 'alerts', measured: [], forced: [], detected: 0, droppedByReason: {}, cutouts: null, summary: {},
+    inputs: {},
+  },
 };
 const failed = (stage: 'ingest' | 'process' | 'difference', disposition: 'retry' | 'reject'): DetectorOutcome => ({
   status: 'failed', progress: [], failure: { stage, code: 'CODE', message: 'reason', disposition, details: {} },
 });
 
-type Played = { processed: string[]; committed: number[]; deferred: Deferral[]; released: string[]; failures: Error[]; completed: number };
+type Played = {
+  processed: string[]; committed: number[]; deferred: Deferral[]; released: string[]; failures: Error[];
+  completed: number;
+};
 
 /** An engine whose `process` answers in turn; commits and deferrals come back as entries, as the log's would. */
-function play(answer: (call: number, checksum: string) => DetectorOutcome | Promise<DetectorOutcome>): { engine: NightEngine; seen: Played } {
+function play(
+  answer: (call: number, checksum: string) => DetectorOutcome | Promise<DetectorOutcome>,
+): { engine: NightEngine; seen: Played } {
   const seen: Played = { processed: [], committed: [], deferred: [], released: [], failures: [], completed: 0 };
   let sequence = 0;
   const ports: NightPorts = {
@@ -47,9 +61,11 @@ function play(answer: (call: number, checksum: string) => DetectorOutcome | Prom
     },
     defer: async (deferral) => {
       seen.deferred.push(deferral);
-      engine.onEntry({ instrument: 'minicam', dayObs, associated: null, sealed: null, deferred: { ...deferral, deferredMjdTai: 0 } }, ++sequence);
+      const deferred = { ...deferral, deferredMjdTai: 0 };
+      engine.onEntry({ instrument: 'minicam', dayObs, associated: null, sealed: null, deferred }, ++sequence);
     },
-    report: (event) => { if (event.type === 'VisitCompleted') seen.completed++; }, now: () => Date.now(), fail: (error) => { seen.failures.push(error); },
+    report: (event) => { if (event.type === 'VisitCompleted') seen.completed++; },
+    now: () => Date.now(), fail: (error) => { seen.failures.push(error); },
   };
   const engine = new NightEngine(loadCamera('minicam'), 'minicam', ports);
   return { engine, seen };
@@ -61,7 +77,9 @@ afterEach(() => { vi.useRealTimers(); });
 
 test('each detector that is read is processed once, however often and in whatever order its facts come', async () => {
   const { engine, seen } = play(() => measured);
-  for (const event of [read(0), announced, ended([0, 1]), read(1), read(0), ended([0, 1]), announced, read(1)]) engine.onObservatory(event);
+  for (const event of [read(0), announced, ended([0, 1]), read(1), read(0), ended([0, 1]), announced, read(1)]) {
+    engine.onObservatory(event);
+  }
   await settle();
   expect(seen.processed.sort()).toEqual(['0a', '1a']);
   expect(seen.committed.sort()).toEqual([0, 1]);
@@ -98,7 +116,9 @@ test('a failure that may pass is tried again, one that cannot is deferred at onc
   const lasting = play(() => failed('difference', 'reject'));
   for (const event of [announced, ended([0]), read(0)]) lasting.engine.onObservatory(event);
   await settle();
-  expect(lasting.seen).toMatchObject({ processed: ['0a'], committed: [], deferred: [{ detector: 0, stage: 'difference', code: 'CODE' }] });
+  expect(lasting.seen).toMatchObject({
+    processed: ['0a'], committed: [], deferred: [{ detector: 0, stage: 'difference', code: 'CODE' }],
+  });
 });
 
 test('a visit that was not announced with a sky position is deferred, not processed', async () => {
@@ -131,7 +151,8 @@ test('an engine that is stopped commits and defers nothing more, so that the nex
 test('a visit-detector that COMMITS holds already is not processed again by a new engine', async () => {
   const { engine, seen } = play(() => measured);
   engine.onEntry({ instrument: 'minicam', dayObs, associated: null, sealed: null, deferred: {
-    group, visit, exposure, detector: asDetectorId(0), attempt: 0, stage: 'isr', code: 'X', reason: 'r', deferredMjdTai: 0, readoutEndedMs: null,
+    group, visit, exposure, detector: asDetectorId(0), attempt: 0, stage: 'isr', code: 'X', reason: 'r',
+    deferredMjdTai: 0, readoutEndedMs: null,
   } }, 1);
   for (const event of [announced, ended([0, 1]), read(0), read(1)]) engine.onObservatory(event);
   await settle();
