@@ -116,11 +116,13 @@ export function partsOfCommitPosition(position: CommitPosition): { dayObs: DayOb
   return { dayObs: Math.floor(position / 1e8) as DayObs, sequence: position % 1e8 };
 }
 
-function dayObsMs(dayObs: number): number {
+/** Midnight of the calendar date, ms since 1970-01-01; NaN when it is none. */
+export function dayObsMs(dayObs: number): number {
   return Date.UTC(Math.floor(dayObs / 10000), (Math.floor(dayObs / 100) % 100) - 1, dayObs % 100);
 }
 
-function dayObsOfMs(ms: number): DayObs {
+/** The calendar date that holds a time, ms since 1970-01-01. */
+export function dayObsOfMs(ms: number): DayObs {
   const date = new Date(ms);
   // A real date.
   return (date.getUTCFullYear() * 10000 + (date.getUTCMonth() + 1) * 100 + date.getUTCDate()) as DayObs;

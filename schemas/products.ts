@@ -38,7 +38,7 @@ export type Product = Readonly<{
   kind: ProductKind;
   /** Null where it serves every band or every detector. */
   band: Band | null; detector: DetectorId | null;
-  /** Path relative to the data directory. */
+  /** Path relative to the data directory, or an absolute one. */
   uri: string;
   /** SHA-256 of the file, hexadecimal. */
   checksum: string;

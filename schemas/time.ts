@@ -1,5 +1,5 @@
 /** Times. Science times are MJD, TAI; wall-clock times are Unix milliseconds, UTC, and never decide a result. */
-import { asDayObs, type DayObs } from './ids.ts';
+import { asDayObs, dayObsMs, dayObsOfMs, type DayObs } from './ids.ts';
 
 /** MJD of 1970-01-01. */
 const UNIX_EPOCH_MJD = 40587;
@@ -18,14 +18,12 @@ export function mjdTaiOfUnixMs(unixMs: number): number {
 
 /** Night to which a time belongs: the date at TAI − 12 h. */
 export function dayObsOfMjdTai(mjdTai: number): DayObs {
-  const date = new Date((Math.floor(mjdTai - 0.5) - UNIX_EPOCH_MJD) * DAY_SECONDS * 1000);
-  return asDayObs(date.getUTCFullYear() * 10000 + (date.getUTCMonth() + 1) * 100 + date.getUTCDate());
+  return asDayObs(dayObsOfMs((Math.floor(mjdTai - 0.5) - UNIX_EPOCH_MJD) * DAY_SECONDS * 1000));
 }
 
 /** MJD (TAI) at which a night begins: 12 h TAI on the calendar date of `dayObs`. */
 export function mjdTaiOfDayObs(dayObs: DayObs): number {
-  const ms = Date.UTC(Math.floor(dayObs / 10000), (Math.floor(dayObs / 100) % 100) - 1, dayObs % 100);
-  return UNIX_EPOCH_MJD + ms / (DAY_SECONDS * 1000) + 0.5;
+  return UNIX_EPOCH_MJD + dayObsMs(dayObs) / (DAY_SECONDS * 1000) + 0.5;
 }
 
 /** Seconds since 1970-01-01 on the TAI scale, as Rubin's events carry them. */
