@@ -44,6 +44,14 @@ export function boresightOf(visit: NextVisit): Boresight {
   return { raDeg, decDeg, cameraAngleDeg: visit.cameraAngle };
 }
 
+/** Whether a position lies in a cone, its edge included; by the haversine formula, which is exact for small angles. */
+export function isInside(cone: SkyCone, raDeg: number, decDeg: number): boolean {
+  const rad = Math.PI / 180;
+  const sinDec = Math.sin(((decDeg - cone.decDeg) * rad) / 2), sinRa = Math.sin(((raDeg - cone.raDeg) * rad) / 2);
+  const h = sinDec * sinDec + Math.cos(cone.decDeg * rad) * Math.cos(decDeg * rad) * sinRa * sinRa;
+  return 2 * Math.asin(Math.min(1, Math.sqrt(h))) <= cone.radiusDeg * rad;
+}
+
 /** The cone of one detector, with room for pointing errors and the association gate. */
 export function detectorFootprint(camera: Camera, detector: Detector, boresight: Boresight): SkyCone {
   const wcs = nominalWcs(camera, detector, boresight.raDeg, boresight.decDeg, boresight.cameraAngleDeg);

@@ -4,6 +4,7 @@ import { isAbsolute, join } from 'node:path';
 import { productPaths, type Product, type ProductIndex, type ProductKind } from '../../schemas/products.ts';
 import type { DayObs, DetectorId } from '../../schemas/ids.ts';
 import type { Band } from '../../schemas/units.ts';
+import { isInside } from '../preload.ts';
 
 export type ProductQuery = Readonly<{
   kind: ProductKind; band: Band; detector: DetectorId; dayObs: DayObs;
@@ -33,20 +34,21 @@ export class ProductCatalog {
       && (product.band === null || product.band === query.band)
       && (product.detector === null || product.detector === query.detector)
       && product.fromDayObs <= query.dayObs
-      && (product.sky === null || isNear(product.sky, query.raDeg, query.decDeg)));
+      && (product.sky === null || isInside(product.sky, query.raDeg, query.decDeg)));
     if (fitting.length === 0) return null;
     // Newest first; the digest breaks ties, so that the choice does not depend on the order of the index.
     fitting.sort((a, b) => b.fromDayObs - a.fromDayObs || (a.checksum < b.checksum ? -1 : 1));
-    const product = fitting[0];
-    return { ...product, path: isAbsolute(product.uri) ? product.uri : join(this.#dataDir, product.uri) };
+    return this.#located(fitting[0]);
   }
 
   /** The product with a given digest, or null: for replays, which use what was recorded. */
   byChecksum(checksum: string): LocatedProduct | null {
     const product = this.#read().products.find((p) => p.checksum === checksum);
-    return product
-      ? { ...product, path: isAbsolute(product.uri) ? product.uri : join(this.#dataDir, product.uri) }
-      : null;
+    return product ? this.#located(product) : null;
+  }
+
+  #located(product: Product): LocatedProduct {
+    return { ...product, path: isAbsolute(product.uri) ? product.uri : join(this.#dataDir, product.uri) };
   }
 
   #read(): ProductIndex {
@@ -60,11 +62,4 @@ export class ProductCatalog {
       throw new Error(`the product index ${path} is not JSON: ${(error as Error).message}`, { cause: error });
     }
   }
-}
-
-function isNear(sky: { raDeg: number; decDeg: number; radiusDeg: number }, raDeg: number, decDeg: number): boolean {
-  const rad = Math.PI / 180;
-  const h = Math.sin(((decDeg - sky.decDeg) * rad) / 2) ** 2
-    + Math.cos(decDeg * rad) * Math.cos(sky.decDeg * rad) * Math.sin(((raDeg - sky.raDeg) * rad) / 2) ** 2;
-  return 2 * Math.asin(Math.sqrt(h)) <= sky.radiusDeg * rad;
 }

@@ -8,8 +8,9 @@ import { associate, type AssociationWarning } from '../stages/associate/associat
 import { associateConfig, type AssociateConfig } from '../stages/associate/config.ts';
 import type { KnownDiaObject } from '../stages/associate/features.ts';
 import { engineConfig } from '../config.ts';
+import type { SkyCone } from '../preload.ts';
 import type { CommitNames, DetectorMeasurements, KnownPosition } from '../workers/detectorTask.ts';
-import type { HeldObject, SkyCone, SkyState } from './skyState.ts';
+import type { HeldObject, SkyState } from './skyState.ts';
 
 export type DetectorAssociation = Readonly<{
   rows: CommittedRowBytes; withheld: DiaSourcesAssociated['withheld']; newDiaObjects: number;

@@ -7,6 +7,7 @@ import { commitPosition } from '../../schemas/ids.ts';
 import { messageId } from '../../schemas/subjects.ts';
 import { mjdTaiOfUnixMs } from '../../schemas/time.ts';
 import { engineConfig } from '../config.ts';
+import type { SkyCone } from '../preload.ts';
 import type { CommitNames, DetectorMeasurements } from '../workers/detectorTask.ts';
 import { associateDetector } from './associateDetector.ts';
 import { CommitLog, CommitRefused, type StoredEntry } from './commitLog.ts';
@@ -14,7 +15,7 @@ import { streamConfig } from './config.ts';
 import type { AssociateConfig } from '../stages/associate/config.ts';
 import type { Report } from './progress.ts';
 import { rowsOf } from './projector.ts';
-import type { SkyCone, SkyState } from './skyState.ts';
+import type { SkyState } from './skyState.ts';
 import type { Spool } from './spool.ts';
 import type { StageName } from '../../schemas/events.ts';
 

@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Apdb } from '../../apdb/apdb.ts';
 import type { CommitPosition } from '../../schemas/ids.ts';
 import { engineConfig } from '../config.ts';
-import type { SkyCone, SkyState } from './skyState.ts';
+import type { SkyCone } from '../preload.ts';
+import type { SkyState } from './skyState.ts';
 
 export class RegionLoader {
   readonly #apdb: Apdb;

@@ -10,6 +10,7 @@ import type { CommittedRowBytes } from '../../schemas/commit.ts';
 import type { DiaForcedSource, DiaObject, DiaSource } from '../../schemas/diaRows.ts';
 import { BEFORE_EVERYTHING, type CommitPosition } from '../../schemas/ids.ts';
 import type { ObjectHistory, RegionSnapshot } from '../../apdb/apdb.ts';
+import { isInside, type SkyCone } from '../preload.ts';
 
 /** A row, its Avro bytes, and the commit that made it. */
 export type HeldRow<Row> = Readonly<{ position: CommitPosition; row: Row; payload: Uint8Array }>;
@@ -19,9 +20,6 @@ export type HeldObject = Readonly<{
   diaObjectId: bigint;
   versions: HeldRow<DiaObject>[]; sources: HeldRow<DiaSource>[]; forcedSources: HeldRow<DiaForcedSource>[];
 }>;
-
-/** A cone on the sky, degrees. */
-export type SkyCone = Readonly<{ raDeg: number; decDeg: number; radiusDeg: number }>;
 
 type TailEntry = Readonly<{ position: CommitPosition; rows: CommittedRowBytes }>;
 
@@ -148,12 +146,4 @@ export function versionAt(object: HeldObject, asOf: CommitPosition): DiaObject |
 
 function latest(object: HeldObject): DiaObject {
   return object.versions[object.versions.length - 1].row;
-}
-
-/** Angular separation by the haversine formula, which is exact for small angles. */
-export function isInside(cone: SkyCone, raDeg: number, decDeg: number): boolean {
-  const rad = Math.PI / 180;
-  const sinDec = Math.sin(((decDeg - cone.decDeg) * rad) / 2), sinRa = Math.sin(((raDeg - cone.raDeg) * rad) / 2);
-  const h = sinDec * sinDec + Math.cos(cone.decDeg * rad) * Math.cos(decDeg * rad) * sinRa * sinRa;
-  return 2 * Math.asin(Math.min(1, Math.sqrt(h))) <= cone.radiusDeg * rad;
 }
