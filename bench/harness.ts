@@ -1,6 +1,5 @@
 /** What every bench shares: statistics, the machine it ran on, and a result that can be read later. */
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
@@ -24,14 +23,10 @@ export function spreadOf(values: readonly number[]): Spread {
   return { min: sorted[0], median: at(0.5), p99: at(0.99), samples: sorted.length };
 }
 
-export function checksumOf(answer: unknown): string {
-  return createHash('sha256').update(JSON.stringify(answer)).digest('hex').slice(0, 16);
-}
-
 /**
  * Runs a function several times after warm-up and returns CPU milliseconds of this process, user and system.
  *
- * @param answer Made into the checksum; it must be the same in every run.
+ * @returns Milliseconds of each run, and the answer of the last one, for the checksum.
  */
 export function measureCpuMs<T>(runs: number, warmUps: number, work: () => T): { cpuMs: number[]; answer: T } {
   let answer = work();

@@ -2,12 +2,10 @@
 export const engineConfig = {
   /** Seconds from the end of readout to the acknowledged packet (DMS-REQ-0406, OTT1). */
   alertBudgetSeconds: 60,
-  /** Fraction of alerts that must be within the budget (DMS-REQ-0406, OTR1). */
-  alertBudgetFraction: 0.98,
   /**
-   * A detector's task is told to stop after this time of work, ms, and its worker is ended 5 s later: with 60 s in all
-   * and a commit, packets and publication still to come, a task that has not finished by then cannot make its alerts
-   * in time.
+   * A detector's task is told to stop after this time of work, ms, and its worker is ended `workerGraceMs` later: with
+   * 60 s in all and a commit, packets and publication still to come, a task that has not finished by then cannot make
+   * its alerts in time.
    */
   detectorLimitMs: 45_000,
   /**
@@ -15,6 +13,7 @@ export const engineConfig = {
    * without alerts, DMS-REQ-0392), so only a machine that will never catch up gives detectors to the offline queue.
    */
   detectorQueueLimitMs: 900_000,
+  /** How long a task that was told to stop may still take before its worker is ended, ms. */
   workerGraceMs: 5_000,
   /**
    * How long a visit waits for a raw that did not come, or came damaged, after the end of the exposure, ms. Readout
@@ -26,6 +25,7 @@ export const engineConfig = {
    * store.
    */
   preloadLimitMs: 20_000,
+  /** Pause between tries of a preload while the store is away, ms. */
   preloadRetryMs: 500,
   /** Attempts at a detector whose failure may pass, such as a worker that died. */
   attemptsMax: 2,
@@ -43,8 +43,4 @@ export const engineConfig = {
   projectionRetryMs: 500,
   /** Commits in one transaction of the projection at most. */
   projectionBatchMax: 64,
-  /** How long the end of a night waits for projection, archive and consumers to catch up, ms. */
-  drainLimitMs: 120_000,
 } as const;
-
-export type EngineConfig = typeof engineConfig;

@@ -36,15 +36,3 @@ export class StageError extends Error {
     this.details = fields.details ?? {};
   }
 }
-
-/**
- * The same failure with the stage (and visit-detector) it happened in, for errors thrown below the shell that knows
- * them.
- */
-export function withStage(error: StageError, stage: StageName, dataId?: DataId): StageError {
-  const { code, message, disposition, details, cause } = error;
-  const known = dataId ?? error.dataId;
-  return new StageError({
-    code, message, disposition, details, cause, stage: error.stage ?? stage, ...(known ? { dataId: known } : {}),
-  });
-}

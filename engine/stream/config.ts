@@ -13,10 +13,9 @@ export const streamConfig = {
   /** Duplicate window of JetStream, ns: a convenience, never the guarantee. */
   duplicateWindowNs: 120e9,
   /**
-   * Largest payload of one message, bytes; larger row sets go to the spool. The launcher sets the same in the server.
+   * Rows above this, bytes, go to the spool: half of the largest message that the launcher has the server take (8 MB);
+   * the rest of the entry is small.
    */
-  maxPayloadBytes: 8 * 1024 ** 2,
-  /** Rows above this go to the spool: half of a message, the rest of the entry is small. */
   inlineRowsBytesMax: 4 * 1024 ** 2,
   /** Packets published ahead of their acknowledgements: about 20 MB of 80 kB packets. */
   publishWindow: 256,
