@@ -97,16 +97,7 @@ async function observe(
   teardown.add(() => removeRun(dataDir));
   note(`dashboard: ${dashboard.url}`);
 
-  const first = past.find(({ event }) => event.type === 'NightOpened')?.sequence
-    ?? (await lastSequence(log, streams.observatory(instrument)) ?? 0) + 1;
-  const component = new Component(log.connection, instrument, {
-    start: async () => undefined, enable: () => run.follow(first), disable: () => run.unfollow(),
-    standby: async () => undefined, exitControl: async () => undefined,
-  });
-  teardown.add(() => component.close());
-  await sendCommand(log.connection, instrument, 'start');
-  await sendCommand(log.connection, instrument, 'enable');
-
+  await enable(log, instrument, run, past, teardown);
   const observatory = createObservatory({
     dataDir, instrument, camera, seed: night.seed, dayObs, visits: night.visits, cadenceSeconds: night.cadenceSeconds,
     now: Date.now, signal,
@@ -123,9 +114,7 @@ async function observe(
   }
   await run.seal();
   await brokers.drain();
-  for (const command of ['disable', 'standby', 'exitControl'] as const) {
-    await sendCommand(log.connection, instrument, command);
-  }
+  await disable(log, instrument);
   const audit = await countNight({ log, apdb, dataDir, instrument, dayObs });
   dashboard.setCounts({ counts: audit.counts, closes: audit.closes, violations: audit.violations });
   const summary = await summarizeNight({ log, dataDir, instrument, dayObs }, audit);
@@ -136,6 +125,27 @@ async function observe(
     await aborted(signal);
   }
   return audit.closes ? 0 : 1;
+}
+
+/** Brings the engine up by command, as a control system does: it follows the night from its opening on. */
+async function enable(
+  log: Log, instrument: string, run: EngineRun, past: readonly StoredObservatoryEvent[], teardown: Teardown,
+): Promise<void> {
+  const first = past.find(({ event }) => event.type === 'NightOpened')?.sequence
+    ?? (await lastSequence(log, streams.observatory(instrument)) ?? 0) + 1;
+  const component = new Component(log.connection, instrument, {
+    start: async () => undefined, enable: () => run.follow(first), disable: () => run.unfollow(),
+    standby: async () => undefined, exitControl: async () => undefined,
+  });
+  teardown.add(() => component.close());
+  await sendCommand(log.connection, instrument, 'start');
+  await sendCommand(log.connection, instrument, 'enable');
+}
+
+async function disable(log: Log, instrument: string): Promise<void> {
+  for (const command of ['disable', 'standby', 'exitControl'] as const) {
+    await sendCommand(log.connection, instrument, command);
+  }
 }
 
 /** The unsealed night with its recorded arguments, else the next unused one with those given. */
