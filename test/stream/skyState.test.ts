@@ -35,7 +35,7 @@ function folded(all: readonly CommittedRows[]): SkyState {
   return state;
 }
 
-test('a region loaded at any commit and continued from the tail equals a fold of the log at any later commit', async () => {
+test('a region loaded at any commit and continued from the tail equals a fold of the log from then on', async () => {
   await fc.assert(fc.asyncProperty(commits, fc.nat(), fc.nat(), async (all, a, b) => {
     const snapshotAt = a % (all.length + 1), loadedAt = snapshotAt + (b % (all.length + 1 - snapshotAt));
     const apdb = openMemoryApdb();
