@@ -41,6 +41,8 @@ export const engineConfig = {
   commitAttemptsMax: 5,
   /** Pause between tries of the projection while the store is away, ms. */
   projectionRetryMs: 500,
+  /** How long the end of a night waits for projection, archive and consumers to catch up, ms. */
+  drainLimitMs: 120_000,
   /** Commits in one transaction of the projection at most. */
   projectionBatchMax: 64,
 } as const;

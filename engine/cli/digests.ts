@@ -7,7 +7,8 @@ const REPOSITORY = join(import.meta.dirname, '..', '..');
 /** What can change a row or a packet: pixels to packets, the contract, and the libraries. */
 const DECIDING = [
   'schemas', 'engine/image', 'engine/kernels', 'engine/stages', 'engine/workers', 'engine/batch/series',
-  'engine/pipeline.ts', 'engine/config.ts', 'engine/preload.ts', 'package-lock.json',
+  'engine/stream/associateDetector.ts', 'engine/stream/associator.ts', 'engine/stream/packCommit.ts',
+  'engine/stream/skyState.ts', 'engine/pipeline.ts', 'engine/config.ts', 'engine/preload.ts', 'package-lock.json',
 ];
 
 export type RunDigests = Readonly<{ code: string; node: string }>;

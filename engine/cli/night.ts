@@ -15,6 +15,7 @@ import { createObservatory } from '../../simulator/observatory.ts';
 import { progressOf } from '../../simulator/nightProgress.ts';
 import { streams } from '../../schemas/subjects.ts';
 import { ProductCatalog } from '../archive/productCatalog.ts';
+import { engineConfig } from '../config.ts';
 import { Component, sendCommand } from '../ocs/component.ts';
 import type { NightOptions } from '../setup/arguments.mjs';
 import { lockDataDir, removeRun, startStores, writeRun } from '../setup/services.mjs';
@@ -33,7 +34,7 @@ import { formatAudit } from './verify.ts';
 import { formatSummary, summarizeNight } from './nightSummary.ts';
 import { note, print, printJson } from './output.ts';
 import { detectorProcess, warmProducts } from './processDetector.ts';
-import { Teardown } from './teardown.ts';
+import { Teardown, within } from './teardown.ts';
 
 /** The night that an empty data directory begins with; a fixed one, so that the same seed sees the same sky. */
 const FIRST_NIGHT = asDayObs(20261001);
@@ -112,8 +113,8 @@ async function observe(
     note(`night ${dayObs} was stopped before its end; start again to resume it`);
     return 1;
   }
-  await run.seal();
-  await brokers.drain();
+  await within(engineConfig.drainLimitMs, 'sealing the night and its projection', run.seal());
+  await within(engineConfig.drainLimitMs, 'archiving and delivering the alerts', brokers.drain());
   await disable(log, instrument);
   const audit = await countNight({ log, apdb, dataDir, instrument, dayObs });
   dashboard.setCounts({ counts: audit.counts, closes: audit.closes, violations: audit.violations });

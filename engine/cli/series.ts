@@ -15,6 +15,7 @@ import { EngineRun, type ProcessDetector } from '../stream/engineRun.ts';
 import { closeLog, openLog, type Log } from '../stream/log.ts';
 import { publishObservatory } from '../stream/observatory.ts';
 import { openInstrumentStreams } from '../stream/streams.ts';
+import { engineConfig } from '../config.ts';
 import type { AssociateConfig } from '../stages/associate/config.ts';
 import { startBrokerServices } from './brokerServices.ts';
 import { countNight } from './countNight.ts';
@@ -24,7 +25,7 @@ import { findInputs, planSeries, type SeriesInputs, type SeriesPlan } from './se
 import { createSeriesPool, type SeriesPool } from './seriesPool.ts';
 import { Differences, seriesProcess } from './seriesProcess.ts';
 import { formatSeries, summarizeSeries } from './seriesSummary.ts';
-import { Teardown } from './teardown.ts';
+import { Teardown, within } from './teardown.ts';
 import { formatAudit } from './verify.ts';
 
 /** Differences made ahead of the visit that is being committed, for each thread. */
@@ -85,8 +86,8 @@ async function observe(
   await run.follow(1);
   const failures = await observeFrames(plan, differences, visits, log, pool);
   await run.settled();
-  await run.seal();
-  await brokers.drain();
+  await within(engineConfig.drainLimitMs, 'sealing the night and its projection', run.seal());
+  await within(engineConfig.drainLimitMs, 'archiving and delivering the alerts', brokers.drain());
   const audit = await countNight({ log, apdb, dataDir, instrument, dayObs });
   const summary = await summarizeSeries(plan, failures, differences, apdb, pool, audit.counts.published);
   for (const frame of manifest.frames) await differences.drop(frame);

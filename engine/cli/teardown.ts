@@ -4,6 +4,19 @@
  */
 import { note } from './output.ts';
 
+/**
+ * Waits for the end of something, but not for ever.
+ *
+ * @throws Error of one line that names what did not end.
+ */
+export async function within<T>(limitMs: number, what: string, end: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not end within ${limitMs / 1000} s`)), limitMs);
+  });
+  try { return await Promise.race([end, tooLong]); } finally { clearTimeout(timer); }
+}
+
 export class Teardown {
   readonly #steps: (() => void | Promise<void>)[] = [];
 
