@@ -3,14 +3,18 @@
  *
  * Conventions, which simulator and engine implement each on its own so that a sign error cannot cancel:
  * - Pixel (0, 0) is the centre of the first pixel; x is column, y is row. Boxes are half-open, in pixels.
- * - A detector's pixel (x, y) lies on the focal plane at `centerMm` + `pixelSizeMm` × R (x − (width − 1)/2, y − (height − 1)/2),
+ * - A detector's pixel (x, y) lies on the focal plane at `centerMm` + `pixelSizeMm` × R (x − (width − 1)/2, y − (height
+ * − 1)/2),
  *   R turning counter-clockwise by `quarterTurns` × 90°. Science detectors are not turned.
- * - The focal plane maps to the tangent plane at the boresight: with (u, v) = focal-plane position × `plateScaleArcsecPerMm`
+ * - The focal plane maps to the tangent plane at the boresight: with (u, v) = focal-plane position ×
+ * `plateScaleArcsecPerMm`
  *   and θ = camera angle (position angle of the focal plane's +y axis, east of north),
  *   ξ (east)  = −u cos θ + v sin θ,  η (north) = u sin θ + v cos θ. At θ = 0 north is up and east is left.
- * - With a `distortion` [k₁, k₂] the (u, v) above is first stretched: (u, v) (1 + k₁ p² + k₂ p⁴), p = |(u, v)| in radians.
+ * - With a `distortion` [k₁, k₂] the (u, v) above is first stretched: (u, v) (1 + k₁ p² + k₂ p⁴), p = |(u, v)| in
+ * radians.
  * - The tangent plane is gnomonic: α, δ from ξ, η as in FITS WCS Paper II, TAN.
- * - An amp's readout begins with raw pixel (0, 0) and runs along its rows; `flipX`, `flipY` tell which way that is on the
+ * - An amp's readout begins with raw pixel (0, 0) and runs along its rows; `flipX`, `flipY` tell which way that is on
+ * the
  *   detector. All amps are read at once, so raw pixels of equal place are read at the same time and talk across.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -73,7 +77,8 @@ export function cameraNames(): string[] {
 /** @throws Error that lists the known cameras when `name` is not one of them. */
 export function loadCamera(name: string): Camera {
   if (!cameraNames().includes(name)) throw new Error(`unknown camera "${name}"; known: ${cameraNames().join(', ')}`);
-  return expandCamera(JSON.parse(readFileSync(new URL(`${name}.json`, CAMERA_FOLDER), 'utf8')) as CameraFile); // Our own file.
+  // Our own file.
+  return expandCamera(JSON.parse(readFileSync(new URL(`${name}.json`, CAMERA_FOLDER), 'utf8')) as CameraFile);
 }
 
 export function detectorOf(camera: Camera, id: number): Detector {
@@ -92,7 +97,9 @@ export function pixelScaleArcsec(camera: Camera): number {
   return camera.pixelSizeMm * camera.plateScaleArcsecPerMm;
 }
 
-/** What a camera file holds: amp layouts are shared between detectors; a list has an entry an amp, a number serves all. */
+/**
+ * What a camera file holds: amp layouts are shared between detectors; a list has an entry an amp, a number serves all.
+ */
 type CameraFile = Omit<Camera, 'detectors'> & Readonly<{
   layouts: Readonly<Record<string, Readonly<{
     width: number; height: number;

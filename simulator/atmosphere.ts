@@ -26,9 +26,11 @@ export type SkyQuestion = Readonly<{
 export function surveyConditions(question: SkyQuestion): SurveyConditions {
   const { seed, exposure, band, mjdTai } = question;
   requireEphemeris(mjdTai);
-  const place = unitVector(question.raDeg, question.decDeg), zenith = zenithAt(mjdTai), altitude = altitudeDeg(place, zenith);
+  const place = unitVector(question.raDeg, question.decDeg), zenith = zenithAt(mjdTai);
+  const altitude = altitudeDeg(place, zenith);
   if (altitude < atmosphereConfig.altitudeMinDeg) {
-    throw new Error(`right ascension ${question.raDeg.toFixed(3)}, declination ${question.decDeg.toFixed(3)} stands ${altitude.toFixed(1)}° high at `
+    throw new Error(`right ascension ${question.raDeg.toFixed(3)}, declination ${question.decDeg.toFixed(3)} stands `
+      + `${altitude.toFixed(1)}° high at `
       + `MJD ${mjdTai.toFixed(4)} TAI; the telescope reaches down to ${atmosphereConfig.altitudeMinDeg}°`);
   }
   const airmass = airmassAt(altitude), random = randomStream(seed, 'survey conditions', exposure);
@@ -55,13 +57,15 @@ export function surveyConditions(question: SkyQuestion): SurveyConditions {
 /** Light that clouds let through at a place of the field, relative to their mean there. */
 export function cloudShape(conditions: SurveyConditions, u: number, v: number): number {
   let mag = 0;
-  for (const wave of conditions.cloudWaves) mag += conditions.cloudMag * wave.part * Math.sin(wave.u * u + wave.v * v + wave.phase);
+  for (const wave of conditions.cloudWaves) {
+    mag += conditions.cloudMag * wave.part * Math.sin(wave.u * u + wave.v * v + wave.phase);
+  }
   return 10 ** (-0.4 * mag);
 }
 
 /**
- * Width of a star: the air's from a series that wanders over half an hour, as airmass^0.6 and wavelength^−0.2 (Kolmogorov),
- * and the telescope's, in quadrature.
+ * Width of a star: the air's from a series that wanders over half an hour, as airmass^0.6 and wavelength^−0.2
+ * (Kolmogorov), and the telescope's, in quadrature.
  */
 export function seeingAt(seed: number, mjdTai: number, band: Band, airmass: number): number {
   const { seeingMedianArcsec, seeingScatter, systemArcsec, wavelengthNm } = atmosphereConfig;
@@ -94,22 +98,33 @@ type Glow = Readonly<{
 /** Brightness of the sky over that of a dark one at the zenith: airglow, Moon, twilight. */
 export function glowOf(place: UnitVector, zenith: UnitVector, mjdTai: number, band: Band, airmass: number): Glow {
   const sunAltitude = altitudeDeg(sunDirection(mjdTai), zenith), moon = moonAt(mjdTai);
-  const moonAltitude = altitudeDeg(moon.direction, zenith), moonDistance = angleBetween(place, moon.direction) / RADIANS;
+  const moonAltitude = altitudeDeg(moon.direction, zenith);
+  const moonDistance = angleBetween(place, moon.direction) / RADIANS;
   const airglow = airmass ** 0.6;
   // Between the astronomical and the nautical end of twilight the sky brightens by 2.2 magnitudes.
   const depression = Math.max(0, 18 + sunAltitude), twilight = 10 ** (0.4 * 0.061 * depression * depression) - 1;
   return {
-    relative: airglow + atmosphereConfig.moonColour[band] * moonlight(moon.phaseDeg, moonDistance, moonAltitude, airmass) + twilight,
-    about: { sunAltitudeDeg: sunAltitude, moonAltitudeDeg: moonAltitude, moonPhaseDeg: moon.phaseDeg, moonDistanceDeg: moonDistance },
+    relative: airglow
+      + atmosphereConfig.moonColour[band] * moonlight(moon.phaseDeg, moonDistance, moonAltitude, airmass) + twilight,
+    about: {
+      sunAltitudeDeg: sunAltitude, moonAltitudeDeg: moonAltitude, moonPhaseDeg: moon.phaseDeg,
+      moonDistanceDeg: moonDistance,
+    },
   };
 }
 
-/** Scattered moonlight in V over the dark sky's 79 nanolamberts (Krisciunas & Schaefer 1991, PASP 103, 1033, eq. 15 to 21). */
+/**
+ * Scattered moonlight in V over the dark sky's 79 nanolamberts (Krisciunas & Schaefer 1991, PASP 103, 1033, eq. 15 to
+ * 21).
+ */
 function moonlight(phaseDeg: number, distanceDeg: number, moonAltitude: number, airmass: number): number {
   if (moonAltitude <= 0) return 0;
   const phase = Math.abs(phaseDeg), extinction = 0.172;
   const illuminance = 10 ** (-0.4 * (3.84 + 0.026 * phase + 4e-9 * phase ** 4));
-  const rayleigh = 10 ** 5.36 * (1.06 + Math.cos(distanceDeg * RADIANS) ** 2), mie = 10 ** (6.15 - Math.max(distanceDeg, 10) / 40);
+  const rayleigh = 10 ** 5.36 * (1.06 + Math.cos(distanceDeg * RADIANS) ** 2);
+  const mie = 10 ** (6.15 - Math.max(distanceDeg, 10) / 40);
   const moonAirmass = 1 / Math.sqrt(1 - 0.96 * Math.cos(moonAltitude * RADIANS) ** 2);
-  return ((rayleigh + mie) * illuminance * 10 ** (-0.4 * extinction * moonAirmass) * (1 - 10 ** (-0.4 * extinction * airmass))) / 79;
+  return (
+    (rayleigh + mie) * illuminance * 10 ** (-0.4 * extinction * moonAirmass) * (1 - 10 ** (-0.4 * extinction * airmass))
+  ) / 79;
 }

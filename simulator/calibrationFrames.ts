@@ -21,11 +21,14 @@ export type CalibrationLight = Readonly<{
 
 /** @returns The readouts, and the mean charge of a pixel before readout. */
 export function calibrationFrame(
-  seed: number, camera: Camera, detector: Detector, { type, seconds, electrons: level }: CalibrationLight, exposure: number,
+  seed: number, camera: Camera, detector: Detector, { type, seconds, electrons: level }: CalibrationLight,
+  exposure: number,
   model: SimulationModel,
 ): { amps: Uint16Array[]; electrons: number } {
   const { width, height } = detector, { effects } = model;
-  if (type === 'bias') return { amps: readDetector(seed, detector, null, 'read noise', exposure, effects), electrons: 0 };
+  if (type === 'bias') {
+    return { amps: readDetector(seed, detector, null, 'read noise', exposure, effects), electrons: 0 };
+  }
   const electrons = new Float32Array(width * height);
   if (type === 'flat') {
     const { response } = detectorResponse(seed, camera, detector, model);
@@ -44,7 +47,9 @@ export function calibrationFrame(
   }
   let sum = 0;
   for (let i = 0; i < electrons.length; i++) sum += electrons[i];
-  return { amps: readDetector(seed, detector, electrons, 'read noise', exposure, effects), electrons: sum / electrons.length };
+  return {
+    amps: readDetector(seed, detector, electrons, 'read noise', exposure, effects), electrons: sum / electrons.length,
+  };
 }
 
 export type CalibrationSequence = Readonly<{
@@ -55,7 +60,9 @@ export type CalibrationSequence = Readonly<{
   firstSequenceNumber: number;
 }>;
 
-export type PlannedCalibration = Readonly<{ plan: PlannedVisit; observationType: ObservationType; light: CalibrationLight }>;
+export type PlannedCalibration = Readonly<{
+  plan: PlannedVisit; observationType: ObservationType; light: CalibrationLight
+}>;
 
 /** The sequence in the order in which it is taken, in the afternoon before the night. */
 export function planCalibrations(sequence: CalibrationSequence): PlannedCalibration[] {
@@ -64,15 +71,19 @@ export function planCalibrations(sequence: CalibrationSequence): PlannedCalibrat
     ...Array.from({ length: biases }, (): CalibrationLight => ({ type: 'bias', seconds: 0, electrons: 0 })),
     ...Array.from({ length: darks }, (): CalibrationLight => ({ type: 'dark', seconds: darkSeconds, electrons: 0 })),
     // The lamp is steady, so the shutter makes the level: 10,000 electrons a second.
-    ...flatLevels.flatMap((electrons) => [1, 2].map((): CalibrationLight => ({ type: 'flat', seconds: electrons / 10_000, electrons }))),
+    ...flatLevels.flatMap(
+      (electrons) => [1, 2].map((): CalibrationLight => ({ type: 'flat', seconds: electrons / 10_000, electrons })),
+    ),
   ];
-  let startMjdTai = mjdTaiOfDayObs(sequence.dayObs) + 4 / 24; // Four hours after the night's calendar begins: afternoon.
+  // Four hours after the night's calendar begins: afternoon.
+  let startMjdTai = mjdTaiOfDayObs(sequence.dayObs) + 4 / 24;
   return lights.map((light, index) => {
     const sequenceNumber = sequence.firstSequenceNumber + index, begunMjdTai = startMjdTai;
     startMjdTai += (light.seconds + 4) / 86400;
     const still = { raDeg: 0, decDeg: 0, cameraAngleDeg: 0 };
     const plan: PlannedVisit = {
-      visit: visitOf(sequence.dayObs, sequenceNumber), exposure: exposureOf(sequence.dayObs, sequenceNumber), sequenceNumber,
+      visit: visitOf(sequence.dayObs, sequenceNumber), exposure: exposureOf(sequence.dayObs, sequenceNumber),
+      sequenceNumber,
       group: groupOf(begunMjdTai), field: { name: 'calibration', raDeg: 0, decDeg: 0 }, band: sequence.band,
       physicalFilter: physicalFilterOf(sequence.camera, sequence.band), commanded: still, actual: still,
       startMjdTai: begunMjdTai, midpointMjdTai: begunMjdTai + light.seconds / 2 / 86400, exposureSeconds: light.seconds,

@@ -98,7 +98,9 @@ export function referenceRadiusDeg(camera: Camera): number {
 /** CSV of a field's reference stars, with the errors of a catalogue. */
 export function makeReferences(seed: number, camera: Camera, field: Field): string {
   const radius = referenceRadiusDeg(camera) * (Math.PI / 180);
-  return encodeReferences(seed, starsOfCone(seed, field.raDeg, field.decDeg, radius).map((star) => ({ star, place: star.place })));
+  return encodeReferences(
+    seed, starsOfCone(seed, field.raDeg, field.decDeg, radius).map((star) => ({ star, place: star.place })),
+  );
 }
 
 /**
@@ -110,10 +112,13 @@ export function makeReferencesOf(
 ): string {
   const marginPx = 30 / pixelScaleArcsec(camera), seen = new Map<bigint, Reference>();
   for (const detector of detectors) {
-    const map = detectorMap(camera, detector, plan.commanded), { centre, radius } = imageRadius(map), { raDeg, decDeg } = skyOfVector(centre);
+    const map = detectorMap(camera, detector, plan.commanded), { centre, radius } = imageRadius(map);
+    const { raDeg, decDeg } = skyOfVector(centre);
     for (const star of starsOfCone(seed, raDeg, decDeg, radius * 1.05, sky)) {
       const place = placeAt(star, plan.midpointMjdTai, null), at = map.toPixel(place);
-      if (!at || at.x < -marginPx || at.y < -marginPx || at.x > map.width + marginPx || at.y > map.height + marginPx) continue;
+      if (!at || at.x < -marginPx || at.y < -marginPx || at.x > map.width + marginPx || at.y > map.height + marginPx) {
+        continue;
+      }
       seen.set(star.id, { star, place });
     }
   }
@@ -123,7 +128,8 @@ export function makeReferencesOf(
 type Reference = Readonly<{ star: Star; place: UnitVector }>;
 
 function encodeReferences(seed: number, references: readonly Reference[]): string {
-  const { referencePositionErrorMas: mas, referenceMagError: magError } = skyConfig, sigma = mas / 1000 / ARCSEC_PER_RADIAN;
+  const { referencePositionErrorMas: mas, referenceMagError: magError } = skyConfig;
+  const sigma = mas / 1000 / ARCSEC_PER_RADIAN;
   const lines = references.map(({ star, place }) => {
     const random = randomStream(seed, 'reference', Number(star.id >> 30n), Number(star.id & 0x3fffffffn));
     const { raDeg, decDeg } = skyOfVector(place);

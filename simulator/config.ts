@@ -162,8 +162,8 @@ export const solarSystemConfig = {
   /** Epoch of the population's mean anomalies: 2026-01-01. */
   epochMjdTai: 61041,
   /**
-   * Bodies of each class. They show 12 a square degree at opposition, a tenth of what is there to magnitude 24: each orbit
-   * costs 3 µs to survey once a night and field, and 0.3 s a night is what a detector of 2 s can bear.
+   * Bodies of each class. They show 12 a square degree at opposition, a tenth of what is there to magnitude 24: each
+   * orbit costs 3 µs to survey once a night and field, and 0.3 s a night is what a detector of 2 s can bear.
    */
   counts: { mainBelt: 100_000, nearEarth: 2_000, trojan: 4_000, transNeptunian: 4_000 } as const,
   /** Fainter ones (V) are not drawn. */
@@ -208,7 +208,9 @@ export const atmosphereConfig = {
 export const streakConfig = {
   /** Satellites that cross a square degree in a second, an hour after dusk; none in the middle of the night. */
   satellitesPerSquareDegreeSecond: 0.0015,
-  /** Surface brightness: electrons that a satellite of magnitude 6 leaves per pixel of its path follow from its speed. */
+  /**
+   * Surface brightness: electrons that a satellite of magnitude 6 leaves per pixel of its path follow from its speed.
+   */
   satelliteMagMin: 4, satelliteMagMax: 8.5, satelliteDegreesPerSecondMin: 0.25, satelliteDegreesPerSecondMax: 1.1,
   /** Width of a satellite out of focus: 8.4 m seen at 550 km is 3.1″. */
   satelliteFocusArcsec: 3.1,
@@ -227,6 +229,8 @@ export const surveyScheduleConfig = {
   blockVisits: 28,
   /** Visits of a deep field's sequence. */
   deepVisits: 20,
-  /** Least and greatest altitude (the mount cannot follow through the zenith), distance from the Moon, northern limit. */
+  /**
+   * Least and greatest altitude (the mount cannot follow through the zenith), distance from the Moon, northern limit.
+   */
   altitudeMinDeg: 42, altitudeMaxDeg: 86, moonDistanceMinDeg: 30, northLimitDeg: 12,
 } as const;

@@ -56,7 +56,9 @@ export function addShotNoise(electrons: Float32Array, random: RandomStream): voi
 
 /** Charge that a pixel of an amp holds before it spills, electrons. */
 export function fullWellElectrons(amp: Amp): number {
-  return amp.fullWellElectrons ?? (amp.saturationAdu - amp.biasLevelAdu) * amp.gainElectronsPerAdu * detectorConfig.fullWellOverSaturate;
+  return amp.fullWellElectrons ?? (
+    amp.saturationAdu - amp.biasLevelAdu
+  ) * amp.gainElectronsPerAdu * detectorConfig.fullWellOverSaturate;
 }
 
 /**
@@ -69,7 +71,9 @@ export function fullWellElectrons(amp: Amp): number {
 export function bleed(electrons: Float32Array, saturated: Uint8Array, width: number, amp: Amp): void {
   const full = fullWellElectrons(amp);
   // Where the converter gives up before the well is full, pixels are lost without spilling.
-  const lost = Math.min(full, (amp.saturationAdu - amp.biasLevelAdu) * amp.gainElectronsPerAdu * detectorConfig.fullWellOverSaturate);
+  const lost = Math.min(
+    full, (amp.saturationAdu - amp.biasLevelAdu) * amp.gainElectronsPerAdu * detectorConfig.fullWellOverSaturate,
+  );
   const { x0, y0, x1, y1 } = amp.detectorBox;
   const isFull = new Uint8Array(x1 - x0);
   let fullColumns = 0;
@@ -129,14 +133,17 @@ export function addCosmicRays(
   const count = poisson(random, ratePerCm2Second * areaCm2 * exposureSeconds);
   return Array.from({ length: count }, (): CosmicRay => {
     const x = uniform(random) * width, y = uniform(random) * height, angle = uniformBetween(random, 0, 2 * Math.PI);
-    const tilt = Math.max(Math.sqrt(uniform(random)), 0.05); // Cosine of the zenith angle; flux ∝ cos² on a flat surface.
+    // Cosine of the zenith angle; flux ∝ cos² on a flat surface.
+    const tilt = Math.max(Math.sqrt(uniform(random)), 0.05);
     const lengthPx = (0.1 * Math.sqrt(1 - tilt * tilt)) / tilt / pixelSizeMm;
     const stepCount = Math.max(1, Math.ceil(lengthPx * 2));
     const total = (80 * 100) / tilt;
     for (let s = 0; s < stepCount; s++) {
       const column = Math.floor(x + (Math.cos(angle) * lengthPx * s) / stepCount);
       const row = Math.floor(y + (Math.sin(angle) * lengthPx * s) / stepCount);
-      if (column >= 0 && column < width && row >= 0 && row < height) electrons[row * width + column] += total / stepCount;
+      if (column >= 0 && column < width && row >= 0 && row < height) {
+        electrons[row * width + column] += total / stepCount;
+      }
     }
     return { x, y, lengthPx, angle, electrons: total };
   });
@@ -150,7 +157,8 @@ export function addCosmicRays(
  *
  * @param electrons [height × width] of the whole detector, row-major. Read only; null reads an unexposed detector.
  * @param width     Row length of `electrons`.
- * @param signal    [rawHeight × rawWidth] ADU above the bias, taken in place of `electrons`; null takes those. Read only.
+ * @param signal    [rawHeight × rawWidth] ADU above the bias, taken in place of `electrons`; null takes those. Read
+ * only.
  * @param pattern   From `biasPattern`, ADU.
  * @returns [rawHeight × rawWidth] row-major, ADU.
  */

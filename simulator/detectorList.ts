@@ -15,7 +15,10 @@ export function parseDetectorList(camera: Camera, text: string): Detector[] {
     const matching = camera.detectors.filter((detector) => isMeant(detector, word));
     if (matching.length === 0) {
       const ids = camera.detectors.map(({ id }) => id), { name } = camera.detectors[0];
-      throw new Error(`camera ${camera.name} has no detector "${word}"; ids are ${Math.min(...ids)} … ${Math.max(...ids)}, names like ${name}`);
+      throw new Error(
+        `camera ${camera.name} has no detector "${word}"; ids are ${Math.min(...ids)} … ${Math.max(...ids)}, `
+        + `names like ${name}`,
+      );
     }
     for (const detector of matching) chosen.add(detector);
   }

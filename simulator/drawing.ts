@@ -23,8 +23,8 @@ const DISC_COMPONENTS = normalised(5, (k) => 0.04 * 3 ** k, (t) => t ** -1.5 * M
 const DISC_SCALE_PER_HALF_LIGHT = 1.678;
 
 /**
- * Bulge exp(−7.669 (r/r½)^¼), cut off softly at 7 r½: Gaussians of σ = 0.03 · 2.9^k r½ with the fluxes that fit it best by
- * light; within 0.1, 0.5, 1 and 3 r½ lie the same parts of it to 0.5 %. Unit: r½².
+ * Bulge exp(−7.669 (r/r½)^¼), cut off softly at 7 r½: Gaussians of σ = 0.03 · 2.9^k r½ with the fluxes that fit it best
+ * by light; within 0.1, 0.5, 1 and 3 r½ lie the same parts of it to 0.5 %. Unit: r½².
  */
 const BULGE_COMPONENTS: readonly Component[] = [0.0287, 0.0601, 0.2075, 0.3208, 0.3295, 0.0533]
   .map((flux, k) => ({ flux, scale: (0.03 * 2.9 ** k) ** 2 }));
@@ -85,7 +85,8 @@ export function drawGalaxy(
 ): void {
   const bulgePart = disc.bulgePart ?? 0;
   const profile = (components: readonly Component[], part: number, unit: number): void => drawProfile(
-    plane, width, height, x, y, flux * part, components, unit, disc, psf, floor / 10, // Some ten of the Gaussians overlap at any pixel.
+    // Some ten of the Gaussians overlap at any pixel.
+    plane, width, height, x, y, flux * part, components, unit, disc, psf, floor / 10,
   );
   if (bulgePart < 1) profile(DISC_COMPONENTS, 1 - bulgePart, (disc.radiusPx / DISC_SCALE_PER_HALF_LIGHT) ** 2);
   if (bulgePart > 0) profile(BULGE_COMPONENTS, bulgePart, disc.radiusPx ** 2);

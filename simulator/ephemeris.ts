@@ -32,13 +32,16 @@ export function requireEphemeris(mjdTai: number): void {
 type Series = readonly number[];
 
 const L: readonly Series[] = [[
-  175347046, 0, 0, 3341656, 4.6692568, 6283.07585, 34894, 4.6261, 12566.1517, 3497, 2.7441, 5753.3849, 3418, 2.8289, 3.5231,
-  3136, 3.6277, 77713.7715, 2676, 4.4181, 7860.4194, 2343, 6.1352, 3930.2097, 1324, 0.7425, 11506.7698, 1273, 2.0371, 529.691,
+  175347046, 0, 0, 3341656, 4.6692568, 6283.07585, 34894, 4.6261, 12566.1517, 3497, 2.7441, 5753.3849, 3418, 2.8289,
+  3.5231,
+  3136, 3.6277, 77713.7715, 2676, 4.4181, 7860.4194, 2343, 6.1352, 3930.2097, 1324, 0.7425, 11506.7698, 1273, 2.0371,
+  529.691,
   1199, 1.1096, 1577.3435, 990, 5.233, 5884.927, 902, 2.045, 26.298, 857, 3.508, 398.149, 780, 1.179, 5223.694,
   753, 2.533, 5507.553, 505, 4.583, 18849.228, 492, 4.205, 775.523, 357, 2.92, 0.067, 317, 5.849, 11790.629,
   284, 1.899, 796.298, 271, 0.315, 10977.079, 243, 0.345, 5486.778, 206, 4.806, 2544.314, 205, 1.869, 5573.143,
   202, 2.458, 6069.777, 156, 0.833, 213.299, 132, 3.411, 2942.463, 126, 1.083, 20.775, 115, 0.645, 0.98,
-  103, 0.636, 4694.003, 102, 0.976, 15720.839, 102, 4.267, 7.114, 99, 6.21, 2146.17, 98, 0.68, 155.42, 86, 5.98, 161000.69,
+  103, 0.636, 4694.003, 102, 0.976, 15720.839, 102, 4.267, 7.114, 99, 6.21, 2146.17, 98, 0.68, 155.42, 86, 5.98,
+  161000.69,
   85, 1.3, 6275.96, 85, 3.67, 71430.7, 80, 1.81, 17260.15, 79, 3.04, 12036.46, 75, 1.76, 5088.63, 74, 3.5, 3154.69,
   74, 4.68, 801.82, 70, 0.83, 9437.76, 62, 3.98, 8827.39, 61, 1.82, 7084.9, 57, 2.78, 6286.6, 56, 4.39, 14143.5,
   56, 3.47, 6279.55, 52, 0.19, 12139.55, 52, 1.33, 1748.02, 51, 0.28, 5856.48, 49, 0.49, 1194.45, 41, 5.37, 8429.24,
@@ -47,11 +50,13 @@ const L: readonly Series[] = [[
 ], [
   628331966747, 0, 0, 206059, 2.678235, 6283.07585, 4303, 2.6351, 12566.1517, 425, 1.59, 3.523, 119, 5.796, 26.298,
   109, 2.966, 1577.344, 93, 2.59, 18849.23, 72, 1.14, 529.69, 68, 1.87, 398.15, 67, 4.41, 5507.55, 59, 2.89, 5223.69,
-  56, 2.17, 155.42, 45, 0.4, 796.3, 36, 0.47, 775.52, 29, 2.65, 7.11, 21, 5.34, 0.98, 19, 1.85, 5486.78, 19, 4.97, 213.3,
+  56, 2.17, 155.42, 45, 0.4, 796.3, 36, 0.47, 775.52, 29, 2.65, 7.11, 21, 5.34, 0.98, 19, 1.85, 5486.78, 19, 4.97,
+  213.3,
   17, 2.99, 6275.96, 16, 0.03, 2544.31, 16, 1.43, 2146.17, 15, 1.21, 10977.08, 12, 2.83, 1748.02, 12, 3.26, 5088.63,
   12, 5.27, 1194.45, 12, 2.08, 4694, 11, 0.77, 553.57, 10, 1.3, 6286.6, 10, 4.24, 1349.87,
 ], [
-  52919, 0, 0, 8720, 1.0721, 6283.0758, 309, 0.867, 12566.152, 27, 0.05, 3.52, 16, 5.19, 26.3, 16, 3.68, 155.42, 10, 0.76, 18849.23,
+  52919, 0, 0, 8720, 1.0721, 6283.0758, 309, 0.867, 12566.152, 27, 0.05, 3.52, 16, 5.19, 26.3, 16, 3.68, 155.42, 10,
+  0.76, 18849.23,
 ], [289, 5.844, 6283.076, 35, 0, 0, 17, 5.49, 12566.15]];
 
 const B: readonly Series[] = [
@@ -67,7 +72,10 @@ const R: readonly Series[] = [[
   86, 1.27, 161000.69, 65, 0.27, 17260.15, 63, 0.92, 529.69, 57, 2.01, 83996.85, 56, 5.24, 71430.7, 49, 3.25, 2544.31,
   47, 2.58, 775.52, 45, 5.54, 9437.76, 43, 6.01, 6275.96, 39, 5.36, 4694, 38, 2.39, 8827.39, 37, 0.83, 19651.05,
   37, 4.9, 12139.55, 36, 1.67, 12036.46, 35, 1.84, 2942.46, 33, 0.24, 7084.9, 32, 0.18, 5088.63, 32, 1.78, 398.15,
-], [103019, 1.10749, 6283.07585, 1721, 1.0644, 12566.1517, 702, 3.142, 0, 32, 1.02, 18849.23, 31, 2.84, 5507.55, 25, 1.32, 5223.69],
+], [
+  103019, 1.10749, 6283.07585, 1721, 1.0644, 12566.1517, 702, 3.142, 0, 32, 1.02, 18849.23, 31, 2.84, 5507.55,
+  25, 1.32, 5223.69,
+],
 [4359, 5.7846, 6283.0758, 124, 5.579, 12566.152, 12, 3.14, 0]];
 
 function sumSeries(series: readonly Series[], tau: number): number {
@@ -95,9 +103,11 @@ function eclipticOfJ2000(longitude: number, latitude: number, t: number): SpaceV
   const arcsec = RADIANS / 3600;
   const eta = (47.0029 * t - 0.03302 * t * t) * arcsec, node = (174.876384 * 3600 - 869.8089 * t) * arcsec;
   const precession = (5029.0966 * t + 1.11113 * t * t) * arcsec;
-  // Towards the ascending node of the ecliptic of date on that of J2000; it is left where it is and the rest turned by eta.
+  // Towards the ascending node of the ecliptic of date on that of J2000; it is left where it is and the rest turned by
+  // eta.
   const fromNode = longitude - precession - node;
-  const x = Math.cos(latitude) * Math.cos(fromNode), y = Math.cos(latitude) * Math.sin(fromNode), z = Math.sin(latitude);
+  const x = Math.cos(latitude) * Math.cos(fromNode), y = Math.cos(latitude) * Math.sin(fromNode);
+  const z = Math.sin(latitude);
   const y0 = y * Math.cos(eta) - z * Math.sin(eta), z0 = y * Math.sin(eta) + z * Math.cos(eta);
   return [x * Math.cos(node) - y0 * Math.sin(node), x * Math.sin(node) + y0 * Math.cos(node), z0];
 }
@@ -124,8 +134,11 @@ export function moonAt(mjdTai: number): { direction: UnitVector; phaseDeg: numbe
   const mean = (218.3165 + 481267.8813 * t) * RADIANS, d = (297.8502 + 445267.1115 * t) * RADIANS;
   const sunAnomaly = (357.5291 + 35999.0503 * t) * RADIANS, anomaly = (134.9634 + 477198.8676 * t) * RADIANS;
   const f = (93.2721 + 483202.0175 * t) * RADIANS;
-  const longitude = mean + RADIANS * (6.289 * Math.sin(anomaly) + 1.274 * Math.sin(2 * d - anomaly) + 0.658 * Math.sin(2 * d)
-    + 0.214 * Math.sin(2 * anomaly) - 0.185 * Math.sin(sunAnomaly) - 0.114 * Math.sin(2 * f) + 0.059 * Math.sin(2 * d - 2 * anomaly));
+  const longitude = mean
+    + RADIANS * (6.289 * Math.sin(anomaly) + 1.274 * Math.sin(2 * d - anomaly) + 0.658 * Math.sin(2 * d)
+    + 0.214 * Math.sin(2 * anomaly) - 0.185 * Math.sin(sunAnomaly) - 0.114 * Math.sin(2 * f) + 0.059 * Math.sin(
+      2 * d - 2 * anomaly,
+    ));
   const latitude = RADIANS * (5.128 * Math.sin(f) + 0.281 * Math.sin(anomaly + f) + 0.278 * Math.sin(anomaly - f)
     + 0.173 * Math.sin(2 * d - f));
   const direction = equatorial(eclipticOfJ2000(longitude, latitude, t));
@@ -137,7 +150,9 @@ export function moonAt(mjdTai: number): { direction: UnitVector; phaseDeg: numbe
 /** Cerro Pachón: latitude and longitude (east), degrees. */
 export const SITE = { latitudeDeg: -30.2446, longitudeDeg: -70.7494 } as const;
 
-/** Unit vector to the zenith of the observatory, on the ICRS to 0.4° (precession since 2000 is left out of the turn). */
+/**
+ * Unit vector to the zenith of the observatory, on the ICRS to 0.4° (precession since 2000 is left out of the turn).
+ */
 export function zenithAt(mjdTai: number): UnitVector {
   const mjdUt = mjdTai - TAI_MINUS_UTC_SECONDS / 86400;
   const siderealDeg = 280.46061837 + 360.98564736629 * (mjdUt - J2000_MJD) + SITE.longitudeDeg;

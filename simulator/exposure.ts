@@ -1,6 +1,8 @@
 /** One exposure of one detector, from the sky to the amps' readouts and their truth. Pure: no clock, no files. */
 import { pixelScaleArcsec, type Amp, type Camera, type Detector } from '../schemas/camera.ts';
-import { atmosphereConfig, bandConfig, calibrationConfig, detectorConfig, streakConfig, truthConfig } from './config.ts';
+import {
+  atmosphereConfig, bandConfig, calibrationConfig, detectorConfig, streakConfig, truthConfig,
+} from './config.ts';
 import { cloudShape, surveyConditions, type SurveyConditions } from './atmosphere.ts';
 import { addCosmicRays, addShotNoise, bleed, detectorResponse, readDetector, type CosmicRay } from './detector.ts';
 import { earthHeliocentric } from './ephemeris.ts';
@@ -8,7 +10,9 @@ import { DEMONSTRATION, type SimulationModel } from './model.ts';
 import {
   conditionsOf, electronsPerNJy, fieldPlace, fieldRadiusMm, psfAt, skyElectrons, skyShape, type Conditions,
 } from './optics.ts';
-import { ARCSEC_PER_RADIAN, detectorMap, tanGridMap, unitVector, type PixelMap, type UnitVector } from './projection.ts';
+import {
+  ARCSEC_PER_RADIAN, detectorMap, tanGridMap, unitVector, type PixelMap, type UnitVector,
+} from './projection.ts';
 import { randomStream } from './random.ts';
 import { drawScene, type ChangedSource, type DrawnSource, type SurveyScene } from './scene.ts';
 import type { PlannedVisit } from './schedule.ts';
@@ -85,14 +89,17 @@ export function renderExposure(
 }
 
 /** @throws Error of one line when the survey's telescope cannot point there then. */
-export function conditionsFor(seed: number, plan: PlannedVisit, { sky, effects }: SimulationModel): Conditions | SurveyConditions {
-  const { exposure, band, midpointMjdTai: mjdTai } = plan, { raDeg, decDeg } = plan.actual;
+export function conditionsFor(
+  seed: number, plan: PlannedVisit, { sky, effects }: SimulationModel,
+): Conditions | SurveyConditions {
+  const { exposure, band, midpointMjdTai: mjdTai } = plan, { raDeg, decDeg } = plan.commanded;
   if (sky === 'demonstration') return conditionsOf(seed, exposure, band);
   return surveyConditions({ seed, exposure, band, raDeg, decDeg, mjdTai, hasClouds: effects.clouds });
 }
 
 function surveyScene(
-  camera: Camera, detector: Detector, plan: PlannedVisit, map: PixelMap, conditions: SurveyConditions, sources: DrawnSource[],
+  camera: Camera, detector: Detector, plan: PlannedVisit, map: PixelMap, conditions: SurveyConditions,
+  sources: DrawnSource[],
   { effects }: SimulationModel,
 ): SurveyScene {
   const place = fieldPlace(camera, detector);
@@ -127,15 +134,18 @@ function towardsZenith(map: PixelMap, zenith: UnitVector, lengthPx: number): rea
 
 /** Streaks and ghosts. @param electrons [height × width] row-major, before the detector's response. Added to. */
 function addPassingLight(
-  seed: number, camera: Camera, plan: PlannedVisit, map: PixelMap, conditions: Conditions, sources: readonly DrawnSource[],
+  seed: number, camera: Camera, plan: PlannedVisit, map: PixelMap, conditions: Conditions,
+  sources: readonly DrawnSource[],
   { effects }: SimulationModel, electrons: Float32Array,
 ): Pick<Artifacts, 'streaks' | 'ghosts'> {
   const field = unitVector(plan.actual.raDeg, plan.actual.decDeg), scale = pixelScaleArcsec(camera);
-  const electronsOf = (mag: number): number => conditions.transparency * 10 ** (0.4 * (bandConfig[plan.band].zeroPointMag - mag));
+  const electronsOf = (mag: number): number =>
+    conditions.transparency * 10 ** (0.4 * (bandConfig[plan.band].zeroPointMag - mag));
   const streaks = !effects.streaks ? []
     : streaksOf(seed, plan.exposure, field, fieldRadius(camera), plan.midpointMjdTai, plan.exposureSeconds)
       .map((streak) => drawStreak(electrons, map, streak, electronsOf(streak.mag), conditions.seeingArcsec, scale));
-  const bright = effects.ghosts ? sources.filter(({ kind, mag }) => kind === 'star' && mag < streakConfig.ghostStarMag) : [];
+  const bright = effects.ghosts ? sources.filter(({ kind, mag }) => kind === 'star' && mag < streakConfig.ghostStarMag)
+    : [];
   const ghosts = bright.map(({ raDeg, decDeg, mag }) =>
     drawGhost(electrons, map, unitVector(raDeg, decDeg), field, electronsOf(mag) * plan.exposureSeconds, scale));
   return { streaks: streaks.filter((streak) => streak !== null), ghosts: ghosts.filter((ghost) => ghost !== null) };
@@ -150,7 +160,8 @@ function isOnTemplate(template: ReturnType<typeof tanGridMap>, source: ChangedSo
 
 /** Adds the sky and lets the detector respond: electrons become those expected to be caught. */
 function addSkyAndRespond(
-  seed: number, electrons: Float32Array, response: Float32Array, detector: Detector, camera: Camera, conditions: Conditions,
+  seed: number, electrons: Float32Array, response: Float32Array, detector: Detector, camera: Camera,
+  conditions: Conditions,
   plan: PlannedVisit, { effects }: SimulationModel,
 ): void {
   const { width, height } = detector;

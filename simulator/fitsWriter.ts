@@ -24,7 +24,8 @@ type StoredHdu = Readonly<{ structure: readonly Card[]; bytes: number; write: (f
  * The bytes of a file: the first HDU is the primary one, the others are IMAGE extensions. No dates, so that equal
  * content gives equal bytes.
  *
- * @param compression `rice` stores 16-bit extensions as tile-compressed tables, which cfitsio and astropy read as images.
+ * @param compression `rice` stores 16-bit extensions as tile-compressed tables, which cfitsio and astropy read as
+ * images.
  * @throws Error when a card does not fit its 80 characters.
  */
 export function encodeFits(hdus: readonly Hdu[], compression: Compression = 'none'): Buffer {
@@ -56,12 +57,17 @@ function compressedHdu({ width, height }: HduImage, pixels: Uint16Array): Stored
   const { heap, lengths } = riceCompress(pixels, width, height);
   const structure: Card[] = [
     ['XTENSION', 'BINTABLE', 'compressed image'], ['BITPIX', 8, 'bytes'], ['NAXIS', 2, 'a table'],
-    ['NAXIS1', 8, 'bytes of a row'], ['NAXIS2', height, 'rows'], ['PCOUNT', heap.length, 'bytes of the heap'], ['GCOUNT', 1, 'one group'],
-    ['TFIELDS', 1, 'columns'], ['TTYPE1', 'COMPRESSED_DATA', 'name'], ['TFORM1', `1PB(${lengths.reduce((a, b) => Math.max(a, b), 0)})`, 'bytes in the heap'],
-    ['ZIMAGE', true, 'this is a compressed image'], ['ZTENSION', 'IMAGE', 'of an image extension'], ['ZBITPIX', 16, 'bits per pixel'],
-    ['ZNAXIS', 2, 'number of axes'], ['ZNAXIS1', width, 'columns'], ['ZNAXIS2', height, 'rows'], ['ZPCOUNT', 0, 'no parameters'], ['ZGCOUNT', 1, 'one group'],
+    ['NAXIS1', 8, 'bytes of a row'], ['NAXIS2', height, 'rows'], ['PCOUNT', heap.length, 'bytes of the heap'],
+    ['GCOUNT', 1, 'one group'],
+    ['TFIELDS', 1, 'columns'], ['TTYPE1', 'COMPRESSED_DATA', 'name'],
+    ['TFORM1', `1PB(${lengths.reduce((a, b) => Math.max(a, b), 0)})`, 'bytes in the heap'],
+    ['ZIMAGE', true, 'this is a compressed image'], ['ZTENSION', 'IMAGE', 'of an image extension'],
+    ['ZBITPIX', 16, 'bits per pixel'],
+    ['ZNAXIS', 2, 'number of axes'], ['ZNAXIS1', width, 'columns'], ['ZNAXIS2', height, 'rows'],
+    ['ZPCOUNT', 0, 'no parameters'], ['ZGCOUNT', 1, 'one group'],
     ['ZTILE1', width, 'a tile is a row'], ['ZTILE2', 1, 'a tile is a row'], ['ZCMPTYPE', 'RICE_1', 'compression'],
-    ['ZNAME1', 'BLOCKSIZE', 'pixels of a block'], ['ZVAL1', 32], ['ZNAME2', 'BYTEPIX', 'bytes of a pixel'], ['ZVAL2', 2],
+    ['ZNAME1', 'BLOCKSIZE', 'pixels of a block'], ['ZVAL1', 32], ['ZNAME2', 'BYTEPIX', 'bytes of a pixel'],
+    ['ZVAL2', 2],
     ['BSCALE', 1, 'unsigned 16-bit'], ['BZERO', 32768, 'unsigned 16-bit'],
   ];
   return {

@@ -3,7 +3,9 @@ import { pixelScaleArcsec, type Amp, type Camera, type Detector, type DetectorKi
 
 /** Place of a pixel on the focal plane, millimetres, by the conventions of `schemas/camera.ts`. */
 export function focalPlaneMm(camera: Camera, detector: Detector, x: number, y: number): [number, number] {
-  let dx = camera.pixelSizeMm * (x - (detector.width - 1) / 2), dy = camera.pixelSizeMm * (y - (detector.height - 1) / 2);
+  let dx = camera.pixelSizeMm * (x - (detector.width - 1) / 2), dy = camera.pixelSizeMm * (
+    y - (detector.height - 1) / 2
+  );
   for (let turn = detector.quarterTurns ?? 0; turn > 0; turn--) [dx, dy] = [-dy, dx];
   return [detector.centerMm[0] + dx, detector.centerMm[1] + dy];
 }
@@ -49,7 +51,8 @@ const WIDTH = 1200, HEIGHT = 1250, PLOT = 1030, CENTRE_X = 600, CENTRE_Y = 645;
 const FONT = 'font-family="Inter, Helvetica Neue, Helvetica, Arial, sans-serif"';
 /** Fill and line of each kind of detector; science detectors alternate by the shape of their pixels' grid. */
 const COLOURS = {
-  science: [['#dbe7f5', '#3a6ea5'], ['#d9efe6', '#2f8f6b']], guide: [['#fde9c9', '#c98210']], wavefront: [['#f3d9e6', '#b0447d']],
+  science: [['#dbe7f5', '#3a6ea5'], ['#d9efe6', '#2f8f6b']], guide: [['#fde9c9', '#c98210']],
+  wavefront: [['#f3d9e6', '#b0447d']],
 } as const satisfies Record<DetectorKind, readonly (readonly [string, string])[]>;
 
 /**
@@ -91,17 +94,22 @@ function drawDetector(
   const lines: string[] = [];
   for (const amp of detector.amps) {
     const at = onPage(boxOnFocalPlane(camera, detector, amp.detectorBox), scale);
-    lines.push(`M${coordinate(at.x)} ${coordinate(at.y)}h${coordinate(at.width)}v${coordinate(at.height)}h${coordinate(-at.width)}z`);
+    lines.push(
+      `M${coordinate(at.x)} ${coordinate(at.y)}h${coordinate(at.width)}v${coordinate(at.height)}`
+      + `h${coordinate(-at.width)}z`,
+    );
   }
   const [, slot] = raftAndSlot(detector), middleX = x + width / 2, middleY = y + height / 2;
   const label = `${slot}${isLarge ? ` · ${detector.id}` : ''}`, fontSize = Math.min(26, size * (isLarge ? 0.08 : 0.27));
   return [
     `<g><title>${detector.name}, detector ${detector.id}, ${detector.kind ?? 'science'}, ${sizeOf(detector)}</title>`,
     rect({ x, y, width, height }, `fill="${fill}" stroke="${line}" stroke-width="${isLarge ? 1.6 : 0.9}" rx="1.2"`),
-    `<path d="${lines.join('')}" fill="none" stroke="${line}" stroke-width="${isLarge ? 0.8 : 0.35}" stroke-opacity="0.45"/>`,
+    `<path d="${lines.join('')}" fill="none" stroke="${line}" stroke-width="${isLarge ? 0.8 : 0.35}" `
+      + 'stroke-opacity="0.45"/>',
     firstPixelMark(camera, detector, scale, line, size * 0.07),
     ...(isLarge ? ampNames(camera, detector, scale, line) : []),
-    text(middleX, middleY + fontSize * 0.36, label, `font-size="${coordinate(fontSize)}" fill="${line}" font-weight="600" `
+    text(middleX, middleY + fontSize * 0.36, label,
+      `font-size="${coordinate(fontSize)}" fill="${line}" font-weight="600" `
       + `text-anchor="middle" paint-order="stroke" stroke="${fill}" stroke-width="${coordinate(fontSize * 0.3)}"`),
     '</g>',
   ];
@@ -119,8 +127,11 @@ function ampNames(camera: Camera, detector: Detector, scale: number, colour: str
 /** A filled corner at pixel (0, 0), which shows how the detector is turned. */
 function firstPixelMark(camera: Camera, detector: Detector, scale: number, colour: string, sizePx: number): string {
   const [x, y] = focalPlaneMm(camera, detector, -0.5, -0.5), pixels = sizePx / scale / camera.pixelSizeMm;
-  const [xa, ya] = focalPlaneMm(camera, detector, pixels, -0.5), [xb, yb] = focalPlaneMm(camera, detector, -0.5, pixels);
-  const points = [[x, y], [xa, ya], [xb, yb]].map(([u, v]) => `${coordinate(CENTRE_X + u * scale)},${coordinate(CENTRE_Y - v * scale)}`);
+  const [xa, ya] = focalPlaneMm(camera, detector, pixels, -0.5);
+  const [xb, yb] = focalPlaneMm(camera, detector, -0.5, pixels);
+  const points = [[x, y], [xa, ya], [xb, yb]].map(
+    ([u, v]) => `${coordinate(CENTRE_X + u * scale)},${coordinate(CENTRE_Y - v * scale)}`,
+  );
   return `<polygon points="${points.join(' ')}" fill="${colour}"/>`;
 }
 
@@ -141,7 +152,8 @@ function drawRafts(camera: Camera, boxes: readonly FocalPlaneBox[], scale: numbe
     const at = onPage(box, scale);
     return [
       rect(at, 'fill="none" stroke="#3b4450" stroke-width="1.5" rx="3"'),
-      text(at.x + 5, at.y + 12.5, name, 'font-size="11.5" font-weight="700" fill="#2a313a" paint-order="stroke" stroke="#ffffff" '
+      text(at.x + 5, at.y + 12.5, name,
+        'font-size="11.5" font-weight="700" fill="#2a313a" paint-order="stroke" stroke="#ffffff" '
         + 'stroke-width="3" stroke-opacity="0.85"'),
     ];
   });
@@ -152,7 +164,8 @@ function heading(camera: Camera): string[] {
   const kinds = (Object.entries(about.detectors) as [DetectorKind, number][]) // Keys are the kinds by construction.
     .filter(([, count]) => count > 0).map(([kind, count]) => `${count} ${kind}`).join(' + ');
   const facts = [
-    `${kinds} detector${camera.detectors.length > 1 ? 's' : ''}`, `${about.amps} amps`, `${about.megapixels.toFixed(0)} megapixels`,
+    `${kinds} detector${camera.detectors.length > 1 ? 's' : ''}`, `${about.amps} amps`,
+    `${about.megapixels.toFixed(0)} megapixels`,
     `${about.pixelScaleArcsec.toFixed(2)}″ a pixel`, `${about.areaSquareDegrees.toPrecision(3)} square degrees`,
   ];
   return [
@@ -185,7 +198,10 @@ function fieldCircle(camera: Camera, scale: number, reach: number): string[] {
   return [
     `<circle cx="${CENTRE_X}" cy="${CENTRE_Y}" r="${coordinate(r)}" fill="none" stroke="#1c232b" stroke-width="1.6" `
       + `stroke-opacity="0.55" stroke-dasharray="9 7"/>`,
-    text(CENTRE_X + r * 0.745, CENTRE_Y - r * 0.745 - 4, `${degrees}° field`, 'font-size="15" fill="#1c232b" fill-opacity="0.7"'),
+    text(
+      CENTRE_X + r * 0.745, CENTRE_Y - r * 0.745 - 4, `${degrees}° field`,
+      'font-size="15" fill="#1c232b" fill-opacity="0.7"',
+    ),
   ];
 }
 
@@ -215,7 +231,8 @@ function sizeOf({ width, height }: Detector): string {
 }
 
 function rect({ x, y, width, height }: Draw, style: string): string {
-  return `<rect x="${coordinate(x)}" y="${coordinate(y)}" width="${coordinate(width)}" height="${coordinate(height)}" ${style}/>`;
+  return `<rect x="${coordinate(x)}" y="${coordinate(y)}" width="${coordinate(width)}" height="${coordinate(height)}" `
+    + `${style}/>`;
 }
 
 function text(x: number, y: number, content: string, style: string): string {

@@ -21,7 +21,9 @@ export type MovingSource = Readonly<{
   degreesPerDay: number;
 }>;
 
-const CLASS_CODE: Readonly<Record<MinorPlanetClass, number>> = { mainBelt: 0, nearEarth: 1, trojan: 2, transNeptunian: 3 };
+const CLASS_CODE: Readonly<Record<MinorPlanetClass, number>> = {
+  mainBelt: 0, nearEarth: 1, trojan: 2, transNeptunian: 3,
+};
 /** Ids of minor planets have this above 56 bits; those of the stars' cells have zero there. */
 const MINOR_PLANET_ID = 1n << 56n;
 /** Fastest that a body of the class moves on the sky, degrees a day; near-Earth ones know no bound. */
@@ -63,11 +65,15 @@ const SHAPES: Readonly<Record<MinorPlanetClass, (random: RandomStream) => [Shape
   mainBelt: (random) => [shapeOf(random, mainBeltAxis(random), 0.14, 0.07, 0.32), brightnessOf(random, 12, 19, 0.35)],
   nearEarth: (random) => {
     const perihelionAu = uniformBetween(random, 0.4, 1.3), eccentricity = Math.min(0.9, 0.2 + 0.5 * uniform(random));
-    const shape = { semiMajorAxisAu: perihelionAu / (1 - eccentricity), eccentricity, inclination: rayleigh(random, 0.17) };
+    const shape = {
+      semiMajorAxisAu: perihelionAu / (1 - eccentricity), eccentricity, inclination: rayleigh(random, 0.17),
+    };
     return [shape, brightnessOf(random, 16, 23, 0.4)];
   },
-  trojan: (random) => [shapeOf(random, 5.2 + 0.06 * normal(random), 0.07, 0.17, 0.2), brightnessOf(random, 9, 15.5, 0.4)],
-  transNeptunian: (random) => [shapeOf(random, uniformBetween(random, 38, 48), 0.1, 0.12, 0.3), brightnessOf(random, 4, 8.5, 0.6)],
+  trojan: (random) =>
+    [shapeOf(random, 5.2 + 0.06 * normal(random), 0.07, 0.17, 0.2), brightnessOf(random, 9, 15.5, 0.4)],
+  transNeptunian: (random) =>
+    [shapeOf(random, uniformBetween(random, 38, 48), 0.1, 0.12, 0.3), brightnessOf(random, 4, 8.5, 0.6)],
 };
 
 /** Avoids the Kirkwood gaps at 2.50, 2.82 and 2.96 AU. */
@@ -79,7 +85,8 @@ function mainBeltAxis(random: RandomStream): number {
 }
 
 function shapeOf(
-  random: RandomStream, semiMajorAxisAu: number, eccentricityMode: number, inclinationMode: number, eccentricityMax: number,
+  random: RandomStream, semiMajorAxisAu: number, eccentricityMode: number, inclinationMode: number,
+  eccentricityMax: number,
 ): Shape {
   const eccentricity = Math.min(eccentricityMax, rayleigh(random, eccentricityMode));
   return { semiMajorAxisAu, eccentricity, inclination: rayleigh(random, inclinationMode) };
@@ -99,7 +106,8 @@ function brightnessOf(random: RandomStream, bright: number, faint: number, slope
 let nearby: Readonly<{ key: string; planets: readonly MinorPlanet[] }> | null = null;
 
 function planetsNear(seed: number, centre: UnitVector, radius: number, mjdTai: number): readonly MinorPlanet[] {
-  const day = Math.floor(mjdTai) + 0.5, reach = radius + Math.PI / 180; // A degree more than asked: dithers, and parallax.
+  // A degree more than asked: dithers, and parallax.
+  const day = Math.floor(mjdTai) + 0.5, reach = radius + Math.PI / 180;
   const key = `${seed}/${day}/${centre.map((value) => value.toFixed(3)).join()}/${radius.toFixed(4)}`;
   if (nearby?.key === key) return nearby.planets;
   const observer = observatoryHeliocentric(day);
@@ -121,7 +129,8 @@ function planetsNear(seed: number, centre: UnitVector, radius: number, mjdTai: n
  * @param fieldRadius, radius Radians.
  */
 export function movingSources(
-  seed: number, field: UnitVector, fieldRadius: number, centre: UnitVector, radius: number, startMjdTai: number, seconds: number,
+  seed: number, field: UnitVector, fieldRadius: number, centre: UnitVector, radius: number, startMjdTai: number,
+  seconds: number,
 ): MovingSource[] {
   const days = seconds / 86400, middleMjd = startMjdTai + days / 2;
   const [atStart, atMiddle, atEnd] = [startMjdTai, middleMjd, startMjdTai + days].map(observatoryHeliocentric);

@@ -1,9 +1,13 @@
-/** What is simulated: which sky, which effects, how frames are stored. Plain data: it crosses threads and is recorded. */
+/**
+ * What is simulated: which sky, which effects, how frames are stored. Plain data: it crosses threads and is recorded.
+ */
 
 /** Effects in the order in which light and charge meet them. Each can be switched alone. */
 export const EFFECTS = [
-  'skyBackground', 'clouds', 'differentialRefraction', 'streaks', 'ghosts', 'vignetting', 'illumination', 'prnu', 'badColumns',
-  'fringing', 'darkCurrent', 'hotPixels', 'shotNoise', 'cosmicRays', 'brighterFatter', 'saturation', 'parallelCti', 'serialCti',
+  'skyBackground', 'clouds', 'differentialRefraction', 'streaks', 'ghosts', 'vignetting', 'illumination', 'prnu',
+  'badColumns',
+  'fringing', 'darkCurrent', 'hotPixels', 'shotNoise', 'cosmicRays', 'brighterFatter', 'saturation', 'parallelCti',
+  'serialCti',
   'nonlinearity', 'crosstalk', 'biasStructure', 'biasDrift', 'readNoise',
 ] as const;
 export type Effect = (typeof EFFECTS)[number];
@@ -11,12 +15,14 @@ export type Effects = Readonly<Record<Effect, boolean>>;
 
 /** What a bias, a flat and an overscan undo: the effects of a night whose frames a simple ISR has to clean. */
 const BASIC: readonly Effect[] = [
-  'skyBackground', 'vignetting', 'illumination', 'prnu', 'badColumns', 'shotNoise', 'saturation', 'biasStructure', 'biasDrift',
+  'skyBackground', 'vignetting', 'illumination', 'prnu', 'badColumns', 'shotNoise', 'saturation', 'biasStructure',
+  'biasDrift',
   'readNoise',
 ];
 
 export const EFFECT_SETS: Readonly<Record<'none' | 'basic' | 'realistic' | 'all', Effects>> = {
-  none: effectsOf([]), basic: effectsOf(BASIC), realistic: effectsOf(EFFECTS.filter((name) => name !== 'ghosts')), all: effectsOf(EFFECTS),
+  none: effectsOf([]), basic: effectsOf(BASIC), realistic: effectsOf(EFFECTS.filter((name) => name !== 'ghosts')),
+  all: effectsOf(EFFECTS),
 };
 
 /** `demonstration` is dense in changes on any small patch; `survey` has the rates and densities of the real sky. */
@@ -39,10 +45,14 @@ export function parseEffects(text: string): Effects {
   const chosen = new Set<Effect>();
   for (const word of text.split(',').map((part) => part.trim())) {
     const isRemoved = word.startsWith('-'), name = isRemoved ? word.slice(1) : word;
-    const members = name in EFFECT_SETS ? EFFECTS.filter((effect) => EFFECT_SETS[name as keyof typeof EFFECT_SETS][effect]) // Just checked.
+    // Just checked.
+    const members = name in EFFECT_SETS
+      ? EFFECTS.filter((effect) => EFFECT_SETS[name as keyof typeof EFFECT_SETS][effect])
       : EFFECTS.filter((effect) => effect === name);
     if (members.length === 0 && name !== 'none') {
-      throw new Error(`unknown effect "${name}"; sets: ${Object.keys(EFFECT_SETS).join(', ')}; effects: ${EFFECTS.join(', ')}`);
+      throw new Error(
+        `unknown effect "${name}"; sets: ${Object.keys(EFFECT_SETS).join(', ')}; effects: ${EFFECTS.join(', ')}`,
+      );
     }
     if (name === 'none') chosen.clear();
     for (const effect of members) {
@@ -57,5 +67,6 @@ export function effectNames(effects: Effects): Effect[] {
 }
 
 function effectsOf(names: readonly Effect[]): Effects {
-  return Object.fromEntries(EFFECTS.map((name) => [name, names.includes(name)])) as Effects; // Every name has its entry.
+  // Every name has its entry.
+  return Object.fromEntries(EFFECTS.map((name) => [name, names.includes(name)])) as Effects;
 }

@@ -55,7 +55,8 @@ export function createEventMaker(instrument: string, camera: Camera, dayObs: Day
         uri: productPaths.raw(instrument, dayObs, plan.exposure, detector), bytes, checksum, readoutEndedMs,
       },
       id: messageId({
-        instrument, group: plan.group, exposure: plan.exposure, snap: plan.snap ?? 0, detector, event: 'DetectorRead', attempt,
+        instrument, group: plan.group, exposure: plan.exposure, snap: plan.snap ?? 0, detector, event: 'DetectorRead',
+        attempt,
       }, checksum),
     }),
   };

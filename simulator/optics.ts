@@ -70,7 +70,9 @@ export function vignette(u: number, v: number): number {
   return 1 - opticsConfig.vignetting * (u * u + v * v) ** 2;
 }
 
-/** As `vignette`, of a wide-field telescope: flat to 1.2° of 2° and steep beyond, where its own rings shade the field. */
+/**
+ * As `vignette`, of a wide-field telescope: flat to 1.2° of 2° and steep beyond, where its own rings shade the field.
+ */
 export function wideFieldVignette(u: number, v: number): number {
   const r2 = u * u + v * v;
   return 1 - opticsConfig.wideFieldVignetting * r2 * r2 * r2;

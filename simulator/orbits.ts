@@ -23,7 +23,8 @@ export function heliocentric(orbit: Orbit, mjdTai: number): SpaceVector {
   const cosPeri = Math.cos(orbit.perihelion), sinPeri = Math.sin(orbit.perihelion);
   const along = p * cosPeri - q * sinPeri, across = p * sinPeri + q * cosPeri;
   return equatorial([
-    along * cosNode - across * sinNode * cosI, along * sinNode + across * cosNode * cosI, across * Math.sin(orbit.inclination),
+    along * cosNode - across * sinNode * cosI, along * sinNode + across * cosNode * cosI,
+    across * Math.sin(orbit.inclination),
   ]);
 }
 
@@ -43,7 +44,8 @@ export function eccentricAnomaly(mean: number, e: number): number {
 export function observatoryHeliocentric(mjdTai: number): SpaceVector {
   const earth = earthHeliocentric(mjdTai), zenith = zenithAt(mjdTai);
   return [
-    earth[0] + EARTH_RADIUS_AU * zenith[0], earth[1] + EARTH_RADIUS_AU * zenith[1], earth[2] + EARTH_RADIUS_AU * zenith[2],
+    earth[0] + EARTH_RADIUS_AU * zenith[0], earth[1] + EARTH_RADIUS_AU * zenith[1],
+    earth[2] + EARTH_RADIUS_AU * zenith[2],
   ];
 }
 

@@ -76,7 +76,9 @@ export function detectorMap(camera: Camera, detector: Detector, pointing: Pointi
       const shrink = 1 / stretchOf(Math.hypot(tangent.xi, tangent.eta), k1, k2) / radiansPerMm;
       const du = (-tangent.xi * cos + tangent.eta * sin) * shrink - centreX;
       const dv = (tangent.xi * sin + tangent.eta * cos) * shrink - centreY;
-      return { x: (du * turnCos + dv * turnSin) / sizeMm + middleX, y: (dv * turnCos - du * turnSin) / sizeMm + middleY };
+      return {
+        x: (du * turnCos + dv * turnSin) / sizeMm + middleX, y: (dv * turnCos - du * turnSin) / sizeMm + middleY,
+      };
     },
     toSky(x, y) {
       const dx = sizeMm * (x - middleX), dy = sizeMm * (y - middleY);

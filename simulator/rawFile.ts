@@ -27,7 +27,8 @@ export function encodeRaw(
     ['INSTRUME', instrument, 'instrument'], ['DAYOBS', dayObs, 'observing night, date at TAI - 12 h'],
     ['SEQNUM', plan.sequenceNumber, 'sequence number in the night'],
     ['OBSID', `${instrument}_${plan.exposure}`, 'name of the exposure'],
-    ['GROUPID', plan.group, 'group'], ['EXPOSURE', plan.exposure, 'exposure id'], ['SNAP', plan.snap ?? 0, 'snap of the visit'],
+    ['GROUPID', plan.group, 'group'], ['EXPOSURE', plan.exposure, 'exposure id'],
+    ['SNAP', plan.snap ?? 0, 'snap of the visit'],
     ['DETECTOR', detector.id, 'detector id'], ['DETNAME', detector.name, 'detector name'],
     ['FILTER', plan.physicalFilter, 'physical filter'], ['BAND', plan.band, 'band'],
     ['EXPTIME', plan.exposureSeconds, '[s] exposure time'],
@@ -38,16 +39,22 @@ export function encodeRaw(
   ];
   const type = options.observationType ?? 'science';
   if (options.camera) {
-    primary.push(['OBSTYPE', type, 'science, bias, dark, flat or engineering'], ['DATE-BEG', isoOf(plan.startMjdTai), 'start, TAI']);
+    primary.push(
+      ['OBSTYPE', type, 'science, bias, dark, flat or engineering'],
+      ['DATE-BEG', isoOf(plan.startMjdTai), 'start, TAI'],
+    );
   }
+  const isOnSky = type === 'science' || type === 'engineering';
   const extensions = detector.amps.map((amp, i): Hdu => ({
     cards: [
       ...ampCards(amp),
-      ...(options.camera && (type === 'science' || type === 'engineering') ? wcsCards(options.camera, detector, amp, commanded) : []),
+      ...(options.camera && isOnSky ? wcsCards(options.camera, detector, amp, commanded) : []),
     ],
     image: { width: amp.rawWidth, height: amp.rawHeight, pixels: amps[i] },
   }));
-  return encodeFits([{ cards: [...primary, ...options.cards ?? []], image: null }, ...extensions], options.compression ?? 'none');
+  return encodeFits(
+    [{ cards: [...primary, ...options.cards ?? []], image: null }, ...extensions], options.compression ?? 'none',
+  );
 }
 
 function isoOf(mjdTai: number): string {
@@ -83,7 +90,8 @@ function wcsCards(camera: Camera, detector: Detector, amp: Amp, { raDeg, decDeg,
   const size = camera.pixelSizeMm, degrees = (size * camera.plateScaleArcsecPerMm) / 3600;
   const [centreX, centreY] = detector.centerMm;
   // The boresight's pixel of the assembled detector, then of the raw image.
-  const x = (detector.width - 1) / 2 - (centreX * cos + centreY * sin) / size, y = (detector.height - 1) / 2 - (centreY * cos - centreX * sin) / size;
+  const x = (detector.width - 1) / 2 - (centreX * cos + centreY * sin) / size;
+  const y = (detector.height - 1) / 2 - (centreY * cos - centreX * sin) / size;
   const box = amp.detectorBox, signX = amp.flipX ? -1 : 1, signY = amp.flipY ? -1 : 1;
   const rawX = amp.rawData.x0 + signX * (x - (amp.flipX ? box.x1 - 1 : box.x0));
   const rawY = amp.rawData.y0 + signY * (y - (amp.flipY ? box.y1 - 1 : box.y0));
@@ -92,15 +100,21 @@ function wcsCards(camera: Camera, detector: Detector, amp: Amp, { raDeg, decDeg,
   const eta = (u: number, v: number): number => u * Math.sin(theta) + v * Math.cos(theta);
   const hasDistortion = camera.distortion !== undefined;
   const cards: Card[] = [
-    ['WCSAXES', 2], ['CTYPE1', hasDistortion ? 'RA---TAN-SIP' : 'RA---TAN'], ['CTYPE2', hasDistortion ? 'DEC--TAN-SIP' : 'DEC--TAN'],
-    ['CUNIT1', 'deg'], ['CUNIT2', 'deg'], ['RADESYS', 'ICRS'], ['CRVAL1', raDeg], ['CRVAL2', decDeg], ['CRPIX1', rawX + 1], ['CRPIX2', rawY + 1],
+    ['WCSAXES', 2], ['CTYPE1', hasDistortion ? 'RA---TAN-SIP' : 'RA---TAN'],
+    ['CTYPE2', hasDistortion ? 'DEC--TAN-SIP' : 'DEC--TAN'],
+    ['CUNIT1', 'deg'], ['CUNIT2', 'deg'], ['RADESYS', 'ICRS'], ['CRVAL1', raDeg], ['CRVAL2', decDeg],
+    ['CRPIX1', rawX + 1], ['CRPIX2', rawY + 1],
     ['CD1_1', signX * degrees * xi(cos, sin)], ['CD1_2', signY * degrees * xi(-sin, cos)],
     ['CD2_1', signX * degrees * eta(cos, sin)], ['CD2_2', signY * degrees * eta(-sin, cos)],
   ];
   if (!camera.distortion) return cards;
   const radians2 = (size * camera.plateScaleArcsecPerMm / ARCSEC_PER_RADIAN) ** 2, [k1, k2] = camera.distortion;
   const third = k1 * radians2, fifth = k2 * radians2 * radians2;
-  cards.push(['A_ORDER', 5], ['A_3_0', third], ['A_1_2', third], ['A_5_0', fifth], ['A_3_2', 2 * fifth], ['A_1_4', fifth]);
-  cards.push(['B_ORDER', 5], ['B_0_3', third], ['B_2_1', third], ['B_0_5', fifth], ['B_2_3', 2 * fifth], ['B_4_1', fifth]);
+  cards.push(
+    ['A_ORDER', 5], ['A_3_0', third], ['A_1_2', third], ['A_5_0', fifth], ['A_3_2', 2 * fifth], ['A_1_4', fifth],
+  );
+  cards.push(
+    ['B_ORDER', 5], ['B_0_3', third], ['B_2_1', third], ['B_0_5', fifth], ['B_2_3', 2 * fifth], ['B_4_1', fifth],
+  );
   return cards;
 }

@@ -30,7 +30,9 @@ export function readoutSignals(
 }
 
 /** Charge transfer inefficiency of an amp, per transfer. */
-export function transferInefficiency(seed: number, detector: Detector, ampIndex: number): { serial: number; parallel: number } {
+export function transferInefficiency(
+  seed: number, detector: Detector, ampIndex: number,
+): { serial: number; parallel: number } {
   const random = randomStream(seed, 'transfer inefficiency', detector.id, ampIndex);
   return {
     serial: detectorConfig.serialCti * uniformBetween(random, 0.5, 1.5),
@@ -45,7 +47,9 @@ export function transferInefficiency(seed: number, detector: Detector, ampIndex:
  * @param serial, parallel ε per transfer.
  * @returns [rawHeight × rawWidth] row-major, electrons.
  */
-function transferredCharge(electrons: Float32Array, width: number, amp: Amp, serial: number, parallel: number): Float32Array {
+function transferredCharge(
+  electrons: Float32Array, width: number, amp: Amp, serial: number, parallel: number,
+): Float32Array {
   const { rawWidth, rawHeight, rawData: data, detectorBox: box } = amp;
   const out = new Float32Array(rawWidth * rawHeight), columns = data.x1 - data.x0;
   const step = amp.flipX ? -1 : 1;
@@ -72,8 +76,8 @@ function transferredCharge(electrons: Float32Array, width: number, amp: Amp, ser
 }
 
 /**
- * Electrons to ADU in place. A linear T reads as S with S + c₂ S² + c₃ S³ = T; by series, S = T − c₂ T² + (2 c₂² − c₃) T³,
- * of which the next term is 5 c₂³ T⁴: below 1e-7 of T for the 0.4 % that real amps bend.
+ * Electrons to ADU in place. A linear T reads as S with S + c₂ S² + c₃ S³ = T; by series, S = T − c₂ T² + (2 c₂² − c₃)
+ * T³, of which the next term is 5 c₂³ T⁴: below 1e-7 of T for the 0.4 % that real amps bend.
  */
 function amplify(signal: Float32Array, amp: Amp, polynomial: readonly [number, number] | null): void {
   const perElectron = 1 / amp.gainElectronsPerAdu;
@@ -92,7 +96,9 @@ function amplify(signal: Float32Array, amp: Amp, polynomial: readonly [number, n
 function addCrosstalk(signals: readonly Float32Array[], detector: Detector): void {
   const { amps } = detector;
   if (!amps.some((amp) => amp.crosstalk)) return;
-  const sources = amps.map((amp) => (amp.crosstalk ?? []).flatMap((part, index) => (part === 0 ? [] : [{ part, index }])));
+  const sources = amps.map(
+    (amp) => (amp.crosstalk ?? []).flatMap((part, index) => (part === 0 ? [] : [{ part, index }])),
+  );
   const { rawWidth, rawHeight } = amps[0];
   const rows = amps.map(() => new Float32Array(rawWidth)), sum = new Float64Array(rawWidth);
   for (let y = 0; y < rawHeight; y++) {

@@ -14,17 +14,22 @@ import { groupOf, type PlannedVisit } from './schedule.ts';
 /** Orders that the control system gave, and what the summit measured: facts beside those that the engine follows. */
 export type SummitEvent =
   | Readonly<{
-      type: 'ControlCommanded'; instrument: string; dayObs: DayObs; component: 'mount' | 'camera' | 'dome' | 'scheduler'; command: string;
+      type: 'ControlCommanded'; instrument: string; dayObs: DayObs;
+      component: 'mount' | 'camera' | 'dome' | 'scheduler'; command: string;
       parameters: Readonly<Record<string, string | number>>;
     }>
   | Readonly<{
       type: 'TelemetrySampled'; instrument: string; dayObs: DayObs;
-      outsideTemperatureC: number; mirrorTemperatureC: number; cameraTemperatureC: number; windSpeedMetrePerSecond: number;
-      windDirectionDeg: number; humidityPercent: number; pressureHpa: number; mountAltitudeDeg: number; mountAzimuthDeg: number; trackingErrorArcsec: number;
+      outsideTemperatureC: number; mirrorTemperatureC: number; cameraTemperatureC: number;
+      windSpeedMetrePerSecond: number;
+      windDirectionDeg: number; humidityPercent: number; pressureHpa: number; mountAltitudeDeg: number;
+      mountAzimuthDeg: number; trackingErrorArcsec: number;
     }>;
 
 /** One line of a recording's events. `obs` is what the engine follows. */
-export type TimedEvent = Readonly<{ mjdTai: number; channel: 'obs' | 'control' | 'telemetry'; id: string; event: ObservatoryEvent | SummitEvent }>;
+export type TimedEvent = Readonly<{
+  mjdTai: number; channel: 'obs' | 'control' | 'telemetry'; id: string; event: ObservatoryEvent | SummitEvent
+}>;
 
 export type RecordedFile = Readonly<{ path: string; bytes: number; checksum: string }>;
 
@@ -40,10 +45,20 @@ const DAY_SECONDS = 86400;
 export function nightEvents(question: EventQuestion): TimedEvent[] {
   const { camera, dayObs, seed, plans, visits } = question, events = createEventMaker(camera.name, camera, dayObs);
   const timed: TimedEvent[] = [];
-  const say = (mjdTai: number, { event, id }: IdentifiedEvent): void => { timed.push({ mjdTai, channel: 'obs', id, event }); };
-  const command = (mjdTai: number, component: 'mount' | 'camera' | 'dome' | 'scheduler', name: string, parameters: Readonly<Record<string, string | number>> = {}): void => {
+  const say = (mjdTai: number, { event, id }: IdentifiedEvent): void => {
+    timed.push({ mjdTai, channel: 'obs', id, event });
+  };
+  const command = (
+    mjdTai: number, component: 'mount' | 'camera' | 'dome' | 'scheduler', name: string,
+    parameters: Readonly<Record<string, string | number>> = {},
+  ): void => {
     const id = `${camera.name}.${dayObs}.${component}.${name}.${timed.length}`;
-    timed.push({ mjdTai, channel: 'control', id, event: { type: 'ControlCommanded', instrument: camera.name, dayObs, component, command: name, parameters } });
+    timed.push(
+      {
+        mjdTai, channel: 'control', id,
+        event: { type: 'ControlCommanded', instrument: camera.name, dayObs, component, command: name, parameters },
+      },
+    );
   };
   if (plans.length === 0) return timed;
   const first = plans[0].startMjdTai - 300 / DAY_SECONDS, last = plans[plans.length - 1];
@@ -52,11 +67,19 @@ export function nightEvents(question: EventQuestion): TimedEvent[] {
   command(first + 10 / DAY_SECONDS, 'dome', 'open');
   let band: string | null = null;
   for (const plan of plans) {
-    if (plan.band !== band) command(plan.startMjdTai - 125 / DAY_SECONDS, 'camera', 'setFilter', { filter: plan.physicalFilter });
+    if (plan.band !== band) {
+      command(plan.startMjdTai - 125 / DAY_SECONDS, 'camera', 'setFilter', { filter: plan.physicalFilter });
+    }
     band = plan.band;
     if ((plan.snap ?? 0) === 0) announce(question, events, plan, say);
-    if (isVisitCanceled(question.faults, seed, plan.visit as number as Exposure)) continue; // A visit is numbered as its first exposure.
-    if ((plan.snap ?? 0) === 0) command(plan.startMjdTai - 6 / DAY_SECONDS, 'mount', 'slew', { raDeg: plan.commanded.raDeg, decDeg: plan.commanded.decDeg });
+    // A visit is numbered as its first exposure.
+    if (isVisitCanceled(question.faults, seed, plan.visit as number as Exposure)) continue;
+    if ((plan.snap ?? 0) === 0) {
+      command(
+        plan.startMjdTai - 6 / DAY_SECONDS, 'mount', 'slew',
+        { raDeg: plan.commanded.raDeg, decDeg: plan.commanded.decDeg },
+      );
+    }
     command(plan.startMjdTai, 'camera', 'takeImage', { exposureSeconds: plan.exposureSeconds, snap: plan.snap ?? 0 });
     expose(question, events, plan, say);
   }
@@ -78,7 +101,9 @@ function announce({ seed, faults, plans }: EventQuestion, events: Events, plan: 
   if (isVisitRepointed(faults, seed, first)) {
     const place = unitVector(plan.commanded.raDeg, plan.commanded.decDeg), { raDeg, decDeg } = skyOfVector(place);
     const moved = skyOfVector(fromTangent(tangentPlane(raDeg, decDeg), 0.07, 0.02));
-    const wrong: PlannedVisit = { ...plan, group: groupOf(at - 90 / DAY_SECONDS), commanded: { ...plan.commanded, ...moved } };
+    const wrong: PlannedVisit = {
+      ...plan, group: groupOf(at - 90 / DAY_SECONDS), commanded: { ...plan.commanded, ...moved },
+    };
     say(at - 4 / DAY_SECONDS, withSnaps(events.nextVisitAnnounced(wrong), nimages));
     say(at - 1 / DAY_SECONDS, events.nextVisitCanceled(wrong));
   }
@@ -92,7 +117,8 @@ function withSnaps(identified: IdentifiedEvent, nimages: number): IdentifiedEven
 }
 
 function expose({ camera, seed, faults, fileOf }: EventQuestion, events: Events, plan: PlannedVisit, say: Say): void {
-  const ended = plan.startMjdTai + plan.exposureSeconds / DAY_SECONDS, read = ended + nightConfig.readoutSeconds / DAY_SECONDS;
+  const ended = plan.startMjdTai + plan.exposureSeconds / DAY_SECONDS;
+  const read = ended + nightConfig.readoutSeconds / DAY_SECONDS;
   say(plan.startMjdTai, events.exposureStarted(plan));
   say(ended, events.exposureEnded(plan));
   for (const { id } of camera.detectors) {
@@ -116,24 +142,33 @@ function unixMsOf(mjdTai: number): number {
 }
 
 /** Air that cools through the night, a mirror that lags behind it, wind in gusts, and where the mount looked. */
-function telemetry({ camera, dayObs, seed }: EventQuestion, plans: readonly PlannedVisit[], mjdTai: number, index: number): TimedEvent {
+function telemetry(
+  { camera, dayObs, seed }: EventQuestion, plans: readonly PlannedVisit[], mjdTai: number, index: number,
+): TimedEvent {
   const random = randomStream(seed, 'telemetry', dayObs, index), night = randomStream(seed, 'weather', dayObs);
-  const base = 9 + 3 * normal(night), wind = Math.abs(6 + 3 * normal(night)), from = 360 * ((normal(night) / 10 + 1) % 1);
+  const base = 9 + 3 * normal(night), wind = Math.abs(6 + 3 * normal(night));
+  const from = 360 * ((normal(night) / 10 + 1) % 1);
   const hours = (mjdTai - plans[0].startMjdTai) * 24, plan = plans.findLast((p) => p.startMjdTai <= mjdTai) ?? plans[0];
-  const zenith = zenithAt(mjdTai), place = unitVector(plan.actual.raDeg, plan.actual.decDeg), altitude = altitudeDeg(place, zenith);
+  const zenith = zenithAt(mjdTai), place = unitVector(plan.actual.raDeg, plan.actual.decDeg);
+  const altitude = altitudeDeg(place, zenith);
   const east: readonly [number, number] = [-zenith[1], zenith[0]], norm = Math.hypot(...east);
   const towardsEast = (place[0] * east[0] + place[1] * east[1]) / norm;
-  const northZ = Math.hypot(zenith[0], zenith[1]), towardsNorth = (place[2] - zenith[2] * Math.sin((altitude * Math.PI) / 180)) / northZ;
+  const northZ = Math.hypot(zenith[0], zenith[1]);
+  const towardsNorth = (place[2] - zenith[2] * Math.sin((altitude * Math.PI) / 180)) / northZ;
   const round = (value: number, digits = 2): number => Number(value.toFixed(digits));
   return {
     mjdTai, channel: 'telemetry', id: `${camera.name}.${dayObs}.telemetry.${index}`,
     event: {
       type: 'TelemetrySampled', instrument: camera.name, dayObs,
-      outsideTemperatureC: round(base - 0.35 * hours + 0.1 * normal(random)), mirrorTemperatureC: round(base + 0.6 - 0.3 * hours + 0.03 * normal(random)),
-      cameraTemperatureC: round(-100 + 0.05 * normal(random)), windSpeedMetrePerSecond: round(Math.abs(wind + 1.5 * normal(random))),
-      windDirectionDeg: round((from + 8 * normal(random) + 360) % 360, 1), humidityPercent: round(Math.max(2, 25 + 2 * hours + normal(random)), 1),
+      outsideTemperatureC: round(base - 0.35 * hours + 0.1 * normal(random)),
+      mirrorTemperatureC: round(base + 0.6 - 0.3 * hours + 0.03 * normal(random)),
+      cameraTemperatureC: round(-100 + 0.05 * normal(random)),
+      windSpeedMetrePerSecond: round(Math.abs(wind + 1.5 * normal(random))),
+      windDirectionDeg: round((from + 8 * normal(random) + 360) % 360, 1),
+      humidityPercent: round(Math.max(2, 25 + 2 * hours + normal(random)), 1),
       pressureHpa: round(742 + 0.2 * normal(random)), mountAltitudeDeg: round(altitude, 4),
-      mountAzimuthDeg: round(((Math.atan2(towardsEast, towardsNorth) * 180) / Math.PI + 360) % 360, 4), trackingErrorArcsec: round(Math.abs(0.05 * normal(random)), 3),
+      mountAzimuthDeg: round(((Math.atan2(towardsEast, towardsNorth) * 180) / Math.PI + 360) % 360, 4),
+      trackingErrorArcsec: round(Math.abs(0.05 * normal(random)), 3),
     },
   };
 }

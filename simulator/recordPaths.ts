@@ -19,7 +19,8 @@ export const EVENTS = 'events.jsonl';
 
 export function recordPaths(instrument: string, dayObs: DayObs): RecordPaths {
   const folder = `truth/${instrument}/${dayObs}`;
-  const frame = (exposure: Exposure, detector: DetectorId): string => `${exposure}_${String(detector).padStart(3, '0')}`;
+  const frame = (exposure: Exposure, detector: DetectorId): string =>
+    `${exposure}_${String(detector).padStart(3, '0')}`;
   return {
     raw: (exposure, detector) => productPaths.raw(instrument, dayObs, exposure, detector),
     changed: (exposure) => `${folder}/${exposure}.csv`,

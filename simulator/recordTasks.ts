@@ -56,8 +56,10 @@ export function recordFrame(
 function conditionCards({ conditions }: RenderedExposure): Card[] {
   if (!('airmass' in conditions)) return [];
   return [
-    ['AIRMASS', rounded(conditions.airmass), 'at the middle of the exposure'], ['ALT', rounded(conditions.altitudeDeg), '[deg] altitude'],
-    ['MOONALT', rounded(conditions.moonAltitudeDeg), '[deg] altitude of the Moon'], ['SUNALT', rounded(conditions.sunAltitudeDeg), '[deg] altitude of the Sun'],
+    ['AIRMASS', rounded(conditions.airmass), 'at the middle of the exposure'],
+    ['ALT', rounded(conditions.altitudeDeg), '[deg] altitude'],
+    ['MOONALT', rounded(conditions.moonAltitudeDeg), '[deg] altitude of the Moon'],
+    ['SUNALT', rounded(conditions.sunAltitudeDeg), '[deg] altitude of the Sun'],
   ];
 }
 
@@ -70,7 +72,8 @@ function describeFrame(
 ): unknown {
   const { effects } = model, { artifacts, conditions } = rendered ?? { artifacts: null, conditions: null };
   return {
-    visit: plan.visit, exposure: plan.exposure, snap: plan.snap ?? 0, detector: detector.id, name: detector.name, observationType,
+    visit: plan.visit, exposure: plan.exposure, snap: plan.snap ?? 0, detector: detector.id, name: detector.name,
+    observationType,
     band: plan.band, exposureSeconds: plan.exposureSeconds, midpointMjdTai: plan.midpointMjdTai,
     sky: model.sky, effects: effectNames(effects), light, meanElectrons: calibrationElectrons,
     pointing: rendered ? { commanded: plan.commanded, actual: plan.actual } : null, conditions,
@@ -84,7 +87,8 @@ function describeFrame(
     amps: detector.amps.map((amp, index) => {
       const cti = transferInefficiency(seed, detector, index);
       return {
-        name: amp.name, gainElectronsPerAdu: amp.gainElectronsPerAdu, readNoiseElectrons: effects.readNoise ? amp.readNoiseElectrons : 0,
+        name: amp.name, gainElectronsPerAdu: amp.gainElectronsPerAdu,
+        readNoiseElectrons: effects.readNoise ? amp.readNoiseElectrons : 0,
         serialCti: effects.serialCti ? cti.serial : 0, parallelCti: effects.parallelCti ? cti.parallel : 0,
         linearityPolynomial: effects.nonlinearity ? amp.linearityPolynomial ?? null : null,
         crosstalk: effects.crosstalk ? amp.crosstalk ?? null : null,
@@ -97,6 +101,7 @@ function describeFrame(
 /** CSV of what was drawn: fluxes and magnitudes of this moment, above the air. */
 function encodeSources(sources: readonly DrawnSource[]): string {
   const lines = sources.map((s) =>
-    `${s.id},${s.kind},${s.raDeg.toFixed(8)},${s.decDeg.toFixed(8)},${s.x.toFixed(3)},${s.y.toFixed(3)},${s.fluxNJy.toFixed(3)},${s.mag.toFixed(4)}`);
+    `${s.id},${s.kind},${s.raDeg.toFixed(8)},${s.decDeg.toFixed(8)},${s.x.toFixed(3)},${s.y.toFixed(3)},`
+    + `${s.fluxNJy.toFixed(3)},${s.mag.toFixed(4)}`);
   return `${['sourceId,kind,ra,dec,x,y,fluxNJy,mag', ...lines].join('\n')}\n`;
 }

@@ -12,7 +12,8 @@ import { recordFrame } from './recordTasks.ts';
 import type { RenderResults, RenderTask, RenderWorkerData } from './renderTasks.ts';
 import { encodeTemplate, makeTemplate } from './template.ts';
 
-const { dataDir, instrument, camera, seed, model = DEMONSTRATION } = workerData as RenderWorkerData; // Set by `createRenderer` alone.
+// Set by `createRenderer` alone.
+const { dataDir, instrument, camera, seed, model = DEMONSTRATION } = workerData as RenderWorkerData;
 
 export default function run(task: RenderTask): RenderResults[keyof RenderResults] {
   switch (task.task) {

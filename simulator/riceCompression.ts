@@ -7,7 +7,8 @@ const BLOCK_PIXELS = 32;
 /** Bits that tell a block's number of low bits; 14 low bits and more are written as they are. */
 const CODE_BITS = 4, LOW_BITS_MAX = 14, PIXEL_BITS = 16;
 /** A block that does not compress costs 4 bits more than it has; the first pixel comes on top. */
-const rowBytesMax = (width: number): number => 2 + Math.ceil((width * PIXEL_BITS + Math.ceil(width / BLOCK_PIXELS) * CODE_BITS) / 8) + 8;
+const rowBytesMax = (width: number): number =>
+  2 + Math.ceil((width * PIXEL_BITS + Math.ceil(width / BLOCK_PIXELS) * CODE_BITS) / 8) + 8;
 
 export type CompressedRows = Readonly<{
   /** All rows one after another. */

@@ -1,4 +1,7 @@
-/** What the sky sends to one image: stars, galaxies, transients and moving bodies drawn on a plane of expected electrons. */
+/**
+ * What the sky sends to one image: stars, galaxies, transients and moving bodies drawn on a plane of expected
+ * electrons.
+ */
 import { abMagOfNJy, BANDS, nJyOfAbMag, type Band } from '../schemas/units.ts';
 import { opticsConfig, renderConfig, skyConfig, surveyConfig } from './config.ts';
 import { drawGalaxy, drawStar } from './drawing.ts';
@@ -14,7 +17,9 @@ import {
   type Cell, type Galaxy, type Magnitudes, type Star, type Transient,
 } from './sky.ts';
 import { placeAt, surveyCell } from './surveySky.ts';
-import { surveyTransientFlux, surveyTransientsOf, type SurveyTransient, type SurveyTransientKind } from './surveyTransients.ts';
+import {
+  surveyTransientFlux, surveyTransientsOf, type SurveyTransient, type SurveyTransientKind,
+} from './surveyTransients.ts';
 import { surveyVariableFlux, type SurveyVariable } from './variables.ts';
 
 export type Scene = Readonly<{
@@ -43,7 +48,8 @@ export type SurveyScene = Readonly<{
 
 /** A source as it was drawn. */
 export type DrawnSource = Readonly<{
-  id: bigint; kind: 'star' | 'galaxy' | ChangedKind; raDeg: number; decDeg: number; x: number; y: number; fluxNJy: number; mag: number;
+  id: bigint; kind: 'star' | 'galaxy' | ChangedKind; raDeg: number; decDeg: number; x: number; y: number;
+  fluxNJy: number; mag: number;
 }>;
 
 export type ChangedKind =
@@ -95,7 +101,11 @@ export function drawScene(scene: Scene, plane: Float32Array): ChangedSource[] {
     for (const galaxy of cell.galaxies) drawOneGalaxy(scene, plane, galaxy, north, changed);
     if (scene.mjdTai === null) continue;
     if (scene.survey) {
-      for (const transient of surveyTransientsOf(scene.seed, cell, CELL_SQUARE_DEGREES, scene.mjdTai, skyConfig.transientFluxMin)) {
+      for (
+        const transient of surveyTransientsOf(
+          scene.seed, cell, CELL_SQUARE_DEGREES, scene.mjdTai, skyConfig.transientFluxMin,
+        )
+      ) {
         drawSurveyTransient(scene, plane, transient, scene.mjdTai, changed);
       }
     } else {
@@ -129,7 +139,8 @@ function drawOneStar(scene: Scene, plane: Float32Array, star: Star, changed: Cha
   const templateFluxNJy = fluxNJy(star.mags, scene.band);
   const variable = star.surveyVariable ?? null;
   const isChanging = mjdTai !== null && (star.variable !== null || variable !== null);
-  const relative = mjdTai === null ? 1 : variable ? surveyVariableFlux(variable, scene.band, mjdTai) : relativeFlux(star, scene.band, mjdTai);
+  const relative = mjdTai === null ? 1 : variable ? surveyVariableFlux(variable, scene.band, mjdTai)
+    : relativeFlux(star, scene.band, mjdTai);
   const scienceFluxNJy = templateFluxNJy * relative;
   drawPoint(scene, plane, at.x, at.y, scienceFluxNJy);
   if (!isInside(scene.map, at)) return;
@@ -169,7 +180,8 @@ function drawNew(
 
 /** A body's light in points half a pixel apart along its way, so that its trail is as smooth as the PSF. */
 function drawMoving(scene: Scene, plane: Float32Array, body: MovingSource, changed: ChangedSource[]): void {
-  const start = scene.map.toPixel(body.start), end = scene.map.toPixel(body.end), at = nearImage(scene, body.middle, body.mags);
+  const start = scene.map.toPixel(body.start), end = scene.map.toPixel(body.end);
+  const at = nearImage(scene, body.middle, body.mags);
   if (!start || !end || !at) return;
   const flux = fluxNJy(body.mags, scene.band), length = Math.hypot(end.x - start.x, end.y - start.y);
   const count = Math.max(1, Math.ceil(length * 2));
@@ -185,7 +197,8 @@ function drawMoving(scene: Scene, plane: Float32Array, body: MovingSource, chang
 }
 
 function tell(
-  scene: Scene, id: bigint, kind: DrawnSource['kind'], place: UnitVector, at: Readonly<{ x: number; y: number }>, flux: number,
+  scene: Scene, id: bigint, kind: DrawnSource['kind'], place: UnitVector, at: Readonly<{ x: number; y: number }>,
+  flux: number,
 ): void {
   scene.survey?.onSource?.({ id, kind, ...skyOfVector(place), ...at, fluxNJy: flux, mag: abMagOfNJy(flux) });
 }
@@ -200,7 +213,8 @@ function throughputAt(scene: Scene, x: number, y: number): number {
 }
 
 function drawOneGalaxy(
-  scene: Scene, plane: Float32Array, galaxy: Galaxy, north: Readonly<{ angle: number; parity: number }>, changed: ChangedSource[],
+  scene: Scene, plane: Float32Array, galaxy: Galaxy, north: Readonly<{ angle: number; parity: number }>,
+  changed: ChangedSource[],
 ): void {
   const at = nearImage(scene, galaxy.place, galaxy.mags);
   if (!at) return;
@@ -208,17 +222,22 @@ function drawOneGalaxy(
     radiusPx: galaxy.radiusArcsec / scene.pixelScaleArcsec, axisRatio: galaxy.axisRatio,
     angle: north.angle + north.parity * galaxy.positionAngle, bulgePart: galaxy.bulgePart ?? 0,
   };
-  const flux = fluxNJy(galaxy.mags, scene.band), electrons = flux * scene.electronsPerNJy * throughputAt(scene, at.x, at.y);
+  const flux = fluxNJy(galaxy.mags, scene.band);
+  const electrons = flux * scene.electronsPerNJy * throughputAt(scene, at.x, at.y);
   const { width, height } = scene.map, psf = scene.psf(at.x, at.y);
   drawGalaxy(plane, width, height, at.x, at.y, electrons, disc, psf, opticsConfig.wingFloorElectrons);
   const isOnImage = isInside(scene.map, at);
   if (isOnImage) tell(scene, galaxy.id, 'galaxy', galaxy.place, at, flux);
   if (!galaxy.nucleus) return;
   const { mags, variable } = galaxy.nucleus, templateFluxNJy = fluxNJy(mags, scene.band);
-  const scienceFluxNJy = templateFluxNJy * (scene.mjdTai === null ? 1 : surveyVariableFlux(variable, scene.band, scene.mjdTai));
+  const scienceFluxNJy = templateFluxNJy * (
+    scene.mjdTai === null ? 1 : surveyVariableFlux(variable, scene.band, scene.mjdTai)
+  );
   drawPoint(scene, plane, at.x, at.y, scienceFluxNJy);
   if (!isOnImage || scene.mjdTai === null) return;
-  changed.push({ id: galaxy.id, kind: variable.shape, ...skyOfVector(galaxy.place), ...at, scienceFluxNJy, templateFluxNJy });
+  changed.push(
+    { id: galaxy.id, kind: variable.shape, ...skyOfVector(galaxy.place), ...at, scienceFluxNJy, templateFluxNJy },
+  );
 }
 
 function nearImage(scene: Scene, place: UnitVector, mags: Magnitudes): { x: number; y: number } | null {

@@ -26,7 +26,9 @@ export function addDark(
     const charge = detectorConfig.darkElectronsPerSecond * seconds;
     for (let i = 0; i < electrons.length; i++) electrons[i] += charge;
   }
-  for (const { x, y, electronsPerSecond } of hotPixels) electrons[y * detector.width + x] += electronsPerSecond * seconds;
+  for (const { x, y, electronsPerSecond } of hotPixels) {
+    electrons[y * detector.width + x] += electronsPerSecond * seconds;
+  }
 }
 
 /**
@@ -34,7 +36,9 @@ export function addDark(
  *
  * @returns A function of the pixel; mean about 0. Null in bands that have none.
  */
-export function fringesOf(seed: number, { id, width, height }: Detector, band: Band): ((x: number, y: number) => number) | null {
+export function fringesOf(
+  seed: number, { id, width, height }: Detector, band: Band,
+): ((x: number, y: number) => number) | null {
   const amplitude = detectorConfig.fringeAmplitude[band];
   if (amplitude === 0) return null;
   const random = randomStream(seed, 'fringes', id);

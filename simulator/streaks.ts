@@ -6,7 +6,8 @@ import { poisson, randomStream, uniform, uniformBetween } from './random.ts';
 
 /** A straight path over the field during one exposure. */
 export type Streak = Readonly<{
-  kind: 'satellite' | 'aeroplane'; start: UnitVector; end: UnitVector; mag: number; degreesPerSecond: number; widthArcsec: number;
+  kind: 'satellite' | 'aeroplane'; start: UnitVector; end: UnitVector; mag: number; degreesPerSecond: number;
+  widthArcsec: number;
 }>;
 
 /** What a streak or a ghost did to one detector, pixels; for truth. */
@@ -16,22 +17,31 @@ export type DrawnStreak = Readonly<{
 export type DrawnGhost = Readonly<{ x: number; y: number; radiusPx: number; electrons: number }>;
 
 /** The streaks of an exposure over a field, the same for every detector. @param radius Of the field, radians. */
-export function streaksOf(seed: number, exposure: number, field: UnitVector, radius: number, mjdTai: number, seconds: number): Streak[] {
+export function streaksOf(
+  seed: number, exposure: number, field: UnitVector, radius: number, mjdTai: number, seconds: number,
+): Streak[] {
   const random = randomStream(seed, 'streaks', exposure);
   const areaSquareDegrees = Math.PI * (radius * (180 / Math.PI)) ** 2;
   // Satellites at 550 km are lit for as long as the Sun is not far below the horizon: to 35° some are.
-  const sunAltitude = altitudeDeg(sunDirection(mjdTai), zenithAt(mjdTai)), lit = Math.max(0, Math.min(1, (35 + sunAltitude) / 17));
+  const sunAltitude = altitudeDeg(sunDirection(mjdTai), zenithAt(mjdTai));
+  const lit = Math.max(0, Math.min(1, (35 + sunAltitude) / 17));
   const rate = streakConfig.satellitesPerSquareDegreeSecond * lit * seconds * Math.max(areaSquareDegrees, 0.01);
-  const satellites = poisson(random, rate), aeroplanes = poisson(random, streakConfig.aeroplanesPerSquareDegree * areaSquareDegrees);
+  const satellites = poisson(random, rate);
+  const aeroplanes = poisson(random, streakConfig.aeroplanesPerSquareDegree * areaSquareDegrees);
   const { raDeg, decDeg } = skyOfVector(field), plane = tangentPlane(raDeg, decDeg);
   return Array.from({ length: satellites + aeroplanes }, (_, index): Streak => {
-    const isPlane = index >= satellites, angle = uniformBetween(random, 0, 2 * Math.PI), offset = radius * uniformBetween(random, -1, 1);
+    const isPlane = index >= satellites, angle = uniformBetween(random, 0, 2 * Math.PI);
+    const offset = radius * uniformBetween(random, -1, 1);
     const half = 1.5 * radius, cos = Math.cos(angle), sin = Math.sin(angle);
-    const at = (along: number): UnitVector => fromTangent(plane, along * cos - offset * sin, along * sin + offset * cos);
-    const { satelliteMagMin, satelliteMagMax, satelliteDegreesPerSecondMin: slow, satelliteDegreesPerSecondMax: fast } = streakConfig;
+    const at = (along: number): UnitVector =>
+      fromTangent(plane, along * cos - offset * sin, along * sin + offset * cos);
+    const {
+      satelliteMagMin, satelliteMagMax, satelliteDegreesPerSecondMin: slow, satelliteDegreesPerSecondMax: fast,
+    } = streakConfig;
     return {
       kind: isPlane ? 'aeroplane' : 'satellite', start: at(-half), end: at(half),
-      mag: isPlane ? uniformBetween(random, -2, 2) : satelliteMagMin + (satelliteMagMax - satelliteMagMin) * Math.sqrt(uniform(random)),
+      mag: isPlane ? uniformBetween(random, -2, 2)
+        : satelliteMagMin + (satelliteMagMax - satelliteMagMin) * Math.sqrt(uniform(random)),
       degreesPerSecond: isPlane ? uniformBetween(random, 0.5, 2) : uniformBetween(random, slow, fast),
       widthArcsec: isPlane ? 40 : streakConfig.satelliteFocusArcsec,
     };
@@ -45,12 +55,14 @@ export function streaksOf(seed: number, exposure: number, field: UnitVector, rad
  * @param electronsPerSecond Of a source of the streak's magnitude, before the detector's response.
  */
 export function drawStreak(
-  plane: Float32Array, map: PixelMap, streak: Streak, electronsPerSecond: number, seeingArcsec: number, scaleArcsec: number,
+  plane: Float32Array, map: PixelMap, streak: Streak, electronsPerSecond: number, seeingArcsec: number,
+  scaleArcsec: number,
 ): DrawnStreak | null {
   const a = map.toPixel(streak.start), b = map.toPixel(streak.end);
   if (!a || !b) return null;
   const length = Math.hypot(b.x - a.x, b.y - a.y), nx = -(b.y - a.y) / length, ny = (b.x - a.x) / length;
-  const fwhmPx = Math.hypot(streak.widthArcsec, seeingArcsec) / scaleArcsec, sigma = fwhmPx / 2.3548, reach = 4.5 * sigma;
+  const fwhmPx = Math.hypot(streak.widthArcsec, seeingArcsec) / scaleArcsec, sigma = fwhmPx / 2.3548;
+  const reach = 4.5 * sigma;
   const pixelsPerSecond = (streak.degreesPerSecond * 3600) / scaleArcsec, perPx = electronsPerSecond / pixelsPerSecond;
   const height = perPx / (sigma * Math.sqrt(2 * Math.PI)), c = nx * a.x + ny * a.y;
   const isSteep = Math.abs(ny) < Math.abs(nx);
@@ -70,12 +82,13 @@ export function drawStreak(
       touched = true;
     }
   }
-  return touched ? { kind: streak.kind, x0: a.x, y0: a.y, x1: b.x, y1: b.y, widthPx: fwhmPx, electronsPerPx: perPx } : null;
+  return touched ? { kind: streak.kind, x0: a.x, y0: a.y, x1: b.x, y1: b.y, widthPx: fwhmPx, electronsPerPx: perPx }
+    : null;
 }
 
 /**
- * Adds the ghost of a bright star: light that two surfaces sent back, an even disc with the pupil's hole, farther from the
- * axis than its star.
+ * Adds the ghost of a bright star: light that two surfaces sent back, an even disc with the pupil's hole, farther from
+ * the axis than its star.
  */
 export function drawGhost(
   plane: Float32Array, map: PixelMap, place: UnitVector, axis: UnitVector, electrons: number, scaleArcsec: number,

@@ -37,21 +37,28 @@ const DAY_SECONDS = 86400, RADIANS = Math.PI / 180;
  */
 export function planSurveyNight(night: SurveyNight): PlannedVisit[] {
   const { seed, camera, snaps } = night, exposureSeconds = config.visitSeconds / snaps;
-  const darkness = darknessOf(night.dayObs), state = { mjd: darkness.evening12, sequence: 1, band: null as Band | null, at: null as UnitVector | null };
+  const darkness = darknessOf(night.dayObs);
+  const state = { mjd: darkness.evening12, sequence: 1, band: null as Band | null, at: null as UnitVector | null };
   const plans: PlannedVisit[] = [], done = new Map<string, number>();
   let visits = 0;
-  const isOver = (): boolean => (night.visitCount === null ? state.mjd > darkness.morning12 : visits >= night.visitCount);
+  const isOver = (): boolean =>
+    (night.visitCount === null ? state.mjd > darkness.morning12 : visits >= night.visitCount);
   const observe = (candidate: Candidate, band: Band): void => {
     const slew = state.at ? slewSeconds(angleBetween(state.at, candidate.place)) : config.slewSettleSeconds;
-    state.mjd += (Math.max(slew, config.readoutSeconds) + (state.band !== null && state.band !== band ? config.bandChangeSeconds : 0)) / DAY_SECONDS;
+    state.mjd += (
+      Math.max(slew, config.readoutSeconds)
+        + (state.band !== null && state.band !== band ? config.bandChangeSeconds : 0)
+    ) / DAY_SECONDS;
     const visit = visitOf(night.dayObs, state.sequence), group = groupOf(state.mjd);
     for (let snap = 0; snap < snaps; snap++) {
       const exposure = exposureOf(night.dayObs, state.sequence);
       // Snaps of one visit keep their pointing: the mount only tracks between them.
       const pointings = pointingsOf(seed, exposureOf(night.dayObs, visit % 100_000), candidate.field);
       plans.push({
-        visit, exposure, sequenceNumber: state.sequence, group, field: candidate.field, band, physicalFilter: physicalFilterOf(camera, band),
-        ...pointings, startMjdTai: state.mjd, midpointMjdTai: state.mjd + exposureSeconds / 2 / DAY_SECONDS, exposureSeconds, snap,
+        visit, exposure, sequenceNumber: state.sequence, group, field: candidate.field, band,
+        physicalFilter: physicalFilterOf(camera, band),
+        ...pointings, startMjdTai: state.mjd, midpointMjdTai: state.mjd + exposureSeconds / 2 / DAY_SECONDS,
+        exposureSeconds, snap,
       });
       state.sequence++;
       state.mjd += (exposureSeconds + (snap + 1 < snaps ? config.readoutSeconds : 0)) / DAY_SECONDS;
@@ -63,11 +70,14 @@ export function planSurveyNight(night: SurveyNight): PlannedVisit[] {
   };
   const deep = deepFieldsOf(seed, night.dayObs);
   for (let block = 0; !isOver(); block++) {
-    const [first, second] = night.bands ? [night.bands[block % night.bands.length], night.bands[block % night.bands.length]]
+    const [first, second] = night.bands
+      ? [night.bands[block % night.bands.length], night.bands[block % night.bands.length]]
       : bandsAt(state.mjd, darkness, seed, block);
     const deepField = deep.find(({ field, place }) => !done.has(field.name) && altitudeAt(place, state.mjd) > 50);
     if (deepField && state.mjd > darkness.evening18) {
-      for (let k = 0; k < config.deepVisits && !isOver(); k++) observe(deepField, k < config.deepVisits / 2 ? first : second);
+      for (let k = 0; k < config.deepVisits && !isOver(); k++) {
+        observe(deepField, k < config.deepVisits / 2 ? first : second);
+      }
       continue;
     }
     const chosen: Candidate[] = [];
@@ -87,7 +97,9 @@ export function darknessOf(dayObs: DayObs): Darkness {
   requireEphemeris(noon);
   const sunAltitude = (mjd: number): number => altitudeDeg(sunDirection(mjd), zenithAt(mjd));
   const crossing = (from: number, limit: number, isFalling: boolean): number => {
-    for (let mjd = from; mjd < noon + 1.2; mjd += 60 / DAY_SECONDS) if (sunAltitude(mjd) < limit === isFalling) return mjd;
+    for (let mjd = from; mjd < noon + 1.2; mjd += 60 / DAY_SECONDS) {
+      if (sunAltitude(mjd) < limit === isFalling) return mjd;
+    }
     throw new Error(`the Sun does not cross ${limit}° in the night ${dayObs}`);
   };
   const evening12 = crossing(noon + 0.3, -12, true), evening18 = crossing(evening12, -18, true);
@@ -109,7 +121,9 @@ const BRIGHT_PAIRS: readonly (readonly [Band, Band])[] = [['r', 'i'], ['i', 'z']
 /** Centres of a HEALPix grid of side 16: 3.66° apart, so that fields of 3.5° leave little between them. */
 const WIDE_FIELDS: readonly Candidate[] = Array.from({ length: 12 * 16 * 16 }, (_, index) => {
   const place: UnitVector = pixcoord2vec_nest(16, index, 0.5, 0.5);
-  return { field: { name: `wide-${String(index).padStart(4, '0')}`, ...skyOfVector(place) }, place, kind: 'wide' as const };
+  return {
+    field: { name: `wide-${String(index).padStart(4, '0')}`, ...skyOfVector(place) }, place, kind: 'wide' as const,
+  };
 }).filter(({ field }) => field.decDeg < config.northLimitDeg);
 
 /** The survey's deep-drilling fields. */
@@ -126,16 +140,21 @@ function deepFieldsOf(seed: number, dayObs: DayObs): Candidate[] {
 }
 
 /** The field that costs least: air, slew, moonlight, and having been seen tonight. */
-function bestField(seed: number, dayObs: DayObs, mjd: number, from: UnitVector | null, done: ReadonlyMap<string, number>): Candidate {
+function bestField(
+  seed: number, dayObs: DayObs, mjd: number, from: UnitVector | null, done: ReadonlyMap<string, number>,
+): Candidate {
   const zenith = zenithAt(mjd), moon = moonAt(mjd), isMoonUp = altitudeDeg(moon.direction, zenith) > 0;
   let best: Candidate | null = null, least = Infinity;
   for (const [index, candidate] of WIDE_FIELDS.entries()) {
     const altitude = altitudeDeg(candidate.place, zenith);
-    if (altitude < config.altitudeMinDeg || altitude > config.altitudeMaxDeg || done.has(candidate.field.name)) continue;
+    if (altitude < config.altitudeMinDeg || altitude > config.altitudeMaxDeg || done.has(candidate.field.name)) {
+      continue;
+    }
     const moonDistance = angleBetween(candidate.place, moon.direction) / RADIANS;
     if (isMoonUp && moonDistance < config.moonDistanceMinDeg) continue;
     const slew = from ? slewSeconds(angleBetween(from, candidate.place)) : 0;
-    const wanted = uniform(randomStream(seed, 'cadence', dayObs, index)); // What past nights make of each field's urgency.
+    // What past nights make of each field's urgency.
+    const wanted = uniform(randomStream(seed, 'cadence', dayObs, index));
     const cost = 3 * (airmassAt(altitude) - 1) + slew / 12 - 0.6 * wanted + (isMoonUp ? 20 / moonDistance : 0);
     if (cost < least) { least = cost; best = candidate; }
   }
@@ -153,7 +172,8 @@ export function slewSeconds(angle: number): number {
 }
 
 export type SingleExposure = Readonly<{
-  dayObs: DayObs; camera: Camera; seed: number; band: Band; raDeg: number; decDeg: number; cameraAngleDeg: number; exposureSeconds: number;
+  dayObs: DayObs; camera: Camera; seed: number; band: Band; raDeg: number; decDeg: number; cameraAngleDeg: number;
+  exposureSeconds: number;
   /** Null takes the moment of the dark hours when the place stands highest. */
   startMjdTai: number | null;
 }>;
@@ -166,7 +186,8 @@ export function planExposure(wanted: SingleExposure): PlannedVisit {
   const exposure = exposureOf(dayObs, 1), commanded = { raDeg, decDeg, cameraAngleDeg };
   const { actual } = pointingsOf(seed, exposure, { name: 'pointing', raDeg, decDeg }, 0);
   return {
-    visit: visitOf(dayObs, 1), exposure, sequenceNumber: 1, group: groupOf(startMjdTai), field: { name: 'pointing', raDeg, decDeg }, band,
+    visit: visitOf(dayObs, 1), exposure, sequenceNumber: 1, group: groupOf(startMjdTai),
+    field: { name: 'pointing', raDeg, decDeg }, band,
     physicalFilter: physicalFilterOf(camera, band), commanded,
     actual: { ...actual, cameraAngleDeg: cameraAngleDeg + actual.cameraAngleDeg },
     startMjdTai, midpointMjdTai: startMjdTai + exposureSeconds / 2 / DAY_SECONDS, exposureSeconds, snap: 0,
@@ -189,8 +210,10 @@ export function planEngineering(visits: readonly PlannedVisit[], count: number):
     const dayObs = Math.floor(first.visit / 100_000) as DayObs; // A visit is built on a dayObs.
     const sequenceNumber = 80_001 + index, startMjdTai = first.startMjdTai - ((count - index) * 40 + 160) / DAY_SECONDS;
     return {
-      ...first, visit: visitOf(dayObs, sequenceNumber), exposure: exposureOf(dayObs, sequenceNumber), sequenceNumber, group: groupOf(startMjdTai),
-      field: { ...first.field, name: 'engineering' }, startMjdTai, midpointMjdTai: startMjdTai + seconds / 2 / DAY_SECONDS, exposureSeconds: seconds, snap: 0,
+      ...first, visit: visitOf(dayObs, sequenceNumber), exposure: exposureOf(dayObs, sequenceNumber), sequenceNumber,
+      group: groupOf(startMjdTai),
+      field: { ...first.field, name: 'engineering' }, startMjdTai,
+      midpointMjdTai: startMjdTai + seconds / 2 / DAY_SECONDS, exposureSeconds: seconds, snap: 0,
     };
   });
 }

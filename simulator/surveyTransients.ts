@@ -13,16 +13,22 @@ export type SurveyTransient = Readonly<{
   /** Magnitudes at peak, of the transient's own light; of the star that was there before, null without. */
   mags: Magnitudes; starMags: Magnitudes | null;
   peakMjdTai: number;
-  /** Factor on all times: 1 + redshift times the stretch, the crossing time of a lens, the decay of a flare; days where so. */
+  /**
+   * Factor on all times: 1 + redshift times the stretch, the crossing time of a lens, the decay of a flare; days where
+   * so.
+   */
   timescale: number;
   /** Impact parameter of a lens in Einstein radii. */
   impact: number;
 }>;
 
-const KINDS = ['typeIa', 'coreCollapse', 'tidalDisruption', 'kilonova', 'nova', 'microlensing', 'flare'] as const satisfies readonly SurveyTransientKind[];
+const KINDS = [
+  'typeIa', 'coreCollapse', 'tidalDisruption', 'kilonova', 'nova', 'microlensing', 'flare',
+] as const satisfies readonly SurveyTransientKind[];
 /** Days before and after the peak within which one is drawn, at timescale 1, and the longest timescale. */
 const SPAN: Readonly<Record<SurveyTransientKind, readonly [number, number]>> = {
-  typeIa: [40, 220], coreCollapse: [30, 320], tidalDisruption: [60, 500], kilonova: [2, 30], nova: [3, 200], microlensing: [300, 300],
+  typeIa: [40, 220], coreCollapse: [30, 320], tidalDisruption: [60, 500], kilonova: [2, 30], nova: [3, 200],
+  microlensing: [300, 300],
   flare: [0, FLARE_DAYS],
 };
 /** Days of a drawing epoch; flares come by the day. */
@@ -30,7 +36,9 @@ const EPOCH_DAYS: Readonly<Record<SurveyTransientKind, number>> =
   { typeIa: 50, coreCollapse: 50, tidalDisruption: 200, kilonova: 50, nova: 50, microlensing: 200, flare: 1 };
 
 /** Transients of a cell that shine at a time, above `fluxMin` of their peak. */
-export function surveyTransientsOf(seed: number, cell: Cell, areaSquareDegrees: number, mjdTai: number, fluxMin: number): SurveyTransient[] {
+export function surveyTransientsOf(
+  seed: number, cell: Cell, areaSquareDegrees: number, mjdTai: number, fluxMin: number,
+): SurveyTransient[] {
   const found: SurveyTransient[] = [];
   for (const kind of KINDS) {
     const [before, after] = SPAN[kind], days = EPOCH_DAYS[kind];
@@ -39,7 +47,9 @@ export function surveyTransientsOf(seed: number, cell: Cell, areaSquareDegrees: 
       const count = poisson(random, surveyConfig.rates[kind] * crowding(kind, cell) * areaSquareDegrees * days);
       for (let index = 0; index < count; index++) {
         const transient = transientOf(random, kind, cell, epoch, index, (epoch + uniform(random)) * days);
-        if (transient && BANDS.some((band) => surveyTransientFlux(transient, band, mjdTai) > fluxMin)) found.push(transient);
+        if (transient && BANDS.some((band) => surveyTransientFlux(transient, band, mjdTai) > fluxMin)) {
+          found.push(transient);
+        }
       }
     }
   }
@@ -56,7 +66,9 @@ function transientOf(
   random: RandomStream, kind: SurveyTransientKind, cell: Cell, epoch: number, index: number, peakMjdTai: number,
 ): SurveyTransient | null {
   // Cell (26 bits), epoch (16), index (8); kind and the survey's mark above 56 bits.
-  const id = (BigInt(2 + KINDS.indexOf(kind)) << 56n) | (BigInt(cell.index) << 24n) | (BigInt(epoch & 0xffff) << 8n) | BigInt(index & 0xff);
+  const id = (
+    BigInt(2 + KINDS.indexOf(kind)) << 56n
+  ) | (BigInt(cell.index) << 24n) | (BigInt(epoch & 0xffff) << 8n) | BigInt(index & 0xff);
   const common = { id, kind, peakMjdTai, impact: 0 };
   switch (kind) {
     case 'typeIa': case 'coreCollapse': return supernova(random, kind, cell, common);
@@ -64,15 +76,22 @@ function transientOf(
       const host = galaxyOf(random, cell);
       if (!host) return null;
       const r = Math.max(18, host.mags[2] - 0.5 + normal(random));
-      return { ...common, place: host.place, starMags: null, timescale: 1.1, mags: magnitudes(r, { ug: -0.2, gr: -0.2, ri: -0.2, iz: -0.1, zy: -0.1 }) };
+      return {
+        ...common, place: host.place, starMags: null, timescale: 1.1,
+        mags: magnitudes(r, { ug: -0.2, gr: -0.2, ri: -0.2, iz: -0.1, zy: -0.1 }),
+      };
     }
     case 'kilonova': {
       const host = galaxyOf(random, cell), r = uniformBetween(random, 19, 24);
-      return { ...common, place: host ? near(host, random) : placeInCell(random, cell.index), starMags: null, timescale: 1,
-        mags: magnitudes(r, { ug: 0.6, gr: 0.2, ri: 0.1, iz: 0.1, zy: 0.1 }) };
+      return {
+        ...common, place: host ? near(host, random) : placeInCell(random, cell.index), starMags: null, timescale: 1,
+        mags: magnitudes(r, { ug: 0.6, gr: 0.2, ri: 0.1, iz: 0.1, zy: 0.1 }),
+      };
     }
-    case 'nova': return { ...common, place: placeInCell(random, cell.index), starMags: null, timescale: uniformBetween(random, 0.5, 3),
-      mags: magnitudes(uniformBetween(random, 8, 16), { ug: 0.4, gr: 0.3, ri: 0.2, iz: 0.1, zy: 0.1 }) };
+    case 'nova': return {
+      ...common, place: placeInCell(random, cell.index), starMags: null, timescale: uniformBetween(random, 0.5, 3),
+      mags: magnitudes(uniformBetween(random, 8, 16), { ug: 0.4, gr: 0.3, ri: 0.2, iz: 0.1, zy: 0.1 }),
+    };
     case 'microlensing': case 'flare': return onStar(random, kind, cell, common);
   }
 }
@@ -87,9 +106,18 @@ function supernova(random: RandomStream, kind: 'typeIa' | 'coreCollapse', cell: 
   const absolute = kind === 'typeIa' ? -19.3 + 0.15 * normal(random) : -17.2 + 0.9 * normal(random);
   const r = absolute + 5 * Math.log10(distanceMpc) + 25;
   const host = galaxyOf(random, cell), redder = 1.6 * z; // Light is shifted out of the blue bands.
-  const mags = magnitudes(r, { ug: 0.5 + 2 * redder, gr: 0.05 + redder, ri: -0.15 + 0.7 * redder, iz: -0.1 + 0.4 * redder, zy: 0.05 + 0.2 * redder });
+  const mags = magnitudes(
+    r,
+    {
+      ug: 0.5 + 2 * redder, gr: 0.05 + redder, ri: -0.15 + 0.7 * redder, iz: -0.1 + 0.4 * redder,
+      zy: 0.05 + 0.2 * redder,
+    },
+  );
   const stretch = kind === 'typeIa' ? uniformBetween(random, 0.85, 1.15) : uniformBetween(random, 0.8, 1.2);
-  return { ...common, place: host ? near(host, random) : placeInCell(random, cell.index), starMags: null, mags, timescale: (1 + z) * stretch };
+  return {
+    ...common, place: host ? near(host, random) : placeInCell(random, cell.index), starMags: null, mags,
+    timescale: (1 + z) * stretch,
+  };
 }
 
 /** A host, chosen by its light: stars that explode are where stars are. */
@@ -104,9 +132,13 @@ function galaxyOf(random: RandomStream, cell: Cell): Galaxy | null {
   return null;
 }
 
-function onStar(random: RandomStream, kind: 'microlensing' | 'flare', cell: Cell, common: Common): SurveyTransient | null {
+function onStar(
+  random: RandomStream, kind: 'microlensing' | 'flare', cell: Cell, common: Common,
+): SurveyTransient | null {
   const isRed = (star: Star): boolean => star.mags[2] - star.mags[3] > 0.9;
-  const hosts = cell.stars.filter((star) => star.variable === null && star.mags[2] > 15 && (kind === 'microlensing' || isRed(star)));
+  const hosts = cell.stars.filter(
+    (star) => star.variable === null && star.mags[2] > 15 && (kind === 'microlensing' || isRed(star)),
+  );
   if (hosts.length === 0) return null;
   const host = hosts[Math.floor(uniform(random) * hosts.length)];
   if (kind === 'flare') {
@@ -135,7 +167,9 @@ export function surveyTransientFlux(transient: SurveyTransient, band: Band, mjdT
     case 'kilonova': return days < 0 ? Math.max(0, 1 + days / 0.5) : Math.exp(-days / KILONOVA_DAYS[band]);
     case 'nova': return days < 0 ? Math.max(0, 1 + days) : (1 + days / 2) ** -1.75; // Strope, Schaefer & Henden 2010.
     case 'microlensing':
-      return (magnification(Math.hypot(transient.impact, elapsed / transient.timescale)) - 1) / (magnification(transient.impact) - 1);
+      return (
+        magnification(Math.hypot(transient.impact, elapsed / transient.timescale)) - 1
+      ) / (magnification(transient.impact) - 1);
     case 'flare': return flareFlux(elapsed, transient.timescale);
   }
 }
@@ -145,7 +179,9 @@ const KILONOVA_DAYS: Readonly<Record<Band, number>> = { u: 0.4, g: 0.7, r: 1.2, 
 const DECLINE_15: Readonly<Record<Band, number>> = { u: 1.9, g: 1.15, r: 0.75, i: 1.3, z: 1.2, y: 1.3 };
 const SECOND_MAXIMUM: Readonly<Record<Band, number>> = { u: 0, g: 0, r: 0.08, i: 0.4, z: 0.42, y: 0.5 };
 
-/** Type Ia: a fireball's t² from −18 days, decline rates of a normal one, iron's second maximum, then cobalt's decay. */
+/**
+ * Type Ia: a fireball's t² from −18 days, decline rates of a normal one, iron's second maximum, then cobalt's decay.
+ */
 export function typeIaFlux(band: Band, days: number): number {
   if (days < -18) return 0;
   if (days < 0) { const rise = 1 + days / 18; return rise * rise * (3 - 2 * rise); }
@@ -154,7 +190,10 @@ export function typeIaFlux(band: Band, days: number): number {
   return Math.min(1, early + second);
 }
 
-/** Type II-P: up in a week, a plateau of 95 days that the blue leaves early, a fall, and the tail of cobalt (0.98 mag in 100 d). */
+/**
+ * Type II-P: up in a week, a plateau of 95 days that the blue leaves early, a fall, and the tail of cobalt (0.98 mag in
+ * 100 d).
+ */
 export function plateauFlux(band: Band, days: number): number {
   const blueLossMag: Readonly<Record<Band, number>> = { u: 0.05, g: 0.018, r: 0.005, i: 0.003, z: 0.002, y: 0.002 };
   if (days < -8) return 0;

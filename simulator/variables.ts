@@ -26,7 +26,9 @@ export function surveyVariableFlux(variable: SurveyVariable, band: Band, mjdTai:
     case 'longPeriod': return 10 ** (-0.4 * amplitudeMag * COOL_SWING[band] * pulse(phase, 0.42));
     case 'rotating': return 10 ** (-0.4 * amplitudeMag * COOL_SWING[band] * Math.sin(2 * Math.PI * phase));
     case 'eclipsing': return 10 ** (-0.4 * amplitudeMag * NO_SWING[band] * eclipses(phase));
-    case 'activeNucleus': return 10 ** (-0.4 * amplitudeMag * HOT_SWING[band] * wandering(variable.seed, mjdTai, variable.periodDays));
+    case 'activeNucleus': return 10 ** (
+      -0.4 * amplitudeMag * HOT_SWING[band] * wandering(variable.seed, mjdTai, variable.periodDays)
+    );
   }
 }
 

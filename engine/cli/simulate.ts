@@ -38,16 +38,22 @@ export async function runSimulateNight(options: SimulateNightOptions, signal: Ab
   const snaps = options.snaps === 2 ? 2 : 1;
   const visits = planSurveyNight({ dayObs, camera, seed, visitCount: options.visits, snaps, bands });
   const calibrations = !options.calibrations ? []
-    : planCalibrations({ ...AFTERNOON, dayObs, camera, band: visits[0].band, firstSequenceNumber: CALIBRATION_SEQUENCE });
+    : planCalibrations(
+      { ...AFTERNOON, dayObs, camera, band: visits[0].band, firstSequenceNumber: CALIBRATION_SEQUENCE },
+    );
   const orders: FrameOrder[] = [
     ...calibrations,
-    ...planEngineering(visits, options.engineering).map((plan): FrameOrder => ({ plan, observationType: 'engineering', light: null })),
+    ...planEngineering(visits, options.engineering).map(
+      (plan): FrameOrder => ({ plan, observationType: 'engineering', light: null }),
+    ),
     ...visits.map((plan): FrameOrder => ({ plan, observationType: 'science', light: null })),
   ];
   const summary = await record({
     ...base, signal, hasReferences: options.references, faults: parseFaults(options.faults ?? 'late=0'),
-    request: { command: 'night', visits: options.visits, bands, snaps, calibrations: options.calibrations, engineering: options.engineering,
-      faults: options.faults, references: options.references },
+    request: {
+      command: 'night', visits: options.visits, bands, snaps, calibrations: options.calibrations,
+      engineering: options.engineering, faults: options.faults, references: options.references,
+    },
   }, orders);
   reportRecording(options, summary);
   return options.publish ? publishNight(options, camera.name, signal) : 0;
@@ -60,27 +66,36 @@ export async function runSimulateExposure(options: SimulateExposureOptions, sign
     throw new Error(`--pointing must be right ascension 0 … 360 and declination -90 … 90, not "${options.pointing}"`);
   }
   const plan = planExposure({
-    dayObs, camera, seed, band, raDeg, decDeg, cameraAngleDeg: options.angle, exposureSeconds: options.exposureSeconds, startMjdTai: options.mjd,
+    dayObs, camera, seed, band, raDeg, decDeg, cameraAngleDeg: options.angle, exposureSeconds: options.exposureSeconds,
+    startMjdTai: options.mjd,
   });
   conditionsFor(seed, plan, base.model); // Refuses a place below the horizon before anything is written.
   const summary = await record({
     ...base, signal, hasReferences: options.references, faults: null,
-    request: { command: 'exposure', pointing: [raDeg, decDeg], angle: options.angle, band, exposureSeconds: options.exposureSeconds, mjd: options.mjd,
-      references: options.references },
+    request: {
+      command: 'exposure', pointing: [raDeg, decDeg], angle: options.angle, band,
+      exposureSeconds: options.exposureSeconds, mjd: options.mjd, references: options.references,
+    },
   }, [{ plan, observationType: 'science', light: null }]);
   reportRecording(options, summary);
   return 0;
 }
 
-export async function runSimulateCalibrations(options: SimulateCalibrationsOptions, signal: AbortSignal): Promise<number> {
+export async function runSimulateCalibrations(
+  options: SimulateCalibrationsOptions, signal: AbortSignal,
+): Promise<number> {
   const base = recordingOf(options, 'survey'), { camera, dayObs } = base, band = bandOf(base, options.band);
   const flatLevels = options.flatLevels.trim() === '' ? [] : options.flatLevels.split(',').map((part) => {
     const level = Number(part);
-    if (part.trim() === '' || !(level > 0 && level <= 1e6)) throw new Error(`--flat-levels must be electrons up to 1000000, not "${part}"`);
+    if (part.trim() === '' || !(level > 0 && level <= 1e6)) {
+      throw new Error(`--flat-levels must be electrons up to 1000000, not "${part}"`);
+    }
     return level;
   });
   const { biases, darks, darkSeconds } = options;
-  const orders = planCalibrations({ dayObs, camera, band, biases, darks, darkSeconds, flatLevels, firstSequenceNumber: CALIBRATION_SEQUENCE });
+  const orders = planCalibrations(
+    { dayObs, camera, band, biases, darks, darkSeconds, flatLevels, firstSequenceNumber: CALIBRATION_SEQUENCE },
+  );
   if (orders.length === 0) throw new Error('a calibration sequence needs a bias, a dark or a flat');
   const request = { command: 'calibrations', biases, darks, darkSeconds, flatLevels, band };
   reportRecording(options, await record({ ...base, signal, hasReferences: false, faults: null, request }, orders));
@@ -92,7 +107,8 @@ function recordingOf(
 ): Omit<RecordingOptions, 'request' | 'faults' | 'hasReferences'> {
   const camera = loadCamera(options.camera);
   return {
-    outDir: options.out, camera, detectors: parseDetectorList(camera, options.detectors), seed: options.seed, dayObs: asDayObs(options.start),
+    outDir: options.out, camera, detectors: parseDetectorList(camera, options.detectors), seed: options.seed,
+    dayObs: asDayObs(options.start),
     model: { sky, effects: parseEffects(options.effects), compression: options.compression },
     threads: options.threads ?? availableParallelism(), report: note,
   };
@@ -105,20 +121,32 @@ function bandOf({ camera }: Pick<RecordingOptions, 'camera'>, band: string): Ban
   return band;
 }
 
-function reportRecording(options: RenderingOptions, { manifest, wasThere, frames, bytes, sources, changed, cpuSeconds }: RecordingSummary): void {
+function reportRecording(
+  options: RenderingOptions, { manifest, wasThere, frames, bytes, sources, changed, cpuSeconds }: RecordingSummary,
+): void {
   const { camera, dayObs, exposures, detectors } = manifest;
   if (options.json) {
-    printJson({ out: options.out, camera, dayObs, wasThere, exposures: exposures.length, detectors: detectors.length, frames, bytes, sources, changed, cpuSeconds });
+    printJson(
+      {
+        out: options.out, camera, dayObs, wasThere, exposures: exposures.length, detectors: detectors.length, frames,
+        bytes, sources, changed, cpuSeconds,
+      },
+    );
     return;
   }
-  const done = wasThere ? 'already there' : `${(cpuSeconds / Math.max(1, frames)).toFixed(2)} s CPU a frame, ${sources} sources, ${changed} changed`;
-  print(`${options.out}: ${exposures.length} exposures of ${camera}, night ${dayObs}, ${frames} frames, ${(bytes / 1e6).toFixed(1)} MB; ${done}`);
+  const done = wasThere ? 'already there'
+    : `${(cpuSeconds / Math.max(1, frames)).toFixed(2)} s CPU a frame, ${sources} sources, ${changed} changed`;
+  print(
+    `${options.out}: ${exposures.length} exposures of ${camera}, night ${dayObs}, ${frames} frames, `
+    + `${(bytes / 1e6).toFixed(1)} MB; ${done}`,
+  );
 }
 
 /** Tells the recorded events to the live run's log, or to the data directory's own stores, at the pace asked for. */
 async function publishNight(options: SimulateNightOptions, instrument: string, signal: AbortSignal): Promise<number> {
   const events = readFileSync(join(options.out, EVENTS), 'utf8').trim().split('\n')
-    .map((line) => JSON.parse(line) as TimedEvent).filter(({ channel }) => channel === 'obs'); // Written by the recording.
+    // Written by the recording.
+    .map((line) => JSON.parse(line) as TimedEvent).filter(({ channel }) => channel === 'obs');
   const teardown = new Teardown();
   try {
     const natsUrl = readLiveRun(options.dataDir)?.natsUrl ?? await ownStores(options.dataDir, teardown);
@@ -128,9 +156,11 @@ async function publishNight(options: SimulateNightOptions, instrument: string, s
     const firstMjd = events[0].mjdTai, begunMs = Date.now();
     for (const { mjdTai, event, id } of events) {
       const waitMs = begunMs + ((mjdTai - firstMjd) * 86_400_000) / options.pace - Date.now();
-      if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => undefined); // An end that was asked for is no fault.
+      // An end that was asked for is no fault.
+      if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return 1;
-      await publishObservatory(log, asTold(event as ObservatoryEvent, options.out), id, Date.now); // The channel holds no others.
+      // The channel holds no others.
+      await publishObservatory(log, asTold(event as ObservatoryEvent, options.out), id, Date.now);
     }
     note(`told ${events.length} events of ${instrument}`);
     return 0;

@@ -12,17 +12,23 @@ export async function runTruth(directory: string, options: TruthOptions): Promis
   const manifest = readManifest(directory);
   if (!manifest) throw new Error(`${directory} holds no recording; vesper simulate writes one`);
   const detector = detectorNamed(loadCamera(manifest.camera), manifest, options.detector);
-  const exposures = manifest.exposures.filter(({ exposure }) => options.exposure === null || String(exposure) === options.exposure);
+  const exposures = manifest.exposures.filter(
+    ({ exposure }) => options.exposure === null || String(exposure) === options.exposure,
+  );
   if (exposures.length === 0) throw new Error(`${directory} holds no exposure ${options.exposure}`);
   if (options.what === 'artifacts') {
     const documents = exposures.flatMap(({ exposure }) => {
-      const text = readText(join(directory, recordPaths(manifest.instrument, manifest.dayObs).artifacts(exposure, detector)));
+      const text = readText(
+        join(directory, recordPaths(manifest.instrument, manifest.dayObs).artifacts(exposure, detector)),
+      );
       return text === null ? [] : [JSON.parse(text) as unknown]; // Written by the simulator as a whole.
     });
     await write(options.json ? [toJson(documents)] : documents.map((document) => JSON.stringify(document, null, 1)));
     return 0;
   }
-  const rows = exposures.filter(({ observationType }) => observationType === 'science' || observationType === 'engineering')
+  const rows = exposures.filter(
+    ({ observationType }) => observationType === 'science' || observationType === 'engineering',
+  )
     .flatMap(({ exposure }) => rowsOf(directory, manifest, exposure, detector, options.what));
   await write(options.json ? [toJson(rows.map((row) => row.values))] : csvOf(rows));
   return 0;
@@ -33,9 +39,14 @@ type Row = Readonly<{ values: Readonly<Record<string, string | number>> }>;
 /** Ids stay text: they have 64 bits. */
 const TEXT_COLUMNS = new Set(['sourceId', 'kind']);
 
-function rowsOf(directory: string, manifest: Manifest, exposure: Manifest['exposures'][number]['exposure'], detector: DetectorId, what: TruthOptions['what']): Row[] {
+function rowsOf(
+  directory: string, manifest: Manifest, exposure: Manifest['exposures'][number]['exposure'], detector: DetectorId,
+  what: TruthOptions['what'],
+): Row[] {
   const paths = recordPaths(manifest.instrument, manifest.dayObs);
-  const text = readText(join(directory, what === 'changed' ? paths.changed(exposure) : paths.sources(exposure, detector)));
+  const text = readText(
+    join(directory, what === 'changed' ? paths.changed(exposure) : paths.sources(exposure, detector)),
+  );
   if (text === null) return [];
   const [header, ...lines] = text.trim().split('\n'), names = header.split(',');
   return lines.map((line) => {
@@ -48,7 +59,9 @@ function rowsOf(directory: string, manifest: Manifest, exposure: Manifest['expos
 
 function csvOf(rows: readonly Row[]): string[] {
   if (rows.length === 0) return [];
-  return [Object.keys(rows[0].values), ...rows.map(({ values }) => Object.values(values))].map((cells) => cells.join(','));
+  return [
+    Object.keys(rows[0].values), ...rows.map(({ values }) => Object.values(values)),
+  ].map((cells) => cells.join(','));
 }
 
 /** Waits until all has left: a pipe holds 64 kB, and the process ends right after its command. */
@@ -67,7 +80,9 @@ async function write(lines: readonly string[]): Promise<void> {
 function detectorNamed(camera: Camera, manifest: Manifest, text: string): DetectorId {
   const detector = camera.detectors.find(({ id, name }) => name === text || String(id) === text);
   if (!detector) throw new Error(`camera ${camera.name} has no detector "${text}"`);
-  if (!manifest.detectors.includes(detector.id)) throw new Error(`the recording has no detector ${text}; it has ${manifest.detectors.join(', ')}`);
+  if (!manifest.detectors.includes(detector.id)) {
+    throw new Error(`the recording has no detector ${text}; it has ${manifest.detectors.join(', ')}`);
+  }
   return detector.id;
 }
 

@@ -75,6 +75,14 @@ export interface TruthOptions extends JsonOption {
   readonly what: 'changed' | 'sources' | 'artifacts';
 }
 
+/** Of the commands that take a filter: its definition, when it is not one that ships. */
+interface OwnFilterOptions { readonly expression: string | null; readonly rank: string | null }
+export interface FilterExplainOptions extends RecordedOptions, OwnFilterOptions {}
+export interface FilterTestOptions extends RecordedOptions, OwnFilterOptions {
+  readonly night: number | null;
+  readonly shareMax: number;
+}
+
 interface Parsed<C extends string, O, P = Record<string, never>> {
   readonly kind: 'run';
   readonly command: C;
@@ -94,6 +102,9 @@ export type ParsedCommand =
   | Parsed<'alerts tail', RecordedOptions & { readonly fromStart: boolean; readonly count: number | null }>
   | Parsed<'alerts get', RecordedOptions & { readonly raw: boolean }, { readonly diaSourceId: string }>
   | Parsed<'alerts export', RecordedOptions & { readonly out: string; readonly limit: number | null }>
+  | Parsed<'filter list', JsonOption>
+  | Parsed<'filter explain', FilterExplainOptions, { readonly filter: string; readonly diaSourceId: string }>
+  | Parsed<'filter test', FilterTestOptions, { readonly filter: string }>
   | Parsed<'camera', CameraOptions, { readonly camera: string }>
   | Parsed<'simulate night', SimulateNightOptions>
   | Parsed<'simulate exposure', SimulateExposureOptions>

@@ -10,6 +10,14 @@ const INSTRUMENT = { name: 'instrument', argument: 'NAME', type: 'name', default
 const DIA_SOURCE_ID = { name: 'diaSourceId', argument: 'DIASOURCEID', type: 'id',
   explanation: 'the alert\'s diaSourceId, a decimal number' };
 
+/** Shared by the commands that take a filter. */
+const FILTER = { name: 'filter', argument: 'FILTER', type: 'text',
+  explanation: 'a name from `vesper filter list`, or one of your own with --expression' };
+const EXPRESSION = { name: 'expression', argument: 'CEL', type: 'text', default: null,
+  explanation: 'what to match, in CEL over the packet\'s fields: diaSource.snr > 10.0' };
+const RANK = { name: 'rank', argument: 'CEL', type: 'text', default: null,
+  explanation: 'with --expression: a number, the higher the better, for the 20 alerts a visit' };
+
 /** Shared by every command that renders frames. */
 const CAMERA = { name: 'camera', argument: 'NAME', type: 'name', default: 'minicam',
   explanation: 'LSSTCam, ComCam, LATISS, minicam, generic' };
@@ -150,6 +158,47 @@ export const COMMANDS = [
       INSTRUMENT, JSON_OUTPUT, DATA_DIR,
     ],
     setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'filter list',
+    summary: 'list the filters that ship',
+    description: ['Their names, what each is for, and with --json their expressions.'],
+    examples: ['vesper filter list --json'],
+    positionals: [],
+    options: [JSON_OUTPUT],
+    setup: 'packages', needs: 'none',
+  },
+  {
+    name: 'filter explain',
+    summary: 'show what each clause of a filter makes of one alert',
+    description: [
+      'Reads the alert from the archive; no servers are needed. Every clause is shown with its truth and the values',
+      'that it read. Exit 0 whether or not the filter matches, 2 when it cannot be compiled or the alert is not there.',
+    ],
+    examples: ['vesper filter explain bright 12345678901234567',
+      'vesper filter explain mine 12345678901234567 --expression diaSource.snr>5.0'],
+    positionals: [FILTER, DIA_SOURCE_ID],
+    options: [EXPRESSION, RANK, INSTRUMENT, JSON_OUTPUT, DATA_DIR],
+    setup: 'packages', needs: 'none',
+  },
+  {
+    name: 'filter test',
+    summary: 'try a filter on the alerts of a past night',
+    description: [
+      'Counts matches in the archive of a night and shows some, with the cost of one evaluation; no servers are needed.',
+      'Exit 1 when the filter is refused: it passes more than --share-max, or evaluations fail.',
+    ],
+    examples: ['vesper filter test supernova --night 20261001',
+      'vesper filter test mine --expression diaSource.snr>50.0 --share-max 0.1 --json'],
+    positionals: [FILTER],
+    options: [
+      { name: 'night', argument: 'DAYOBS', type: 'dayObs', default: null,
+        explanation: 'which night, YYYYMMDD (default: the newest in the archive)' },
+      { name: 'share-max', argument: 'SHARE', type: 'number', min: 0, max: 1, default: 0.25,
+        explanation: 'refuse a filter that passes more of the alerts than this' },
+      EXPRESSION, RANK, INSTRUMENT, JSON_OUTPUT, DATA_DIR,
+    ],
+    setup: 'packages', needs: 'none',
   },
   {
     name: 'camera',

@@ -37,7 +37,9 @@ describe.each(cameraNames())('camera %s', (name) => {
         expect(amp.saturationAdu).toBeLessThanOrEqual(65_535);
         expect(amp.gainElectronsPerAdu > 0 && amp.readNoiseElectrons > 0).toBe(true);
       }
-      expect(amps.every(({ crosstalk }, k) => !crosstalk || (crosstalk.length === amps.length && crosstalk[k] === 0))).toBe(true);
+      expect(
+        amps.every(({ crosstalk }, k) => !crosstalk || (crosstalk.length === amps.length && crosstalk[k] === 0)),
+      ).toBe(true);
     }
   });
 
@@ -50,10 +52,12 @@ describe.each(cameraNames())('camera %s', (name) => {
 
   test('pixels go to the sky and back, distortion and turns included', () => {
     fc.assert(fc.property(
-      fc.nat(camera.detectors.length - 1), fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true }),
+      fc.nat(camera.detectors.length - 1), fc.double({ min: 0, max: 1, noNaN: true }),
+      fc.double({ min: 0, max: 1, noNaN: true }),
       fc.double({ min: -90, max: 90, noNaN: true }), fc.double({ min: 0, max: 360, noNaN: true }),
       (index, u, v, decDeg, cameraAngleDeg) => {
-        const detector = camera.detectors[index], map = detectorMap(camera, detector, { raDeg: 321, decDeg, cameraAngleDeg });
+        const detector = camera.detectors[index];
+        const map = detectorMap(camera, detector, { raDeg: 321, decDeg, cameraAngleDeg });
         const x = u * detector.width, y = v * detector.height, back = map.toPixel(map.toSky(x, y));
         // 1e-16 of a radian at 1e-6 radians a pixel, times the operations: nanopixels.
         return back !== null && Math.hypot(back.x - x, back.y - y) < 1e-6;
@@ -100,18 +104,32 @@ describe('LSSTCam', () => {
     expect(shift('R30_S00')).toBeLessThan(10);
   });
 
-  test.skipIf(!existsSync(FACTS))('agrees with the persisted camera description in boxes, gains, noise, places and turns', () => {
+  test.skipIf(
+    !existsSync(FACTS),
+  )('agrees with the persisted camera description in boxes, gains, noise, places and turns', () => {
     const facts = JSON.parse(readFileSync(FACTS, 'utf8')) as Facts;
     expect(facts.detectors.length).toBe(camera.detectors.length);
     for (const fact of facts.detectors) {
       const detector = detectorOf(camera, fact.id), layout = facts.ampLayouts[fact.ampLayout];
-      expect([detector.name, detector.serial, (detector.kind ?? 'science').slice(0, 5)]).toEqual([fact.name, fact.serial, fact.type.toLowerCase().slice(0, 5)]);
+      expect(
+        [detector.name, detector.serial, (detector.kind ?? 'science').slice(0, 5)],
+      ).toEqual([fact.name, fact.serial, fact.type.toLowerCase().slice(0, 5)]);
       expect([detector.width, detector.height]).toEqual([fact.bbox[2] + 1, fact.bbox[3] + 1]);
-      expect(detector.amps.map((amp) => [amp.gainElectronsPerAdu, amp.readNoiseElectrons, amp.fullWellElectrons])).toEqual(fact.ampGainReadNoiseSaturation);
-      expect(detector.amps.map((amp) => [amp.name, amp.flipX, amp.flipY, boxOf(amp.detectorBox), boxOf(amp.rawData), boxOf(amp.rawSerialOverscan)]))
-        .toEqual(layout.map((amp) => [amp.name, amp.rawFlipX, amp.rawFlipY, amp.box, amp.rawData, amp.rawSerialOverscan]));
+      expect(
+        detector.amps.map((amp) => [amp.gainElectronsPerAdu, amp.readNoiseElectrons, amp.fullWellElectrons]),
+      ).toEqual(fact.ampGainReadNoiseSaturation);
+      expect(
+        detector.amps.map(
+          (amp) =>
+            [amp.name, amp.flipX, amp.flipY, boxOf(amp.detectorBox), boxOf(amp.rawData), boxOf(amp.rawSerialOverscan)],
+        ),
+      )
+        .toEqual(
+          layout.map((amp) => [amp.name, amp.rawFlipX, amp.rawFlipY, amp.box, amp.rawData, amp.rawSerialOverscan]),
+        );
       // The reference pixel stands where the description puts it: turned by yaw about it.
-      const turn = fact.yaw, dx = fact.referencePointPx[0] - (detector.width - 1) / 2, dy = fact.referencePointPx[1] - (detector.height - 1) / 2;
+      const turn = fact.yaw, dx = fact.referencePointPx[0] - (detector.width - 1) / 2;
+      const dy = fact.referencePointPx[1] - (detector.height - 1) / 2;
       const at = [dx * Math.cos(turn) - dy * Math.sin(turn), dx * Math.sin(turn) + dy * Math.cos(turn)];
       expect(detector.centerMm[0] + 0.01 * at[0]).toBeCloseTo(fact.focalPlaneMm[0], 3);
       expect(detector.centerMm[1] + 0.01 * at[1]).toBeCloseTo(fact.focalPlaneMm[1], 3);
@@ -126,7 +144,9 @@ describe('LSSTCam', () => {
     expect(names('R22').length).toBe(9);
     expect(names('wavefront,guide').length).toBe(16);
     expect(names('all').length).toBe(189);
-    expect(() => names('R22_S33')).toThrow('camera LSSTCam has no detector "R22_S33"; ids are 0 … 204, names like R01_S00');
+    expect(() => names('R22_S33')).toThrow(
+      'camera LSSTCam has no detector "R22_S33"; ids are 0 … 204, names like R01_S00',
+    );
     expect(() => names('300')).toThrow(/no detector "300"/);
     expect(() => names('')).toThrow(/no detector ""/);
   });
@@ -142,7 +162,8 @@ type Facts = Readonly<{
     name: string; box: number[]; rawData: number[]; rawSerialOverscan: number[]; rawFlipX: boolean; rawFlipY: boolean;
   }>[]>>;
   detectors: readonly Readonly<{
-    id: number; name: string; serial: string; type: string; bbox: number[]; focalPlaneMm: number[]; referencePointPx: number[]; yaw: number;
+    id: number; name: string; serial: string; type: string; bbox: number[]; focalPlaneMm: number[];
+    referencePointPx: number[]; yaw: number;
     ampLayout: string; ampGainReadNoiseSaturation: number[][];
   }>[];
 }>;
@@ -151,4 +172,6 @@ const boxOf = ({ x0, y0, x1, y1 }: Box): number[] => [x0, y0, x1 - x0, y1 - y0];
 const area = ({ x0, y0, x1, y1 }: Box): number => (x1 - x0) * (y1 - y0);
 const overlaps = (a: Box, b: Box): boolean => a.x0 < b.x1 && b.x0 < a.x1 && a.y0 < b.y1 && b.y0 < a.y1;
 const rawParts = (amp: Amp): Box[] =>
-  [amp.rawData, amp.rawSerialOverscan, amp.rawParallelOverscan, amp.rawPrescan].filter((part) => part !== null && part !== undefined);
+  [
+    amp.rawData, amp.rawSerialOverscan, amp.rawParallelOverscan, amp.rawPrescan,
+  ].filter((part) => part !== null && part !== undefined);

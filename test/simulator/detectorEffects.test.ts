@@ -23,14 +23,23 @@ const only = (...names: (keyof Effects)[]): Effects => parseEffects(names.length
 /** Imaging pixels of an amp's readout, ADU above its bias level, in the order of reading. */
 function imaging(amp: Amp, raw: Uint16Array): Float64Array {
   const { x0, x1, y0, y1 } = amp.rawData, out = new Float64Array((x1 - x0) * (y1 - y0));
-  for (let y = y0, i = 0; y < y1; y++) for (let x = x0; x < x1; x++) out[i++] = raw[y * amp.rawWidth + x] - amp.biasLevelAdu;
+  for (let y = y0, i = 0; y < y1; y++) {
+    for (let x = x0; x < x1; x++) out[i++] = raw[y * amp.rawWidth + x] - amp.biasLevelAdu;
+  }
   return out;
 }
 
-const mean = (values: ArrayLike<number>): number => Array.prototype.reduce.call(values, (sum: number, value) => sum + value, 0) as number / values.length;
+function mean(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i];
+  return sum / values.length;
+}
+
 function variance(values: ArrayLike<number>): number {
   const middle = mean(values);
-  return (Array.prototype.reduce.call(values, (sum: number, value) => sum + (value - middle) ** 2, 0) as number) / (values.length - 1);
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += (values[i] - middle) ** 2;
+  return sum / (values.length - 1);
 }
 
 /** Half the variance of the difference of two frames: what noise alone gives, whatever the pattern. */
@@ -44,7 +53,9 @@ const flat = (electrons: number, exposure: number, effects: string): Uint16Array
   frame({ type: 'flat', seconds: electrons / 10_000, electrons }, exposure, effects);
 
 test('the read noise of two biases is the one of the camera', () => {
-  const [a, b] = [1, 2].map((exposure) => frame({ type: 'bias', seconds: 0, electrons: 0 }, exposure, 'readNoise,biasStructure'));
+  const [a, b] = [1, 2].map(
+    (exposure) => frame({ type: 'bias', seconds: 0, electrons: 0 }, exposure, 'readNoise,biasStructure'),
+  );
   amps.forEach((amp, k) => {
     const noise = Math.sqrt(pairVariance(imaging(amp, a[k]), imaging(amp, b[k]))) * amp.gainElectronsPerAdu;
     // Rounding adds a variance of 1/12 ADU²; the scatter of n values is known to 1/√(2 n).
@@ -55,7 +66,8 @@ test('the read noise of two biases is the one of the camera', () => {
 
 test('the photon transfer curve of flat pairs gives each amp its gain', () => {
   const effects = 'shotNoise,readNoise,prnu,vignetting';
-  const low = [flat(2000, 11, effects), flat(2000, 12, effects)], high = [flat(40_000, 13, effects), flat(40_000, 14, effects)];
+  const low = [flat(2000, 11, effects), flat(2000, 12, effects)];
+  const high = [flat(40_000, 13, effects), flat(40_000, 14, effects)];
   amps.forEach((amp, k) => {
     const of = ([a, b]: Uint16Array[][]): [number, number] => {
       const one = imaging(amp, a[k]), two = imaging(amp, b[k]);
@@ -71,12 +83,16 @@ test('the photon transfer curve of flat pairs gives each amp its gain', () => {
 test('brighter-fatter takes 8 k Q off a flat\'s variance and gives 2 k Q to the covariance of neighbours', () => {
   const electrons = 60_000, size = 512, k = detectorConfig.brighterFatterPerElectron;
   const pair = [21, 22].map((exposure) => {
-    const { amps: read } = calibrationFrame(SEED, camera, detector, { type: 'flat', seconds: 6, electrons }, exposure, model('shotNoise,brighterFatter'));
+    const { amps: read } = calibrationFrame(
+      SEED, camera, detector, { type: 'flat', seconds: 6, electrons }, exposure, model('shotNoise,brighterFatter'),
+    );
     return imaging(amps[0], read[0]).map((value) => value * amps[0].gainElectronsPerAdu);
   });
   const difference = pair[0].map((value, i) => value - pair[1][i]);
   let covariance = 0, count = 0;
-  for (let y = 0; y < size; y++) for (let x = 1; x < size; x++, count++) covariance += difference[y * size + x] * difference[y * size + x - 1];
+  for (let y = 0; y < size; y++) {
+    for (let x = 1; x < size; x++, count++) covariance += difference[y * size + x] * difference[y * size + x - 1];
+  }
   const quantum = amps[0].gainElectronsPerAdu ** 2 / 12;
   // δ' = δ − 4 k Q δ + k Q Σ neighbours: variance (1 − 4 k Q)² + 4 (k Q)², covariance 2 k Q (1 − 4 k Q), of the mean.
   const kq = k * electrons, expectedVariance = electrons * ((1 - 4 * kq) ** 2 + 4 * kq * kq) + quantum;
@@ -96,10 +112,13 @@ test('the charge that trails into the overscan tells the transfer inefficiency',
   const electrons = new Float32Array(detector.width * detector.height).fill(50_000);
   const read = readDetector(SEED, detector, electrons, 'cti', 1, only('serialCti', 'parallelCti', 'readNoise'));
   amps.forEach((amp, k) => {
-    const cti = transferInefficiency(SEED, detector, k), { x0, x1, y0, y1 } = amp.rawData, full = 50_000 / amp.gainElectronsPerAdu;
+    const cti = transferInefficiency(SEED, detector, k), { x0, x1, y0, y1 } = amp.rawData;
+    const full = 50_000 / amp.gainElectronsPerAdu;
     const meanOf = (x: readonly [number, number], y: readonly [number, number]): number => {
       let sum = 0;
-      for (let row = y[0]; row < y[1]; row++) for (let column = x[0]; column < x[1]; column++) sum += read[k][row * amp.rawWidth + column];
+      for (let row = y[0]; row < y[1]; row++) {
+        for (let column = x[0]; column < x[1]; column++) sum += read[k][row * amp.rawWidth + column];
+      }
       return sum / ((x[1] - x[0]) * (y[1] - y[0])) - amp.biasLevelAdu;
     };
     // 512 pixels of read noise; read noise of 3 counts makes rounding even. The last packet has met x1 (y1) transfers.
@@ -111,14 +130,17 @@ test('the charge that trails into the overscan tells the transfer inefficiency',
   });
 });
 
-test('a bright spot appears in the other amps with the crosstalk matrix\'s parts, where they are read at the same moment', () => {
-  const electrons = new Float32Array(detector.width * detector.height), box = amps[2].detectorBox, at = { column: 37, row: 55 };
-  const x = amps[2].flipX ? box.x1 - 1 - at.column : box.x0 + at.column, y = amps[2].flipY ? box.y1 - 1 - at.row : box.y0 + at.row;
+test('a bright spot appears in the other amps by the crosstalk matrix, where they are read at the same moment', () => {
+  const electrons = new Float32Array(detector.width * detector.height), box = amps[2].detectorBox;
+  const at = { column: 37, row: 55 };
+  const x = amps[2].flipX ? box.x1 - 1 - at.column : box.x0 + at.column;
+  const y = amps[2].flipY ? box.y1 - 1 - at.row : box.y0 + at.row;
   electrons[y * detector.width + x] = 60_000;
   const read = readDetector(SEED, detector, electrons, 'crosstalk', 1, only('crosstalk'));
   const valueOf = (k: number): number =>
     read[k][(amps[k].rawData.y0 + at.row) * amps[k].rawWidth + amps[k].rawData.x0 + at.column] - amps[k].biasLevelAdu;
-  for (const k of [0, 1, 3]) expect(Math.abs(valueOf(k) - valueOf(2) * COUPLING * 3)).toBeLessThanOrEqual(1); // Two roundings.
+  // Two roundings.
+  for (const k of [0, 1, 3]) expect(Math.abs(valueOf(k) - valueOf(2) * COUPLING * 3)).toBeLessThanOrEqual(1);
   expect(imaging(amps[0], read[0]).filter((value) => value !== 0).length).toBe(1);
 });
 
@@ -129,17 +151,23 @@ test('the linearity polynomial brings readings back to the light that fell', () 
     amps.forEach((amp, k) => {
       const s = mean(imaging(amp, read[k])), corrected = s + CURVATURE * s * s, truth = level / amp.gainElectronsPerAdu;
       // Rounded to half a count; the series leaves 5 c³ T⁴.
-      expect(Math.abs(corrected - truth)).toBeLessThan(0.5 * (1 + 2 * CURVATURE * truth) + 6 * CURVATURE ** 3 * truth ** 4);
+      expect(Math.abs(corrected - truth)).toBeLessThan(
+        0.5 * (1 + 2 * CURVATURE * truth) + 6 * CURVATURE ** 3 * truth ** 4,
+      );
     });
   }
 });
 
 test('a dark shows its current and its hot pixels', () => {
-  const seconds = 40, pixels = detector.width * detector.height; // Short enough that no hot pixel reaches the converter's end.
+  // Short enough that no hot pixel reaches the converter's end.
+  const seconds = 40, pixels = detector.width * detector.height;
   const read = frame({ type: 'dark', seconds, electrons: 0 }, 31, 'darkCurrent,hotPixels,shotNoise,readNoise');
-  const hot = hotPixelsOf(SEED, detector), hotCharge = hot.reduce((sum, { electronsPerSecond }) => sum + electronsPerSecond * seconds, 0);
+  const hot = hotPixelsOf(SEED, detector);
+  const hotCharge = hot.reduce((sum, { electronsPerSecond }) => sum + electronsPerSecond * seconds, 0);
   expect(hot.length).toBeGreaterThan(20);
-  const total = amps.reduce((sum, amp, k) => sum + mean(imaging(amp, read[k])) * 512 * 512 * amp.gainElectronsPerAdu, 0);
+  const total = amps.reduce(
+    (sum, amp, k) => sum + mean(imaging(amp, read[k])) * 512 * 512 * amp.gainElectronsPerAdu, 0,
+  );
   const expected = detectorConfig.darkElectronsPerSecond * seconds * pixels + hotCharge;
   const readNoise = Math.max(...amps.map((amp) => amp.readNoiseElectrons));
   expect(Math.abs(total - expected)).toBeLessThan(5 * Math.sqrt(expected + pixels * readNoise ** 2));
@@ -148,7 +176,9 @@ test('a dark shows its current and its hot pixels', () => {
 test('wells of known depth spill at that depth, and the converter clips before', () => {
   const deep = { ...amps[0], fullWellElectrons: 250_000 };
   expect(fullWellElectrons(deep)).toBe(250_000);
-  expect(fullWellElectrons(amps[0])).toBeLessThan(65_535 * amps[0].gainElectronsPerAdu * detectorConfig.fullWellOverSaturate);
+  expect(fullWellElectrons(amps[0])).toBeLessThan(
+    65_535 * amps[0].gainElectronsPerAdu * detectorConfig.fullWellOverSaturate,
+  );
 });
 
 test('each effect can be switched alone, and an unknown one is refused with the list', () => {
@@ -158,5 +188,7 @@ test('each effect can be switched alone, and an unknown one is refused with the 
     expect(parseEffects(`all,-${name}`)[name]).toBe(false);
   }
   expect(parseEffects('realistic')).toEqual(EFFECT_SETS.realistic);
-  expect(() => parseEffects('realism')).toThrow(/^unknown effect "realism"; sets: none, basic, realistic, all; effects: skyBackground/);
+  expect(() => parseEffects('realism')).toThrow(
+    /^unknown effect "realism"; sets: none, basic, realistic, all; effects: skyBackground/,
+  );
 });

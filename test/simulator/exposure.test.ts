@@ -52,7 +52,9 @@ function isolatedStars({ toPixel, width, height }: PixelMap): { x: number; y: nu
 }
 
 /** Flux and centroid in a circle of 12 px, the background taken from a ring of 18 … 24 px by its median. */
-function aperture(image: ArrayLike<number>, width: number, x: number, y: number): { flux: number; x: number; y: number; level: number } {
+function aperture(
+  image: ArrayLike<number>, width: number, x: number, y: number,
+): { flux: number; x: number; y: number; level: number } {
   const ring: number[] = [];
   let flux = 0, sumX = 0, sumY = 0, count = 0;
   for (let row = Math.round(y) - 25; row <= y + 25; row++) {
@@ -77,7 +79,7 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1];
 }
 
-test('a raw reduced by its own bias and flat has its stars where truth puts them, with the flux that truth gives them', () => {
+test('a raw reduced by its own bias and flat has its stars where and as bright as truth has them', () => {
   const bias = makeBias(SEED, detector), flat = makeFlat(SEED, camera, detector, bias);
   const image = assembleRaw(readFitsBytes(raw), detector.width, detector.height);
   for (const amp of detector.amps) {
@@ -139,25 +141,29 @@ test('truth lists variables and transients on the detector, each with the change
   }
 });
 
-test('what truth says has changed is what a raw shows against the same sky unchanged, within the errors that its SNR means', () => {
+test('a raw differs from the same sky unchanged by what truth says, within the errors that its SNR means', () => {
   const pulls: number[] = [];
   for (const index of [0, 4, 8]) {
     const described = camera.detectors[index], { width, height } = described;
     const { amps, truth } = renderExposure(SEED, camera, described, plan);
     const image = assembleRaw(readFitsBytes(encodeRaw('minicam', dayObs, described, plan, amps)), width, height);
-    const conditions = conditionsOf(SEED, plan.exposure, 'r'), scale = pixelScaleArcsec(camera), place = fieldPlace(camera, described);
+    const conditions = conditionsOf(SEED, plan.exposure, 'r'), scale = pixelScaleArcsec(camera);
+    const place = fieldPlace(camera, described);
     const psf = (x: number, y: number): ReturnType<typeof psfAt> => psfAt(conditions, scale, ...place(x, y));
     const perNJy = electronsPerNJy('r', plan.exposureSeconds, conditions.transparency);
     const unchanged = new Float32Array(width * height);
     drawScene({
-      seed: SEED, band: 'r', map: detectorMap(camera, described, plan.actual), mjdTai: null, psf, electronsPerNJy: perNJy,
+      seed: SEED, band: 'r', map: detectorMap(camera, described, plan.actual), mjdTai: null, psf,
+      electronsPerNJy: perNJy,
       pixelScaleArcsec: scale,
     }, unchanged);
     const { response } = detectorResponse(SEED, camera, described);
     const difference = image.map((value, i) => value / response[i] - unchanged[i]);
     for (const row of truth) {
       // Sources far from any other truth row; bright ones would test the drawing to better than their own noise.
-      if (row.masked || row.snr > 100 || row.x < 30 || row.y < 30 || row.x > width - 31 || row.y > height - 31) continue;
+      if (row.masked || row.snr > 100 || row.x < 30 || row.y < 30 || row.x > width - 31 || row.y > height - 31) {
+        continue;
+      }
       if (truth.some((other) => other !== row && Math.hypot(other.x - row.x, other.y - row.y) < 45)) continue;
       const stamp = new Float32Array(width * height);
       drawStar(stamp, width, height, row.x, row.y, perNJy, psf(row.x, row.y), 1e-4 * perNJy);

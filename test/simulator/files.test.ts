@@ -23,7 +23,9 @@ test('a staged file is not at its place until it is published, and then is whole
   expect(readdirSync(join(folder, 'a/b'))).toEqual(['raw.fits']);
 });
 
-test.skipIf(!existsSync('/dev/full'))('a full disk is told in one line and leaves neither a part nor a changed file', () => {
+test.skipIf(
+  !existsSync('/dev/full'),
+)('a full disk is told in one line and leaves neither a part nor a changed file', () => {
   const path = join(folder, 'index.json');
   writeWhole(path, 'old');
   symlinkSync('/dev/full', `${path}.whole.staged`); // Every write to this device fails as on a full disk.
@@ -41,20 +43,27 @@ test('what a killed process left staged is removed, and nothing else', () => {
 });
 
 test('FITS of both pixel types comes back as it was written', () => {
-  const floats = Float32Array.from([0, -1.5, 3e38, 1e-30, 7, 8]), counts = Uint16Array.from([0, 1, 32767, 32768, 65534, 65535]);
+  const floats = Float32Array.from([0, -1.5, 3e38, 1e-30, 7, 8]);
+  const counts = Uint16Array.from([0, 1, 32767, 32768, 65534, 65535]);
   const [primary, first, second] = readFitsBytes(encodeFits([
-    { cards: [['OBJECT', "Barnard's star"], ['TRUTH', true], ['SMALL', 1e-9], ['LARGE', 2026091500001, 'id']], image: null },
+    {
+      cards: [['OBJECT', "Barnard's star"], ['TRUTH', true], ['SMALL', 1e-9], ['LARGE', 2026091500001, 'id']],
+      image: null,
+    },
     { cards: [['EXTNAME', 'IMAGE']], image: { width: 3, height: 2, pixels: floats } },
     { cards: [['EXTNAME', 'MASK']], image: { width: 2, height: 3, pixels: counts } },
   ]));
   expect(primary.cards.get('OBJECT')).toBe("Barnard's star");
-  expect([primary.cards.get('TRUTH'), primary.cards.get('SMALL'), primary.cards.get('LARGE')]).toEqual([true, 1e-9, 2026091500001]);
+  expect(
+    [primary.cards.get('TRUTH'), primary.cards.get('SMALL'), primary.cards.get('LARGE')],
+  ).toEqual([true, 1e-9, 2026091500001]);
   expect([first.width, first.height, ...first.pixels]).toEqual([3, 2, ...floats]);
   expect([second.width, second.height, ...second.pixels]).toEqual([2, 3, ...counts]);
 });
 
 test('a card that FITS cannot hold is refused', () => {
-  const encode = (keyword: string, value: string | number): Buffer => encodeFits([{ cards: [[keyword, value]], image: null }]);
+  const encode = (keyword: string, value: string | number): Buffer =>
+    encodeFits([{ cards: [[keyword, value]], image: null }]);
   expect(() => encode('OBJECT', 'x'.repeat(80))).toThrow('the value of OBJECT does not fit a FITS card');
   expect(() => encode('MP_NO_DATA', 1)).toThrow('"MP_NO_DATA" is not a FITS keyword');
   expect(() => encode('GAIN', Number.NaN)).toThrow('NaN cannot be a FITS value');
@@ -62,7 +71,8 @@ test('a card that FITS cannot hold is refused', () => {
 
 test('products of another seed are in force from their night on, and the older ones before it', () => {
   const product = (uri: string, night: number): Product =>
-    ({ kind: 'bias', band: null, detector: null, uri, checksum: uri, sky: null, fromDayObs: night as DayObs }); // Only compared.
+    // Only compared.
+    ({ kind: 'bias', band: null, detector: null, uri, checksum: uri, sky: null, fromDayObs: night as DayObs });
   const first = mergeIndex({ instrument: 'tinycam', products: [] }, [product('seed1', 20260915)]);
   expect(mergeIndex(first, [product('seed1', 20260916)])).toBe(first);
   const second = mergeIndex(first, [product('seed2', 20260916)]);

@@ -1,4 +1,6 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
@@ -30,7 +32,8 @@ async function night(dataDir: string, change: Partial<ObservatoryOptions> = {}):
   let clockMs = 1_790_000_000_000;
   const published: Published[] = [];
   const observatory = createObservatory({
-    dataDir, instrument: 'tinycam', camera, seed: 1, dayObs, visits: 3, cadenceSeconds: 19, bands: ['r', 'i'], threads: 1,
+    dataDir, instrument: 'tinycam', camera, seed: 1, dayObs, visits: 3, cadenceSeconds: 19, bands: ['r', 'i'],
+    threads: 1,
     publish: async (event, id) => { published.push({ event, id, atMs: clockMs }); },
     now: () => clockMs,
     sleepUntil: async (unixMs) => { clockMs = Math.max(clockMs, unixMs); },
@@ -76,13 +79,15 @@ test('a night announces, exposes, reads and closes, and every event is a valid o
     expect(existsSync(join(dataDir, productPaths.truth('tinycam', dayObs, read.visit)))).toBe(true);
   }
   for (const visit of new Set(reads.map((read) => read.visit))) {
-    const ofVisit = published.filter(({ event }) => 'visit' in event && event.visit === visit).map(({ event }) => event.type);
+    const ofVisit = published.filter(
+      ({ event }) => 'visit' in event && event.visit === visit,
+    ).map(({ event }) => event.type);
     expect(ofVisit).toEqual(['ExposureStarted', 'ExposureEnded', 'DetectorRead', 'DetectorRead']);
   }
   expect(filesBelow(dataDir).filter((path) => path.endsWith('.staged'))).toEqual([]);
 });
 
-test('a visit is announced 20 s of the survey\'s time before it starts, when its products stand in the index', async () => {
+test('a visit is announced 20 s of the survey before it starts, when its products stand in the index', async () => {
   const dataDir = newFolder(), bandsIndexed: (readonly (string | null)[])[] = [];
   const published: Published[] = [];
   let clockMs = 0;
@@ -139,7 +144,9 @@ test('a resumed night renders the frames that are missing to the same bytes', as
   rmSync(join(dataDir, second.uri));
   writeFileSync(join(dataDir, `${second.uri}.staged`), 'left by a killed process');
   const after = await night(dataDir, { visits: 1, alreadyDone: progressOf(before.map(({ event }) => event)) });
-  expect(readsOf(after).map(({ detector, checksum }) => [detector, checksum])).toEqual([[second.detector, second.checksum]]);
+  expect(
+    readsOf(after).map(({ detector, checksum }) => [detector, checksum]),
+  ).toEqual([[second.detector, second.checksum]]);
   expect(digestOf(join(dataDir, first.uri))).toBe(first.checksum);
   expect(filesBelow(dataDir).filter((path) => path.endsWith('.staged'))).toEqual([]);
 });
@@ -186,7 +193,10 @@ test.each([
 test('a canceled visit is announced, canceled, and never exposed', async () => {
   const published = await night(newFolder(), { visits: 2, faults: { visitCanceled: 1 } });
   expect(published.map(({ event }) => event.type).sort()).toEqual(
-    ['NextVisitAnnounced', 'NextVisitAnnounced', 'NextVisitCanceled', 'NextVisitCanceled', 'NightClosed', 'NightOpened'],
+    [
+      'NextVisitAnnounced', 'NextVisitAnnounced', 'NextVisitCanceled', 'NextVisitCanceled', 'NightClosed',
+      'NightOpened',
+    ],
   );
 });
 

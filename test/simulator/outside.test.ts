@@ -21,7 +21,8 @@ import { assembleRaw, readFitsBytes } from './readFits.ts';
 
 const has = (program: string, ...args: string[]): boolean => spawnSync(program, args).status === 0;
 const PYTHON = ['/usr/bin/python3', 'python3'].find((python) => has(python, '-c', 'import astropy')) ?? null;
-const hasExtractor = has('source-extractor', '--version'), hasFitsverify = spawnSync('fitsverify', []).error === undefined;
+const hasExtractor = has('source-extractor', '--version');
+const hasFitsverify = spawnSync('fitsverify', []).error === undefined;
 
 let folder = '';
 beforeAll(() => { folder = mkdtempSync(join(tmpdir(), 'vesper-outside-')); });
@@ -29,16 +30,25 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const SEED = 1, dayObs = asDayObs(20261001);
 /** One detector of 2,048 pixels a side with LSSTCam's numbers: 190 stars of use, and a third of a second to render. */
-const camera: Camera = { ...loadCamera('LSSTCam'), detectors: loadCamera('generic').detectors }, [detector] = camera.detectors;
+const camera: Camera = { ...loadCamera('LSSTCam'), detectors: loadCamera('generic').detectors };
+const [detector] = camera.detectors;
 const plan = planExposure({
-  dayObs, camera, seed: SEED, band: 'r', raDeg: 9.45, decDeg: -44.02, cameraAngleDeg: 25, exposureSeconds: 30, startMjdTai: null,
+  dayObs, camera, seed: SEED, band: 'r', raDeg: 9.45, decDeg: -44.02, cameraAngleDeg: 25, exposureSeconds: 30,
+  startMjdTai: null,
 });
-const modelOf = (effects: string, compression: 'none' | 'rice' = 'none'): SimulationModel => ({ sky: 'survey', effects: parseEffects(effects), compression });
+const modelOf = (effects: string, compression: 'none' | 'rice' = 'none'): SimulationModel => (
+  { sky: 'survey', effects: parseEffects(effects), compression }
+);
 
-function rawOf(of: Camera, one: Detector, model: SimulationModel): { raw: Buffer; sources: readonly DrawnSource[]; zeroPoint: number } {
+function rawOf(of: Camera, one: Detector, model: SimulationModel): {
+  raw: Buffer; sources: readonly DrawnSource[]; zeroPoint: number
+} {
   const rendered = renderExposure(SEED, of, one, plan, model);
   const raw = encodeRaw('test', dayObs, one, plan, rendered.amps, { camera: of, compression: model.compression });
-  return { raw, sources: rendered.sources, zeroPoint: 31.4 + 2.5 * Math.log10(electronsPerNJy('r', 30, rendered.conditions.transparency)) };
+  return {
+    raw, sources: rendered.sources,
+    zeroPoint: 31.4 + 2.5 * Math.log10(electronsPerNJy('r', 30, rendered.conditions.transparency)),
+  };
 }
 
 type Found = Readonly<{ x: number; y: number; xWindowed: number; yWindowed: number; magAuto: number; mag: number }>;
@@ -51,8 +61,10 @@ function extract(name: string, image: Float64Array, zeroPoint: number, threshold
   writeFileSync(path('.conv'), 'CONV NORM\n1 2 1\n2 4 2\n1 2 1\n');
   writeFileSync(path('.sex'), '');
   execFileSync('source-extractor', [
-    path('.fits'), '-c', path('.sex'), '-CATALOG_NAME', path('.cat'), '-CATALOG_TYPE', 'ASCII', '-PARAMETERS_NAME', path('.param'),
-    '-FILTER_NAME', path('.conv'), '-MAG_ZEROPOINT', String(zeroPoint), '-PHOT_APERTURES', '40', '-VERBOSE_TYPE', 'QUIET', '-DETECT_MINAREA', '5',
+    path('.fits'), '-c', path('.sex'), '-CATALOG_NAME', path('.cat'), '-CATALOG_TYPE', 'ASCII', '-PARAMETERS_NAME',
+    path('.param'),
+    '-FILTER_NAME', path('.conv'), '-MAG_ZEROPOINT', String(zeroPoint), '-PHOT_APERTURES', '40', '-VERBOSE_TYPE',
+    'QUIET', '-DETECT_MINAREA', '5',
     '-BACK_SIZE', '128', ...threshold,
   ]);
   return execFileSync('cat', [path('.cat')], { encoding: 'utf8' }).trim().split('\n').map((line) => {
@@ -65,18 +77,33 @@ const median = (values: readonly number[]): number => [...values].sort((a, b) =>
 
 describe.skipIf(!hasExtractor)('source-extractor', () => {
   test.each([
-    ['noise-free', 'none', ['-THRESH_TYPE', 'ABSOLUTE', '-DETECT_THRESH', '3', '-ANALYSIS_THRESH', '3', '-BACK_TYPE', 'MANUAL', '-BACK_VALUE', '0'], 22],
-    ['calibrated', 'basic,darkCurrent,differentialRefraction,clouds', ['-DETECT_THRESH', '1.5', '-ANALYSIS_THRESH', '1.5'], 21.5],
-  ] as const)('finds on a %s detector the sources of truth, where truth has them, as bright as truth has them', (name, effects, threshold, limit) => {
-    const model = modelOf(effects), { raw, sources, zeroPoint } = rawOf(camera, detector, model), { width, height } = detector;
+    [
+      'noise-free', 'none',
+      [
+        '-THRESH_TYPE', 'ABSOLUTE', '-DETECT_THRESH', '3', '-ANALYSIS_THRESH', '3', '-BACK_TYPE', 'MANUAL',
+        '-BACK_VALUE', '0',
+      ],
+      22,
+    ],
+    [
+      'calibrated', 'basic,darkCurrent,differentialRefraction,clouds',
+      ['-DETECT_THRESH', '1.5', '-ANALYSIS_THRESH', '1.5'], 21.5,
+    ],
+  ] as const)('finds the sources of a %s detector where truth has them', (name, effects, threshold, limit) => {
+    const model = modelOf(effects), { raw, sources, zeroPoint } = rawOf(camera, detector, model);
+    const { width, height } = detector;
     const { response } = detectorResponse(SEED, camera, detector, model);
-    const found = extract(name, assembleRaw(readFitsBytes(raw), width, height).map((value, i) => value / response[i]), zeroPoint, threshold);
+    const found = extract(
+      name, assembleRaw(readFitsBytes(raw), width, height).map((value, i) => value / response[i]), zeroPoint, threshold,
+    );
 
-    const truthCount = sources.filter(({ mag }) => mag < limit).length, foundCount = found.filter(({ magAuto }) => magAuto < limit).length;
+    const truthCount = sources.filter(({ mag }) => mag < limit).length;
+    const foundCount = found.filter(({ magAuto }) => magAuto < limit).length;
     expect(truthCount).toBeGreaterThan(200);
     expect(Math.abs(foundCount - truthCount)).toBeLessThan(3 * Math.sqrt(truthCount));
 
-    const isolated = sources.filter((s) => s.kind === 'star' && s.mag > 17.5 && s.mag < 21 && s.x > 50 && s.y > 50 && s.x < width - 50 && s.y < height - 50
+    const isInside = (s: DrawnSource): boolean => s.x > 50 && s.y > 50 && s.x < width - 50 && s.y < height - 50;
+    const isolated = sources.filter((s) => s.kind === 'star' && s.mag > 17.5 && s.mag < 21 && isInside(s)
       && !sources.some((o) => o !== s && o.mag < s.mag + 5 && Math.hypot(o.x - s.x, o.y - s.y) < 25));
     const matched = isolated.flatMap((star) => {
       const near = found.find(({ x, y }) => Math.hypot(x - star.x, y - star.y) < 1);
@@ -91,7 +118,9 @@ describe.skipIf(!hasExtractor)('source-extractor', () => {
   }, 60_000);
 });
 
-test.skipIf(!hasFitsverify).each(['none', 'rice'] as const)('fitsverify finds neither errors nor warnings in a raw file, compression %s', (compression) => {
+test.skipIf(!hasFitsverify).each(
+  ['none', 'rice'] as const,
+)('fitsverify finds neither errors nor warnings in a raw file, compression %s', (compression) => {
   const small = loadCamera('minicam'), path = join(folder, `raw-${compression}.fits`);
   writeFileSync(path, rawOf(small, small.detectors[0], modelOf('realistic', compression)).raw);
   const { stdout } = spawnSync('fitsverify', [path], { encoding: 'utf8' });
@@ -100,11 +129,17 @@ test.skipIf(!hasFitsverify).each(['none', 'rice'] as const)('fitsverify finds ne
 
 describe.skipIf(PYTHON === null)('astropy', () => {
   const python = (script: string, ...args: string[]): string => {
-    const setup = 'import sys, json, warnings\nwarnings.simplefilter("ignore")\nfrom astropy.utils import iers\niers.conf.auto_download = False\n';
+    const setup = 'import sys, json, warnings\nwarnings.simplefilter("ignore")\n'
+      + 'from astropy.utils import iers\niers.conf.auto_download = False\n';
     return execFileSync(PYTHON ?? '', ['-c', setup + script, ...args], { encoding: 'utf8' });
   };
 
-  test.each([['LSSTCam', 'R22_S11'], ['LSSTCam', 'R30_S00'], ['LSSTCam', 'R43_S22'], ['LSSTCam', 'R04_SW0'], ['minicam', 'S12']])(
+  test.each(
+    [
+      ['LSSTCam', 'R22_S11'], ['LSSTCam', 'R30_S00'], ['LSSTCam', 'R43_S22'], ['LSSTCam', 'R04_SW0'],
+      ['minicam', 'S12'],
+    ],
+  )(
     'reads from the header of each amp of %s %s the places that the optics have, to 1 mas', (name, detectorName) => {
       const of = loadCamera(name), one = of.detectors.find((candidate) => candidate.name === detectorName);
       if (!one) throw new Error(`${name} has no ${detectorName}`);
@@ -113,7 +148,8 @@ describe.skipIf(PYTHON === null)('astropy', () => {
       const amps = one.amps.map((amp) => new Uint16Array(amp.rawWidth * amp.rawHeight));
       writeFileSync(path, encodeRaw(name, dayObs, one, plan, amps, { camera: of }));
       const points = one.amps.flatMap((amp) => [[0, 0], [1, 1], [0.3, 0.8]].map(([u, v]) => {
-        const { detectorBox: box, rawData: data } = amp, i = Math.round(u * (box.x1 - box.x0 - 1)), j = Math.round(v * (box.y1 - box.y0 - 1));
+        const { detectorBox: box, rawData: data } = amp, i = Math.round(u * (box.x1 - box.x0 - 1));
+        const j = Math.round(v * (box.y1 - box.y0 - 1));
         const x = amp.flipX ? box.x1 - 1 - i : box.x0 + i, y = amp.flipY ? box.y1 - 1 - j : box.y0 + j;
         return { amp: amp.name, x: data.x0 + i, y: data.y0 + j, ...skyOfVector(map.toSky(x, y)) };
       }));
@@ -146,11 +182,15 @@ print(worst)`, JSON.stringify(times.map((mjd) => [mjd, earthHeliocentric(mjd)]))
   });
 
   test('carries a body over a month to where our orbits have it, seen from Earth, to 1″', () => {
-    // Ceres' elements of 2026: astropy has no minor planets, so its Earth and its own Kepler solution by series are used.
+    // Ceres' elements of 2026: astropy has no minor planets, so its Earth and its own Kepler solution by series are
+    // used.
     const orbit: Orbit = {
-      semiMajorAxisAu: 2.7656, eccentricity: 0.0796, inclination: 0.18482, node: 1.40056, perihelion: 1.28030, meanAnomaly: 4.0, epochMjdTai: 61_041,
+      semiMajorAxisAu: 2.7656, eccentricity: 0.0796, inclination: 0.18482, node: 1.40056, perihelion: 1.28030,
+      meanAnomaly: 4.0, epochMjdTai: 61_041,
     };
-    const places = [0, 10, 20, 30].map((day) => [61_041 + day, seenFrom(earthHeliocentric(61_041 + day), orbit, 61_041 + day).direction]);
+    const places = [0, 10, 20, 30].map(
+      (day) => [61_041 + day, seenFrom(earthHeliocentric(61_041 + day), orbit, 61_041 + day).direction],
+    );
     const worst = Number(python(`
 import numpy as np
 from astropy.time import Time
@@ -165,7 +205,8 @@ def body(mjd):
   nu = 2 * np.arctan2(np.sqrt(1 + o['eccentricity']) * np.sin(E / 2), np.sqrt(1 - o['eccentricity']) * np.cos(E / 2))
   r = o['semiMajorAxisAu'] * (1 - o['eccentricity'] * np.cos(E))
   w = o['perihelion'] + nu; N = o['node']; i = o['inclination']
-  p = r * np.array([np.cos(N)*np.cos(w) - np.sin(N)*np.sin(w)*np.cos(i), np.sin(N)*np.cos(w) + np.cos(N)*np.sin(w)*np.cos(i), np.sin(w)*np.sin(i)])
+  cN, sN, cw, sw = np.cos(N), np.sin(N), np.cos(w), np.sin(w)
+  p = r * np.array([cN*cw - sN*sw*np.cos(i), sN*cw + cN*sw*np.cos(i), sw*np.sin(i)])
   e = np.radians(84381.406 / 3600)
   return np.array([p[0], p[1]*np.cos(e) - p[2]*np.sin(e), p[1]*np.sin(e) + p[2]*np.cos(e)])
 worst = 0
@@ -181,9 +222,13 @@ print(worst)`, JSON.stringify(places), JSON.stringify(orbit)));
     expect(worst).toBeLessThan(1);
   });
 
-  test.each(['mars', 'jupiter'])('has %s for a month where our orbit through one of its moments has it, to 1″', (planet) => {
+  test.each(
+    ['mars', 'jupiter'],
+  )('has %s for a month where our orbit through one of its moments has it, to 1″', (planet) => {
     const month = [0, 5, 10, 15, 20, 25, 30].map((day) => 61_041 + day);
-    // Elements of the ellipse through the planet's place and velocity (Danby 1988, §6.3), and its directions from Earth.
+    // Elements of the ellipse through the planet's place and velocity (Danby 1988, §6.3), and its directions from
+    // Earth.
+    type Published = { seen: [number, number, number][]; orbit: Orbit };
     const published = JSON.parse(python(`
 import numpy as np
 from astropy.time import Time
@@ -208,9 +253,10 @@ for mjd in month:
   for _ in range(4):
     p = helio(name, mjd - lt) - helio('earth', mjd); lt = np.linalg.norm(p) * (u.au / c.c).to_value(u.day)
   seen.append(list(p / np.linalg.norm(p)))
-print(json.dumps(dict(seen=seen, orbit=dict(semiMajorAxisAu=a, eccentricity=ecc, inclination=np.arccos(h[2] / np.linalg.norm(h)),
-  node=np.arctan2(n[1], n[0]), perihelion=angle(n, ev), meanAnomaly=E - ecc * np.sin(E), epochMjdTai=mid))))`, planet, JSON.stringify(month))) as
-      { seen: [number, number, number][]; orbit: Orbit };
+i = np.arccos(h[2] / np.linalg.norm(h))
+orbit = dict(semiMajorAxisAu=a, eccentricity=ecc, inclination=i, node=np.arctan2(n[1], n[0]), perihelion=angle(n, ev),
+  meanAnomaly=E - ecc * np.sin(E), epochMjdTai=mid)
+print(json.dumps(dict(seen=seen, orbit=orbit)))`, planet, JSON.stringify(month))) as Published;
     const worst = Math.max(...month.map((mjd, k) =>
       angleBetween(seenFrom(earthHeliocentric(mjd), published.orbit, mjd).direction, published.seen[k]) * 206_265));
     expect(worst).toBeLessThan(1);

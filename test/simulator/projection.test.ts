@@ -10,7 +10,8 @@ const RADIANS = Math.PI / 180;
 function pixelByTrigonometry(
   raDeg: number, decDeg: number, ra0Deg: number, dec0Deg: number, angleDeg: number, detectorIndex: number,
 ): [number, number] {
-  const delta = (raDeg - ra0Deg) * RADIANS, dec = decDeg * RADIANS, dec0 = dec0Deg * RADIANS, theta = angleDeg * RADIANS;
+  const delta = (raDeg - ra0Deg) * RADIANS, dec = decDeg * RADIANS, dec0 = dec0Deg * RADIANS;
+  const theta = angleDeg * RADIANS;
   const denominator = Math.sin(dec) * Math.sin(dec0) + Math.cos(dec) * Math.cos(dec0) * Math.cos(delta);
   const xi = (Math.cos(dec) * Math.sin(delta)) / denominator;
   const eta = (Math.sin(dec) * Math.cos(dec0) - Math.cos(dec) * Math.sin(dec0) * Math.cos(delta)) / denominator;
@@ -57,7 +58,9 @@ test('a position angle of the camera turns +y from north towards east', () => {
 test('toSky undoes toPixel on a detector and on a template grid', () => {
   const maps = [
     detectorMap(camera, camera.detectors[2], { raDeg: 359.99, decDeg: -44, cameraAngleDeg: 12 }),
-    tanGridMap({ width: 1200, height: 1100, crval: [0.01, -44.02], crpix: [600, 550], cd: [-5.5e-5, 2e-8, 2e-8, 5.5e-5] }),
+    tanGridMap(
+      { width: 1200, height: 1100, crval: [0.01, -44.02], crpix: [600, 550], cd: [-5.5e-5, 2e-8, 2e-8, 5.5e-5] },
+    ),
   ];
   const pixel = fc.double({ min: -50, max: 1200, noNaN: true });
   fc.assert(fc.property(fc.constantFrom(...maps), pixel, pixel, (map, x, y) => {

@@ -15,7 +15,11 @@ const hasFunpack = spawnSync('funpack', ['-H']).error === undefined;
 function decodeRow(bytes: Uint8Array, width: number): number[] {
   let at = 0;
   const bit = (): number => { const value = (bytes[at >> 3] >> (7 - (at & 7))) & 1; at++; return value; };
-  const bits = (count: number): number => { let value = 0; for (let i = 0; i < count; i++) value = value * 2 + bit(); return value; };
+  const bits = (count: number): number => {
+    let value = 0;
+    for (let i = 0; i < count; i++) value = value * 2 + bit();
+    return value;
+  };
   let last = bits(16);
   const row: number[] = [];
   while (row.length < width) {
@@ -23,7 +27,11 @@ function decodeRow(bytes: Uint8Array, width: number): number[] {
     for (let j = 0; j < count; j++) {
       let mapped = 0;
       if (code === 15) mapped = bits(16);
-      else if (code > 0) { let zeros = 0; while (bit() === 0) zeros++; mapped = zeros * 2 ** (code - 1) + bits(code - 1); }
+      else if (code > 0) {
+        let zeros = 0;
+        while (bit() === 0) zeros++;
+        mapped = zeros * 2 ** (code - 1) + bits(code - 1);
+      }
       last = (last + (mapped % 2 === 0 ? mapped / 2 : -(mapped + 1) / 2)) & 0xffff;
       row.push(last);
     }
@@ -46,7 +54,9 @@ test('rows are apart: each decodes alone, and a noisy sky takes its entropy', ()
   const { heap, lengths } = riceCompress(pixels, width, height);
   let at = 0;
   for (let y = 0; y < height; y++) {
-    expect(decodeRow(heap.subarray(at, at + lengths[y]), width)).toEqual([...pixels.subarray(y * width, (y + 1) * width)]);
+    expect(
+      decodeRow(heap.subarray(at, at + lengths[y]), width),
+    ).toEqual([...pixels.subarray(y * width, (y + 1) * width)]);
     at += lengths[y];
   }
   // A difference of normal values of σ = 17 has log2(17 √(2πe)) = 6.1 bits; Rice codes stay within half a bit of it.
@@ -57,8 +67,12 @@ test.skipIf(!hasFunpack)('funpack gives back the very pixels of the uncompressed
   const folder = mkdtempSync(join(tmpdir(), 'vesper-rice-'));
   try {
     const random = randomStream(2, 'rice file'), width = 150, height = 40;
-    const pixels = Uint16Array.from({ length: width * height }, (_, i) => (i % 97 === 0 ? 65_535 : Math.round(1200 + 8 * normal(random))));
-    const hdus = [{ cards: [], image: null }, { cards: [['EXTNAME', 'C00', 'amp']] as const, image: { width, height, pixels } }];
+    const pixels = Uint16Array.from(
+      { length: width * height }, (_, i) => (i % 97 === 0 ? 65_535 : Math.round(1200 + 8 * normal(random))),
+    );
+    const hdus = [
+      { cards: [], image: null }, { cards: [['EXTNAME', 'C00', 'amp']] as const, image: { width, height, pixels } },
+    ];
     writeFileSync(join(folder, 'packed.fits'), encodeFits(hdus, 'rice'));
     execFileSync('funpack', ['-O', join(folder, 'plain.fits'), join(folder, 'packed.fits')]);
     const [, plain] = readFitsBytes(readFileSync(join(folder, 'plain.fits')));

@@ -12,13 +12,16 @@ const night = planNight({ dayObs, visitCount: 6, seed: 1, camera });
 
 test('a night of six visits is three in r and then three in i', () => {
   expect(night.map((visit) => visit.band)).toEqual(['r', 'r', 'r', 'i', 'i', 'i']);
-  expect(night.map((visit) => visit.physicalFilter)).toEqual(['r_mini', 'r_mini', 'r_mini', 'i_mini', 'i_mini', 'i_mini']);
+  expect(night.map((visit) => visit.physicalFilter)).toEqual(
+    ['r_mini', 'r_mini', 'r_mini', 'i_mini', 'i_mini', 'i_mini'],
+  );
 });
 
 test('visits are numbered from 1, at least 38 s apart, and belong to their night', () => {
   expect(night.map((visit) => sequenceNumberOf(visit.visit))).toEqual([1, 2, 3, 4, 5, 6]);
   night.slice(1).forEach((visit, i) => {
-    expect((visit.startMjdTai - night[i].startMjdTai) * 86400).toBeGreaterThan(38 - 1e-5); // A double holds an MJD to 0.6 µs.
+    // A double holds an MJD to 0.6 µs.
+    expect((visit.startMjdTai - night[i].startMjdTai) * 86400).toBeGreaterThan(38 - 1e-5);
   });
   expect(night.map((visit) => dayObsOfMjdTai(visit.midpointMjdTai))).toEqual(Array(6).fill(dayObs));
   expect(new Set(night.map((visit) => visit.group)).size).toBe(6);
@@ -39,13 +42,16 @@ test('a mount points within a few arcseconds of the command, and dithers stay sm
 });
 
 test('a visit is the same in a longer night of the same band', () => {
-  const ofOneBand = (visitCount: number): unknown => planNight({ dayObs, visitCount, seed: 1, camera, bands: ['g'] })[1];
+  const ofOneBand = (visitCount: number): unknown =>
+    planNight({ dayObs, visitCount, seed: 1, camera, bands: ['g'] })[1];
   expect(ofOneBand(9)).toEqual(ofOneBand(2));
 });
 
 test('faults come at their rates, and default to none', () => {
   const rates = { ...NO_FAULTS, late: 0.2, truncated: 0.1 }, count = 5000;
-  const drawn = Array.from({ length: count }, (_, i) => detectorFault(rates, 1, exposureOf(dayObs, i), asDetectorId(i % 9)));
+  const drawn = Array.from(
+    { length: count }, (_, i) => detectorFault(rates, 1, exposureOf(dayObs, i), asDetectorId(i % 9)),
+  );
   const part = (name: string): number => drawn.filter((fault) => fault === name).length / count;
   const five = (rate: number): number => 5 * Math.sqrt((rate * (1 - rate)) / count);
   expect(Math.abs(part('late') - 0.2)).toBeLessThan(five(0.2));

@@ -23,11 +23,15 @@ function isCountOf(count: number, mean: number): boolean {
   return Math.abs(count - mean) < 5 * Math.sqrt(mean);
 }
 
-test('a detector holds about 450 stars and 200 galaxies down to magnitude 25, and over 40 stars to fit a PSF on', () => {
-  expect(isCountOf(stars.filter((star) => star.mags[R] > 16.5 && star.mags[R] < 25).length, 450 * DETECTORS)).toBe(true);
+test('a detector holds about 450 stars and 200 galaxies to magnitude 25, and over 40 stars to fit a PSF on', () => {
+  expect(
+    isCountOf(stars.filter((star) => star.mags[R] > 16.5 && star.mags[R] < 25).length, 450 * DETECTORS),
+  ).toBe(true);
   expect(isCountOf(galaxies.length, 200 * DETECTORS)).toBe(true);
   // Part of 16.5 … 21 with slope 0.2: (10^−0.8 − 10^−1.7)/(1 − 10^−1.7) = 0.1414, of 450: 64.
-  expect(isCountOf(stars.filter((star) => star.mags[R] > 16.5 && star.mags[R] < 21).length, 63.6 * DETECTORS)).toBe(true);
+  expect(
+    isCountOf(stars.filter((star) => star.mags[R] > 16.5 && star.mags[R] < 21).length, 63.6 * DETECTORS),
+  ).toBe(true);
   expect(stars.filter((star) => star.mags[R] < 16).length / DETECTORS).toBeLessThan(3);
 });
 
@@ -41,7 +45,9 @@ test('a cell is the same however it was reached, and another for another seed', 
 test('no two sources share an id, and none lies outside its cell\'s neighbourhood', () => {
   const ids = [...stars, ...galaxies].map((source) => source.id);
   expect(new Set(ids).size).toBe(ids.length);
-  const far = [...stars, ...galaxies].filter((source) => angleBetween(source.place, unitVector(9.45, -44.02)) > 0.22 * RADIANS);
+  const far = [...stars, ...galaxies].filter(
+    (source) => angleBetween(source.place, unitVector(9.45, -44.02)) > 0.22 * RADIANS,
+  );
   expect(far).toEqual([]); // 0.15° and a cell's diagonal, 0.04°, on either side.
 });
 
@@ -87,7 +93,9 @@ test('a transient that shines tonight shines tomorrow under the same id, fainter
 
 test('about half of the supernovae lie on a galaxy', () => {
   const found = cells.flatMap((cell) => transientsOf(1, cell, 61_299).filter((t) => t.kind === 'supernova'));
-  const onGalaxy = found.filter((t) => galaxies.some((galaxy) => angleBetween(galaxy.place, t.place) < 2.5 / 3600 * RADIANS));
+  const onGalaxy = found.filter(
+    (t) => galaxies.some((galaxy) => angleBetween(galaxy.place, t.place) < 2.5 / 3600 * RADIANS),
+  );
   // 17 galaxies a square arcminute cover 9 % of the sky by 2.5″ discs: 0.5 + 0.5 · 0.09, less hosts' outskirts (2 %).
   const expected = 0.535, sigma = Math.sqrt(expected * (1 - expected) / found.length);
   expect(Math.abs(onGalaxy.length / found.length - expected)).toBeLessThan(5 * sigma);

@@ -87,7 +87,8 @@ test('edges, saturated neighbours and bad columns are masked, and nothing else',
 
 test('truth is written with ids as whole decimal numbers and the columns of products.ts', () => {
   const csv = encodeTruth([{
-    id: 9007199254740993n, kind: 'flare', raDeg: 9.5, decDeg: -44, x: 1.25, y: 2.5, scienceFluxNJy: 300, templateFluxNJy: 100,
+    id: 9007199254740993n, kind: 'flare', raDeg: 9.5, decDeg: -44, x: 1.25, y: 2.5, scienceFluxNJy: 300,
+    templateFluxNJy: 100,
     visit: asVisit(2026091500001), detector: asDetectorId(3), fluxNJy: 200, snr: 9.5, masked: true,
   }]);
   expect(csv).toBe('visit,detector,sourceId,kind,ra,dec,x,y,fluxNJy,snr,masked,scienceFluxNJy,templateFluxNJy\n'
