@@ -1,5 +1,9 @@
-/** What the bench of pixel kernels works on: a sky of 5,000 sources on a 4k detector, or as many for its size, with noise and masks. */
-import { copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractPolynomial, weighByVariance } from '../engine/kernels/arithmetic.ts';
+/**
+ * What the bench of pixel kernels works on: a sky of 5,000 sources on a 4k detector, or as many for its size, with
+ * noise and masks.
+ */
+import { copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractPolynomial,
+  weighByVariance } from '../engine/kernels/arithmetic.ts';
 import { createClippedCells } from '../engine/kernels/background.ts';
 import { convolveByCell, convolvePolynomial } from '../engine/kernels/convolve.ts';
 import { decodeFloat32, decodeUnsigned16 } from '../engine/kernels/decode.ts';
@@ -20,7 +24,8 @@ export type Scene = Readonly<{
 
 export type KernelCase = Readonly<{
   name: string;
-  prepare(scene: Scene): Readonly<{ run: () => void; result: () => readonly (Float32Array | Float64Array | Int32Array | Uint16Array)[] }>;
+  prepare(scene: Scene): Readonly<{ run: () => void; result: () =>
+    readonly (Float32Array | Float64Array | Int32Array | Uint16Array)[] }>;
 }>;
 
 const SIGMA_PX = 1.9, NOISE = 30;
@@ -36,7 +41,8 @@ function decodeFloats(scene: Scene): ReturnType<KernelCase['prepare']> {
 }
 
 function smooth(scene: Scene): ReturnType<KernelCase['prepare']> {
-  const { side } = scene, image = skyOf(scene), mask = maskOf(scene), out = scene.floats(side * side), taps = gaussian(1.9, 10);
+  const { side } = scene, image = skyOf(scene), mask = maskOf(scene), out = scene.floats(side * side),
+    taps = gaussian(1.9, 10);
   return { run: () => { smoothSeparable(image, mask, 0x0101, side, side, taps, out); }, result: () => [out] };
 }
 
@@ -56,7 +62,8 @@ function convolveOrder2(scene: Scene): ReturnType<KernelCase['prepare']> {
   const { side } = scene, image = skyOf(scene), out = scene.floats(side * side);
   const kernels = Array.from({ length: 6 }, (_, s) => {
     const taps = gaussian(1.2 + 0.2 * s, 15);
-    return Float32Array.from({ length: 31 * 31 }, (_, j) => taps[j % 31] * taps[Math.floor(j / 31)] * (s === 0 ? 1 : 0.1));
+    return Float32Array.from({ length: 31 * 31 },
+      (_, j) => taps[j % 31] * taps[Math.floor(j / 31)] * (s === 0 ? 1 : 0.1));
   });
   const degrees = [[0, 0], [1, 0], [0, 1], [2, 0], [1, 1], [0, 2]] as const;
   return { run: () => { convolvePolynomial(image, side, side, 31, kernels, degrees, out); }, result: () => [out] };
@@ -65,7 +72,8 @@ function convolveOrder2(scene: Scene): ReturnType<KernelCase['prepare']> {
 /** Rotated by 0.3°, as pointings differ; cells of 64². */
 function warp(scene: Scene): ReturnType<KernelCase['prepare']> {
   const { side } = scene, n = side * side;
-  const from = { width: side, height: side, image: skyOf(scene), variance: scene.floats(n).fill(900), mask: maskOf(scene) };
+  const from = { width: side, height: side, image: skyOf(scene), variance: scene.floats(n).fill(900),
+    mask: maskOf(scene) };
   const out = { width: side, height: side, image: scene.floats(n), variance: scene.floats(n), mask: scene.words(n) };
   const taps = Float64Array.from({ length: 1025 * 8 }, (_, i) => {
     const d = (i % 8) - 3 - Math.floor(i / 8) / 1024, x = Math.PI * d;
@@ -77,7 +85,8 @@ function warp(scene: Scene): ReturnType<KernelCase['prepare']> {
   const run = (): void => {
     for (let y = 0; y < side; y += 64) {
       for (let x = 0; x < side; x += 64) {
-        warpCell({ tx: c * x - s * y + 2.3, ty: s * x + c * y - 1.7, xx: c, xy: -s, yx: s, yy: c }, x, y, Math.min(x + 64, side), Math.min(y + 64, side));
+        warpCell({ tx: c * x - s * y + 2.3, ty: s * x + c * y - 1.7, xx: c, xy: -s, yx: s, yy: c }, x, y,
+          Math.min(x + 64, side), Math.min(y + 64, side));
       }
     }
   };
@@ -91,17 +100,23 @@ function stamps(scene: Scene): ReturnType<KernelCase['prepare']> {
   [[0.8, 4], [1.6, 2], [3.2, 2], [5, 0]].forEach(([sigma, degree]) => {
     const first = profiles.length;
     for (let i = 0; i <= degree; i++) {
-      profiles.push(Float64Array.from({ length: 31 }, (_, k) => ((k - half) / sigma) ** i * Math.exp(-0.5 * ((k - half) / sigma) ** 2)));
-      for (let j = 0; i + j <= degree; j++) functions.push({ x: first + i, y: first + j, scale: 0.1, isEven: i % 2 === 0 && j % 2 === 0 });
+      profiles.push(Float64Array.from(
+        { length: 31 }, (_, k) => ((k - half) / sigma) ** i * Math.exp(-0.5 * ((k - half) / sigma) ** 2)));
+      for (let j = 0; i + j <= degree; j++) functions.push(
+        { x: first + i, y: first + j, scale: 0.1, isEven: i % 2 === 0 && j % 2 === 0 });
     }
   });
-  const places = Array.from({ length: count }, () => [31 + Math.floor(random() * (side - 62)), 31 + Math.floor(random() * (side - 62))]);
-  const weights = new Float64Array(31 * 31).fill(1 / 900), data = Float64Array.from({ length: 31 * 31 }, () => 1000 * random());
+  const places = Array.from({ length: count },
+    () => [31 + Math.floor(random() * (side - 62)), 31 + Math.floor(random() * (side - 62))]);
+  const weights = new Float64Array(31 * 31).fill(1 / 900),
+    data = Float64Array.from({ length: 31 * 31 }, () => 1000 * random());
   const matrices = scene.doubles(count * n * n), rights = scene.doubles(count * n);
   const run = (): void => {
-    const equations = createStampEquations({ basis: { halfSize: half, profiles, functions }, image, width: side, stampHalf: 15 });
+    const equations = createStampEquations(
+      { basis: { halfSize: half, profiles, functions }, image, width: side, stampHalf: 15 });
     places.forEach(([x, y], i) => {
-      equations(x, y, weights, data, matrices.subarray(i * n * n, (i + 1) * n * n), rights.subarray(i * n, (i + 1) * n));
+      equations(x, y, weights, data, matrices.subarray(i * n * n, (i + 1) * n * n),
+        rights.subarray(i * n, (i + 1) * n));
     });
   };
   return { run, result: () => [matrices, rights] };
@@ -118,7 +133,8 @@ function label(scene: Scene): ReturnType<KernelCase['prepare']> {
 }
 
 function sharpness(scene: Scene): ReturnType<KernelCase['prepare']> {
-  const { side } = scene, n = side * side, image = skyOf(scene), mask = maskOf(scene), variance = scene.floats(n).fill(NOISE ** 2);
+  const { side } = scene, n = side * side, image = skyOf(scene), mask = maskOf(scene),
+    variance = scene.floats(n).fill(NOISE ** 2);
   const out = scene.floats(n), indices = scene.ints(n);
   const run = (): void => {
     fillSharpness(image, variance, mask, side, side, { unusable: 0x0183, replaced: 8 }, 1.8, out, indices);
@@ -128,10 +144,12 @@ function sharpness(scene: Scene): ReturnType<KernelCase['prepare']> {
 
 /** Each once, on one plane after another. */
 function arithmetic(scene: Scene): ReturnType<KernelCase['prepare']> {
-  const { side } = scene, n = side * side, image = skyOf(scene), mask = maskOf(scene), variance = scene.floats(n).fill(NOISE ** 2);
+  const { side } = scene, n = side * side, image = skyOf(scene), mask = maskOf(scene),
+    variance = scene.floats(n).fill(NOISE ** 2);
   const a = scene.floats(n), b = scene.floats(n), labels = scene.ints(n);
   labelRegions(image, side, side, 1, 5 * NOISE, labels);
-  const degrees = [[0, 0], [1, 0], [0, 1], [2, 0], [1, 1], [0, 2]] as const, coefficients = Float64Array.of(3, 2, 1, 0.5, 0.25, 0.125);
+  const degrees = [[0, 0], [1, 0], [0, 1], [2, 0], [1, 1], [0, 2]] as const,
+    coefficients = Float64Array.of(3, 2, 1, 0.5, 0.25, 0.125);
   const run = (): void => {
     copyUsable(image, variance, mask, 256, a);
     subtractPlanes(image, a, 1.5, mask, 259, b);
@@ -147,12 +165,16 @@ function arithmetic(scene: Scene): ReturnType<KernelCase['prepare']> {
 
 /** Two amps, one read backwards; then the flat and the variance. */
 function signature(scene: Scene): ReturnType<KernelCase['prepare']> {
-  const { side } = scene, n = side * side, sky = skyOf(scene), raw = scene.words(n), image = scene.floats(n), mask = scene.words(n);
+  const { side } = scene, n = side * side, sky = skyOf(scene), raw = scene.words(n), image = scene.floats(n),
+    mask = scene.words(n);
   for (let j = 0; j < n; j++) raw[j] = Math.min(65535, 2000 + sky[j]);
-  const bias = scene.floats(n).fill(1.5), flat = scene.floats(n).fill(0.97), variance = scene.floats(n), levels = new Float64Array(side).fill(1000.25);
-  const level = scene.floats(side).fill(1000), read = scene.floats(side).fill(36), ring = [0, 1, 2].map(() => scene.floats(side));
+  const bias = scene.floats(n).fill(1.5), flat = scene.floats(n).fill(0.97), variance = scene.floats(n),
+    levels = new Float64Array(side).fill(1000.25);
+  const level = scene.floats(side).fill(1000), read = scene.floats(side).fill(36),
+    ring = [0, 1, 2].map(() => scene.floats(side));
   const amp = {
-    pixels: raw, rawWidth: side, rawY0: 0, columns: side >> 1, rows: side, y0: 0, gain: 1.5, levels, bias, suspectAdu: 58_000.5,
+    pixels: raw, rawWidth: side, rawY0: 0, columns: side >> 1, rows: side, y0: 0, gain: 1.5, levels, bias,
+      suspectAdu: 58_000.5,
     saturationAdu: 60_000, saturatedBit: 2, suspectBit: 128, missingBits: 257,
   };
   const run = (): void => {
@@ -162,7 +184,8 @@ function signature(scene: Scene): ReturnType<KernelCase['prepare']> {
     for (let y = 0; y < side; y++) {
       excessSums(image, y * side, level, ring[y % 3]);
       varianceRow({
-        image, variance, flat, start: y * side, sky: level, below: ring[(y + 1) % 3], here: ring[(y + 2) % 3], above: ring[y % 3],
+        image, variance, flat, start: y * side, sky: level, below: ring[(y + 1) % 3], here: ring[(y + 2) % 3],
+          above: ring[y % 3],
         readVariance: read, brightSigma: 10, smoothSigma: 1.1,
       });
     }
@@ -171,7 +194,8 @@ function signature(scene: Scene): ReturnType<KernelCase['prepare']> {
 }
 
 function noise(scene: Scene): ReturnType<KernelCase['prepare']> {
-  const { side } = scene, n = side * side, image = skyOf(scene), a = scene.floats(n).fill(700), b = scene.floats(n).fill(200), out = scene.floats(n);
+  const { side } = scene, n = side * side, image = skyOf(scene), a = scene.floats(n).fill(700),
+    b = scene.floats(n).fill(200), out = scene.floats(n);
   const sigma = scene.floats(n).fill(NOISE), indices = scene.ints(n);
   const run = (): void => {
     differenceVariance(a, b, image, side, side, { slope: 0.7, believed: 506.25, shareMin: 0.2, scale: 1 }, out);
@@ -181,13 +205,15 @@ function noise(scene: Scene): ReturnType<KernelCase['prepare']> {
 }
 
 function background(scene: Scene): ReturnType<KernelCase['prepare']> {
-  const { side } = scene, image = skyOf(scene), mask = maskOf(scene), results = new Float64Array(3 * Math.ceil(side / 64) ** 2);
+  const { side } = scene, image = skyOf(scene), mask = maskOf(scene),
+    results = new Float64Array(3 * Math.ceil(side / 64) ** 2);
   const cells = createClippedCells({ image, mask, ignoredBits: 0x0103, width: side, pixelsMax: 64 * 64, clipSigma: 3 });
   const run = (): void => {
     let at = 0;
     for (let y = 0; y < side; y += 64) {
       for (let x = 0; x < side; x += 64) {
-        const { median, mean, sigma } = cells({ x0: x, x1: Math.min(x + 64, side), y0: y, y1: Math.min(y + 64, side) }, 16);
+        const { median, mean, sigma } = cells(
+          { x0: x, x1: Math.min(x + 64, side), y0: y, y1: Math.min(y + 64, side) }, 16);
         results[at++] = median; results[at++] = mean; results[at++] = sigma;
       }
     }

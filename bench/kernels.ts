@@ -1,6 +1,6 @@
 /**
- * How much CPU time does each pixel kernel take on a whole detector, and its TypeScript twin? Seeded planes in one shared memory.
- * The digest covers every kernel's result, which the twins' must equal.
+ * How much CPU time does each pixel kernel take on a whole detector, and its TypeScript twin? Seeded planes in one
+ * shared memory. The digest covers every kernel's result, which the twins' must equal.
  *
  *     node bench/kernels.ts [--side N] [--runs N] [--only NAME] [--without-twins] [--json] [--keep]
  */
@@ -11,11 +11,13 @@ import { KERNEL_WORK_BYTES, loadKernels, type KernelMemory } from '../engine/ker
 import { benchResult, measureCpuMs, reportResult, spreadOf, type Spread } from './harness.ts';
 import { KERNEL_CASES, type Scene } from './kernelScene.ts';
 
-declare const WebAssembly: Readonly<{ Memory: new (size: { initial: number; maximum: number; shared: true }) => KernelMemory }>;
+declare const WebAssembly: Readonly<{ Memory: new (size: { initial: number; maximum: number; shared: true }) =>
+  KernelMemory }>;
 
 const { values } = parseArgs({ options: {
   side: { type: 'string', default: '1024' }, runs: { type: 'string', default: '5' }, only: { type: 'string' },
-  'without-twins': { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false },
+  'without-twins': { type: 'boolean', default: false }, json: { type: 'boolean', default: false },
+  keep: { type: 'boolean', default: false },
 } });
 const side = Number(values.side), runs = Number(values.runs);
 await buildKernels();
@@ -33,7 +35,8 @@ for (const { name, prepare } of KERNEL_CASES) {
   if (digestOf(twin.result()) !== compiledDigest) throw new Error(`${name}: the kernel's result is not its twin's`);
 }
 reportResult(benchResult({
-  bench: `kernels${side}`, question: 'CPU milliseconds of each pixel kernel on one detector, beside its twin', size: { side },
+  bench: `kernels${side}`, question: 'CPU milliseconds of each pixel kernel on one detector, beside its twin',
+    size: { side },
   figures, checksum: digest.digest('hex').slice(0, 16),
 }), { json: values.json, keep: values.keep });
 
@@ -63,6 +66,7 @@ function sharedScene(pixels: number): Scene {
 function ownScene(pixels: number): Scene {
   return {
     side: pixels, floats: (length) => new Float32Array(length), doubles: (length) => new Float64Array(length),
-    ints: (length) => new Int32Array(length), words: (length) => new Uint16Array(length), bytes: (length) => new Uint8Array(length),
+    ints: (length) => new Int32Array(length), words: (length) => new Uint16Array(length),
+    bytes: (length) => new Uint8Array(length),
   };
 }

@@ -1,7 +1,8 @@
 /** Pixel by pixel arithmetic of planes, all of one shape, row-major. `mask` pixels with one of `bits` are blank. */
-import { kernelsOf, planWork, pointerTo, takeWork } from './kernels.ts';
+import { kernelsOf, layOutWork, pointerTo } from './kernels.ts';
 import {
-  copyUsableTwin, markLabelledTwin, normalizeScoreTwin, scalePlaneTwin, subtractPlanesTwin, subtractPolynomialTwin, weighByVarianceTwin,
+  copyUsableTwin, markLabelledTwin, normalizeScoreTwin, scalePlaneTwin, subtractPlanesTwin, subtractPolynomialTwin,
+    weighByVarianceTwin,
 } from './twins/arithmetic.ts';
 
 /**
@@ -9,7 +10,9 @@ import {
  *
  * @param out Overwritten; may be one of the others.
  */
-export function copyUsable(plane: Float32Array, witness: Float32Array, mask: Uint16Array, bits: number, out: Float32Array): void {
+export function copyUsable(
+  plane: Float32Array, witness: Float32Array, mask: Uint16Array, bits: number, out: Float32Array,
+): void {
   const kernels = kernelsOf(plane, witness, mask, out);
   if (kernels === null) { copyUsableTwin(plane, witness, mask, bits, out); return; }
   const [p, w, m, to] = [plane, witness, mask, out].map((view) => pointerTo(kernels, view));
@@ -23,7 +26,8 @@ export function copyUsable(plane: Float32Array, witness: Float32Array, mask: Uin
  * @param out       Overwritten; may be one of the others.
  */
 export function weighByVariance(
-  image: Float32Array, variance: Float32Array, mask: Uint16Array, bits: number, numerator: 'image' | 'one', out: Float32Array,
+  image: Float32Array, variance: Float32Array, mask: Uint16Array, bits: number, numerator: 'image' | 'one',
+  out: Float32Array,
 ): void {
   const kernels = kernelsOf(image, variance, mask, out), isOne = numerator === 'one';
   if (kernels === null) { weighByVarianceTwin(image, variance, mask, bits, isOne, out); return; }
@@ -79,25 +83,27 @@ export function subtractPlanes(
  * @param plane [height × width], changed in place.
  */
 export function subtractPolynomial(
-  plane: Float32Array, width: number, height: number, coefficients: Float64Array, degrees: readonly (readonly [number, number])[],
+  plane: Float32Array, width: number, height: number, coefficients: Float64Array,
+  degrees: readonly (readonly [number, number])[],
   mask: Uint16Array, bits: number,
 ): void {
   const columns = Float64Array.from({ length: width }, (_, x) => (2 * x) / (width - 1) - 1);
   const order = degrees.reduce((largest, [a]) => Math.max(largest, a), 0), row = new Float64Array(order + 1);
-  const kernels = kernelsOf(plane, mask), work = kernels && planWork(kernels);
-  const columnsAt = work && takeWork(work, width * 8), rowAt = work && takeWork(work, row.byteLength);
-  if (kernels !== null && columnsAt !== null) new Float64Array(kernels.memory.buffer, columnsAt, width).set(columns);
+  const kernels = kernelsOf(plane, mask), work = kernels
+    && layOutWork(kernels, { columns: width * 8, row: row.byteLength });
+  if (kernels !== null && work !== null) new Float64Array(kernels.memory.buffer, work.columns, width).set(columns);
   for (let y = 0; y < height; y++) {
     const v = (2 * y) / (height - 1) - 1, start = y * width;
     row.fill(0);
     degrees.forEach(([a, b], k) => { row[a] += coefficients[k] * v ** b; });
-    if (kernels === null || columnsAt === null || rowAt === null) {
+    if (kernels === null || work === null) {
       subtractPolynomialTwin(plane, mask, bits, start, columns, row);
       continue;
     }
-    new Float64Array(kernels.memory.buffer, rowAt, order + 1).set(row);
+    new Float64Array(kernels.memory.buffer, work.row, order + 1).set(row);
     kernels.compiled.subtractRowPolynomial(
-      pointerTo(kernels, plane) + 4 * start, pointerTo(kernels, mask) + 2 * start, bits, width, columnsAt, rowAt, order,
+      pointerTo(kernels, plane) + 4 * start, pointerTo(kernels, mask) + 2 * start, bits, width, work.columns, work.row,
+      order,
     );
   }
 }

@@ -1,5 +1,5 @@
 /** Level and noise of the sky in the cells of an image. */
-import { kernelsOf, planWork, pointerTo, takeWork, type Kernels } from './kernels.ts';
+import { kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
 import { createClippedCellsTwin } from './twins/background.ts';
 
 export type CellBox = Readonly<{ x0: number; x1: number; y0: number; y1: number }>;
@@ -25,31 +25,36 @@ export type CellsTask = Readonly<{
 export type ClippedCells = (box: CellBox, countMin: number) => ClippedCell;
 
 /**
- * Starts from median and 16 % quantile of every eighth usable pixel, which bright sources cannot move far; then up to six rounds of
- * clipping about the median, which a histogram of 128 places within the limits tells (each interpolated: 0.01 σ at worst). A cell of
- * equal pixels has sigma 0. Sums in double precision: of the pixels with even and with odd place by themselves, then of both.
+ * Starts from median and 16 % quantile of every eighth usable pixel, which bright sources cannot move far; then up to
+ * six rounds of clipping about the median, which a histogram of 128 places within the limits tells (each interpolated:
+ * 0.01 σ at worst). A cell of equal pixels has sigma 0. Sums in double precision: of the pixels with even and with odd
+ * place by themselves, then of both.
  */
 export function createClippedCells(task: CellsTask): ClippedCells {
   const kernels = kernelsOf(task.image, task.mask);
   const cells = (kernels === null ? null : createCompiled(kernels, task)) ?? createClippedCellsTwin(task);
   return (box, countMin) => {
     const pixels = (box.x1 - box.x0) * (box.y1 - box.y0);
-    if (pixels > task.pixelsMax) throw new Error(`a cell of ${pixels} pixels, ${task.pixelsMax} at most were announced`);
+    if (pixels > task.pixelsMax) throw new Error(
+      `a cell of ${pixels} pixels, ${task.pixelsMax} at most were announced`);
     return cells(box, countMin);
   };
 }
 
 /** Null when the work area has no room for a cell. */
 function createCompiled(kernels: Kernels, task: CellsTask): ClippedCells | null {
-  const work = planWork(kernels), values = takeWork(work, (task.pixelsMax + 8) * 4), sample = takeWork(work, (task.pixelsMax + 8) >> 1);
-  const bins = takeWork(work, 2 * 130 * 4), result = takeWork(work, 24);
-  if (values === null || sample === null || bins === null || result === null) return null;
+  // Nothing of it is kept from one cell to the next.
+  const work = layOutWork(kernels, {
+    values: (task.pixelsMax + 8) * 4, sample: (task.pixelsMax + 8) >> 1, bins: 2 * 130 * 4, result: 24,
+  });
+  if (work === null) return null;
   const image = pointerTo(kernels, task.image), mask = pointerTo(kernels, task.mask);
-  const numbers = new Float64Array(kernels.memory.buffer, result, 3);
+  const numbers = new Float64Array(kernels.memory.buffer, work.result, 3);
   return ({ x0, x1, y0, y1 }, countMin) => {
     const least = Math.max(1, countMin);
     const count = kernels.compiled.clippedCell(
-      image, mask, task.width, x0, x1, y0, y1, task.ignoredBits, least, task.clipSigma, values, sample, bins, result,
+      image, mask, task.width, x0, x1, y0, y1, task.ignoredBits, least, task.clipSigma, work.values, work.sample,
+      work.bins, work.result,
     );
     if (count < least) return { median: NaN, mean: NaN, sigma: NaN };
     return { median: numbers[0], mean: numbers[1], sigma: numbers[2] };

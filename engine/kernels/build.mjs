@@ -1,6 +1,6 @@
 /**
- * Compiles the pixel kernels of `assembly/` to `kernels.wasm`: the same bytes on every machine, from the compiler that the
- * lockfile pins. Does nothing when the file is already that of the present sources.
+ * Compiles the pixel kernels of `assembly/` to `kernels.wasm`: the same bytes on every machine, from the compiler that
+ * the lockfile pins. Does nothing when the file is already that of the present sources.
  *
  *     node engine/kernels/build.mjs [--force]
  *
@@ -19,9 +19,9 @@ export const KERNELS_PATH = join(FOLDER, 'kernels.wasm');
 const SECTION = 'sources';
 
 /**
- * Memory is imported and shared, so that all workers see one frame arena; 65536 pages are the 4 GB that the largest may have.
- * No runtime, no assertions and no static data: the kernels own not a byte of that memory.
- * Relaxed SIMD stays off, for its results depend on the CPU.
+ * Memory is imported and shared, so that all workers see one frame arena; 65536 pages are the 4 GB that the largest may
+ * have. No runtime, no assertions and no static data: the kernels own not a byte of that memory. Relaxed SIMD stays
+ * off, for its results depend on the CPU.
  */
 const OPTIONS = [
   '--optimizeLevel', '3', '--shrinkLevel', '0', '--noAssert', '--runtime', 'stub', '--use', 'abort=',
@@ -76,7 +76,8 @@ async function compile() {
   const bytes = written.get('kernels.wasm');
   // Warnings are of numbers that would be converted silently: what the types are there to find.
   const messages = stderr.toString();
-  if (error || !bytes || messages !== '') throw new Error(`the pixel kernels do not compile\n${messages}`, { cause: error ?? undefined });
+  if (error || !bytes || messages !== '') throw new Error(
+    `the pixel kernels do not compile\n${messages}`, { cause: error ?? undefined });
   return Buffer.from(bytes);
 }
 
@@ -84,9 +85,13 @@ function sourceNames() {
   return readdirSync(SOURCES).filter((name) => name.endsWith('.ts')).sort();
 }
 
-/** A WebAssembly custom section: id 0, size, then name with its length, then the content. All lengths fit one byte of LEB128. */
+/**
+ * A WebAssembly custom section: id 0, size, then name with its length, then the content. All lengths fit one byte of
+ * LEB128.
+ */
 function digestSection(digest) {
-  return Buffer.concat([Buffer.from([0, 1 + SECTION.length + digest.length, SECTION.length]), Buffer.from(SECTION, 'latin1'), digest]);
+  return Buffer.concat([Buffer.from([0, 1 + SECTION.length + digest.length, SECTION.length]),
+    Buffer.from(SECTION, 'latin1'), digest]);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,5 +1,5 @@
 /** Convolution of planes by overlap-save in Fourier tiles; two tiles that share a real kernel share one transform. */
-import { kernelsOf, planWork, pointerTo, takeWork, type Kernels } from './kernels.ts';
+import { holdsWork, kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
 import { tileSizeOf, type PairPlace, type TilePair, type TileTask } from './tiles.ts';
 import { twiddlesOf } from './twins/fourier.ts';
 import { createTilePairTwin } from './twins/tilePair.ts';
@@ -12,8 +12,8 @@ const NO_WEIGHTS = new Float32Array(0);
 /**
  * Convolves a plane with a kernel that is constant in cells of about a hundred pixels.
  *
- * out(x) = Σ_d kernel(d) · plane(x − d); outside the plane is zero. In single precision: the error of a pixel is some 2e-7 of
- * √(Σ kernel² × Σ plane²) over the tile, so a source of 10⁶ in a PSF of 4.7 px leaves 0.003 around it.
+ * out(x) = Σ_d kernel(d) · plane(x − d); outside the plane is zero. In single precision: the error of a pixel is some
+ * 2e-7 of √(Σ kernel² × Σ plane²) over the tile, so a source of 10⁶ in a PSF of 4.7 px leaves 0.003 around it.
  *
  * @param plane [height × width], finite. Read only.
  * @param size  Side of the kernel, odd, ≤ 101.
@@ -22,7 +22,8 @@ const NO_WEIGHTS = new Float32Array(0);
 export function convolveByCell(
   plane: Float32Array, width: number, height: number, size: number, kernelAt: KernelAt, out: Float32Array,
 ): void {
-  const task = { plane, out, width, height, kernelSize: size, slotCount: 1, columnWeights: NO_WEIGHTS, rowWeights: NO_WEIGHTS };
+  const task = { plane, out, width, height, kernelSize: size, slotCount: 1, columnWeights: NO_WEIGHTS,
+    rowWeights: NO_WEIGHTS };
   const pair = createTilePair(task), { step } = tileSizeOf(size), kernel = new Float32Array(size * size);
   forPairs(task, (place) => {
     if (!pair.load(place)) { clearPair(task, place); return; }
@@ -36,7 +37,8 @@ export function convolveByCell(
 export function convolveConstant(
   plane: Float32Array, width: number, height: number, size: number, kernel: Float32Array, out: Float32Array,
 ): void {
-  const task = { plane, out, width, height, kernelSize: size, slotCount: 1, columnWeights: NO_WEIGHTS, rowWeights: NO_WEIGHTS };
+  const task = { plane, out, width, height, kernelSize: size, slotCount: 1, columnWeights: NO_WEIGHTS,
+    rowWeights: NO_WEIGHTS };
   const pair = createTilePair(task);
   pair.setKernel(0, kernel);
   forPairs(task, (place) => {
@@ -109,25 +111,32 @@ function createTilePair(task: TileTask): TilePair {
 /** Null when the work area has no room for so many spectra. */
 function createCompiledPair(kernels: Kernels, task: TileTask): TilePair | null {
   const { width, height, kernelSize } = task, { side, step } = tileSizeOf(kernelSize), { compiled, memory } = kernels;
-  const work = planWork(kernels), tileBytes = side * (side + 16) * 4;
-  const twiddles = takeWork(work, 2 * side * 4), strip = takeWork(work, 2 * side * 64), kernelAt = takeWork(work, kernelSize ** 2 * 4);
-  const columns = takeWork(work, task.columnWeights.byteLength), rows = takeWork(work, task.rowWeights.byteLength);
-  const re = takeWork(work, tileBytes), im = takeWork(work, tileBytes);
-  const productRe = takeWork(work, tileBytes), productIm = takeWork(work, tileBytes);
-  const spectra = takeWork(work, task.slotCount * 2 * tileBytes);
-  if (twiddles === null || strip === null || kernelAt === null || columns === null || rows === null || re === null || im === null
-    || productRe === null || productIm === null || spectra === null) return null;
-  const floatsAt = (offset: number, values: Float32Array): void => { new Float32Array(memory.buffer, offset, values.length).set(values); };
+  const tileBytes = side * (side + 16) * 4;
+  const work = layOutWork(kernels, {
+    twiddles: 2 * side * 4, strip: 2 * side * 64, kernelAt: kernelSize ** 2 * 4,
+    columns: task.columnWeights.byteLength, rows: task.rowWeights.byteLength,
+    re: tileBytes, im: tileBytes, productRe: tileBytes, productIm: tileBytes, spectra: task.slotCount * 2 * tileBytes,
+  });
+  if (work === null) return null;
+  const { twiddles, strip, kernelAt, columns, rows, re, im, productRe, productIm, spectra } = work;
+  const floatsAt = (offset: number, values: Float32Array): void => {
+    new Float32Array(memory.buffer, offset, values.length).set(values);
+  };
   floatsAt(twiddles, twiddlesOf(side));
   floatsAt(columns, task.columnWeights);
   floatsAt(rows, task.rowWeights);
-  const plane = pointerTo(kernels, task.plane), out = pointerTo(kernels, task.out), shift = ((kernelSize - 1) >> 1) - (side - step);
-  const reOf = (slot: number): number => spectra + 2 * slot * tileBytes, imOf = (slot: number): number => reOf(slot) + tileBytes;
+  const plane = pointerTo(kernels, task.plane), out = pointerTo(kernels, task.out),
+    shift = ((kernelSize - 1) >> 1) - (side - step);
+  const reOf = (slot: number): number => spectra + 2 * slot * tileBytes,
+    imOf = (slot: number): number => reOf(slot) + tileBytes;
   return {
-    load: ({ x0, y0 }) => compiled.loadPair(
-      plane, width, height, x0 + shift, y0 + shift, y0 + step + shift, side, re, im, strip, twiddles,
-    ) !== 0,
+    load({ x0, y0 }) {
+      if (!holdsWork(kernels, work)) throw new Error('another kernel ran while a plane was being convolved');
+      const top = y0 + shift;
+      return compiled.loadPair(plane, width, height, x0 + shift, top, top + step, side, re, im, strip, twiddles) !== 0;
+    },
     setKernel(slot, kernel) {
+      if (!holdsWork(kernels, work)) throw new Error('another kernel ran while a plane was being convolved');
       floatsAt(kernelAt, kernel);
       compiled.kernelSpectrum(kernelAt, kernelSize, 1 / (side * side), side, reOf(slot), imOf(slot), strip, twiddles);
     },

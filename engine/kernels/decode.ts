@@ -1,8 +1,10 @@
 /** FITS data to planes: turning bytes round is all that most files need. */
-import { kernelsOf, planWork, takeWork, type Kernels } from './kernels.ts';
+import { kernelsOf, layOutWork, type Kernels } from './kernels.ts';
 import { decodeFloat32Twin, decodeScaled16Twin, decodeUnsigned16Twin } from './twins/decode.ts';
 
-/** Bytes that are brought into the memory at a time, when they come from elsewhere: they stay in the second-level cache. */
+/**
+ * Bytes that are brought into the memory at a time, when they come from elsewhere: they stay in the second-level cache.
+ */
 const CHUNK_BYTES = 256 * 1024;
 /** A stored number that 16 bits cannot hold. */
 const NO_BLANK = 0x10000;
@@ -22,7 +24,10 @@ export function decodeUnsigned16(bytes: Uint8Array, out: Uint16Array): void {
   inChunks(kernels, bytes, out, 2, ({ compiled }, from, to, count) => { compiled.decodeUnsigned16(from, to, count); });
 }
 
-/** Decodes BITPIX −32 without scaling; bits are kept, NaN included. Otherwise as `decodeUnsigned16`, with 4 bytes a number. */
+/**
+ * Decodes BITPIX −32 without scaling; bits are kept, NaN included. Otherwise as `decodeUnsigned16`, with 4 bytes a
+ * number.
+ */
 export function decodeFloat32(bytes: Uint8Array, out: Float32Array): void {
   requireBytes(bytes, out.length * 4);
   const kernels = kernelsOf(out);
@@ -35,7 +40,9 @@ export function decodeFloat32(bytes: Uint8Array, out: Float32Array): void {
  *
  * @param blank Stored number that means "no value" and becomes NaN; null for none.
  */
-export function decodeScaled16(bytes: Uint8Array, scale: number, zero: number, blank: number | null, out: Float32Array): void {
+export function decodeScaled16(
+  bytes: Uint8Array, scale: number, zero: number, blank: number | null, out: Float32Array,
+): void {
   requireBytes(bytes, out.length * 2);
   const kernels = kernelsOf(out);
   if (kernels === null) { decodeScaled16Twin(bytes, scale, zero, blank, out); return; }
@@ -54,8 +61,8 @@ function inChunks(
   kernels: Kernels, bytes: Uint8Array, out: Uint16Array | Float32Array, storedBytes: number, decode: Decode,
 ): void {
   if (bytes.buffer === kernels.memory.buffer) { decode(kernels, bytes.byteOffset, out.byteOffset, out.length); return; }
-  const chunk = takeWork(planWork(kernels), CHUNK_BYTES);
-  if (chunk === null) throw new Error('the kernels’ work area is smaller than a chunk');
+  const chunk = layOutWork(kernels, { chunk: CHUNK_BYTES })?.chunk;
+  if (chunk === undefined) throw new Error('the kernels’ work area is smaller than a chunk');
   const staging = new Uint8Array(kernels.memory.buffer, chunk, CHUNK_BYTES), total = out.length * storedBytes;
   for (let start = 0; start < total; start += CHUNK_BYTES) {
     const end = Math.min(start + CHUNK_BYTES, total), first = start / storedBytes;

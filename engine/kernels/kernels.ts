@@ -1,9 +1,9 @@
 /**
  * Pixel kernels: loops over planes, compiled to WebAssembly with SIMD, over the frame arena's shared memory.
  *
- * Each file beside this one exports kernels that take typed arrays. Planes that lie in a memory for which `loadKernels` was called
- * are worked on by compiled code; any other by the TypeScript twin, in `twins/`, which defines the result. Both give the same
- * bits, so which one ran is a matter of time alone.
+ * Each file beside this one exports kernels that take typed arrays. Planes that lie in a memory for which `loadKernels`
+ * was called are worked on by compiled code; any other by the TypeScript twin, in `twins/`, which defines the result.
+ * Both give the same bits, so which one ran is a matter of time alone.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -18,7 +18,10 @@ declare const WebAssembly: Readonly<{
   Instance: new (module: CompiledModule, imports: object) => { exports: unknown };
 }>;
 
-/** Memory that kernels work in, for the arena's planner to set aside: one such area for each thread that works on the arena. */
+/**
+ * Memory that kernels work in, for the arena's planner to set aside: one such area for each thread that works on the
+ * arena.
+ */
 export const KERNEL_WORK_BYTES = 8 * 1024 ** 2;
 /** A cache line, which work areas begin on. */
 const ALIGNMENT_BYTES = 64;
@@ -29,7 +32,8 @@ export type CompiledKernels = Readonly<{
   decodeFloat32(from: number, to: number, count: number): void;
   decodeScaled16(from: number, to: number, count: number, scale: number, zero: number, blank: number): void;
   smoothSeparable(
-    image: number, mask: number, zeroBits: number, width: number, height: number, taps: number, half: number, out: number,
+    image: number, mask: number, zeroBits: number, width: number, height: number, taps: number, half: number,
+    out: number,
     padded: number, ring: number,
   ): void;
   loadPair(
@@ -42,7 +46,8 @@ export type CompiledKernels = Readonly<{
   transformTile(re: number, im: number, side: number, twiddles: number): void;
   filterTile(re: number, im: number, kernelRe: number, kernelIm: number, side: number, twiddles: number): void;
   multiplyTile(
-    re: number, im: number, kernelRe: number, kernelIm: number, outRe: number, outIm: number, side: number, twiddles: number,
+    re: number, im: number, kernelRe: number, kernelIm: number, outRe: number, outIm: number, side: number,
+    twiddles: number,
   ): void;
   storePair(
     re: number, im: number, side: number, step: number, out: number, width: number, height: number,
@@ -50,14 +55,16 @@ export type CompiledKernels = Readonly<{
   ): void;
   addPair(
     re: number, im: number, side: number, step: number, out: number, width: number, height: number,
-    x0: number, y0: number, yImaginary: number, columnWeights: number, rowWeights: number, strip: number, twiddles: number,
+    x0: number, y0: number, yImaginary: number, columnWeights: number, rowWeights: number, strip: number,
+    twiddles: number,
   ): void;
   warpCell(
     planes: number, width: number, height: number, outWidth: number, x0: number, y0: number, x1: number, y1: number,
     affine: number, area: number, taps: number, phases: number, bits: number, list: number,
   ): number;
   stampVectors(
-    image: number, width: number, left: number, top: number, side: number, stride: number, half: number, functions: number,
+    image: number, width: number, left: number, top: number, side: number, stride: number, half: number,
+    functions: number,
     functionCount: number, profiles: number, supports: number, patch: number, scratch: number, vectors: number,
   ): void;
   normalEquations(
@@ -68,18 +75,22 @@ export type CompiledKernels = Readonly<{
     runs: number, capacity: number, regions: number,
   ): number;
   fillSharpness(
-    image: number, variance: number, mask: number, width: number, height: number, unusable: number, replaced: number, limit: number,
+    image: number, variance: number, mask: number, width: number, height: number, unusable: number, replaced: number,
+    limit: number,
     out: number, indices: number, capacity: number,
   ): number;
   copyUsable(plane: number, witness: number, mask: number, bits: number, count: number, out: number): void;
-  weighByVariance(image: number, variance: number, mask: number, bits: number, isOne: number, count: number, out: number): void;
+  weighByVariance(image: number, variance: number, mask: number, bits: number, isOne: number, count: number,
+    out: number): void;
   normalizeScore(score: number, weight: number, share: number, count: number): number;
   scalePlane(plane: number, factor: number, count: number): void;
   markLabelled(labels: number, mask: number, bits: number, count: number): void;
   subtractPlanes(a: number, b: number, factor: number, mask: number, bits: number, count: number, out: number): void;
-  subtractRowPolynomial(plane: number, mask: number, bits: number, count: number, columns: number, row: number, order: number): void;
+  subtractRowPolynomial(plane: number, mask: number, bits: number, count: number, columns: number, row: number,
+    order: number): void;
   assembleAmp(
-    from: number, rawWidth: number, columns: number, rows: number, image: number, mask: number, bias: number, offset: number,
+    from: number, rawWidth: number, columns: number, rows: number, image: number, mask: number, bias: number,
+    offset: number,
     rowStep: number, isFlipped: number, levels: number, gain: number, suspect: number, saturation: number, bits: number,
     missing: number, stats: number,
   ): void;
@@ -89,11 +100,13 @@ export type CompiledKernels = Readonly<{
   excessSums(image: number, sky: number, count: number, padded: number, out: number): void;
   varianceRow(rows: number, bright: number, source: number, count: number): void;
   differenceVariance(
-    a: number, b: number, difference: number, width: number, height: number, slope: number, believed: number, shareMin: number,
+    a: number, b: number, difference: number, width: number, height: number, slope: number, believed: number,
+    shareMin: number,
     scale: number, out: number,
   ): void;
   clippedCell(
-    image: number, mask: number, width: number, x0: number, x1: number, y0: number, y1: number, ignored: number, countMin: number,
+    image: number, mask: number, width: number, x0: number, x1: number, y0: number, y1: number, ignored: number,
+    countMin: number,
     clipSigma: number, values: number, sample: number, bins: number, result: number,
   ): number;
   listAbove(plane: number, noise: number, count: number, factor: number, indices: number, capacity: number): number;
@@ -106,6 +119,8 @@ export type Kernels = Readonly<{
   memory: KernelMemory;
   /** Byte offset of the work area. */
   work: number;
+  /** What `layOutWork` gave out last. */
+  holder: { parts: object | null };
 }>;
 
 const loaded = new WeakMap<ArrayBufferLike, Kernels>();
@@ -115,17 +130,20 @@ const loaded = new WeakMap<ArrayBufferLike, Kernels>();
  *
  * @param memory     The frame arena; it may not grow. Calling again for the same memory and place changes nothing.
  * @param workOffset Byte offset of `KERNEL_WORK_BYTES` of it that nothing else uses, a multiple of 64.
- * @throws Error when the work area is not within the memory, or `kernels.wasm` is missing or not that of the present sources.
+ * @throws Error when the work area is not within the memory, or `kernels.wasm` is missing or not that of the present
+ *   sources.
  */
 export function loadKernels(memory: KernelMemory, workOffset: number): Kernels {
   const known = loaded.get(memory.buffer);
   if (known?.work === workOffset) return known;
   const end = workOffset + KERNEL_WORK_BYTES;
-  if (!Number.isInteger(workOffset) || workOffset < 0 || workOffset % ALIGNMENT_BYTES !== 0 || end > memory.buffer.byteLength) {
+  if (!Number.isInteger(workOffset) || workOffset < 0 || workOffset % ALIGNMENT_BYTES !== 0
+    || end > memory.buffer.byteLength) {
     throw new Error(`a work area at ${workOffset} does not fit a memory of ${memory.buffer.byteLength} bytes`);
   }
   const { exports } = new WebAssembly.Instance(compiledModule(), { env: { memory } });
-  const kernels: Kernels = { compiled: exports as CompiledKernels, memory, work: workOffset }; // As `assembly/index.ts` says.
+  // As `assembly/index.ts` says.
+  const kernels: Kernels = { compiled: exports as CompiledKernels, memory, work: workOffset, holder: { parts: null } };
   loaded.set(memory.buffer, kernels);
   return kernels;
 }
@@ -135,8 +153,8 @@ let moduleOfThread: CompiledModule | null = null;
 function compiledModule(): CompiledModule {
   if (moduleOfThread !== null) return moduleOfThread;
   const bytes = kernelBytes();
-  // WebAssembly is not replaced while it runs: a plane that begins in the quick compiler's code would end in it, at a quarter
-  // of the speed. So everything is compiled by the optimizing compiler, and now.
+  // WebAssembly is not replaced while it runs: a plane that begins in the quick compiler's code would end in it, at a
+  // quarter of the speed. So everything is compiled by the optimizing compiler, and now.
   setFlagsFromString('--no-liftoff');
   setFlagsFromString('--no-wasm-lazy-compilation');
   try {
@@ -172,7 +190,8 @@ export function kernelsDigest(): string {
 export function kernelsOf(...planes: readonly PlaneView[]): Kernels | null {
   const first = loaded.get(planes[0].buffer) ?? null;
   for (let i = 1; i < planes.length; i++) {
-    if ((loaded.get(planes[i].buffer) ?? null) !== first) throw new Error('planes of one kernel lie in different memories');
+    if ((loaded.get(planes[i].buffer) ?? null) !== first) throw new Error(
+      'planes of one kernel lie in different memories');
   }
   return first;
 }
@@ -183,17 +202,30 @@ export function pointerTo(kernels: Kernels, view: PlaneView): number {
   return view.byteOffset;
 }
 
-/** Hands out parts of a work area, each on a cache line of its own. */
-export type WorkPlanner = { readonly kernels: Kernels; used: number };
+/** Parts of the work area by name: byte offsets, each on a cache line of its own. */
+export type WorkParts<Name extends string> = Readonly<Record<Name, number>>;
 
-export function planWork(kernels: Kernels): WorkPlanner {
-  return { kernels, used: 0 };
+/**
+ * Gives out the work area anew; whoever had it before has lost it. Contents are what the last kernel left.
+ *
+ * @param bytes Size of each part.
+ * @returns Null when they do not fit.
+ */
+export function layOutWork<Name extends string>(
+  kernels: Kernels, bytes: Readonly<Record<Name, number>>): WorkParts<Name> | null {
+  let used = 0;
+  const entries = Object.entries<number>(bytes).map(([name, size]) => {
+    const start = used;
+    used += Math.ceil(size / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+    return [name, kernels.work + start] as const;
+  });
+  if (used > KERNEL_WORK_BYTES) return null;
+  const parts = Object.fromEntries(entries) as WorkParts<Name>; // Made from the same keys.
+  kernels.holder.parts = parts;
+  return parts;
 }
 
-/** Byte offset of the next `bytes` of the work area; null when it is full. Contents are what the last kernel left. */
-export function takeWork(planner: WorkPlanner, bytes: number): number | null {
-  const start = planner.used, end = start + Math.ceil(bytes / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
-  if (end > KERNEL_WORK_BYTES) return null;
-  planner.used = end;
-  return planner.kernels.work + start;
+/** Whether no other kernel has been given the work area since these parts were. */
+export function holdsWork(kernels: Kernels, parts: object): boolean {
+  return kernels.holder.parts === parts;
 }

@@ -1,6 +1,6 @@
 /** Connected regions of a plane above a threshold. */
 import { leastFloatFrom } from './floats.ts';
-import { KERNEL_WORK_BYTES, kernelsOf, planWork, pointerTo, takeWork, type Kernels } from './kernels.ts';
+import { KERNEL_WORK_BYTES, kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
 import { labelRegionsTwin } from './twins/label.ts';
 
 /** Regions in the order of their first pixels, row by row. */
@@ -31,16 +31,20 @@ export function labelRegions(
 
 /** Null when there are more runs than the work area holds: some 260,000, so many as only noise has. */
 function labelCompiled(
-  kernels: Kernels, score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number, labels: Int32Array,
+  kernels: Kernels, score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number,
+  labels: Int32Array,
 ): Regions | null {
-  const work = planWork(kernels), rowStarts = takeWork(work, (height + 1) * 4);
-  if (rowStarts === null) return null;
-  const regionBytes = REGION_FIELDS * 4, capacity = Math.floor((KERNEL_WORK_BYTES - work.used - 128) / (RUN_BYTES + regionBytes));
-  const runs = takeWork(work, capacity * RUN_BYTES), regions = takeWork(work, capacity * regionBytes);
-  if (runs === null || regions === null) return null;
+  // Offsets of rows, and what rounding to cache lines may take.
+  const rowBytes = (height + 1) * 4, regionBytes = REGION_FIELDS * 4;
+  const capacity = Math.floor((KERNEL_WORK_BYTES - rowBytes - 256) / (RUN_BYTES + regionBytes));
+  const work = capacity > 0 ? layOutWork(kernels, {
+    rowStarts: rowBytes, runs: capacity * RUN_BYTES, regions: capacity * regionBytes,
+  }) : null;
+  if (work === null) return null;
   const count = kernels.compiled.labelRegions(
-    pointerTo(kernels, score), width, height, sign, leastFloatFrom(threshold), pointerTo(kernels, labels), rowStarts, runs, capacity, regions,
+    pointerTo(kernels, score), width, height, sign, leastFloatFrom(threshold), pointerTo(kernels, labels),
+    work.rowStarts, work.runs, capacity, work.regions,
   );
   if (count < 0) return null;
-  return { count, boxes: new Int32Array(kernels.memory.buffer, regions, REGION_FIELDS * count).slice() };
+  return { count, boxes: new Int32Array(kernels.memory.buffer, work.regions, REGION_FIELDS * count).slice() };
 }

@@ -1,5 +1,5 @@
 /** Separable convolution of planes. */
-import { kernelsOf, planWork, pointerTo, takeWork } from './kernels.ts';
+import { kernelsOf, layOutWork, pointerTo } from './kernels.ts';
 import { smoothSeparableTwin } from './twins/smooth.ts';
 
 /** The compiled rows are made of groups of 16 pixels. */
@@ -13,8 +13,8 @@ const WIDTH_MIN = 16;
  * @param image [height × width] row-major. Read only. NaN, and pixels with any of `zeroBits` in the mask, count as 0;
  *              so does what lies outside.
  * @param mask  Same shape, read only.
- * @param taps  Odd length; only the symmetric part is used: taps[i] of the first half also weighs its mirror pixel along x, and
- *              of the second half along y. Rounded to float32.
+ * @param taps  Odd length; only the symmetric part is used: taps[i] of the first half also weighs its mirror pixel
+ *                along x, and of the second half along y. Rounded to float32.
  * @param out   Same shape, overwritten; may not be `image`.
  */
 export function smoothSeparable(
@@ -24,13 +24,14 @@ export function smoothSeparable(
   if (taps.length % 2 !== 1) throw new Error(`${taps.length} taps have no middle`);
   const kernels = width < WIDTH_MIN ? null : kernelsOf(image, mask, out), half = (taps.length - 1) >> 1;
   if (kernels !== null) {
-    const work = planWork(kernels);
-    const tapsAt = takeWork(work, taps.length * 4), padded = takeWork(work, (width + taps.length + 15) * 4);
-    const ring = takeWork(work, (taps.length + 1) * ((width + 15) & ~15) * 4);
-    if (tapsAt !== null && padded !== null && ring !== null) {
-      new Float32Array(kernels.memory.buffer, tapsAt, taps.length).set(taps);
+    const work = layOutWork(kernels, {
+      taps: taps.length * 4, padded: (width + taps.length + 15) * 4, ring: (taps.length + 1) * ((width + 15) & ~15) * 4,
+    });
+    if (work !== null) {
+      new Float32Array(kernels.memory.buffer, work.taps, taps.length).set(taps);
       kernels.compiled.smoothSeparable(
-        pointerTo(kernels, image), pointerTo(kernels, mask), zeroBits, width, height, tapsAt, half, pointerTo(kernels, out), padded, ring,
+        pointerTo(kernels, image), pointerTo(kernels, mask), zeroBits, width, height, work.taps, half,
+        pointerTo(kernels, out), work.padded, work.ring,
       );
       return;
     }

@@ -10,7 +10,8 @@ export type TileSize = Readonly<{
 
 /** Tiles of 128 lose a quarter of their side to a kernel of 31; larger kernels take tiles of 256. @throws Error. */
 export function tileSizeOf(kernelSize: number): TileSize {
-  if (kernelSize % 2 !== 1 || kernelSize < 1 || kernelSize > 101) throw new Error(`kernel size ${kernelSize} is not odd and ≤ 101`);
+  if (kernelSize % 2 !== 1 || kernelSize < 1 || kernelSize > 101) throw new Error(
+    `kernel size ${kernelSize} is not odd and ≤ 101`);
   const side = kernelSize <= 51 ? 128 : 256;
   return { side, step: (side - kernelSize + 1) & ~3 };
 }
@@ -19,8 +20,9 @@ export function tileSizeOf(kernelSize: number): TileSize {
 export type PairPlace = Readonly<{ x0: number; y0: number }>;
 
 /**
- * Two tiles as real and imaginary part of one transform, with the spectra of some kernels. The tile that is loaded has its origin such
- * that a kernel whose first pixel is at the origin gives out(x) = Σ_d kernel(d) plane(x − d), d counted from the kernel's middle.
+ * Two tiles as real and imaginary part of one transform, with the spectra of some kernels. The tile that is loaded has
+ * its origin such that a kernel whose first pixel is at the origin gives out(x) = Σ_d kernel(d) plane(x − d), d counted
+ * from the kernel's middle.
  */
 export type TilePair = Readonly<{
   /** Loads a pair and transforms it along y; false when all its pixels are 0. */
@@ -31,7 +33,10 @@ export type TilePair = Readonly<{
   transform(): void;
   /** Convolves the pair that is loaded, but not transformed along x, and writes what came out. */
   filterAndStore(slot: number, place: PairPlace): void;
-  /** Convolves the transformed pair, which stays, and writes what came out, or adds it times the weights of a slot's term. */
+  /**
+   * Convolves the transformed pair, which stays, and writes what came out, or adds it times the weights of a slot's
+   * term.
+   */
   multiplyAndStore(slot: number, place: PairPlace): void;
   multiplyAndAdd(slot: number, place: PairPlace): void;
 }>;

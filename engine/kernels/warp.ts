@@ -1,5 +1,5 @@
 /** Interpolation of a masked image onto another grid, cell by cell. */
-import { kernelsOf, planWork, pointerTo, takeWork, type Kernels } from './kernels.ts';
+import { holdsWork, kernelsOf, layOutWork, pointerTo, type Kernels, type WorkParts } from './kernels.ts';
 import { warpCellTwin } from './twins/warp.ts';
 
 /** Planes of one grid, row-major. */
@@ -23,7 +23,10 @@ export type WarpTask = Readonly<{
   from: WarpPlanes;
   /** Overwritten where cells are warped. */
   out: WarpPlanes;
-  /** [(phases + 1) × 2 halfWidth]: weights of the pixels floor(t) − halfWidth + 1 … floor(t) + halfWidth along each axis. */
+  /**
+   * [(phases + 1) × 2 halfWidth]: weights of the pixels floor(t) − halfWidth + 1 … floor(t) + halfWidth along each
+   * axis.
+   */
   taps: Float64Array;
   halfWidth: number; phases: number; bits: WarpBits;
 }>;
@@ -37,9 +40,9 @@ const COMPILED_HALF_WIDTH = 4;
 const LIST_BYTES = 32;
 
 /**
- * Image: separable taps of the nearest phase, sums in single precision, times the area of an output pixel in the source. Variance:
- * bilinear in double precision, times that area. Mask: union of the four pixels around.
- * An output pixel that needs a source pixel which is outside, not finite or without data is NaN with variance 0.
+ * Image: separable taps of the nearest phase, sums in single precision, times the area of an output pixel in the
+ * source. Variance: bilinear in double precision, times that area. Mask: union of the four pixels around. An output
+ * pixel that needs a source pixel which is outside, not finite or without data is NaN with variance 0.
  */
 export function createWarp(task: WarpTask): WarpCell {
   const { from, out, taps, halfWidth } = task;
@@ -51,22 +54,35 @@ export function createWarp(task: WarpTask): WarpCell {
 }
 
 /** Null when the work area has no room for the taps. */
-function createCompiledWarp(kernels: Kernels, { from, out, taps, phases, bits }: WarpTask): WarpCell | null {
-  const work = planWork(kernels), { buffer } = kernels.memory;
-  const tapsAt = takeWork(work, taps.length * 4), planes = takeWork(work, 24), affineAt = takeWork(work, 48), bitsAt = takeWork(work, 24);
-  const list = takeWork(work, ((out.width + 3) & ~3) * LIST_BYTES);
-  if (list === null || tapsAt === null || planes === null || affineAt === null || bitsAt === null) return null;
-  new Float32Array(buffer, tapsAt, taps.length).set(taps);
-  new Uint32Array(buffer, planes, 6).set(
-    [from.image, from.variance, from.mask, out.image, out.variance, out.mask].map((plane) => pointerTo(kernels, plane)),
-  );
-  new Uint32Array(buffer, bitsAt, 6).set([bits.noData, bits.carried, ...bits.moved.flat()]);
-  const numbers = new Float64Array(buffer, affineAt, 6);
+function createCompiledWarp(kernels: Kernels, task: WarpTask): WarpCell | null {
+  const { from, out, phases } = task;
+  let work = layOutWarp(kernels, task);
+  if (work === null) return null;
   return ({ tx, ty, xx, xy, yx, yy }, x0, y0, x1, y1) => {
-    numbers.set([tx, ty, xx, xy, yx, yy]);
+    // Other kernels may have run since the last cell.
+    if (work === null || !holdsWork(kernels, work)) work = layOutWarp(kernels, task);
+    if (work === null) throw new Error('the work area has shrunk');
+    new Float64Array(kernels.memory.buffer, work.affine, 6).set([tx, ty, xx, xy, yx, yy]);
     const area = Math.abs(xx * yy - xy * yx);
     return kernels.compiled.warpCell(
-      planes, from.width, from.height, out.width, x0, y0, x1, y1, affineAt, area, tapsAt, phases, bitsAt, list,
+      work.planes, from.width, from.height, out.width, x0, y0, x1, y1, work.affine, area, work.taps, phases, work.bits,
+      work.list,
     );
   };
+}
+
+type WarpParts = WorkParts<'taps' | 'planes' | 'affine' | 'bits' | 'list'>;
+
+function layOutWarp(kernels: Kernels, { from, out, taps, bits }: WarpTask): WarpParts | null {
+  const work = layOutWork(kernels, {
+    taps: taps.length * 4, planes: 24, affine: 48, bits: 24, list: ((out.width + 3) & ~3) * LIST_BYTES,
+  });
+  if (work === null) return null;
+  const { buffer } = kernels.memory;
+  new Float32Array(buffer, work.taps, taps.length).set(taps);
+  new Uint32Array(buffer, work.planes, 6).set(
+    [from.image, from.variance, from.mask, out.image, out.variance, out.mask].map((plane) => pointerTo(kernels, plane)),
+  );
+  new Uint32Array(buffer, work.bits, 6).set([bits.noData, bits.carried, ...bits.moved.flat()]);
+  return work;
 }

@@ -31,7 +31,8 @@ describe('tile convolutions give the bits of their twins', () => {
   test('convolveByCell', () => {
     fc.assert(fc.property(recipes, sizes, (recipe, size) => {
       check((plane, out) => {
-        convolveByCell(plane, recipe.width, recipe.height, size, (x, y, kernel) => { kernel.set(kernelOf(size, 7 * x + y)); }, out);
+        convolveByCell(plane, recipe.width, recipe.height, size,
+          (x, y, kernel) => { kernel.set(kernelOf(size, 7 * x + y)); }, out);
       }, recipe);
     }), { numRuns: 40 });
   });
@@ -47,7 +48,9 @@ describe('tile convolutions give the bits of their twins', () => {
 });
 
 /** Σ_d kernel(d) plane(x − d) in double precision. */
-function directSum(plane: Float32Array, width: number, height: number, kernel: Float32Array, size: number, x: number, y: number): number {
+function directSum(
+  plane: Float32Array, width: number, height: number, kernel: Float32Array, size: number, x: number, y: number,
+): number {
   const half = (size - 1) / 2;
   let sum = 0;
   for (let v = -half; v <= half; v++) {
@@ -70,7 +73,8 @@ function tolerance(plane: Float32Array, kernel: Float32Array): number {
 
 test('convolveConstant is the direct sum, up to the rounding of single precision, borders included', () => {
   const recipe: PlaneRecipe = { width: 137, height: 111, seed: 5, kind: 'noise', masks: 'none' };
-  const { width, height } = recipe, plane = finiteImageOf(recipe), size = 31, kernel = kernelOf(size, 9), out = new Float32Array(plane.length);
+  const { width, height } = recipe, plane = finiteImageOf(recipe), size = 31, kernel = kernelOf(size, 9),
+    out = new Float32Array(plane.length);
   convolveConstant(plane, width, height, size, kernel, out);
   const limit = tolerance(plane, kernel);
   for (let y = 0; y < height; y += 5) {
@@ -89,7 +93,8 @@ test('convolvePolynomial weighs each kernel with its term at the pixel written',
   for (let y = 0; y < height; y += 3) {
     for (let x = 0; x < width; x += 3) {
       const u = (2 * x) / (width - 1) - 1, v = (2 * y) / (height - 1) - 1;
-      const sum = kernels.reduce((total, kernel, s) => total + u ** DEGREES[s][0] * v ** DEGREES[s][1] * directSum(plane, width, height, kernel, size, x, y), 0);
+      const sum = kernels.reduce((total, kernel, s) => total
+        + u ** DEGREES[s][0] * v ** DEGREES[s][1] * directSum(plane, width, height, kernel, size, x, y), 0);
       expect(Math.abs(out[y * width + x] - sum)).toBeLessThan(limit);
     }
   }

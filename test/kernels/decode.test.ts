@@ -17,7 +17,8 @@ describe('decoding kernels give the bits of their twins', () => {
   test('decodeUnsigned16', () => {
     fc.assert(fc.property(stored, ({ bytes, skew, isShared }) => {
       arena.reset();
-      const count = bytes.length >> 1, expected = new Uint16Array(count), out = arena.words(new Uint16Array(count), skew);
+      const count = bytes.length >> 1, expected = new Uint16Array(count),
+        out = arena.words(new Uint16Array(count), skew);
       decodeUnsigned16Twin(bytes, expected);
       decodeUnsigned16(isShared ? arena.bytes(bytes, skew) : bytes, out);
       expect(firstDifference(out, expected)).toBe(-1);
@@ -27,7 +28,8 @@ describe('decoding kernels give the bits of their twins', () => {
   test('decodeFloat32, NaN payloads included', () => {
     fc.assert(fc.property(stored, ({ bytes, skew, isShared }) => {
       arena.reset();
-      const count = bytes.length >> 2, expected = new Float32Array(count), out = arena.floats(new Float32Array(count), skew);
+      const count = bytes.length >> 2, expected = new Float32Array(count),
+        out = arena.floats(new Float32Array(count), skew);
       decodeFloat32Twin(bytes, expected);
       decodeFloat32(isShared ? arena.bytes(bytes, skew) : bytes, out);
       const bitsOf = (plane: Float32Array) => new Uint32Array(plane.buffer, plane.byteOffset, plane.length);
@@ -40,7 +42,8 @@ describe('decoding kernels give the bits of their twins', () => {
     const blanks = fc.constantFrom(null, 0, -32768, 32767, 70000, 0.5);
     fc.assert(fc.property(stored, numbers, numbers, blanks, ({ bytes, skew, isShared }, scale, zero, blank) => {
       arena.reset();
-      const count = bytes.length >> 1, expected = new Float32Array(count), out = arena.floats(new Float32Array(count), skew);
+      const count = bytes.length >> 1, expected = new Float32Array(count),
+        out = arena.floats(new Float32Array(count), skew);
       decodeScaled16Twin(bytes, scale, zero, blank, expected);
       decodeScaled16(isShared ? arena.bytes(bytes, skew) : bytes, scale, zero, blank, out);
       expect(firstDifference(out, expected)).toBe(-1);
@@ -66,5 +69,6 @@ test('decoding writes nothing beyond the plane', () => {
 
 test('too few bytes are refused', () => {
   arena.reset();
-  expect(() => { decodeFloat32(new Uint8Array(7), arena.floats(new Float32Array(2))); }).toThrow('7 bytes of data, 8 required');
+  expect(() => { decodeFloat32(new Uint8Array(7), arena.floats(new Float32Array(2))); }).toThrow(
+    '7 bytes of data, 8 required');
 });

@@ -8,7 +8,9 @@ import { firstDifference, imageOf, planeRecipes, randomOf } from './planes.ts';
 let arena: TestArena;
 beforeAll(async () => { arena = await testArena(12 * 1024 ** 2); });
 
-function checkAgainstTwin(score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number): Regions {
+function checkAgainstTwin(
+  score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number,
+): Regions {
   arena.reset();
   const expectedLabels = new Int32Array(score.length), labels = arena.ints(new Int32Array(score.length).fill(-7));
   const expected = labelRegionsTwin(score, width, height, sign, threshold, expectedLabels);
@@ -21,23 +23,27 @@ function checkAgainstTwin(score: Float32Array, width: number, height: number, si
 
 describe('compiled labelling is its twin', () => {
   test('on nasty planes and thresholds', () => {
-    const thresholds = fc.oneof(fc.constantFrom(0, -0, 1e-60, -1e-60, 1000 / 3, -1000 / 3, Infinity, NaN), fc.double({ min: -2000, max: 2000, noNaN: true }));
+    const thresholds = fc.oneof(fc.constantFrom(0, -0, 1e-60, -1e-60, 1000 / 3, -1000 / 3, Infinity, NaN),
+      fc.double({ min: -2000, max: 2000, noNaN: true }));
     fc.assert(fc.property(planeRecipes(1, 90), fc.constantFrom(1, -1), thresholds, (recipe, sign, threshold) => {
       checkAgainstTwin(imageOf(recipe), recipe.width, recipe.height, sign, threshold);
     }), { numRuns: 300 });
   });
 
   test('on winding regions: random pixels about the share at which they percolate', () => {
-    fc.assert(fc.property(fc.integer({ min: 1, max: 120 }), fc.integer({ min: 1, max: 60 }), fc.double({ min: 0.2, max: 0.7, noNaN: true }), fc.integer(),
+    fc.assert(fc.property(fc.integer({ min: 1, max: 120 }), fc.integer({ min: 1, max: 60 }),
+      fc.double({ min: 0.2, max: 0.7, noNaN: true }), fc.integer(),
       (width, height, share, seed) => {
         const random = randomOf(seed);
-        checkAgainstTwin(Float32Array.from({ length: width * height }, () => (random() < share ? 1 : 0)), width, height, 1, 0.5);
+        checkAgainstTwin(Float32Array.from({ length: width * height }, () => (random() < share ? 1 : 0)), width, height,
+          1, 0.5);
       }), { numRuns: 150 });
   });
 
   test('where runs do not fit the work area', () => {
     const side = 1100; // Every second pixel of every second row: 302,500 runs.
-    const score = Float32Array.from({ length: side * side }, (_, j) => (j % side % 2 === 0 && Math.floor(j / side) % 2 === 0 ? 1 : 0));
+    const score = Float32Array.from({ length: side * side },
+      (_, j) => (j % side % 2 === 0 && Math.floor(j / side) % 2 === 0 ? 1 : 0));
     expect(checkAgainstTwin(score, side, side, 1, 1).count).toBe(550 ** 2);
   });
 });

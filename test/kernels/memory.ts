@@ -2,7 +2,8 @@
 import { buildKernels } from '../../engine/kernels/build.mjs';
 import { KERNEL_WORK_BYTES, loadKernels, type KernelMemory, type Kernels } from '../../engine/kernels/kernels.ts';
 
-declare const WebAssembly: Readonly<{ Memory: new (size: { initial: number; maximum: number; shared: true }) => KernelMemory }>;
+declare const WebAssembly: Readonly<{ Memory: new (size: { initial: number; maximum: number; shared: true }) =>
+  KernelMemory }>;
 
 export type TestArena = Readonly<{
   kernels: Kernels; memory: KernelMemory;
@@ -31,10 +32,13 @@ export async function testArena(planeBytes: number): Promise<TestArena> {
   const placed = <T extends { set(values: T): void }>(view: T, values: T): T => { view.set(values); return view; };
   return {
     kernels, memory,
-    floats: (values, skew = 0) => placed(new Float32Array(memory.buffer, take(values.byteLength, 4 * skew), values.length), values),
-    words: (values, skew = 0) => placed(new Uint16Array(memory.buffer, take(values.byteLength, 2 * skew), values.length), values),
+    floats: (values, skew = 0) => placed(
+    new Float32Array(memory.buffer, take(values.byteLength, 4 * skew), values.length), values),
+    words: (values, skew = 0) => placed(
+    new Uint16Array(memory.buffer, take(values.byteLength, 2 * skew), values.length), values),
     ints: (values) => placed(new Int32Array(memory.buffer, take(values.byteLength, 0), values.length), values),
-    bytes: (values, skew = 0) => placed(new Uint8Array(memory.buffer, take(values.byteLength, skew), values.length), values),
+    bytes: (values, skew = 0) => placed(new Uint8Array(memory.buffer, take(values.byteLength, skew), values.length),
+    values),
     reset: () => { used = KERNEL_WORK_BYTES; },
   };
 }

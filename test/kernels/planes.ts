@@ -22,7 +22,8 @@ export type PlaneRecipe = Readonly<{
 /** Odd and even sizes around the vector lengths, and every kind of content. */
 export function planeRecipes(widthMin: number, sideMax: number): fc.Arbitrary<PlaneRecipe> {
   return fc.record({
-    width: fc.integer({ min: widthMin, max: sideMax }), height: fc.integer({ min: 1, max: sideMax }), seed: fc.integer(),
+    width: fc.integer({ min: widthMin, max: sideMax }), height: fc.integer({ min: 1, max: sideMax }),
+      seed: fc.integer(),
     kind: fc.constantFrom('noise', 'zeros', 'allNaN', 'someNaN', 'spikes', 'signedZeros'),
     masks: fc.constantFrom('none', 'some', 'all'),
   });

@@ -8,19 +8,23 @@ import { firstDifference, imageOf, maskOf, planeRecipes, type PlaneRecipe } from
 let arena: TestArena;
 beforeAll(async () => { arena = await testArena(4 * 1024 ** 2); });
 
-const tapLists = fc.integer({ min: 0, max: 25 }).chain((half) => fc.double({ min: 0.5, max: 8, noNaN: true }).map((sigma) => {
+const tapLists = fc.integer({ min: 0, max: 25 }).chain(
+  (half) => fc.double({ min: 0.5, max: 8, noNaN: true }).map((sigma) => {
   const taps = Float64Array.from({ length: 2 * half + 1 }, (_, i) => Math.exp(-0.5 * ((i - half) / sigma) ** 2));
   const sum = taps.reduce((total, tap) => total + tap, 0);
   return taps.map((tap) => tap / sum);
 }));
 
 test('smoothSeparable gives the bits of its twin', () => {
-  fc.assert(fc.property(planeRecipes(1, 90), tapLists, fc.integer({ min: 0, max: 0xffff }), (recipe, taps, zeroBits) => {
+  fc.assert(fc.property(planeRecipes(1, 90), tapLists, fc.integer({ min: 0, max: 0xffff }),
+    (recipe, taps, zeroBits) => {
     arena.reset();
-    const { width, height } = recipe, image = imageOf(recipe), mask = maskOf(recipe), expected = new Float32Array(image.length);
+    const { width, height } = recipe, image = imageOf(recipe), mask = maskOf(recipe),
+      expected = new Float32Array(image.length);
     smoothSeparableTwin(image, mask, zeroBits, width, height, Float32Array.from(taps), expected);
     const out = arena.floats(new Float32Array(image.length + 1).fill(-77));
-    smoothSeparable(arena.floats(image), arena.words(mask), zeroBits, width, height, taps, out.subarray(0, image.length));
+    smoothSeparable(arena.floats(image), arena.words(mask), zeroBits, width, height, taps,
+      out.subarray(0, image.length));
     expect(firstDifference(out.subarray(0, image.length), expected)).toBe(-1);
     expect(out[image.length]).toBe(-77);
   }), { numRuns: 150 });

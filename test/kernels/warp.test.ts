@@ -11,12 +11,14 @@ const BITS: WarpBits = { noData: 0x0100, carried: 0x4001, moved: [[0x0002, 0x020
 const PHASES = 64;
 
 function planesOf(recipe: PlaneRecipe): WarpPlanes {
-  return { width: recipe.width, height: recipe.height, image: imageOf(recipe), variance: varianceOf(recipe), mask: maskOf(recipe) };
+  return { width: recipe.width, height: recipe.height, image: imageOf(recipe), variance: varianceOf(recipe),
+    mask: maskOf(recipe) };
 }
 
 function emptyPlanes(width: number, height: number): WarpPlanes {
   const n = width * height;
-  return { width, height, image: new Float32Array(n).fill(-77), variance: new Float32Array(n).fill(-77), mask: new Uint16Array(n).fill(77) };
+  return { width, height, image: new Float32Array(n).fill(-77), variance: new Float32Array(n).fill(-77),
+    mask: new Uint16Array(n).fill(77) };
 }
 
 function shared({ width, height, image, variance, mask }: WarpPlanes): WarpPlanes {
@@ -30,16 +32,19 @@ const affines = fc.oneof(
     xx: fc.double({ min: -2, max: 2, noNaN: true }), xy: fc.double({ min: -0.5, max: 0.5, noNaN: true }),
     yx: fc.double({ min: -0.5, max: 0.5, noNaN: true }), yy: fc.double({ min: -2, max: 2, noNaN: true }),
   }),
-  fc.record({ tx: fc.integer({ min: -4, max: 9 }), ty: fc.constant(3), xx: fc.constant(1), xy: fc.constant(0), yx: fc.constant(0), yy: fc.constant(1) }),
+  fc.record({ tx: fc.integer({ min: -4, max: 9 }), ty: fc.constant(3), xx: fc.constant(1), xy: fc.constant(0),
+  yx: fc.constant(0), yy: fc.constant(1) }),
   fc.constantFrom(NaN, Infinity, -1e300).map((tx) => ({ tx, ty: 5, xx: 1, xy: 0, yx: 0, yy: 1 })),
 );
 
 describe('the compiled warp gives the bits of its twin', () => {
   test.each([3, 4, 5])('half width %i', (halfWidth) => {
-    const random = randomOf(halfWidth), taps = Float64Array.from({ length: (PHASES + 1) * 2 * halfWidth }, () => random() - 0.3);
+    const random = randomOf(halfWidth), taps = Float64Array.from(
+      { length: (PHASES + 1) * 2 * halfWidth }, () => random() - 0.3);
     fc.assert(fc.property(planeRecipes(1, 70), affines, fc.nat(20), fc.nat(20), (recipe, affine, x0, y0) => {
       arena.reset();
-      const from = planesOf(recipe), expected = emptyPlanes(50, 40), out = shared(expected), task = { taps, halfWidth, phases: PHASES, bits: BITS };
+      const from = planesOf(recipe), expected = emptyPlanes(50, 40), out = shared(expected),
+        task = { taps, halfWidth, phases: PHASES, bits: BITS };
       const covered = createWarp({ ...task, from, out: expected })(affine, x0, y0, 47, 40);
       expect(createWarp({ ...task, from: shared(from), out })(affine, x0, y0, 47, 40)).toBe(covered);
       expect(firstDifference(out.image, expected.image)).toBe(-1);
@@ -67,7 +72,8 @@ test('a plane that is linear is found again at the mapped position, times the ar
   // Steps of 1/64 px fall on phases exactly.
   const affine = { tx: 10.25, ty: 9.5, xx: 0.5, xy: 0.25, yx: -0.25, yy: 0.5 }, area = 0.5 * 0.5 + 0.25 * 0.25;
   const out = shared(emptyPlanes(30, 30));
-  const covered = createWarp({ from: shared(from), out, taps: linearTaps(), halfWidth: 4, phases: PHASES, bits: BITS })(affine, 0, 0, 30, 30);
+  const covered = createWarp({ from: shared(from), out, taps: linearTaps(), halfWidth: 4, phases: PHASES, bits: BITS })(
+    affine, 0, 0, 30, 30);
   let flagged = 0;
   for (let j = 0; j < out.image.length; j++) {
     const x = 10.25 + 0.5 * (j % 30) + 0.25 * Math.floor(j / 30), y = 9.5 - 0.25 * (j % 30) + 0.5 * Math.floor(j / 30);

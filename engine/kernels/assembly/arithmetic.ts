@@ -2,7 +2,9 @@
 
 class Lanes {
   /** Ones in the lanes of eight mask pixels that have none of the bits; low and high four. */
-  @inline static clear(mask: usize, bits: v128): v128 { return i16x8.eq(v128.and(v128.load(mask), bits), i16x8.splat(0)); }
+  @inline static clear(mask: usize, bits: v128): v128 {
+    return i16x8.eq(v128.and(v128.load(mask), bits), i16x8.splat(0));
+  }
   /** Ones where a value is finite. */
   @inline static finite(v: v128): v128 { return f32x4.eq(f32x4.sub(v, v), f32x4.splat(0)); }
 }
@@ -24,8 +26,13 @@ export function copyUsable(plane: usize, witness: usize, mask: usize, bits: i32,
   }
 }
 
-/** out = image / variance (or 1 / variance) where mask has none of the bits, variance > 0 and the image is finite, else 0. */
-export function weighByVariance(image: usize, variance: usize, mask: usize, bits: i32, isOne: i32, count: i32, out: usize): void {
+/**
+ * out = image / variance (or 1 / variance) where mask has none of the bits, variance > 0 and the image is finite, else
+ * 0.
+ */
+export function weighByVariance(
+  image: usize, variance: usize, mask: usize, bits: i32, isOne: i32, count: i32, out: usize,
+): void {
   const blank = i16x8.splat(<i16>bits), one = f32x4.splat(1), zero = f32x4.splat(0), ones = i32x4.splat(-isOne);
   let i = 0;
   for (; i + 8 <= count; i += 8, image += 32, variance += 32, mask += 16, out += 32) {
@@ -39,7 +46,8 @@ export function weighByVariance(image: usize, variance: usize, mask: usize, bits
     v128.store(out, v128.and(f32x4.div(v128.bitselect(one, value, ones), v), used), 16);
   }
   for (; i < count; i++, image += 4, variance += 4, mask += 2, out += 4) {
-    const value = load<f32>(image), v = load<f32>(variance), isUsed = (<i32>load<u16>(mask) & bits) == 0 && v > 0 && value - value == 0;
+    const value = load<f32>(image), v = load<f32>(variance),
+      isUsed = (<i32>load<u16>(mask) & bits) == 0 && v > 0 && value - value == 0;
     store<f32>(out, isUsed ? (isOne != 0 ? 1 : value) / v : 0);
   }
 }
@@ -65,7 +73,8 @@ function largestOf(plane: usize, count: i32): f32 {
   // pmax takes its first argument unless the second is larger.
   for (; i + 4 <= count; i += 4, plane += 16) four = f32x4.pmax(four, v128.load(plane));
   let largest: f32 = max<f32>(
-    max<f32>(f32x4.extract_lane(four, 0), f32x4.extract_lane(four, 1)), max<f32>(f32x4.extract_lane(four, 2), f32x4.extract_lane(four, 3)),
+    max<f32>(f32x4.extract_lane(four, 0), f32x4.extract_lane(four, 1)),
+    max<f32>(f32x4.extract_lane(four, 2), f32x4.extract_lane(four, 3)),
   );
   for (; i < count; i++, plane += 4) if (load<f32>(plane) > largest) largest = load<f32>(plane);
   return largest;
@@ -89,7 +98,8 @@ export function markLabelled(labels: usize, mask: usize, bits: i32, count: i32):
     if (i16x8.all_true(none)) continue;
     v128.store(mask, v128.or(v128.load(mask), v128.andnot(added, none)));
   }
-  for (; i < count; i++, labels += 4, mask += 2) if (load<i32>(labels) != 0) store<u16>(mask, load<u16>(mask) | <u16>bits);
+  for (; i < count; i++, labels += 4, mask += 2) if (load<i32>(labels) != 0) store<u16>(
+    mask, load<u16>(mask) | <u16>bits);
 }
 
 /** out = factor × (a − b) where mask has none of the bits and the result is finite, else 0. */
@@ -115,7 +125,9 @@ export function subtractPlanes(a: usize, b: usize, factor: f32, mask: usize, bit
  * @param columns [count] float64: u.
  * @param row     [order + 1] float64.
  */
-export function subtractRowPolynomial(plane: usize, mask: usize, bits: i32, count: i32, columns: usize, row: usize, order: i32): void {
+export function subtractRowPolynomial(
+  plane: usize, mask: usize, bits: i32, count: i32, columns: usize, row: usize, order: i32,
+): void {
   const last = row + (<usize>order << 3), blank = i16x8.splat(<i16>bits);
   let i = 0;
   for (; i + 4 <= count; i += 4, plane += 16, mask += 8, columns += 32) {
@@ -128,7 +140,8 @@ export function subtractRowPolynomial(plane: usize, mask: usize, bits: i32, coun
     }
     const before = v128.load(plane), clear = i16x8.eq(v128.and(v128.load64_zero(mask), blank), i16x8.splat(0));
     const low = f32x4.demote_f64x2_zero(f64x2.sub(f64x2.promote_low_f32x4(before), a));
-    const high = f32x4.demote_f64x2_zero(f64x2.sub(f64x2.promote_low_f32x4(v128.shuffle<i64>(before, before, 1, 1)), b));
+    const high = f32x4.demote_f64x2_zero(
+      f64x2.sub(f64x2.promote_low_f32x4(v128.shuffle<i64>(before, before, 1, 1)), b));
     v128.store(plane, v128.bitselect(v128.shuffle<i64>(low, high, 0, 2), before, i32x4.extend_low_i16x8_s(clear)));
   }
   for (; i < count; i++, plane += 4, mask += 2, columns += 8) {

@@ -9,11 +9,13 @@ const ROUNDS = 6;
  * @param values [pixels of the cell + 1] float32, work.
  * @param sample [an eighth of them, rounded up] float32, work.
  * @param bins   [2 × (BIN_COUNT + 2)] int32, work.
- * @param result Three f64, overwritten when there are usable pixels enough: median, mean and standard deviation after clipping.
+ * @param result Three f64, overwritten when there are usable pixels enough: median, mean and standard deviation after
+ *                clipping.
  * @returns Usable pixels.
  */
 export function clippedCell(
-  image: usize, mask: usize, width: i32, x0: i32, x1: i32, y0: i32, y1: i32, ignored: i32, countMin: f64, clipSigma: f64,
+  image: usize, mask: usize, width: i32, x0: i32, x1: i32, y0: i32, y1: i32, ignored: i32, countMin: f64,
+  clipSigma: f64,
   values: usize, sample: usize, bins: usize, result: usize,
 ): i32 {
   const count = gather(image, mask, width, x0, x1, y0, y1, ignored, values);
@@ -28,7 +30,9 @@ export function clippedCell(
 }
 
 /** Pixels that are not NaN and not masked, in order. */
-function gather(image: usize, mask: usize, width: i32, x0: i32, x1: i32, y0: i32, y1: i32, ignored: i32, out: usize): i32 {
+function gather(
+  image: usize, mask: usize, width: i32, x0: i32, x1: i32, y0: i32, y1: i32, ignored: i32, out: usize,
+): i32 {
   const first = out, bits = i16x8.splat(<i16>ignored);
   for (let y = y0; y < y1; y++) {
     let p = image + (<usize>(y * width + x0) << 2), m = mask + (<usize>(y * width + x0) << 1), x = x0;
@@ -55,7 +59,8 @@ function select(values: usize, count: i32, k: i32): f32 {
   const target = values + (<usize>k << 2);
   let left = values, right = values + (<usize>(count - 1) << 2);
   while (left < right) {
-    const a = load<f32>(left), b = load<f32>(values + ((((left - values) >> 2) + ((right - values) >> 2)) >> 1 << 2)), c = load<f32>(right);
+    const a = load<f32>(left), b = load<f32>(values + ((((left - values) >> 2) + ((right - values) >> 2)) >> 1 << 2)),
+      c = load<f32>(right);
     const pivot = a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
     let i = left, j = right;
     while (i <= j) {
@@ -105,9 +110,13 @@ function clip(values: usize, count: i32, clipSigma: f64, centre: f64, sigma: f64
   store<f64>(result, sigma > 0 ? sigma : 0, 16);
 }
 
-/** Counts the values within the limit, and sums them and their squares about the centre, even and odd ones by themselves. */
+/**
+ * Counts the values within the limit, and sums them and their squares about the centre, even and odd ones by
+ * themselves.
+ */
 function countBins(values: usize, count: i32, centre: f64, limit: f64, perUnit: f64, bins: usize, sums: usize): i32 {
-  const centres = f64x2.splat(centre), limits = f64x2.splat(limit), least = f64x2.splat(-limit), scale = f64x2.splat(perUnit);
+  const centres = f64x2.splat(centre), limits = f64x2.splat(limit), least = f64x2.splat(-limit),
+    scale = f64x2.splat(perUnit);
   const outside = i32x4.splat(OUTSIDE), odd = bins + BINS_BYTES;
   let sum = f64x2.splat(0), squares = sum, used = 0;
   memory.fill(bins, 0, 2 * BINS_BYTES);

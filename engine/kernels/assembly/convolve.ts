@@ -1,9 +1,9 @@
 /**
- * Overlap-save convolution of pairs of tiles; the twin in `twins/convolve.ts` defines the result. TypeScript drives: it loads a pair,
- * makes a kernel's spectrum, multiplies and stores.
+ * Overlap-save convolution of pairs of tiles; the twin in `twins/convolve.ts` defines the result. TypeScript drives: it
+ * loads a pair, makes a kernel's spectrum, multiplies and stores.
  *
- * A tile is kept as its transpose, [x][y], rows of side + 16 floats (a power of two would make all rows share cache sets). The
- * transform along y is done while it is loaded, strip by strip, the one along x in place.
+ * A tile is kept as its transpose, [x][y], rows of side + 16 floats (a power of two would make all rows share cache
+ * sets). The transform along y is done while it is loaded, strip by strip, the one along x in place.
  */
 import { Complex, transformStrip, transformStripBack } from './fourier';
 
@@ -48,7 +48,8 @@ function loadStrip(plane: usize, width: i32, height: i32, x0: i32, y0: i32, side
     if (isInside) {
       const a = v128.load(from), b = v128.load(from, 16), c = v128.load(from, 32), d = v128.load(from, 48);
       v128.store(out, a); v128.store(out, b, 16); v128.store(out, c, 32); v128.store(out, d, 48);
-      any = v128.or(any, v128.or(v128.or(f32x4.ne(a, zero), f32x4.ne(b, zero)), v128.or(f32x4.ne(c, zero), f32x4.ne(d, zero))));
+      any = v128.or(any, v128.or(v128.or(f32x4.ne(a, zero), f32x4.ne(b, zero)),
+        v128.or(f32x4.ne(c, zero), f32x4.ne(d, zero))));
     } else {
       for (let i = 0; i < 16; i++) {
         const value: f32 = x0 + i >= 0 && x0 + i < width ? load<f32>(from + (<usize>i << 2)) : 0;
@@ -64,7 +65,8 @@ function loadStrip(plane: usize, width: i32, height: i32, x0: i32, y0: i32, side
 function transposeStrip(from: usize, rows: i32, to: usize, rowBytes: usize): void {
   for (let row = 0; row < rows; row += 4, from += 256, to += 16) {
     for (let c: usize = 0, out = to; c < 64; c += 16, out += 4 * rowBytes) {
-      const p = v128.load(from + c), q = v128.load(from + c, 64), r = v128.load(from + c, 128), s = v128.load(from + c, 192);
+      const p = v128.load(from + c), q = v128.load(from + c, 64), r = v128.load(from + c, 128),
+        s = v128.load(from + c, 192);
       const a = v128.shuffle<f32>(p, q, 0, 4, 1, 5), b = v128.shuffle<f32>(p, q, 2, 6, 3, 7);
       const d = v128.shuffle<f32>(r, s, 0, 4, 1, 5), e = v128.shuffle<f32>(r, s, 2, 6, 3, 7);
       v128.store(out, v128.shuffle<f32>(a, d, 0, 1, 4, 5));
@@ -79,7 +81,8 @@ function transposeStrip(from: usize, rows: i32, to: usize, rowBytes: usize): voi
 function transposeBack(from: usize, rowBytes: usize, rows: i32, to: usize): void {
   for (let row = 0; row < rows; row += 4, from += 16, to += 256) {
     for (let c: usize = 0, at = from; c < 64; c += 16, at += 4 * rowBytes) {
-      const p = v128.load(at), q = v128.load(at + rowBytes), r = v128.load(at + 2 * rowBytes), s = v128.load(at + 3 * rowBytes);
+      const p = v128.load(at), q = v128.load(at + rowBytes), r = v128.load(at + 2 * rowBytes),
+        s = v128.load(at + 3 * rowBytes);
       const a = v128.shuffle<f32>(p, q, 0, 4, 1, 5), b = v128.shuffle<f32>(p, q, 2, 6, 3, 7);
       const d = v128.shuffle<f32>(r, s, 0, 4, 1, 5), e = v128.shuffle<f32>(r, s, 2, 6, 3, 7);
       const out = to + c;
@@ -120,7 +123,8 @@ export function kernelSpectrum(
 /** Transforms a loaded pair along x, in place. */
 export function transformTile(re: usize, im: usize, side: i32, twiddles: usize): void {
   const rowBytes = Tile.rowBytes(side);
-  for (let y: usize = 0, end = <usize>side << 2; y < end; y += 64) transformStrip(re + y, im + y, rowBytes, side, twiddles);
+  for (let y: usize = 0, end = <usize>side << 2; y < end; y += 64) transformStrip(
+    re + y, im + y, rowBytes, side, twiddles);
 }
 
 /** Transforms a loaded pair along x, multiplies it with a kernel's spectrum and transforms back along x, in place. */
@@ -172,7 +176,8 @@ export function storePair(
     backStrip(re, im, rowBytes * x, rowBytes, side, strip, imaginary, twiddles);
     const from = (<usize>(first * 16 + u0 - x)) << 2;
     copyRows(strip + from, columns, min(step, height - y0), out + (<usize>(y0 * width + xOut) << 2), <usize>width << 2);
-    copyRows(imaginary + from, columns, min(step, height - yImaginary), out + (<usize>(yImaginary * width + xOut) << 2), <usize>width << 2);
+    copyRows(imaginary + from, columns, min(step, height - yImaginary), out + (<usize>(yImaginary * width + xOut) << 2),
+      <usize>width << 2);
   }
 }
 
@@ -210,13 +215,16 @@ function copyRows(from: usize, columns: i32, rows: i32, out: usize, outBytes: us
   }
 }
 
-function addRows(from: usize, columns: i32, rows: i32, out: usize, outBytes: usize, columnWeights: usize, rowWeights: usize): void {
+function addRows(
+  from: usize, columns: i32, rows: i32, out: usize, outBytes: usize, columnWeights: usize, rowWeights: usize,
+): void {
   for (let row = 0; row < rows; row++, from += 64, out += outBytes, rowWeights += 4) {
     const rowWeight = load<f32>(rowWeights), rowWeight4 = f32x4.splat(rowWeight);
     let c = 0, p = from, q = out, w = columnWeights;
     for (; c + 4 <= columns; c += 4, p += 16, q += 16, w += 16) {
       v128.store(q, f32x4.add(v128.load(q), f32x4.mul(f32x4.mul(rowWeight4, v128.load(w)), v128.load(p))));
     }
-    for (; c < columns; c++, p += 4, q += 4, w += 4) store<f32>(q, load<f32>(q) + rowWeight * load<f32>(w) * load<f32>(p));
+    for (; c < columns; c++, p += 4, q += 4, w += 4) store<f32>(
+      q, load<f32>(q) + rowWeight * load<f32>(w) * load<f32>(p));
   }
 }

@@ -32,7 +32,9 @@ export function decodeFloat32(from: usize, to: usize, count: i32): void {
   for (; i < count; i++, from += 4, to += 4) store<u32>(to, bswap<u32>(load<u32>(from)));
 }
 
-/** stored × scale + zero in double precision, NaN where the stored number is `blank`; a blank outside 16 bits is none. */
+/**
+ * stored × scale + zero in double precision, NaN where the stored number is `blank`; a blank outside 16 bits is none.
+ */
 export function decodeScaled16(from: usize, to: usize, count: i32, scale: f64, zero: f64, blank: i32): void {
   const scales = f64x2.splat(scale), zeros = f64x2.splat(zero), blanks = i32x4.splat(blank), nan = f32x4.splat(f32.NaN);
   let i = 0;

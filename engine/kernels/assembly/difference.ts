@@ -1,11 +1,12 @@
 /** Variance of a difference, and lists of pixels above a noise that varies. Twins: `twins/difference.ts`. */
 
 /**
- * out = scale × (a + b − slope × difference, or `shareMin` of a + b at least) on inner pixels where the sum of 3 × 3 pixels of the
- * difference squared is below `believed` × (a + b); scale × (a + b) elsewhere.
+ * out = scale × (a + b − slope × difference, or `shareMin` of a + b at least) on inner pixels where the sum of 3 × 3
+ * pixels of the difference squared is below `believed` × (a + b); scale × (a + b) elsewhere.
  */
 export function differenceVariance(
-  a: usize, b: usize, difference: usize, width: i32, height: i32, slope: f32, believed: f32, shareMin: f32, scale: f32, out: usize,
+  a: usize, b: usize, difference: usize, width: i32, height: i32, slope: f32, believed: f32, shareMin: f32, scale: f32,
+  out: usize,
 ): void {
   const row = <usize>width << 2;
   for (let y = 0; y < height; y++, a += row, b += row, difference += row, out += row) {
@@ -30,13 +31,15 @@ function innerVariance(
   const end = <usize>last << 2;
   let x: usize = 4;
   for (; x + 16 <= end; x += 16) {
-    const total = f32x4.add(v128.load(a + x), v128.load(b + x)), p = d + x - row, q = d + x, r = d + x + row, here = v128.load(q);
+    const total = f32x4.add(v128.load(a + x), v128.load(b + x)), p = d + x - row, q = d + x, r = d + x + row,
+      here = v128.load(q);
     const above = f32x4.add(f32x4.add(v128.load(p - 4), v128.load(p)), v128.load(p, 4));
     const beside = f32x4.add(f32x4.add(v128.load(q - 4), here), v128.load(q, 4));
     const below = f32x4.add(f32x4.add(v128.load(r - 4), v128.load(r)), v128.load(r, 4));
     const sum = f32x4.add(f32x4.add(above, beside), below);
     const isNoise = f32x4.lt(f32x4.mul(sum, sum), f32x4.mul(f32x4.splat(believed), total));
-    const corrected = f32x4.sub(total, f32x4.mul(f32x4.splat(slope), here)), least = f32x4.mul(f32x4.splat(shareMin), total);
+    const corrected = f32x4.sub(total, f32x4.mul(f32x4.splat(slope), here)),
+      least = f32x4.mul(f32x4.splat(shareMin), total);
     const bounded = v128.bitselect(least, corrected, f32x4.lt(corrected, least));
     v128.store(out + x, f32x4.mul(v128.bitselect(bounded, total, isNoise), f32x4.splat(scale)));
   }
@@ -53,7 +56,10 @@ function innerVariance(
   }
 }
 
-/** Indices (counted from `plane`) of values above factor × noise, in order. Returns how many, of which `capacity` are listed. */
+/**
+ * Indices (counted from `plane`) of values above factor × noise, in order. Returns how many, of which `capacity` are
+ * listed.
+ */
 export function listAbove(plane: usize, noise: usize, count: i32, factor: f32, indices: usize, capacity: i32): i32 {
   const factors = f32x4.splat(factor);
   let found = 0, i = 0;
@@ -62,7 +68,8 @@ export function listAbove(plane: usize, noise: usize, count: i32, factor: f32, i
       | (i32x4.bitmask(f32x4.gt(v128.load(plane, 16), f32x4.mul(factors, v128.load(noise, 16)))) << 4)
       | (i32x4.bitmask(f32x4.gt(v128.load(plane, 32), f32x4.mul(factors, v128.load(noise, 32)))) << 8)
       | (i32x4.bitmask(f32x4.gt(v128.load(plane, 48), f32x4.mul(factors, v128.load(noise, 48)))) << 12);
-    for (; bits != 0; bits &= bits - 1, found++) if (found < capacity) store<i32>(indices + (<usize>found << 2), i + ctz(bits));
+    for (; bits != 0; bits &= bits - 1, found++) if (found < capacity) store<i32>(
+      indices + (<usize>found << 2), i + ctz(bits));
   }
   for (; i < count; i++, plane += 4, noise += 4) {
     if (!(load<f32>(plane) > factor * load<f32>(noise))) continue;

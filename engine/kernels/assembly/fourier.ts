@@ -1,6 +1,6 @@
 /**
- * Fast Fourier transforms of strips: 16 independent complex columns at once, radix 4, decimation in frequency forward and in time
- * back, so that a spectrum stays in scrambled order. The twin in `twins/fourier.ts` defines the arithmetic.
+ * Fast Fourier transforms of strips: 16 independent complex columns at once, radix 4, decimation in frequency forward
+ * and in time back, so that a spectrum stays in scrambled order. The twin in `twins/fourier.ts` defines the arithmetic.
  *
  * Real and imaginary parts are planes of their own; element k of column c is at k × stride + 4c bytes.
  */
@@ -47,9 +47,11 @@ export function transformStripBack(re: usize, im: usize, stride: usize, side: i3
 /** Four rows, `quarter` apart, without twiddles (all are 1). */
 function butterflyPlain(re: usize, im: usize, quarter: usize): void {
   for (let end = re + STRIP_BYTES; re < end; re += 16, im += 16) {
-    const p = v128.load(re), q = v128.load(re + quarter), r = v128.load(re + 2 * quarter), s = v128.load(re + 3 * quarter);
+    const p = v128.load(re), q = v128.load(re + quarter), r = v128.load(re + 2 * quarter),
+      s = v128.load(re + 3 * quarter);
     const a0 = f32x4.add(p, r), a1 = f32x4.sub(p, r), a2 = f32x4.add(q, s), b3 = f32x4.sub(s, q);
-    const ip = v128.load(im), iq = v128.load(im + quarter), ir = v128.load(im + 2 * quarter), is = v128.load(im + 3 * quarter);
+    const ip = v128.load(im), iq = v128.load(im + quarter), ir = v128.load(im + 2 * quarter),
+      is = v128.load(im + 3 * quarter);
     const b0 = f32x4.add(ip, ir), b1 = f32x4.sub(ip, ir), b2 = f32x4.add(iq, is), a3 = f32x4.sub(iq, is);
     v128.store(re, f32x4.add(a0, a2)); v128.store(im, f32x4.add(b0, b2));
     v128.store(re + quarter, f32x4.add(a1, a3)); v128.store(im + quarter, f32x4.add(b1, b3));
@@ -64,9 +66,11 @@ function butterfly(re: usize, im: usize, quarter: usize, twiddles: usize, k: usi
   const c2 = v128.load32_splat(twiddles + 2 * k), s2 = v128.load32_splat(twiddles + 2 * k, 4);
   const c3 = v128.load32_splat(twiddles + 3 * k), s3 = v128.load32_splat(twiddles + 3 * k, 4);
   for (let end = re + STRIP_BYTES; re < end; re += 16, im += 16) {
-    const p = v128.load(re), q = v128.load(re + quarter), r = v128.load(re + 2 * quarter), s = v128.load(re + 3 * quarter);
+    const p = v128.load(re), q = v128.load(re + quarter), r = v128.load(re + 2 * quarter),
+      s = v128.load(re + 3 * quarter);
     const a0 = f32x4.add(p, r), a1 = f32x4.sub(p, r), a2 = f32x4.add(q, s), b3 = f32x4.sub(s, q);
-    const ip = v128.load(im), iq = v128.load(im + quarter), ir = v128.load(im + 2 * quarter), is = v128.load(im + 3 * quarter);
+    const ip = v128.load(im), iq = v128.load(im + quarter), ir = v128.load(im + 2 * quarter),
+      is = v128.load(im + 3 * quarter);
     const b0 = f32x4.add(ip, ir), b1 = f32x4.sub(ip, ir), b2 = f32x4.add(iq, is), a3 = f32x4.sub(iq, is);
     v128.store(re, f32x4.add(a0, a2)); v128.store(im, f32x4.add(b0, b2));
     const x1 = f32x4.add(a1, a3), y1 = f32x4.add(b1, b3);
@@ -81,8 +85,10 @@ function butterfly(re: usize, im: usize, quarter: usize, twiddles: usize, k: usi
 /** The inverse of `butterflyPlain` up to a factor 4. */
 function butterflyBackPlain(re: usize, im: usize, quarter: usize): void {
   for (let end = re + STRIP_BYTES; re < end; re += 16, im += 16) {
-    const p = v128.load(re), x1 = v128.load(re + quarter), x2 = v128.load(re + 2 * quarter), x3 = v128.load(re + 3 * quarter);
-    const ip = v128.load(im), y1 = v128.load(im + quarter), y2 = v128.load(im + 2 * quarter), y3 = v128.load(im + 3 * quarter);
+    const p = v128.load(re), x1 = v128.load(re + quarter), x2 = v128.load(re + 2 * quarter),
+      x3 = v128.load(re + 3 * quarter);
+    const ip = v128.load(im), y1 = v128.load(im + quarter), y2 = v128.load(im + 2 * quarter),
+      y3 = v128.load(im + 3 * quarter);
     Inverse.store(re, im, quarter, p, ip, x1, y1, x2, y2, x3, y3);
   }
 }
@@ -120,8 +126,12 @@ export class Complex {
   @inline static re(x: v128, y: v128, c: v128, s: v128): v128 { return f32x4.sub(f32x4.mul(x, c), f32x4.mul(y, s)); }
   @inline static im(x: v128, y: v128, c: v128, s: v128): v128 { return f32x4.add(f32x4.mul(x, s), f32x4.mul(y, c)); }
   /** (x + iy)(c − is) */
-  @inline static reConjugate(x: v128, y: v128, c: v128, s: v128): v128 { return f32x4.add(f32x4.mul(x, c), f32x4.mul(y, s)); }
-  @inline static imConjugate(x: v128, y: v128, c: v128, s: v128): v128 { return f32x4.sub(f32x4.mul(y, c), f32x4.mul(x, s)); }
+  @inline static reConjugate(x: v128, y: v128, c: v128, s: v128): v128 {
+    return f32x4.add(f32x4.mul(x, c), f32x4.mul(y, s));
+  }
+  @inline static imConjugate(x: v128, y: v128, c: v128, s: v128): v128 {
+    return f32x4.sub(f32x4.mul(y, c), f32x4.mul(x, s));
+  }
 }
 
 class Inverse {

@@ -12,7 +12,8 @@ class Lanes {
       f64x2.sub(f64x2.convert_low_i32x4_u(v128.shuffle<i64>(counts, counts, 1, 1)), level),
       f64x2.promote_low_f32x4(v128.shuffle<i64>(bias, bias, 1, 1)),
     );
-    return v128.shuffle<i64>(f32x4.demote_f64x2_zero(f64x2.mul(low, gain)), f32x4.demote_f64x2_zero(f64x2.mul(high, gain)), 0, 2);
+    return v128.shuffle<i64>(f32x4.demote_f64x2_zero(f64x2.mul(low, gain)),
+      f32x4.demote_f64x2_zero(f64x2.mul(high, gain)), 0, 2);
   }
 }
 
@@ -30,13 +31,16 @@ class Lanes {
  * @param stats   Four int32, overwritten: saturated, suspect (and not saturated), least and greatest count.
  */
 export function assembleAmp(
-  from: usize, rawWidth: i32, columns: i32, rows: i32, image: usize, mask: usize, bias: usize, offset: i32, rowStep: i32,
+  from: usize, rawWidth: i32, columns: i32, rows: i32, image: usize, mask: usize, bias: usize, offset: i32,
+  rowStep: i32,
   isFlipped: i32, levels: usize, gain: f64, suspect: i32, saturation: i32, bits: i32, missing: i32, stats: usize,
 ): void {
   const gains = f64x2.splat(gain), saturatedBits = i16x8.splat(<i16>bits), suspectBits = i16x8.splat(<i16>(bits >> 16));
-  const missingBits = i16x8.splat(<i16>missing), saturationLanes = i16x8.splat(<i16>saturation), suspectLanes = i16x8.splat(<i16>suspect);
+  const missingBits = i16x8.splat(<i16>missing), saturationLanes = i16x8.splat(<i16>saturation),
+    suspectLanes = i16x8.splat(<i16>suspect);
   const canSaturate = i16x8.splat(saturation > 65535 ? 0 : -1), canSuspect = i16x8.splat(suspect > 65535 ? 0 : -1);
-  let lowest = i16x8.splat(-1), highest = i16x8.splat(0), saturatedCount = 0, highCount = 0, low: u32 = 65535, high: u32 = 0;
+  let lowest = i16x8.splat(-1), highest = i16x8.splat(0), saturatedCount = 0, highCount = 0, low: u32 = 65535,
+    high: u32 = 0;
   for (let y = 0; y < rows; y++, from += <usize>rawWidth << 1, offset += rowStep, levels += 8) {
     const level = load<f64>(levels), level2 = f64x2.splat(level);
     let j = 0;
@@ -51,8 +55,10 @@ export function assembleAmp(
       saturatedCount += popcnt(i16x8.bitmask(v128.and(saturated, suspicious)));
       highCount += popcnt(i16x8.bitmask(suspicious));
       const zero = f32x4.splat(0);
-      const a = Lanes.electrons(i32x4.extend_low_i16x8_u(counts), bias != 0 ? v128.load(bias + at) : zero, level2, gains);
-      const b = Lanes.electrons(i32x4.extend_high_i16x8_u(counts), bias != 0 ? v128.load(bias + at, 16) : zero, level2, gains);
+      const a = Lanes.electrons(i32x4.extend_low_i16x8_u(counts), bias != 0 ? v128.load(bias + at) : zero, level2,
+        gains);
+      const b = Lanes.electrons(i32x4.extend_high_i16x8_u(counts), bias != 0 ? v128.load(bias + at, 16) : zero, level2,
+        gains);
       v128.store(image + at, a); v128.store(image + at, b, 16);
       const lost = i16x8.narrow_i32x4_s(f32x4.ne(a, a), f32x4.ne(b, b));
       const marks = v128.and(suspicious, v128.bitselect(saturatedBits, suspectBits, saturated));
@@ -92,8 +98,13 @@ function highestOf(lanes: v128, other: u32): u32 {
   return max(other, max(<u32>i16x8.extract_lane_u(v, 0), <u32>i16x8.extract_lane_u(v, 1)));
 }
 
-/** image /= flat where flat > 0, else NaN with `missing`; `bad` where it is outside its limits. Returns the pixels marked. */
-export function divideByFlat(image: usize, mask: usize, flat: usize, least: f32, most: f32, bad: i32, missing: i32, count: i32): i32 {
+/**
+ * image /= flat where flat > 0, else NaN with `missing`; `bad` where it is outside its limits. Returns the pixels
+ * marked.
+ */
+export function divideByFlat(
+  image: usize, mask: usize, flat: usize, least: f32, most: f32, bad: i32, missing: i32, count: i32,
+): i32 {
   const zero = f32x4.splat(0), least4 = f32x4.splat(least), most4 = f32x4.splat(most), nan = f32x4.splat(f32.NaN);
   let marked = 0, i = 0;
   for (; i + 4 <= count; i += 4, image += 16, mask += 8, flat += 16) {
@@ -140,18 +151,22 @@ export function excessSums(image: usize, sky: usize, count: i32, padded: usize, 
     const here = v128.load(p);
     v128.store(out, f32x4.add(f32x4.add(v128.load(p - 4), f32x4.add(here, here)), v128.load(p, 4)));
   }
-  for (; x < count; x++, p += 4, out += 4) store<f32>(out, load<f32>(p - 4) + (load<f32>(p) + load<f32>(p)) + load<f32>(p, 4));
+  for (; x < count; x++, p += 4, out += 4) store<f32>(
+    out, load<f32>(p - 4) + (load<f32>(p) + load<f32>(p)) + load<f32>(p, 4));
 }
 
 /**
  * Variance of a row's pixels from the light that is expected there.
  *
- * @param rows   Pointers, u32: image, sky, excess sums of the rows below, here and above, read variance, flat (0 for none), output.
+ * @param rows   Pointers, u32: image, sky, excess sums of the rows below, here and above, read variance, flat (0 for
+ *                none), output.
  * @param bright, source Significances from which a pixel's own light, or the smoothed light, is believed.
  */
 export function varianceRow(rows: usize, bright: f32, source: f32, count: i32): void {
-  let image = <usize>load<u32>(rows), sky = <usize>load<u32>(rows, 4), below = <usize>load<u32>(rows, 8), here = <usize>load<u32>(rows, 12);
-  let above = <usize>load<u32>(rows, 16), read = <usize>load<u32>(rows, 20), flat = <usize>load<u32>(rows, 24), out = <usize>load<u32>(rows, 28);
+  let image = <usize>load<u32>(rows), sky = <usize>load<u32>(rows, 4), below = <usize>load<u32>(rows, 8),
+    here = <usize>load<u32>(rows, 12);
+  let above = <usize>load<u32>(rows, 16), read = <usize>load<u32>(rows, 20), flat = <usize>load<u32>(rows, 24),
+    out = <usize>load<u32>(rows, 28);
   const one = f32x4.splat(1), zero = f32x4.splat(0), isFlat = flat != 0, sixteenth = f32x4.splat(0.0625);
   let x = 0;
   for (; x + 4 <= count; x += 4) {
@@ -169,7 +184,8 @@ export function varianceRow(rows: usize, bright: f32, source: f32, count: i32): 
   }
   for (; x < count; x++) {
     const value = load<f32>(image), level0 = load<f32>(sky), noise = load<f32>(read), h = load<f32>(here);
-    const response: f32 = isFlat ? load<f32>(flat) : 1, level: f32 = level0 > 0 ? level0 : 0, sigma = sqrt<f32>(level + noise);
+    const response: f32 = isFlat ? load<f32>(flat) : 1, level: f32 = level0 > 0 ? level0 : 0,
+      sigma = sqrt<f32>(level + noise);
     const smooth = (load<f32>(below) + (h + h) + load<f32>(above)) * <f32>0.0625;
     let expected = level;
     if (value - level0 > bright * sigma) expected = value;

@@ -1,6 +1,9 @@
 /** Connected regions above a threshold, by runs of pixels. The twin in `twins/label.ts` defines the result. */
 
-/** A run: first pixel, pixel after the last, and the run that it was joined to (itself for the first of a region), int32 each. */
+/**
+ * A run: first pixel, pixel after the last, and the run that it was joined to (itself for the first of a region), int32
+ * each.
+ */
 const RUN_BYTES: usize = 12;
 /** A region: x0, y0, x1, y1, pixels; int32 each. */
 const REGION_BYTES: usize = 20;
@@ -15,14 +18,16 @@ const REGION_BYTES: usize = 20;
  * @returns Number of regions; −1 when there are more runs than `capacity`, and `labels` means nothing.
  */
 export function labelRegions(
-  score: usize, width: i32, height: i32, sign: i32, threshold: f32, labels: usize, rowStarts: usize, runs: usize, capacity: i32,
+  score: usize, width: i32, height: i32, sign: i32, threshold: f32, labels: usize, rowStarts: usize, runs: usize,
+  capacity: i32,
   regions: usize,
 ): i32 {
   let count = 0;
   for (let y = 0; y < height; y++) {
     store<i32>(rowStarts + (<usize>y << 2), count);
     const above = y > 0 ? load<i32>(rowStarts + (<usize>(y - 1) << 2)) : 0;
-    count = findRuns(score + (<usize>(y * width) << 2), width, sign, threshold, runs, count, capacity, above, y > 0 ? count : 0);
+    count = findRuns(score + (<usize>(y * width) << 2), width, sign, threshold, runs, count, capacity, above,
+      y > 0 ? count : 0);
     if (count < 0) return -1;
   }
   store<i32>(rowStarts + (<usize>height << 2), count);
@@ -106,7 +111,8 @@ function numberRegions(width: i32, height: i32, labels: usize, rowStarts: usize,
   for (let y = 0; y < height; y++) {
     const row = labels + (<usize>(y * width) << 2);
     for (const end = load<i32>(rowStarts + (<usize>(y + 1) << 2)); index < end; index++) {
-      const run = runs + RUN_BYTES * index, start = load<i32>(run), stop = load<i32>(run, 4), root = rootOf(runs, index);
+      const run = runs + RUN_BYTES * index, start = load<i32>(run), stop = load<i32>(run, 4),
+        root = rootOf(runs, index);
       let number = -load<i32>(runs + RUN_BYTES * root, 4);
       if (root == index) {
         // Its end is not needed any more; the region's number takes its place, negative.

@@ -1,19 +1,22 @@
 /** How far each pixel stands above its neighbours. The twin in `twins/sharpness.ts` defines the result. */
 
 /**
- * Height of each pixel over the mean of its four neighbours, in standard deviations, and a list of the pixels above a limit.
+ * Height of each pixel over the mean of its four neighbours, in standard deviations, and a list of the pixels above a
+ * limit.
  *
  * @param unusable Bits of a pixel that has no sharpness, nor has any of the eight around it.
  * @param replaced Bits of a neighbour that is left out of the mean.
  * @param out      [height × width] float32, overwritten.
- * @param indices  [capacity] int32: pixels whose sharpness exceeds `limit`, in order; work that may end beyond the returned count.
+ * @param indices  [capacity] int32: pixels whose sharpness exceeds `limit`, in order; work that may end beyond the
+ *                returned count.
  * @returns Number of such pixels, of which no more than `capacity` are listed.
  */
 export function fillSharpness(
   image: usize, variance: usize, mask: usize, width: i32, height: i32, unusable: i32, replaced: i32, limit: f32,
   out: usize, indices: usize, capacity: i32,
 ): i32 {
-  const any = i16x8.splat(<i16>(unusable | replaced)), least = f32x4.splat(limit), row = <usize>width << 2, maskRow = <usize>width << 1;
+  const any = i16x8.splat(<i16>(unusable | replaced)), least = f32x4.splat(limit), row = <usize>width << 2,
+    maskRow = <usize>width << 1;
   let count = 0;
   memory.fill(out, 0, row);
   for (let y = 1; y < height - 1; y++) {
@@ -21,16 +24,20 @@ export function fillSharpness(
     let i = first + 1;
     store<f32>(out + (<usize>first << 2), 0);
     for (; i < end; i += 8) {
-      const p = image + (<usize>i << 2), m = mask + (<usize>i << 1), v = variance + (<usize>i << 2), to = out + (<usize>i << 2);
+      const p = image + (<usize>i << 2), m = mask + (<usize>i << 1), v = variance + (<usize>i << 2),
+        to = out + (<usize>i << 2);
       const isWhole = i + 8 <= end;
-      if (isWhole && !v128.any_true(v128.and(any, v128.or(v128.or(Sharp.around(m), Sharp.around(m - maskRow)), Sharp.around(m + maskRow))))) {
+      if (isWhole && !v128.any_true(v128.and(
+        any, v128.or(v128.or(Sharp.around(m), Sharp.around(m - maskRow)), Sharp.around(m + maskRow))))) {
         const a = Sharp.four(p, v, row), b = Sharp.four(p + 16, v + 16, row);
         v128.store(to, a); v128.store(to, b, 16);
         let found = i32x4.bitmask(f32x4.gt(a, least)) | (i32x4.bitmask(f32x4.gt(b, least)) << 4);
-        for (; found != 0; found &= found - 1, count++) if (count < capacity) store<i32>(indices + (<usize>count << 2), i + ctz(found));
+        for (; found != 0; found &= found - 1, count++) if (count < capacity) store<i32>(
+          indices + (<usize>count << 2), i + ctz(found));
       } else {
         for (let k = 0, n = min(8, end - i); k < n; k++) {
-          const value = sharpnessOf(p + (<usize>k << 2), v + (<usize>k << 2), m + (<usize>k << 1), row, unusable, replaced);
+          const value = sharpnessOf(p + (<usize>k << 2), v + (<usize>k << 2), m + (<usize>k << 1), row, unusable,
+            replaced);
           store<f32>(to + (<usize>k << 2), value);
           if (value > limit) { if (count < capacity) store<i32>(indices + (<usize>count << 2), i + k); count++; }
         }

@@ -1,8 +1,8 @@
 /** Separable smoothing. The twin in `twins/smooth.ts` defines the result. */
 
 /**
- * A ring of rows that were smoothed along x feeds the pass along y, which makes two rows at once: the ring is larger than the
- * first-level cache, and is so read half as often.
+ * A ring of rows that were smoothed along x feeds the pass along y, which makes two rows at once: the ring is larger
+ * than the first-level cache, and is so read half as often.
  *
  * @param taps   [2 half + 1] float32.
  * @param padded [width + 2 half + 16] float32, work.
@@ -68,7 +68,10 @@ function smoothRow(padded: usize, width: i32, taps: usize, half: i32, out: usize
   }
 }
 
-/** Two output rows from the ring: the middle tap, then pairs of rows from the nearest out. A row that serves both is read once. */
+/**
+ * Two output rows from the ring: the middle tap, then pairs of rows from the nearest out. A row that serves both is
+ * read once.
+ */
 function smoothTwoRows(
   ring: usize, stride: usize, rows: i32, y: i32, width: i32, taps: usize, half: i32, out: usize, outNext: usize,
 ): void {
@@ -79,7 +82,8 @@ function smoothTwoRows(
     const at = <usize>min(x, width - 8) << 2, base = ring + at;
     let low0 = v128.load(base + first), low1 = v128.load(base + first, 16);
     let high0 = v128.load(base + second), high1 = v128.load(base + second, 16);
-    let a0 = f32x4.mul(middle, low0), a1 = f32x4.mul(middle, low1), b0 = f32x4.mul(middle, high0), b1 = f32x4.mul(middle, high1);
+    let a0 = f32x4.mul(middle, low0), a1 = f32x4.mul(middle, low1), b0 = f32x4.mul(middle, high0),
+      b1 = f32x4.mul(middle, high1);
     let below = first, above = second;
     for (let t = taps + (<usize>half << 2) + 4; t <= lastTap; t += 4) {
       below = (below == 0 ? end : below) - stride;

@@ -1,14 +1,20 @@
 /**
  * Stamps convolved with a separable basis (single precision) and their normal equations (double precision). The twin in
- * `twins/stamps.ts` defines the result, to the last bit: every sum runs in the order of its index, and vectors hold sums of different
- * pixels or unknowns.
+ * `twins/stamps.ts` defines the result, to the last bit: every sum runs in the order of its index, and vectors hold
+ * sums of different pixels or unknowns.
  *
  * Rows of a stamp are `stride` numbers apart, a multiple of 16; what is beyond a row's end weighs nothing.
  */
 
-/** Bytes of a basis function: profile along x, along y, whether the first function is taken off (int32 each), scale (float32). */
+/**
+ * Bytes of a basis function: profile along x, along y, whether the first function is taken off (int32 each), scale
+ * (float32).
+ */
 const FUNCTION_BYTES: usize = 16;
-/** Pixels whose vectors are taken through all pairs of groups before the next ones: 96 × 8 groups × 2 × 32 bytes stay in the cache. */
+/**
+ * Pixels whose vectors are taken through all pairs of groups before the next ones: 96 × 8 groups × 2 × 32 bytes stay in
+ * the cache.
+ */
 const CHUNK_PIXELS = 96;
 
 /**
@@ -20,7 +26,8 @@ const CHUNK_PIXELS = 96;
  * @param vectors    [functions × side × stride] float32, overwritten.
  */
 export function stampVectors(
-  image: usize, width: i32, left: i32, top: i32, side: i32, stride: i32, half: i32, functions: usize, functionCount: i32,
+  image: usize, width: i32, left: i32, top: i32, side: i32, stride: i32, half: i32, functions: usize,
+  functionCount: i32,
   profiles: usize, supports: usize, patch: usize, scratch: usize, vectors: usize,
 ): void {
   const rows = side + 2 * half, patchBytes = <usize>(stride + 2 * half) << 2, rowBytes = <usize>stride << 2;
@@ -37,14 +44,16 @@ export function stampVectors(
       const support = supports + (<usize>x << 3), profile = profiles + profileBytes * x;
       for (let v = 0; v < rows; v++) {
         // Element k of a profile is the offset k − half, and convolution reads the pixel at minus the offset.
-        convolveRow(patch + patchBytes * v + (<usize>(2 * half) << 2), -4, profile, load<i32>(support), load<i32>(support, 4), 1,
+        convolveRow(patch + patchBytes * v + (<usize>(2 * half) << 2), -4, profile, load<i32>(support),
+          load<i32>(support, 4), 1,
           stride, scratch + rowBytes * v);
       }
       filled = x;
     }
     const support = supports + (<usize>y << 3), profile = profiles + profileBytes * y, scale = load<f32>(functions, 12);
     for (let v = 0; v < side; v++) {
-      convolveRow(scratch + rowBytes * (v + 2 * half), -(<isize>rowBytes), profile, load<i32>(support), load<i32>(support, 4), scale,
+      convolveRow(scratch + rowBytes * (v + 2 * half), -(<isize>rowBytes), profile, load<i32>(support),
+        load<i32>(support, 4), scale,
         stride, out + rowBytes * v);
     }
     if (load<i32>(functions, 8) != 0) takeOff(vectors, out, vectorBytes);
@@ -52,7 +61,9 @@ export function stampVectors(
 }
 
 /** out[u] = scale × Σ_k profile[k] from[u + k × step], k from `first` to `last`; `step` in bytes. */
-function convolveRow(from: usize, step: isize, profile: usize, first: i32, last: i32, scale: f32, count: i32, out: usize): void {
+function convolveRow(
+  from: usize, step: isize, profile: usize, first: i32, last: i32, scale: f32, count: i32, out: usize,
+): void {
   const scales = f32x4.splat(scale), end = profile + (<usize>last << 2);
   from += step * first;
   profile += <usize>first << 2;
@@ -69,11 +80,13 @@ function convolveRow(from: usize, step: isize, profile: usize, first: i32, last:
 }
 
 function takeOff(first: usize, from: usize, bytes: usize): void {
-  for (let end = from + bytes; from < end; from += 16, first += 16) v128.store(from, f32x4.sub(v128.load(from), v128.load(first)));
+  for (let end = from + bytes; from < end; from += 16, first += 16) v128.store(
+    from, f32x4.sub(v128.load(from), v128.load(first)));
 }
 
 /**
- * matrix[a][b] = Σ_j (weights[j] vectors[a][j]) vectors[b][j] for b ≤ a; above the diagonal stands what belongs to no sum.
+ * matrix[a][b] = Σ_j (weights[j] vectors[a][j]) vectors[b][j] for b ≤ a; above the diagonal stands what belongs to no
+ * sum.
  *
  * @param vectors  [4 groups × pixels] float32; `pixels` even.
  * @param weights  [pixels] float64.
@@ -84,13 +97,15 @@ export function normalEquations(
   vectors: usize, weights: usize, groups: i32, pixels: i32, plain: usize, weighted: usize, matrix: usize,
 ): void {
   const groupBytes = <usize>pixels << 5, vectorBytes = <usize>pixels << 4, rowBytes = <usize>groups << 5;
-  for (let g = 0; g < groups; g++) interleave(vectors + vectorBytes * g, weights, pixels, plain + groupBytes * g, weighted + groupBytes * g);
+  for (let g = 0; g < groups; g++) interleave(
+    vectors + vectorBytes * g, weights, pixels, plain + groupBytes * g, weighted + groupBytes * g);
   memory.fill(matrix, 0, 4 * rowBytes * groups);
   for (let start = 0; start < pixels; start += CHUNK_PIXELS) {
     const skip = <usize>start << 5, count = min(CHUNK_PIXELS, pixels - start);
     for (let a = 0; a < groups; a++) {
       for (let b = 0; b <= a; b++) {
-        addProducts(weighted + groupBytes * a + skip, plain + groupBytes * b + skip, count, matrix + 4 * rowBytes * a + (<usize>b << 5), rowBytes);
+        addProducts(weighted + groupBytes * a + skip, plain + groupBytes * b + skip, count,
+          matrix + 4 * rowBytes * a + (<usize>b << 5), rowBytes);
       }
     }
   }
@@ -101,8 +116,10 @@ function interleave(vectors: usize, weights: usize, pixels: i32, plain: usize, w
   const bytes = <usize>pixels << 2;
   for (let end = vectors + bytes; vectors < end; vectors += 8, weights += 16, plain += 64, weighted += 64) {
     const w = v128.load(weights), w0 = v128.shuffle<f64>(w, w, 0, 0), w1 = v128.shuffle<f64>(w, w, 1, 1);
-    const p = f64x2.promote_low_f32x4(v128.load64_zero(vectors)), q = f64x2.promote_low_f32x4(v128.load64_zero(vectors + bytes));
-    const r = f64x2.promote_low_f32x4(v128.load64_zero(vectors + 2 * bytes)), s = f64x2.promote_low_f32x4(v128.load64_zero(vectors + 3 * bytes));
+    const p = f64x2.promote_low_f32x4(v128.load64_zero(vectors)),
+      q = f64x2.promote_low_f32x4(v128.load64_zero(vectors + bytes));
+    const r = f64x2.promote_low_f32x4(v128.load64_zero(vectors + 2 * bytes)),
+      s = f64x2.promote_low_f32x4(v128.load64_zero(vectors + 3 * bytes));
     const a = v128.shuffle<f64>(p, q, 0, 2), b = v128.shuffle<f64>(r, s, 0, 2);
     const c = v128.shuffle<f64>(p, q, 1, 3), d = v128.shuffle<f64>(r, s, 1, 3);
     v128.store(plain, a); v128.store(plain, b, 16); v128.store(plain, c, 32); v128.store(plain, d, 48);

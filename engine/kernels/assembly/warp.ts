@@ -7,11 +7,12 @@ const TAPS = 8;
 const NOWHERE = -1;
 
 /**
- * The list that a row goes through: positions, values, variances and masks, and at last the planes. So the long chains of arithmetic of
- * one do not wait in the loops of the others, and nothing is read while planes that may share its cache sets are written.
+ * The list that a row goes through: positions, values, variances and masks, and at last the planes. So the long chains
+ * of arithmetic of one do not wait in the loops of the others, and nothing is read while planes that may share its
+ * cache sets are written.
  *
- * One array after another, `size` long: index of the source pixel; offset of the taps along x, which the variance replaces; of the taps
- * along y, which the mask bits replace; the value, 4 bytes each; both fractions, 8 bytes each.
+ * One array after another, `size` long: index of the source pixel; offset of the taps along x, which the variance
+ * replaces; of the taps along y, which the mask bits replace; the value, 4 bytes each; both fractions, 8 bytes each.
  */
 class List {
   @inline static tapsX(list: usize, size: usize): usize { return list + 4 * size; }
@@ -26,7 +27,8 @@ class List {
  * @param width, height Size of the source.
  * @param affine  Six f64: source position of output pixel (x0 + i, y0 + j) is (tx + i xx + j xy, ty + i yx + j yy).
  * @param taps    [(phases + 1) × 8] float32.
- * @param bits    u32: bits that mean "no data", bits that are carried over, then two pairs of a bit and what it becomes.
+ * @param bits    u32: bits that mean "no data", bits that are carried over, then two pairs of a bit and what it
+ *                becomes.
  * @param list    32 bytes for each pixel of a row, rounded up to a multiple of 4 pixels, work.
  * @returns Pixels that have data.
  */
@@ -50,17 +52,22 @@ function findPositions(
   affine: usize, dy: f64, count: i32, size: usize, width: i32, height: i32, phases: i32, list: usize,
 ): void {
   const tx0 = v128.load64_splat(affine), ty0 = v128.load64_splat(affine, 8), xx = v128.load64_splat(affine, 16);
-  const yx = v128.load64_splat(affine, 32), dyxy = f64x2.splat(dy * load<f64>(affine, 24)), dyyy = f64x2.splat(dy * load<f64>(affine, 40));
-  const phaseScale = f64x2.splat(<f64>phases), half = f64x2.splat(0.5), first = f64x2.splat(<f64>(TAPS / 2 - 1)), two = f64x2.splat(2);
+  const yx = v128.load64_splat(affine, 32), dyxy = f64x2.splat(dy * load<f64>(affine, 24)),
+    dyyy = f64x2.splat(dy * load<f64>(affine, 40));
+  const phaseScale = f64x2.splat(<f64>phases), half = f64x2.splat(0.5), first = f64x2.splat(<f64>(TAPS / 2 - 1)),
+    two = f64x2.splat(2);
   const xEnd = f64x2.splat(<f64>(width - TAPS / 2)), yEnd = f64x2.splat(<f64>(height - TAPS / 2));
   const widths = i32x4.splat(width), nowhere = i32x4.splat(NOWHERE);
-  const tapsX = List.tapsX(list, size), tapsY = List.tapsY(list, size), fractionsX = List.fractionsX(list, size), fractionsY = List.fractionsY(list, size);
+  const tapsX = List.tapsX(list, size), tapsY = List.tapsY(list, size), fractionsX = List.fractionsX(list, size),
+    fractionsY = List.fractionsY(list, size);
   let dx = f64x2(0, 1);
   for (let i: usize = 0, end = <usize>count << 2; i < end; i += 8, dx = f64x2.add(dx, two)) {
-    const tx = f64x2.add(f64x2.add(tx0, f64x2.mul(dx, xx)), dyxy), ty = f64x2.add(f64x2.add(ty0, f64x2.mul(dx, yx)), dyyy);
+    const tx = f64x2.add(f64x2.add(tx0, f64x2.mul(dx, xx)), dyxy),
+      ty = f64x2.add(f64x2.add(ty0, f64x2.mul(dx, yx)), dyyy);
     const fx = f64x2.floor(tx), fy = f64x2.floor(ty), fractionX = f64x2.sub(tx, fx), fractionY = f64x2.sub(ty, fy);
     // False for NaN too.
-    const isInside = v128.and(v128.and(f64x2.ge(fx, first), f64x2.ge(fy, first)), v128.and(f64x2.lt(fx, xEnd), f64x2.lt(fy, yEnd)));
+    const isInside = v128.and(v128.and(f64x2.ge(fx, first), f64x2.ge(fy, first)),
+      v128.and(f64x2.lt(fx, xEnd), f64x2.lt(fy, yEnd)));
     const k = i32x4.add(i32x4.mul(i32x4.trunc_sat_f64x2_s_zero(fy), widths), i32x4.trunc_sat_f64x2_s_zero(fx));
     v128.store64_lane(list + i, v128.bitselect(k, nowhere, v128.shuffle<i32>(isInside, isInside, 0, 2, 0, 2)), 0);
     const px = i32x4.trunc_sat_f64x2_s_zero(f64x2.add(f64x2.mul(fractionX, phaseScale), half));
@@ -79,13 +86,17 @@ function interpolateRow(image: usize, row: usize, taps: usize, count: i32, size:
   for (let i: usize = 0, end = <usize>count << 2; i < end; i += 4) {
     const k = load<i32>(list + i);
     if (k == NOWHERE) continue;
-    const value = interpolate(image + (<usize>k << 2) - back, row, taps + load<u32>(tapsX + i), taps + load<u32>(tapsY + i));
+    const value = interpolate(image + (<usize>k << 2) - back, row, taps + load<u32>(tapsX + i),
+      taps + load<u32>(tapsY + i));
     store<f32>(values + i, value);
     if (!(value - value == 0)) store<i32>(list + i, NOWHERE);
   }
 }
 
-/** Variance (bilinear, double precision) and mask (union) of the four pixels around each position, which lacks data when they do. */
+/**
+ * Variance (bilinear, double precision) and mask (union) of the four pixels around each position, which lacks data when
+ * they do.
+ */
 function carryRow(
   variance: usize, mask: usize, width: i32, count: i32, size: usize, area: f64, bits: usize, list: usize,
 ): i32 {
@@ -116,9 +127,12 @@ function carryRow(
 }
 
 function storeRow(planes: usize, j: i32, count: i32, size: usize, noData: u32, list: usize): void {
-  const image = <usize>load<u32>(planes, 12) + (<usize>j << 2), variance = <usize>load<u32>(planes, 16) + (<usize>j << 2);
-  const mask = <usize>load<u32>(planes, 20) + (<usize>j << 1), nan = f32x4.splat(f32.NaN), lost = i32x4.splat(<i32>noData);
-  const variances = List.tapsX(list, size), masks = List.tapsY(list, size), values = List.values(list, size), nowhere = i32x4.splat(NOWHERE);
+  const image = <usize>load<u32>(planes, 12) + (<usize>j << 2),
+    variance = <usize>load<u32>(planes, 16) + (<usize>j << 2);
+  const mask = <usize>load<u32>(planes, 20) + (<usize>j << 1), nan = f32x4.splat(f32.NaN),
+    lost = i32x4.splat(<i32>noData);
+  const variances = List.tapsX(list, size), masks = List.tapsY(list, size), values = List.values(list, size),
+    nowhere = i32x4.splat(NOWHERE);
   let i: usize = 0;
   const end = <usize>count << 2;
   for (; i + 16 <= end; i += 16) {
@@ -142,13 +156,16 @@ function interpolate(from: usize, row: usize, px: usize, py: usize): f32 {
   let lowOdd = f32x4.mul(next, v128.load(row1)), highOdd = f32x4.mul(next, v128.load(row1, 16));
   row0 = row1 + row; row1 = row0 + row; tap = v128.load32_splat(py, 8); next = v128.load32_splat(py, 12);
   low = f32x4.add(low, f32x4.mul(tap, v128.load(row0))); high = f32x4.add(high, f32x4.mul(tap, v128.load(row0, 16)));
-  lowOdd = f32x4.add(lowOdd, f32x4.mul(next, v128.load(row1))); highOdd = f32x4.add(highOdd, f32x4.mul(next, v128.load(row1, 16)));
+  lowOdd = f32x4.add(lowOdd, f32x4.mul(next, v128.load(row1)));
+  highOdd = f32x4.add(highOdd, f32x4.mul(next, v128.load(row1, 16)));
   row0 = row1 + row; row1 = row0 + row; tap = v128.load32_splat(py, 16); next = v128.load32_splat(py, 20);
   low = f32x4.add(low, f32x4.mul(tap, v128.load(row0))); high = f32x4.add(high, f32x4.mul(tap, v128.load(row0, 16)));
-  lowOdd = f32x4.add(lowOdd, f32x4.mul(next, v128.load(row1))); highOdd = f32x4.add(highOdd, f32x4.mul(next, v128.load(row1, 16)));
+  lowOdd = f32x4.add(lowOdd, f32x4.mul(next, v128.load(row1)));
+  highOdd = f32x4.add(highOdd, f32x4.mul(next, v128.load(row1, 16)));
   row0 = row1 + row; row1 = row0 + row; tap = v128.load32_splat(py, 24); next = v128.load32_splat(py, 28);
   low = f32x4.add(low, f32x4.mul(tap, v128.load(row0))); high = f32x4.add(high, f32x4.mul(tap, v128.load(row0, 16)));
-  lowOdd = f32x4.add(lowOdd, f32x4.mul(next, v128.load(row1))); highOdd = f32x4.add(highOdd, f32x4.mul(next, v128.load(row1, 16)));
+  lowOdd = f32x4.add(lowOdd, f32x4.mul(next, v128.load(row1)));
+  highOdd = f32x4.add(highOdd, f32x4.mul(next, v128.load(row1, 16)));
   low = f32x4.mul(f32x4.add(low, lowOdd), v128.load(px));
   high = f32x4.mul(f32x4.add(high, highOdd), v128.load(px, 16));
   const four = f32x4.add(low, high), two = f32x4.add(four, v128.shuffle<f32>(four, four, 2, 3, 0, 1));

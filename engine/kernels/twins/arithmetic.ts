@@ -1,7 +1,9 @@
 /** Twins of the arithmetic of planes. */
 const { fround, sqrt } = Math;
 
-export function copyUsableTwin(plane: Float32Array, witness: Float32Array, mask: Uint16Array, bits: number, out: Float32Array): void {
+export function copyUsableTwin(
+  plane: Float32Array, witness: Float32Array, mask: Uint16Array, bits: number, out: Float32Array,
+): void {
   for (let j = 0; j < out.length; j++) out[j] = (mask[j] & bits) === 0 && witness[j] - witness[j] === 0 ? plane[j] : 0;
 }
 

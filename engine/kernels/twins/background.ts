@@ -4,7 +4,8 @@ const BIN_COUNT = 128, ROUNDS = 6;
 
 /** Twin of the compiled cells. */
 export function createClippedCellsTwin(task: CellsTask): ClippedCells {
-  const values = new Float32Array(task.pixelsMax), sample = new Float32Array((task.pixelsMax >> 3) + 1), bins = new Int32Array(BIN_COUNT + 1);
+  const values = new Float32Array(task.pixelsMax), sample = new Float32Array((task.pixelsMax >> 3) + 1),
+    bins = new Int32Array(BIN_COUNT + 1);
   return (box, countMin) => {
     const count = gather(task, box, values);
     if (count < Math.max(1, countMin)) return { median: NaN, mean: NaN, sigma: NaN };
@@ -13,12 +14,15 @@ export function createClippedCellsTwin(task: CellsTask): ClippedCells {
     const centre = select(sample, sampleCount, sampleCount >> 1);
     // The 15.87 % quantile lies one σ below the median; sources only add light, so the lower side is the clean one.
     let sigma = centre - select(sample, sampleCount, Math.floor(sampleCount * 0.1587));
-    if (!(sigma > 0)) sigma = scatterAbout(sample, sampleCount, centre); // Coarse counts can tie a sixth of a cell with its median.
+    // Coarse counts can tie a sixth of a cell with its median.
+    if (!(sigma > 0)) sigma = scatterAbout(sample, sampleCount, centre);
     return clip(values, count, task.clipSigma, centre, sigma, bins);
   };
 }
 
-function gather({ image, mask, ignoredBits, width }: CellsTask, { x0, x1, y0, y1 }: CellBox, out: Float32Array): number {
+function gather(
+  { image, mask, ignoredBits, width }: CellsTask, { x0, x1, y0, y1 }: CellBox, out: Float32Array,
+): number {
   let count = 0;
   for (let y = y0; y < y1; y++) {
     for (let x = x0, j = y * width + x0; x < x1; x++, j++) {

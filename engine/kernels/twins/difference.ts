@@ -4,9 +4,11 @@ const { fround } = Math;
 
 /** Twin of `differenceVariance`, in single precision. */
 export function differenceVarianceTwin(
-  a: Float32Array, b: Float32Array, difference: Float32Array, width: number, height: number, noise: DifferenceNoise, out: Float32Array,
+  a: Float32Array, b: Float32Array, difference: Float32Array, width: number, height: number, noise: DifferenceNoise,
+  out: Float32Array,
 ): void {
-  const slope = fround(noise.slope), believed = fround(noise.believed), shareMin = fround(noise.shareMin), scale = fround(noise.scale);
+  const slope = fround(noise.slope), believed = fround(noise.believed), shareMin = fround(noise.shareMin),
+    scale = fround(noise.scale);
   const rowSum = (j: number): number => fround(fround(difference[j - 1] + difference[j]) + difference[j + 1]);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
@@ -26,7 +28,9 @@ export function differenceVarianceTwin(
 }
 
 /** Twin of `listAbove`. */
-export function listAboveTwin(plane: Float32Array, start: number, noise: Float32Array, factor: number, indices: Int32Array): number {
+export function listAboveTwin(
+  plane: Float32Array, start: number, noise: Float32Array, factor: number, indices: Int32Array,
+): number {
   let found = 0;
   for (let i = 0; i < noise.length; i++) {
     if (!(plane[start + i] > fround(factor * noise[i]))) continue;

@@ -1,7 +1,8 @@
 /**
- * Complex fast Fourier transform of square tiles in single precision: the arithmetic that `assembly/fourier.ts` repeats. Radix 4,
- * decimation in frequency forward and in time back, so that a spectrum stays in scrambled order; spectra made here may only be
- * multiplied by one another. Each column is transformed by itself, so the order in which columns are taken changes nothing.
+ * Complex fast Fourier transform of square tiles in single precision: the arithmetic that `assembly/fourier.ts`
+ * repeats. Radix 4, decimation in frequency forward and in time back, so that a spectrum stays in scrambled order;
+ * spectra made here may only be multiplied by one another. Each column is transformed by itself, so the order in which
+ * columns are taken changes nothing.
  */
 const { fround } = Math;
 
@@ -34,12 +35,16 @@ export function transformColumnsBack(twiddles: Float32Array, side: number, re: F
   for (; span <= side; span <<= 2) {
     const quarter = span >> 2, step = side / span;
     for (let block = 0; block < side; block += span) {
-      for (let j = 0; j < quarter; j++) butterflyBack(re, im, (block + j) * side, quarter * side, side, twiddles, j * step);
+      for (let j = 0; j < quarter; j++) butterflyBack(
+        re, im, (block + j) * side, quarter * side, side, twiddles, j * step);
     }
   }
 }
 
-/** Four rows, `stride` apart from `a`: sums and differences, then the twiddles c + is, which are left out where they are 1. */
+/**
+ * Four rows, `stride` apart from `a`: sums and differences, then the twiddles c + is, which are left out where they are
+ * 1.
+ */
 function butterfly(
   re: Float32Array, im: Float32Array, a: number, stride: number, length: number, twiddles: Float32Array, k: number,
 ): void {
@@ -47,8 +52,10 @@ function butterfly(
   const c3 = twiddles[6 * k], s3 = twiddles[6 * k + 1];
   let p = a, q = a + stride, r = a + 2 * stride, s = a + 3 * stride;
   for (const end = a + length; p < end; p++, q++, r++, s++) {
-    const a0 = fround(re[p] + re[r]), b0 = fround(im[p] + im[r]), a1 = fround(re[p] - re[r]), b1 = fround(im[p] - im[r]);
-    const a2 = fround(re[q] + re[s]), b2 = fround(im[q] + im[s]), a3 = fround(im[q] - im[s]), b3 = fround(re[s] - re[q]);
+    const a0 = fround(re[p] + re[r]), b0 = fround(im[p] + im[r]), a1 = fround(re[p] - re[r]),
+      b1 = fround(im[p] - im[r]);
+    const a2 = fround(re[q] + re[s]), b2 = fround(im[q] + im[s]), a3 = fround(im[q] - im[s]),
+      b3 = fround(re[s] - re[q]);
     const x1 = fround(a1 + a3), y1 = fround(b1 + b3), x2 = fround(a0 - a2), y2 = fround(b0 - b2);
     const x3 = fround(a1 - a3), y3 = fround(b1 - b3);
     re[p] = a0 + a2; im[p] = b0 + b2;

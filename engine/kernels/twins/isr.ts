@@ -8,14 +8,17 @@ export function assembleAmpTwin(task: AmpTask, image: Float32Array, mask: Uint16
   let saturatedCount = 0, suspectCount = 0, lowestAdu = 65535, highestAdu = 0;
   for (let i = 0; i < rows; i++) {
     let from = (task.rawY0 + i) * task.rawWidth + task.rawX0;
-    let to = (task.flipY ? task.y0 + rows - 1 - i : task.y0 + i) * width + (task.flipX ? task.x0 + columns - 1 : task.x0);
+    let to = (task.flipY ? task.y0 + rows - 1 - i : task.y0 + i) * width
+      + (task.flipX ? task.x0 + columns - 1 : task.x0);
     for (let j = 0; j < columns; j++, from++, to += step) {
       const counts = pixels[from];
       if (counts < lowestAdu) lowestAdu = counts;
       if (counts > highestAdu) highestAdu = counts;
       let bits = 0;
       if (counts >= suspectAdu) {
-        if (counts >= saturationAdu) { bits = task.saturatedBit; saturatedCount++; } else { bits = task.suspectBit; suspectCount++; }
+        if (counts >= saturationAdu) { bits = task.saturatedBit; saturatedCount++; } else {
+          bits = task.suspectBit; suspectCount++;
+        }
       }
       const electrons = (counts - levels[i] - (bias === null ? 0 : bias[to])) * gain;
       image[to] = electrons;
@@ -27,7 +30,8 @@ export function assembleAmpTwin(task: AmpTask, image: Float32Array, mask: Uint16
 
 /** Twin of `divideByFlat`. */
 export function divideByFlatTwin(
-  image: Float32Array, mask: Uint16Array, flat: Float32Array, { responseMin, responseMax, badBit, missingBits }: FlatLimits,
+  image: Float32Array, mask: Uint16Array, flat: Float32Array,
+  { responseMin, responseMax, badBit, missingBits }: FlatLimits,
 ): number {
   let marked = 0;
   for (let i = 0; i < image.length; i++) {

@@ -20,7 +20,8 @@ export function smoothSeparableTwin(
 }
 
 function loadRow(
-  image: Float32Array, mask: Uint16Array, zeroBits: number, start: number, width: number, padded: Float32Array, half: number,
+  image: Float32Array, mask: Uint16Array, zeroBits: number, start: number, width: number, padded: Float32Array,
+  half: number,
 ): void {
   for (let x = 0; x < width; x++) {
     const value = image[start + x];
@@ -29,7 +30,9 @@ function loadRow(
 }
 
 /** Middle tap, then pairs of mirrored pixels from the outermost in. */
-function smoothRow(padded: Float32Array, taps: Float32Array, half: number, ring: Float32Array, slot: number, width: number): void {
+function smoothRow(
+  padded: Float32Array, taps: Float32Array, half: number, ring: Float32Array, slot: number, width: number,
+): void {
   for (let x = 0; x < width; x++) {
     let sum = fround(taps[half] * padded[x + half]);
     for (let t = 0, mirror = 2 * half; t < half; t++, mirror--) {

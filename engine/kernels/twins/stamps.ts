@@ -29,20 +29,27 @@ export function stampVectorsTwin(
 }
 
 function convolveColumns(
-  basis: StampBasis, alongY: number, { first, last }: BasisSupport, side: number, scale: number, scratch: Float32Array, out: Float32Array,
+  basis: StampBasis, alongY: number, { first, last }: BasisSupport, side: number, scale: number, scratch: Float32Array,
+  out: Float32Array,
 ): void {
   const profile = Float32Array.from(basis.profiles[alongY]), half = basis.halfSize, factor = fround(scale);
   for (let v = 0; v < side; v++) {
     for (let u = 0; u < side; u++) {
       let sum = 0;
-      for (let k = first; k <= last; k++) sum = fround(sum + fround(profile[k] * scratch[(v + 2 * half - k) * side + u]));
+      for (let k = first; k <= last; k++) sum = fround(
+        sum + fround(profile[k] * scratch[(v + 2 * half - k) * side + u]));
       out[v * side + u] = sum * factor;
     }
   }
 }
 
-/** Twin of the compiled normal equations: Σ_j (w[j] v[a][j]) v[b][j], b ≤ a, of `count` vectors; [count × count], lower triangle. */
-export function normalEquationsTwin(vectors: Float32Array, weights: Float64Array, count: number, out: Float64Array): void {
+/**
+ * Twin of the compiled normal equations: Σ_j (w[j] v[a][j]) v[b][j], b ≤ a, of `count` vectors; [count × count], lower
+ * triangle.
+ */
+export function normalEquationsTwin(
+  vectors: Float32Array, weights: Float64Array, count: number, out: Float64Array,
+): void {
   const area = weights.length, weighted = new Float64Array(area);
   for (let a = 0; a < count; a++) {
     for (let j = 0; j < area; j++) weighted[j] = weights[j] * vectors[a * area + j];

@@ -45,7 +45,9 @@ export function createTilePairTwin(task: TileTask): TilePair {
   };
 }
 
-function loadTile({ plane, width, height }: TileTask, part: Float32Array, side: number, left: number, top: number): boolean {
+function loadTile(
+  { plane, width, height }: TileTask, part: Float32Array, side: number, left: number, top: number,
+): boolean {
   let any = false;
   for (let row = 0; row < side; row++) {
     const y = top + row, isRow = y >= 0 && y < height;
@@ -66,10 +68,13 @@ function multiply(a: Complex, b: Complex, out: Complex): void {
   }
 }
 
-function storePair({ out, width, height }: TileTask, pair: Complex, side: number, step: number, { x0, y0 }: PairPlace): void {
+function storePair(
+  { out, width, height }: TileTask, pair: Complex, side: number, step: number, { x0, y0 }: PairPlace,
+): void {
   const first = side - step, columns = Math.min(step, width - x0);
   for (let row = 0; row < 2 * step && y0 + row < height; row++) {
-    const part = row < step ? pair.re : pair.im, from = (first + (row % step)) * side + first, to = (y0 + row) * width + x0;
+    const part = row < step ? pair.re : pair.im, from = (first + (row % step)) * side + first,
+      to = (y0 + row) * width + x0;
     for (let i = 0; i < columns; i++) out[to + i] = part[from + i];
   }
 }
@@ -78,7 +83,8 @@ function addPair(task: TileTask, pair: Complex, side: number, step: number, { x0
   const { out, width, height } = task, first = side - step, columns = Math.min(step, width - x0);
   const columnWeights = task.columnWeights.subarray(slot * width + x0);
   for (let row = 0; row < 2 * step && y0 + row < height; row++) {
-    const part = row < step ? pair.re : pair.im, from = (first + (row % step)) * side + first, to = (y0 + row) * width + x0;
+    const part = row < step ? pair.re : pair.im, from = (first + (row % step)) * side + first,
+      to = (y0 + row) * width + x0;
     const rowWeight = task.rowWeights[slot * height + y0 + row];
     for (let i = 0; i < columns; i++) out[to + i] += fround(fround(rowWeight * columnWeights[i]) * part[from + i]);
   }

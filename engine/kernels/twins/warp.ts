@@ -33,8 +33,8 @@ export function warpCellTwin(
 }
 
 /**
- * Sums along y first, even and odd rows by themselves; then along x: four partial sums, each of every fourth column, added up as
- * (0 + 2) + (1 + 3).
+ * Sums along y first, even and odd rows by themselves; then along x: four partial sums, each of every fourth column,
+ * added up as (0 + 2) + (1 + 3).
  */
 function interpolate(
   image: Float32Array, start: number, width: number, taps: Float32Array, px: number, py: number, columns: Float32Array,
