@@ -28,6 +28,8 @@ export const brokersConfig = {
   filterDepthMax: 40,
   /** Lists that filters can loop over (light curves) are at most a few hundred long; a loop may hold one other. */
   filterLoopDepthMax: 2,
+  /** Matches that a trial shows in full. */
+  filterTrialSamples: 5,
   /** Least time between two messages to a dashboard client, ms: four a second is as fast as an eye reads. */
   dashboardIntervalMs: 250,
   /** Visits whose detectors are sent along with the first message; older ones are fetched when asked for. */

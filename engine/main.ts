@@ -5,6 +5,7 @@ import { runAlertsExport, runAlertsGet, runAlertsTail } from './cli/alerts.ts';
 import { runBench } from './cli/bench.ts';
 import { runCamera } from './cli/camera.ts';
 import { runClean } from './cli/clean.ts';
+import { runFilterExplain, runFilterList, runFilterTest } from './cli/filter.ts';
 import { runNight } from './cli/night.ts';
 import { runReplay } from './cli/replay.ts';
 import { runSeries } from './cli/series.ts';
@@ -32,6 +33,9 @@ async function main(): Promise<number> {
     case 'alerts tail': return runAlertsTail(request.options, signal);
     case 'alerts get': return runAlertsGet(request.positionals.diaSourceId, request.options);
     case 'alerts export': return runAlertsExport(request.options);
+    case 'filter list': return runFilterList(request.options);
+    case 'filter explain': return runFilterExplain(request.positionals, request.options);
+    case 'filter test': return runFilterTest(request.positionals.filter, request.options);
     case 'camera': return runCamera(request.positionals.camera, request.options);
     case 'simulate night': return runSimulateNight(request.options, signal);
     case 'simulate exposure': return runSimulateExposure(request.options, signal);

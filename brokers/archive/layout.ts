@@ -34,8 +34,13 @@ const CRC_OFFSET = 60;
 /** First record of every index: what it is, and of which version. The rest is zero, the CRC as in the others. */
 const MAGIC = 'VESPER ALERT INDEX 1';
 
+/** The folder that holds one folder an instrument. */
+export function archiveFolder(dataDir: string): string {
+  return join(dataDir, 'archive');
+}
+
 export function archivePaths(dataDir: string, instrument: string, dayObs: DayObs): ArchivePaths {
-  const directory = join(dataDir, 'archive', subjectToken(instrument));
+  const directory = join(archiveFolder(dataDir), subjectToken(instrument));
   return { directory, container: join(directory, `${dayObs}.avro`), index: join(directory, `${dayObs}.index`) };
 }
 

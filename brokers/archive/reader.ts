@@ -1,9 +1,10 @@
 /** Reading archives without owning them: the writer may be at work, and nothing is repaired here. */
-import { open, readFile } from 'node:fs/promises';
+import { open, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { DayObs } from '../../schemas/ids.ts';
-import { dayObsOfVisit, partsOfDiaSourceId } from '../../schemas/ids.ts';
+import { asDayObs, dayObsOfVisit, partsOfDiaSourceId } from '../../schemas/ids.ts';
 import { entriesInCone, readDatum, type Cone } from './archive.ts';
-import { archivePaths, decodeIndex, findInIndex, type ArchiveEntry } from './layout.ts';
+import { archiveFolder, archivePaths, decodeIndex, findInIndex, type ArchiveEntry } from './layout.ts';
 
 /**
  * The framed packet of an alert as sent, or null when the night that its id names has no such alert.
@@ -57,6 +58,27 @@ async function indexBytes(dataDir: string, instrument: string, dayObs: DayObs): 
     return await readFile(archivePaths(dataDir, instrument, dayObs).index);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
+    throw error;
+  }
+}
+
+/** Instruments that have an archive in a data directory, by name. */
+export async function archivedInstruments(dataDir: string): Promise<readonly string[]> {
+  return (await namesIn(archiveFolder(dataDir))).sort();
+}
+
+/** Nights of an instrument that have an archive, oldest first. */
+export async function archivedNights(dataDir: string, instrument: string): Promise<readonly DayObs[]> {
+  const names = await namesIn(join(archiveFolder(dataDir), instrument));
+  return names.filter((name) => /^\d{8}\.avro$/.test(name)).map((name) => asDayObs(Number(name.slice(0, 8)))).sort();
+}
+
+/** Names in a folder; none when it is not there. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
 }

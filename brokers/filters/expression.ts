@@ -34,6 +34,11 @@ export type FilterDefinition = Readonly<{
   /** A whole number ≥ 1 that grows with every change of the expression. */
   version: number;
   expression: string;
+  /**
+   * When given, the filter shares its user's 20 alerts a visit with the user's other such filters, best first by this
+   * expression, a number: the higher the better. Without it every match is delivered: for filters of operators.
+   */
+  rank?: string;
 }>;
 
 /** What a filter says of one alert; `reason` is the line that explains a failure. */
@@ -48,7 +53,21 @@ export type CompiledFilter = Readonly<{
   /** `user.name@version`. */
   label: string;
   evaluate(alert: FilterableAlert): Verdict;
+  /** The value of `rank` for an alert; null when it depends on a null, is no finite number, or there is no `rank`. */
+  rankOf(alert: FilterableAlert): number | null;
 }>;
+
+/** An expression that has passed all checks. */
+export type CompiledExpression = Readonly<{
+  /** CEL's name of the kind of its values: `bool`, `double`, … */
+  type: string;
+  tree: ASTNode;
+  /** What it is for an alert, or why it has no value. Never throws. */
+  valueOf(alert: FilterableAlert): ExpressionValue;
+}>;
+
+export type ExpressionValue =
+  Readonly<{ value: unknown }> | Readonly<{ absent: true }> | Readonly<{ failure: string }>;
 
 /** An expression that cannot be used: one line that names the filter, the column and the reason. */
 export class FilterCompileError extends Error {
@@ -74,7 +93,8 @@ const RECORD_FIELDS: readonly FieldOf[] = [
   { field: 'ssSource', record: 'ssSource', isList: false },
   { field: 'mpc_orbits', record: 'mpc_orbits', isList: false },
 ];
-const LOOPS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
+/** Methods that evaluate their argument for every row of a list. */
+export const LOOPS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
 const UNBOUNDED: ReadonlyMap<string, string> = new Map([
   ['matches', 'regular expressions are not available: their cost has no bound'],
   ['bind', 'cel.bind is not available: write the value where it is used'],
@@ -88,7 +108,36 @@ const environment = alertEnvironment();
 /** @throws FilterCompileError. Nothing that passes here can stop the service that runs it. */
 export function compileFilter(definition: FilterDefinition): CompiledFilter {
   const label = filterLabel(definition);
-  const { expression } = definition;
+  const expression = compileExpression(label, definition.expression);
+  if (expression.type !== 'bool')
+    throw new FilterCompileError(label, null, `the expression is a ${expression.type}, not a bool`);
+  const rank = definition.rank === undefined ? null : compileExpression(`${label} rank`, definition.rank);
+  if (rank !== null && !['int', 'double'].includes(rank.type))
+    throw new FilterCompileError(label, null, `the rank is a ${rank.type}, not a number`);
+  return {
+    definition,
+    label,
+    evaluate(alert) {
+      const result = expression.valueOf(alert);
+      if ('failure' in result) return { outcome: 'failed', reason: result.failure };
+      if ('absent' in result) return UNDECIDED;
+      return result.value === true ? MATCHED : NOT_MATCHED;
+    },
+    rankOf(alert) {
+      const result = rank?.valueOf(alert);
+      const value = result !== undefined && 'value' in result ? Number(result.value) : NaN;
+      return Number.isFinite(value) ? value : null;
+    },
+  };
+}
+
+/**
+ * Compiles an expression of any kind: a filter's, its rank, or a part of one.
+ *
+ * @param label Begins the messages of errors.
+ * @throws FilterCompileError.
+ */
+export function compileExpression(label: string, expression: string): CompiledExpression {
   if (expression.length > brokersConfig.filterExpressionLengthMax) {
     throw new FilterCompileError(label, null, `${expression.length} characters are too many`);
   }
@@ -97,23 +146,22 @@ export function compileFilter(definition: FilterDefinition): CompiledFilter {
   refuseUnbounded(label, parsed.ast);
   const checked = parsed.check();
   if (!checked.valid) throw compileError(label, expression, checked.error);
-  if (checked.type !== 'bool')
-    throw new FilterCompileError(label, null, `the expression is a ${checked.type}, not a bool`);
   const project = projection(reads);
   return {
-    definition,
-    label,
-    evaluate(alert) {
+    type: checked.type ?? 'dyn',
+    tree: parsed.ast,
+    valueOf(alert) {
       try {
-        return parsed(project(alert)) === true ? MATCHED : NOT_MATCHED;
+        return { value: parsed(project(alert)) };
       } catch (error) {
-        if (error instanceof EvaluationError && VALUE_ABSENT.has(error.code)) return UNDECIDED;
-        return { outcome: 'failed', reason: oneLine(error) };
+        if (error instanceof EvaluationError && VALUE_ABSENT.has(error.code)) return ABSENT;
+        return { failure: oneLine(error) };
       }
     },
   };
 }
 
+const ABSENT = { absent: true } as const;
 const MATCHED: Verdict = { outcome: 'matched' };
 const NOT_MATCHED: Verdict = { outcome: 'notMatched' };
 const UNDECIDED: Verdict = { outcome: 'undecided' };
@@ -122,6 +170,8 @@ const VALUE_ABSENT: ReadonlySet<string> = new Set(['no_such_key', 'unknown_varia
 
 function filterLabel({ user, name, version }: FilterDefinition): string {
   const label = `${subjectToken(user)}.${subjectToken(name)}@${version}`;
+  // Names that begin so are records of the filter service itself, on subjects beside those of the filters.
+  if (name.startsWith('_')) throw new FilterCompileError(label, null, 'a name cannot begin with "_"');
   if (!Number.isInteger(version) || version < 1)
     throw new FilterCompileError(label, null, 'the version is not a whole number ≥ 1');
   return label;

@@ -194,6 +194,7 @@ export const COMMANDS = [
     options: [
       { name: 'night', argument: 'DAYOBS', type: 'dayObs', default: null,
         explanation: 'which night, YYYYMMDD (default: the newest in the archive)' },
+      // Who wants more than a quarter of all alerts is better served by the full stream.
       { name: 'share-max', argument: 'SHARE', type: 'number', min: 0, max: 1, default: 0.25,
         explanation: 'refuse a filter that passes more of the alerts than this' },
       EXPRESSION, RANK, INSTRUMENT, JSON_OUTPUT, DATA_DIR,
