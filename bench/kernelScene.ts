@@ -12,6 +12,7 @@ import { assembleAmp, divideByFlat, excessSums, varianceRow } from '../engine/ke
 import { labelRegions } from '../engine/kernels/label.ts';
 import { fillSharpness } from '../engine/kernels/sharpness.ts';
 import { smoothSeparable } from '../engine/kernels/smooth.ts';
+import { markBlank, markNear } from '../engine/kernels/near.ts';
 import { createStampEquations } from '../engine/kernels/stamps.ts';
 import { createWarp } from '../engine/kernels/warp.ts';
 
@@ -25,7 +26,7 @@ export type Scene = Readonly<{
 export type KernelCase = Readonly<{
   name: string;
   prepare(scene: Scene): Readonly<{ run: () => void; result: () =>
-    readonly (Float32Array | Float64Array | Int32Array | Uint16Array)[] }>;
+    readonly (Float32Array | Float64Array | Int32Array | Uint16Array | Uint8Array)[] }>;
 }>;
 
 const SIGMA_PX = 1.9, NOISE = 30;
@@ -221,6 +222,15 @@ function background(scene: Scene): ReturnType<KernelCase['prepare']> {
   return { run, result: () => [results] };
 }
 
+function near(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, image = skyOf(scene), mask = maskOf(scene), out = scene.bytes(side * side);
+  const run = (): void => {
+    markNear(mask, 0x0103, side, side, 7, out);
+    markBlank(mask, 0x0080, image, out);
+  };
+  return { run, result: () => [out] };
+}
+
 export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'decode uint16', prepare: decodeCounts },
   { name: 'decode float32', prepare: decodeFloats },
@@ -235,6 +245,7 @@ export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'assemble, flat, variance', prepare: signature },
   { name: 'variance and list', prepare: noise },
   { name: 'clipped cells', prepare: background },
+  { name: 'near masked pixels', prepare: near },
 ];
 
 /** xorshift32 in [0, 1); a bench needs no better. */

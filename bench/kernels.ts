@@ -40,7 +40,7 @@ reportResult(benchResult({
   figures, checksum: digest.digest('hex').slice(0, 16),
 }), { json: values.json, keep: values.keep });
 
-function digestOf(planes: readonly (Float32Array | Float64Array | Int32Array | Uint16Array)[]): string {
+function digestOf(planes: readonly (Float32Array | Float64Array | Int32Array | Uint16Array | Uint8Array)[]): string {
   const hash = createHash('sha256');
   for (const plane of planes) hash.update(new Uint8Array(plane.buffer, plane.byteOffset, plane.byteLength));
   return hash.digest('hex');

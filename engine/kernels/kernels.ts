@@ -109,6 +109,10 @@ export type CompiledKernels = Readonly<{
     countMin: number,
     clipSigma: number, values: number, sample: number, bins: number, result: number,
   ): number;
+  markNear(
+    mask: number, bits: number, width: number, height: number, reach: number, out: number, row: number, ages: number,
+  ): void;
+  markBlank(mask: number, bits: number, image: number, count: number, out: number): void;
   listAbove(plane: number, noise: number, count: number, factor: number, indices: number, capacity: number): number;
 }>;
 

@@ -12,3 +12,4 @@ export {
 export { assembleAmp, divideByFlat, excessSums, varianceRow } from './isr';
 export { differenceVariance, listAbove } from './difference';
 export { clippedCell } from './background';
+export { markBlank, markNear } from './near';
