@@ -1,0 +1,56 @@
+/** Shape of a set of pixels. */
+
+/** Pixels of a source: positions y × width + x, in any order. */
+export type Pixels = Int32Array;
+
+export type Moments = Readonly<{
+  pixelCount: number;
+  /** Sum and highest value of the weights. */
+  sum: number; peak: number;
+  /** Barycentre, 0-based pixels. */
+  x: number; y: number;
+  /** Covariance, px². */
+  xx: number; yy: number; xy: number;
+  /** Its inverse: the ellipse of r standard deviations is cxx dx² + cyy dy² + cxy dx dy = r². */
+  cxx: number; cyy: number; cxy: number;
+  /** Standard deviations along the axes, px; angle of the first from +x towards +y, degrees, −90 … 90. */
+  a: number; b: number; thetaDeg: number;
+}>;
+
+/** Variance of a position within its pixel, px²: below it a source has no extent that could be seen. */
+const PIXEL_VARIANCE = 1 / 12;
+
+/**
+ * First and second moments (Bertin & Arnouts 1996, §5).
+ *
+ * @param weights [height × width], the values of the pixels; positive there. Read only.
+ */
+export function measureMoments(weights: Float32Array, width: number, pixels: Pixels): Moments {
+  // About the first pixel, so that squares of large coordinates do not eat the digits.
+  const x0 = pixels[0] % width, y0 = (pixels[0] - x0) / width;
+  let sum = 0, peak = -Infinity, sx = 0, sy = 0, sxx = 0, syy = 0, sxy = 0;
+  for (let k = 0; k < pixels.length; k++) {
+    const value = weights[pixels[k]], column = pixels[k] % width;
+    const dx = column - x0, dy = (pixels[k] - column) / width - y0;
+    sum += value;
+    sx += value * dx; sy += value * dy;
+    sxx += value * dx * dx; syy += value * dy * dy; sxy += value * dx * dy;
+    if (value > peak) peak = value;
+  }
+  const mx = sx / sum, my = sy / sum;
+  let xx = sxx / sum - mx * mx, yy = syy / sum - my * my;
+  const xy = sxy / sum - mx * my;
+  if (xx * yy - xy * xy < PIXEL_VARIANCE ** 2) { xx += PIXEL_VARIANCE; yy += PIXEL_VARIANCE; }
+  const determinant = xx * yy - xy * xy, half = (xx + yy) / 2, spread = Math.hypot((xx - yy) / 2, xy);
+  return {
+    pixelCount: pixels.length, sum, peak, x: x0 + mx, y: y0 + my, xx, yy, xy,
+    cxx: yy / determinant, cyy: xx / determinant, cxy: (-2 * xy) / determinant,
+    a: Math.sqrt(half + spread), b: Math.sqrt(Math.max(half - spread, 0)),
+    thetaDeg: (Math.atan2(2 * xy, xx - yy) / 2) * (180 / Math.PI),
+  };
+}
+
+/** Distance from the barycentre in standard deviations along that direction. */
+export function ellipseRadius({ cxx, cyy, cxy }: Moments, dx: number, dy: number): number {
+  return Math.sqrt(Math.max(0, cxx * dx * dx + cyy * dy * dy + cxy * dx * dy));
+}
