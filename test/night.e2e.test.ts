@@ -5,7 +5,10 @@ import { afterAll, expect, test } from 'vitest';
 import type { NightSummary } from '../engine/cli/nightSummary.ts';
 import type { NightAudit } from '../engine/cli/countNight.ts';
 import type { ReplayResult } from '../engine/stream/replayNight.ts';
+import { readLiveRun } from '../engine/setup/services.mjs';
+import { closeLog, openLog } from '../engine/stream/log.ts';
 import { decodeAlert } from '../schemas/packet.ts';
+import { subjects } from '../schemas/subjects.ts';
 import { newDataDir, runVesper, startVesper, untilPrinted } from './support/vesper.ts';
 
 const dataDirs: string[] = [];
@@ -32,12 +35,27 @@ async function assertSound(dataDir: string): Promise<NightAudit> {
   return audit;
 }
 
+/** Events that no camera should send: the night goes on without them. */
+async function publishMalformed(dataDir: string): Promise<void> {
+  const run = readLiveRun(dataDir);
+  if (!run) throw new Error('the night has no record of its run');
+  const log = await openLog(run.natsUrl, 'test', () => undefined);
+  const [garbage, tooFew] = ['NextVisitAnnounced', 'DetectorRead'].map((event) => subjects.observatory('minicam', event));
+  await log.js.publish(garbage, 'not an event');
+  const data = { type: 'DetectorRead', instrument: 'minicam', dayObs: 20261001, group: 'g', visit: 2026100100001 };
+  await log.js.publish(tooFew, JSON.stringify({ specversion: '1.0', id: 'x', data }));
+  await closeLog(log);
+}
+
 test('a night ends with every count closed, changes found, few false alerts, and replays to equal bytes', async () => {
   const dataDir = dataDirectory();
-  const { code, stdout, stderr } = await runVesper(
-    ['night', '--visits', '2', '--cadence', '10', '--json', '--data-dir', dataDir],
-  );
+  const running = startVesper(['night', '--visits', '2', '--cadence', '10', '--json', '--data-dir', dataDir]);
+  await untilPrinted(running, /dashboard: http/);
+  await publishMalformed(dataDir);
+  const { code, stdout, stderr } = await running.outcome;
   expect(code, stderr).toBe(0);
+  expect(stderr).toMatch(/malformed event: not JSON/);
+  expect(stderr).toMatch(/malformed event: DetectorRead lacks exposure/);
   const night = json<NightSummary>(stdout);
   expect(night.totals).toMatchObject({ visits: 2, detectors: 18, failed: 0, committed: 18 });
   expect(night.countsClose).toBe(true);
