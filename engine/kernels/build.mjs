@@ -7,7 +7,7 @@
  * Runs on Node 20 and later.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -52,7 +52,10 @@ export async function buildKernels({ force = false } = {}) {
   const digest = sourcesDigest();
   if (!force && existsSync(KERNELS_PATH)) {
     const bytes = readFileSync(KERNELS_PATH);
-    if (isCurrent(bytes, digest)) return { bytes, isNew: false };
+    if (isCurrent(bytes, digest)) {
+      markChecked();
+      return { bytes, isNew: false };
+    }
   }
   const bytes = Buffer.concat([await compile(), digestSection(digest)]);
   // Replaced at once, since another process may be reading it.
@@ -60,6 +63,17 @@ export async function buildKernels({ force = false } = {}) {
   writeFileSync(temporary, bytes);
   renameSync(temporary, KERNELS_PATH);
   return { bytes, isNew: true };
+}
+
+/** Newer than its sources, so that the set-up sees without reading them that it is current. */
+function markChecked() {
+  const now = new Date();
+  try {
+    utimesSync(KERNELS_PATH, now, now);
+  } catch (error) {
+    // A checkout that we may only read is as good; it is compared again next time.
+    if (error.code !== 'EACCES' && error.code !== 'EPERM' && error.code !== 'EROFS') throw error;
+  }
 }
 
 async function compile() {

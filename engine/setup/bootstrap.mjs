@@ -1,7 +1,8 @@
-// From a bare checkout to one that runs: npm packages, Node 24, servers. Says what it does, on stderr only; asks
+// From a bare checkout to one that runs: npm packages, pixel kernels, Node 24, servers. Says what it does, on stderr only; asks
 // nothing; does nothing, in a few milliseconds, when all is there.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { areKernelsCurrent, kernelScript } from './kernels.mjs';
 import { DirectoryInUse, lockDataDir } from './locks.mjs';
 import { arePackagesCurrent, recordPackages } from './packages.mjs';
 import { installDebianPackages } from './debian.mjs';
@@ -20,13 +21,16 @@ export class SetupError extends Error {}
 /**
  * Make sure of what a command needs.
  *
- * @param what `'packages'` for npm packages and Node 24, `'servers'` for NATS, Postgres and Redis too.
+ * @param what `'packages'` for npm packages, compiled kernels and Node 24, `'servers'` for NATS, Postgres and Redis too.
  * @returns `{ node }`: path of the Node to run TypeScript with.
  * @throws SetupError with one line that says what to install.
  */
 export async function bootstrap({ repository, what, env = process.env, log = tell }) {
   if (!arePackagesCurrent(repository)) {
     await underSetupLock(repository, log, () => installPackages(repository, env, log));
+  }
+  if (!areKernelsCurrent(repository)) {
+    await underSetupLock(repository, log, () => buildKernels(repository, env, log));
   }
   const node = findNode(repository);
   if (what === 'servers' && missingServers(env).length > 0) {
@@ -78,6 +82,22 @@ function installPackages(repository, env, log) {
     stdio: ['ignore', 'pipe', 'pipe'] });
   if (result.status !== 0) throw new SetupError(`npm ci failed: ${reasonOfNpm(result)}`);
   recordPackages(repository);
+}
+
+/** Runs on the Node that we run on: the compiler needs no newer one. */
+function buildKernels(repository, env, log) {
+  if (areKernelsCurrent(repository)) return; // Another set-up did it while we waited.
+  const result = spawnSync(process.execPath, [kernelScript(repository)], { cwd: repository, env, encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'] });
+  if (result.status !== 0) throw new SetupError(`the pixel kernels are not compiled: ${reasonOfScript(result)}`);
+  if (result.stdout.startsWith('compiled')) log('compiled the pixel kernels');
+}
+
+/** The line of the error, among the lines that show where it was thrown. */
+function reasonOfScript({ error, stderr, status, signal }) {
+  if (error !== undefined) return error.message;
+  const line = stderr.split('\n').find((text) => /^\w*(Error|ERROR)\b/.test(text));
+  return line ?? (signal ? `ended by ${signal}` : `exit ${status}`);
 }
 
 function reasonOfNpm({ error, stderr = '', status, signal }) {

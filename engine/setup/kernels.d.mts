@@ -1,0 +1,2 @@
+export function kernelScript(repository: string): string;
+export function areKernelsCurrent(repository: string): boolean;
