@@ -5,10 +5,16 @@
  * see the same bytes. An arena whose worker had to be killed is dropped whole, so that no wild write reaches another
  * detector.
  */
+import { KERNEL_WORK_BYTES } from '../kernels/kernels.ts';
 import type { MaskedImage } from './maskedImage.ts';
 
 /** Cache line, and more than any vector register needs. */
 const ALIGNMENT_BYTES = 64;
+/**
+ * Space after each plane: planes of 4 kB multiples would else meet at the same places of the first-level cache, where a
+ * store to one hinders loads from all others.
+ */
+const STAGGER_BYTES = 192;
 const WASM_PAGE_BYTES = 65536;
 /** What 32-bit WebAssembly can address. */
 const ARENA_BYTES_MAX = 4 * 1024 ** 3;
@@ -21,12 +27,14 @@ export type ArenaMemory = Readonly<{ buffer: SharedArrayBuffer }>;
 type MemorySize = { initial: number; maximum: number; shared: true };
 declare const WebAssembly: Readonly<{ Memory: new (size: MemorySize) => ArenaMemory }>;
 
-type Grid = 'raw' | 'detector' | 'template';
+type Grid = 'raw' | 'detector' | 'template' | 'work';
 type Element = 'uint8' | 'uint16' | 'int32' | 'float32';
 const ELEMENT_BYTES: Readonly<Record<Element, number>> = { uint8: 1, uint16: 2, int32: 4, float32: 4 };
 
 /** Every plane: whose grid it is on and what it holds. Order is order in memory. */
 const PLANES = {
+  /** Work area of the compiled kernels. */
+  kernelWork: ['work', 'uint8'],
   /** All amps' readouts one after another, ADU. */
   raw: ['raw', 'uint16'],
   bias: ['detector', 'float32'], flat: ['detector', 'float32'],
@@ -73,11 +81,13 @@ export function planArena(
   }
   const lengths: Readonly<Record<Grid, number>> = {
     raw: rawPixels, detector: width * height, template: templateWidth * templateHeight,
+    work: KERNEL_WORK_BYTES,
   };
   let offset = 0;
   const planes = Object.fromEntries(Object.entries(PLANES).map(([name, [grid, element]]) => {
     const plane = { offset, length: lengths[grid] };
-    offset += Math.ceil((plane.length * ELEMENT_BYTES[element]) / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+    offset += Math.ceil((plane.length * ELEMENT_BYTES[element]) / ALIGNMENT_BYTES) * ALIGNMENT_BYTES
+      + STAGGER_BYTES;
     return [name, plane];
   })) as ArenaPlan['planes']; // Made from the same keys.
   const bytes = Math.ceil(offset / WASM_PAGE_BYTES) * WASM_PAGE_BYTES;

@@ -7,6 +7,7 @@ import type { PipelineEvent, StageName } from '../../schemas/events.ts';
 import { StageError } from '../errors.ts';
 import { arenaViews, createArena, planArena, type ArenaPlan, type ArenaViews } from '../image/arena.ts';
 import { FitsError, readFits, readImageInto, requireHdu, requireSize } from '../image/fits.ts';
+import { loadKernels } from '../kernels/kernels.ts';
 import { rawPixelCount, readRawExposure } from '../image/rawExposure.ts';
 import { readReferences, ReferenceError, type ReferenceStar } from '../image/references.ts';
 import { readTemplate, readTemplateSize } from '../image/template.ts';
@@ -87,7 +88,11 @@ function arenaFor(detector: Detector, template: Readonly<{ width: number; height
   const isSame = arena !== null && arena.plan.width === width && arena.plan.height === height
     && arena.plan.rawPixels === rawPixels
     && arena.plan.templateWidth === templateWidth && arena.plan.templateHeight === templateHeight;
-  if (arena === null || !isSame) arena = { plan, views: arenaViews(createArena(plan), plan) };
+  if (arena === null || !isSame) {
+    const memory = createArena(plan);
+    loadKernels(memory, plan.planes.kernelWork.offset);
+    arena = { plan, views: arenaViews(memory, plan) };
+  }
   return arena.views;
 }
 

@@ -34,8 +34,10 @@ describe('arena', () => {
   const size = fc.integer({ min: 1, max: 200 });
   test('planes never overlap, are aligned to 64 bytes, and fit the memory', () => {
     fc.assert(fc.property(size, size, size, size, size, (w, h, tw, th, raw) => {
-      const plan = planArena(w, h, tw, th, raw), views = arenaViews(createArena(plan), plan);
+      const plan = planArena(w, h, tw, th, raw), memory = createArena(plan), views = arenaViews(memory, plan);
+      const { offset, length } = plan.planes.kernelWork;
       const arrays = [
+        new Uint8Array(memory.buffer, offset, length),
         views.raw, views.bias, views.flat, views.score, ...views.scratch, views.labels, views.unusable,
         ...[views.visit, views.template, views.warpedTemplate, views.matchedTemplate,
           views.difference].flatMap((p) => [p.image, p.variance, p.mask]),
