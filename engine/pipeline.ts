@@ -21,7 +21,6 @@ import { calibrateConfig } from './stages/calibrate/config.ts';
 import { detectDefaults } from './stages/detect/config.ts';
 import { detectSources, type DetectionResult } from './stages/detect/detect.ts';
 import { differenceDefaults } from './stages/difference/config.ts';
-import { convolveByCell } from './stages/difference/convolve.ts';
 import { differenceImages, type DifferenceResult } from './stages/difference/difference.ts';
 import { forcedDefaults } from './stages/forced/config.ts';
 import { forcedFlux, forcedPhotometry, type ForcedFluxes } from './stages/forced/forced.ts';
@@ -70,9 +69,9 @@ export const DETECTOR_PIPELINE: readonly PipelineStep[] = [
 
 function isr(run: DetectorRun): Figures {
   const { rawAmps, detector, bias, flat } = run.inputs;
-  const { visit, scratch } = run.planes;
+  const { visit, scratch, labels } = run.planes;
   const { image, report } = removeInstrumentSignature(rawAmps, detector, { bias, flat }, isrConfig, visit, {
-    plane: scratch[0],
+    plane: scratch[0], indices: labels,
   });
   run.postIsr = image;
   const { amps: _, ...figures } = report;
@@ -103,7 +102,7 @@ function difference(run: DetectorRun): Figures {
 function detect(run: DetectorRun): Figures {
   const { difference: image, differencePsf } = made(run.difference);
   const { score, scratch, labels } = run.planes;
-  run.detections = detectSources(image, differencePsf, convolveByCell, { score, scratch, labels }, detectDefaults);
+  run.detections = detectSources(image, differencePsf, { score, scratch, labels }, detectDefaults);
   const { detected, scoreScatter, noiseScale } = run.detections;
   return { detected, scoreScatter, noiseScale };
 }

@@ -3,7 +3,8 @@
  * The estimator is SExtractor's (Bertin & Arnouts 1996, §4): 2.5 × median − 1.5 × mean of the clipped pixels, the
  * median alone where crowding skews them.
  */
-import { median, selectInPlace } from './median.ts';
+import { createClippedCells, type ClippedCell } from '../kernels/background.ts';
+import { median } from './median.ts';
 
 export type BackgroundConfig = Readonly<{
   /** Side of a cell, pixels. */
@@ -24,9 +25,6 @@ export type Background = Readonly<{
   sigma: Float32Array;
 }>;
 
-/** Values of the histogram in which a cell's median is found: 6 σ / 128 each, interpolated, so 0.01 σ at worst. */
-const BIN_COUNT = 128;
-const CLIP_ROUNDS = 6;
 /** Skew beyond which the mode's formula is not to be trusted (SExtractor's own limit), in standard deviations. */
 const CROWDED_SKEW = 0.3;
 
@@ -42,16 +40,16 @@ export function measureBackground(
     rows = Math.max(1, Math.round(height / config.cellPx));
   const cellWidth = width / columns, cellHeight = height / rows;
   const level = new Float32Array(columns * rows), sigma = new Float32Array(columns * rows);
-  const values = new Float32Array(Math.ceil(cellWidth + 1) * Math.ceil(cellHeight + 1));
-  const sample = new Float32Array(values.length), bins = new Int32Array(BIN_COUNT + 1);
+  const cellOf = createClippedCells({
+    image, mask, ignoredBits: ignoreBits, width, clipSigma: config.clipSigma,
+    pixelsMax: Math.ceil(cellWidth + 1) * Math.ceil(cellHeight + 1),
+  });
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const x0 = Math.round(column * cellWidth), x1 = Math.round((column + 1) * cellWidth);
       const y0 = Math.round(row * cellHeight), y1 = Math.round((row + 1) * cellHeight);
-      const count = gatherCell(image, mask, width, x0, x1, y0, y1, ignoreBits, values);
-      const isUsable = count >= Math.max(16, config.usableFractionMin * (x1 - x0) * (y1 - y0));
-      const cell = isUsable ? clippedMode(values, count, config.clipSigma, sample, bins) : { level: NaN, sigma: NaN };
-      level[row * columns + column] = cell.level;
+      const cell = cellOf({ x0, x1, y0, y1 }, Math.max(16, config.usableFractionMin * (x1 - x0) * (y1 - y0)));
+      level[row * columns + column] = modeOf(cell);
       sigma[row * columns + column] = cell.sigma;
     }
   }
@@ -62,72 +60,10 @@ export function measureBackground(
   };
 }
 
-function gatherCell(
-  image: Float32Array, mask: Uint16Array, width: number, x0: number, x1: number, y0: number, y1: number,
-  ignoreBits: number, out: Float32Array,
-): number {
-  let count = 0;
-  for (let y = y0; y < y1; y++) {
-    const row = y * width;
-    for (let x = x0; x < x1; x++) {
-      const value = image[row + x];
-      if ((mask[row + x] & ignoreBits) === 0 && value === value) out[count++] = value;
-    }
-  }
-  return count;
-}
-
-/**
- * Start from the median and lower quantile of every eighth value, which bright sources cannot move far, then clip.
- */
-function clippedMode(
-  values: Float32Array, count: number, clipSigma: number, sample: Float32Array, bins: Int32Array,
-): { level: number; sigma: number } {
-  let sampleCount = 0;
-  for (let i = 0; i < count; i += 8) sample[sampleCount++] = values[i];
-  let centre = selectInPlace(sample, 0, sampleCount, sampleCount >> 1);
-  // The 15.87 % quantile lies one σ below the median; sources only add light, so the lower side is the clean one.
-  let sigma = centre - selectInPlace(sample, 0, sampleCount, Math.floor(sampleCount * 0.1587));
-  // Coarse counts can tie a sixth of a cell with its median.
-  if (!(sigma > 0)) sigma = scatterAbout(sample, sampleCount, centre);
-  let mean = centre;
-  for (let round = 0; round < CLIP_ROUNDS; round++) {
-    if (!(sigma > 0)) return { level: centre, sigma: 0 };
-    const limit = clipSigma * sigma, perUnit = BIN_COUNT / (2 * limit);
-    let n = 0, sum = 0, squares = 0;
-    bins.fill(0);
-    for (let i = 0; i < count; i++) {
-      const d = values[i] - centre;
-      if (d < limit && d >= -limit) {
-        n++;
-        sum += d;
-        squares += d * d;
-        bins[((d + limit) * perUnit) | 0]++;
-      }
-    }
-    const before = sigma, meanOffset = sum / n;
-    mean = centre + meanOffset;
-    sigma = Math.sqrt(Math.max(0, squares / n - meanOffset * meanOffset));
-    centre += medianOfBins(bins, n) / perUnit - limit;
-    if (!(sigma > 0)) { sigma = before; break; } // Counts so coarse that all but the usual one were clipped.
-    if (Math.abs(sigma - before) < 0.005 * before) break;
-  }
-  if (!(sigma > 0)) return { level: centre, sigma: 0 };
+/** Level of the sky; NaN when it is unknown. */
+function modeOf({ median: centre, mean, sigma }: ClippedCell): number {
   const isCrowded = Math.abs(mean - centre) > CROWDED_SKEW * sigma;
-  return { level: isCrowded ? centre : 2.5 * centre - 1.5 * mean, sigma };
-}
-
-function scatterAbout(values: Float32Array, count: number, centre: number): number {
-  let squares = 0;
-  for (let i = 0; i < count; i++) squares += (values[i] - centre) ** 2;
-  return Math.sqrt(squares / count);
-}
-
-/** Place of the median of `count` values in bins, interpolated within its bin; in bins. */
-function medianOfBins(bins: Int32Array, count: number): number {
-  let below = 0, bin = 0;
-  while (below + bins[bin] < count / 2) below += bins[bin++];
-  return bin + (count / 2 - below) / bins[bin];
+  return !(sigma > 0) || isCrowded ? centre : 2.5 * centre - 1.5 * mean;
 }
 
 /** Cells without a value take the mean of their known neighbours, ring by ring. False when none is known. */

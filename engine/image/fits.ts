@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { decodeFloat32, decodeScaled16, decodeUnsigned16 } from '../kernels/decode.ts';
 import {
   CARD_BYTES, FitsError, formatCard, numberCard, parseCard, requireNumber, stringCard,
   type FitsCard, type FitsHeader,
@@ -189,23 +190,12 @@ export function readImageInto(hdu: FitsHdu, out: Float32Array | Float64Array | U
   }
   const scale = numberCard(hdu.header, 'BSCALE') ?? 1, zero = numberCard(hdu.header, 'BZERO') ?? 0;
   const isUnsigned16 = hdu.bitpix === 16 && scale === 1 && zero === 32768;
-  if (isUnsigned16 && out instanceof Uint16Array) return unsigned16Into(hdu.bytes, out);
+  if (isUnsigned16 && out instanceof Uint16Array) return decodeUnsigned16(hdu.bytes, out);
   const isPlainFloat = hdu.bitpix === -32 && scale === 1 && zero === 0;
-  if (isPlainFloat && out instanceof Float32Array) return float32Into(hdu.bytes, out);
+  if (isPlainFloat && out instanceof Float32Array) return decodeFloat32(hdu.bytes, out);
   const blank = hdu.bitpix > 0 ? numberCard(hdu.header, 'BLANK') : null;
+  if (hdu.bitpix === 16 && out instanceof Float32Array) return decodeScaled16(hdu.bytes, scale, zero, blank, out);
   scaledInto(hdu.bytes, hdu.bitpix, scale, zero, blank, out);
-}
-
-/** Big-endian signed 16 bits plus 32768 is the unsigned value with its top bit flipped. */
-function unsigned16Into(bytes: Uint8Array, out: Uint16Array): void {
-  for (let i = 0, b = 0; i < out.length; i++, b += 2) out[i] = ((bytes[b] ^ 0x80) << 8) | bytes[b + 1];
-}
-
-function float32Into(bytes: Uint8Array, out: Float32Array): void {
-  const bits = new Uint32Array(out.buffer, out.byteOffset, out.length);
-  for (let i = 0, b = 0; i < bits.length; i++, b += 4) {
-    bits[i] = (bytes[b] << 24) | (bytes[b + 1] << 16) | (bytes[b + 2] << 8) | bytes[b + 3];
-  }
 }
 
 function scaledInto(

@@ -2,10 +2,12 @@
  * Finds point-like sources: peaks of the image smoothed with a Gaussian of the seeing, measured by weighted moments.
  */
 import KDBush from 'kdbush';
+import { listAbove } from '../kernels/difference.ts';
+import { smoothSeparable } from '../kernels/smooth.ts';
 import { interpolateRow, type Background } from './background.ts';
 import { maskBits } from './maskPlanes.ts';
 import { median } from './median.ts';
-import { gaussianTaps, smoothSeparable } from './smooth.ts';
+import { gaussianTaps } from './smooth.ts';
 
 /** A peak and its moments; pixels, and the image's own flux unit. */
 export type Star = Readonly<{
@@ -60,8 +62,8 @@ export function detectStars(
   const { width, height } = sky;
   const sigmaPx = fwhmPx / FWHM_PER_SIGMA;
   const taps = gaussianTaps(sigmaPx);
-  smoothSeparable(image, mask, maskBits('NO_DATA', 'BAD'), width, height, taps, scratch.smooth, scratch.work);
-  const peaks = findPeaks(scratch.smooth, sky, taps, config);
+  smoothSeparable(image, mask, maskBits('NO_DATA', 'BAD'), width, height, taps, scratch.smooth);
+  const peaks = findPeaks(scratch, sky, taps, config);
   const stars: Star[] = [];
   for (const peak of peaks) {
     const star = measurePeak(image, mask, width, height, peak, sigmaPx)
@@ -75,18 +77,22 @@ export function detectStars(
 type Peak = Readonly<{ x: number; y: number; snr: number }>;
 
 /** Local maxima over 8 neighbours; of equal neighbours the first in reading order counts. */
-function findPeaks(smooth: Float32Array, sky: Background, taps: Float64Array, config: StarDetectionConfig): Peak[] {
+function findPeaks(
+  { smooth, work }: DetectionScratch, sky: Background, taps: Float64Array, config: StarDetectionConfig,
+): Peak[] {
   const { width, height } = sky;
   let squares = 0;
   for (const tap of taps) squares += tap * tap;
   // Noise of the smoothed sky: σ √(Σ taps² × Σ taps²), the two axes' sums being equal.
   const noise = squares, border = Math.max(1, config.borderPx);
-  const sigmaRow = new Float32Array(width), peaks: Peak[] = [];
+  const sigmaRow = work.subarray(0, width), peaks: Peak[] = [];
+  const above = new Int32Array(work.buffer, work.byteOffset + sigmaRow.byteLength, width);
   for (let y = border; y < height - border; y++) {
     interpolateRow(sky, sky.sigma, y, sigmaRow);
-    for (let x = border, i = y * width + border; x < width - border; x++, i++) {
-      const value = smooth[i];
-      if (!(value > config.thresholdSigma * noise * sigmaRow[x])) continue;
+    const count = listAbove(smooth, y * width, sigmaRow, config.thresholdSigma * noise, above);
+    for (let k = 0; k < count; k++) {
+      const i = above[k], x = i - y * width, value = smooth[i];
+      if (x < border || x >= width - border) continue;
       if (value < smooth[i + 1] || value <= smooth[i - 1] || value <= smooth[i - width]
         || value < smooth[i + width]) continue;
       if (value <= smooth[i - width - 1] || value <= smooth[i - width + 1]) continue;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { labelRegions, type Regions } from '../../engine/kernels/label.ts';
+import { labelRegions, REGION_FIELDS, type Regions } from '../../engine/kernels/label.ts';
 import { labelRegionsTwin } from '../../engine/kernels/twins/label.ts';
 import { testArena, type TestArena } from './memory.ts';
 import { firstDifference, imageOf, planeRecipes, randomOf } from './planes.ts';
@@ -56,4 +56,33 @@ test('regions that touch at a corner are one, numbered by first pixel, with half
   expect([...boxes]).toEqual([1, 0, 3, 2, 2, 6, 0, 8, 3, 3, 3, 2, 5, 3, 2, 0, 3, 1, 4, 1]);
   expect(labels[2]).toBe(1);
   expect(labels[24]).toBe(4);
+});
+
+test('labelling agrees with a flood fill on random pixels', () => {
+  const width = 61, height = 47, random = randomOf(11), labels = new Int32Array(width * height);
+  const score = Float32Array.from({ length: width * height }, () => (random() < 0.42 ? 6 : 0));
+  const { count, boxes } = labelRegions(score, width, height, 1, 5, labels), seen = new Set<number>();
+  let regions = 0;
+  for (let start = 0; start < score.length; start++) {
+    if (score[start] < 5 || seen.has(start)) continue;
+    regions++;
+    const label = labels[start], stack = [start];
+    const [x0, y0, x1, y1, pixelCount] = boxes.subarray((label - 1) * REGION_FIELDS, label * REGION_FIELDS);
+    let size = 0;
+    seen.add(start);
+    for (let j = stack.pop(); j !== undefined; j = stack.pop()) {
+      const x = j % width, y = (j - x) / width;
+      size++;
+      expect(labels[j]).toBe(label);
+      expect(x >= x0 && x < x1 && y >= y0 && y < y1).toBe(true);
+      for (let v = Math.max(0, y - 1); v <= Math.min(height - 1, y + 1); v++) {
+        for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u++) {
+          const k = v * width + u;
+          if (score[k] >= 5 && !seen.has(k)) { seen.add(k); stack.push(k); }
+        }
+      }
+    }
+    expect(pixelCount).toBe(size);
+  }
+  expect(count).toBe(regions);
 });

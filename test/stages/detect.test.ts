@@ -4,9 +4,7 @@ import { asProduct, type MaskedImage } from '../../engine/image/maskedImage.ts';
 import { effectiveAreaPx, evaluatePsf } from '../../engine/image/psf.ts';
 import { detectDefaults } from '../../engine/stages/detect/config.ts';
 import { detectSources, type DetectBuffers, type DetectionResult } from '../../engine/stages/detect/detect.ts';
-import { labelFootprints } from '../../engine/stages/detect/footprints.ts';
-import { convolveByCell } from '../../engine/stages/difference/convolve.ts';
-import { pairImage, pairPsf, pairRandom, type PairSource } from '../support/pairScene.ts';
+import { pairImage, pairPsf, type PairSource } from '../support/pairScene.ts';
 
 const SIDE = 300, SIGMA = 1.9, NOISE = 10;
 
@@ -14,7 +12,7 @@ function detected(planes: MaskedImage): DetectionResult & { buffers: DetectBuffe
   const n = planes.width * planes.height;
   const buffers = { score: new Float32Array(n), scratch: [new Float32Array(n), new Float32Array(n)] as const, labels: new Int32Array(n) };
   const psf = pairPsf(planes.width, SIGMA);
-  return { ...detectSources(asProduct('differenceImage', planes), psf, convolveByCell, buffers, detectDefaults), buffers };
+  return { ...detectSources(asProduct('differenceImage', planes), psf, buffers, detectDefaults), buffers };
 }
 
 function psfArea(): number {
@@ -100,34 +98,4 @@ test('detected pixels are marked by sign', () => {
   detected(planes);
   expect(planes.mask[60 * SIDE + 60]).toBe(maskBits('DETECTED'));
   expect(planes.mask[60 * SIDE + 200]).toBe(maskBits('DETECTED_NEGATIVE'));
-});
-
-test('labelling agrees with a flood fill on random pixels', () => {
-  const width = 61, height = 47, random = pairRandom(11);
-  const score = Float32Array.from({ length: width * height }, () => (random() < 0.42 ? 6 : 0));
-  const { labels, count, pixelCounts, boxes } = labelFootprints(score, width, height, 1, 5, new Int32Array(width * height));
-  const seen = new Int32Array(width * height);
-  let regions = 0;
-  for (let start = 0; start < score.length; start++) {
-    if (score[start] < 5 || seen[start] !== 0) continue;
-    regions++;
-    const label = labels[start], stack = [start];
-    let size = 0;
-    seen[start] = 1;
-    while (stack.length > 0) {
-      const j = stack.pop()!, x = j % width, y = (j - x) / width; // Not empty.
-      size++;
-      expect(labels[j]).toBe(label);
-      const box = boxes[label - 1];
-      expect(x >= box.x0 && x < box.x1 && y >= box.y0 && y < box.y1).toBe(true);
-      for (let v = Math.max(0, y - 1); v <= Math.min(height - 1, y + 1); v++) {
-        for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u++) {
-          const k = v * width + u;
-          if (score[k] >= 5 && seen[k] === 0) { seen[k] = 1; stack.push(k); }
-        }
-      }
-    }
-    expect(pixelCounts[label - 1]).toBe(size);
-  }
-  expect(count).toBe(regions);
 });

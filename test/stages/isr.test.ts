@@ -21,7 +21,9 @@ function sky(seed: number, level: number, stars: readonly FieldStar[] = []) {
 function run(raw: readonly RawAmp[], calibrations: IsrCalibrations = { bias: zeros, flat: ones },
   config: IsrConfig = isrConfig) {
   const out = allocateMaskedImage(WIDTH, HEIGHT);
-  return removeInstrumentSignature(raw, detector, calibrations, config, out, { plane: new Float32Array(PIXELS) });
+  return removeInstrumentSignature(raw, detector, calibrations, config, out, {
+    plane: new Float32Array(PIXELS), indices: new Int32Array(PIXELS),
+  });
 }
 
 function codeOf(work: () => unknown): string {

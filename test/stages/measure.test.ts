@@ -7,7 +7,6 @@ import { asProduct, type MaskedImage } from '../../engine/image/maskedImage.ts';
 import { pixelToSky, separationArcsec } from '../../engine/image/wcs.ts';
 import { detectDefaults } from '../../engine/stages/detect/config.ts';
 import { detectSources } from '../../engine/stages/detect/detect.ts';
-import { convolveByCell } from '../../engine/stages/difference/convolve.ts';
 import { forcedDefaults } from '../../engine/stages/forced/config.ts';
 import { forcedFlux } from '../../engine/stages/forced/forced.ts';
 import { measureDefaults } from '../../engine/stages/measure/config.ts';
@@ -21,7 +20,7 @@ const VISIT = visitOf(asDayObs(20261120), 7), DETECTOR = asDetectorId(3);
 /** Detects and measures; the difference serves as visit image too, and an empty image as matched template. */
 function measured(planes: MaskedImage): MeasureResult & { detected: number; dropped: number } {
   const n = SIDE * SIDE, difference = asProduct('differenceImage', planes);
-  const found = detectSources(difference, psf, convolveByCell, {
+  const found = detectSources(difference, psf, {
     score: new Float32Array(n), scratch: [new Float32Array(n), new Float32Array(n)], labels: new Int32Array(n),
   }, detectDefaults);
   const result = measureSources({

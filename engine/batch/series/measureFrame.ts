@@ -5,7 +5,6 @@ import { asProduct, type DifferenceImage, type MaskedImage } from '../../image/m
 import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
 import { skyToPixel, type Wcs } from '../../image/wcs.ts';
 import { detectSources, type DetectionResult } from '../../stages/detect/detect.ts';
-import { convolveByCell } from '../../stages/difference/convolve.ts';
 import { forcedFlux, forcedPhotometry } from '../../stages/forced/forced.ts';
 import { measureSources, type MeasuredDiaSource, type MeasureResult } from '../../stages/measure/measure.ts';
 import { selectCutoutSide } from '../../stages/packet/cutoutSide.ts';
@@ -81,7 +80,7 @@ export function differenceFrame(
 function detect(difference: DifferenceImage, psf: PsfModel): DetectionResult {
   const n = difference.width * difference.height, plane = () => new Float32Array(n);
   const buffers = { score: plane(), scratch: [plane(), plane()] as const, labels: new Int32Array(n) };
-  return detectSources(difference, psf, convolveByCell, buffers, seriesConfig.detect);
+  return detectSources(difference, psf, buffers, seriesConfig.detect);
 }
 
 function measure(

@@ -1,11 +1,12 @@
 /** The detect stage: peaks of both signs in the score of a difference image. */
 import type { Box } from '../../../schemas/camera.ts';
+import { markLabelled, scalePlane } from '../../kernels/arithmetic.ts';
+import { labelRegions, REGION_FIELDS } from '../../kernels/label.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { DifferenceImage } from '../../image/maskedImage.ts';
 import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
 import type { DetectConfig } from './config.ts';
-import { labelFootprints } from './footprints.ts';
-import { scoreImage, scoreScatter, type ConvolveByCell } from './score.ts';
+import { scoreImage, scoreScatter } from './score.ts';
 
 /** A peak worth measuring. */
 export type Detection = Readonly<{
@@ -48,27 +49,27 @@ export type DetectBuffers = Readonly<{
  * @param difference Image and variance read only; mask gets the two planes.
  */
 export function detectSources(
-  difference: DifferenceImage, psf: PsfModel, convolve: ConvolveByCell, buffers: DetectBuffers, config: DetectConfig,
+  difference: DifferenceImage, psf: PsfModel, buffers: DetectBuffers, config: DetectConfig,
 ): DetectionResult {
   const { width, height, mask } = difference, { score, scratch, labels } = buffers;
-  scoreImage(difference, psf, convolve, score, scratch);
+  scoreImage(difference, psf, score, scratch);
   const scatter = scoreScatter(score, mask);
   const noiseScale = config.isVarianceScaled && Number.isFinite(scatter)
     ? Math.min(Math.max(scatter, config.scaleMin), config.scaleMax) : 1;
-  for (let j = 0; j < score.length; j++) score[j] /= noiseScale;
+  scalePlane(score, 1 / noiseScale);
   const fwhmPx = psfFwhmPx(psf, (width - 1) / 2, (height - 1) / 2);
   const peaks: Peak[] = [];
   for (const sign of [1, -1] as const) {
-    const footprints = labelFootprints(score, width, height, sign, config.thresholdSigma, labels);
-    const plane = maskBits(sign > 0 ? 'DETECTED' : 'DETECTED_NEGATIVE');
-    for (let j = 0; j < labels.length; j++) if (labels[j] !== 0) mask[j] |= plane;
-    footprints.boxes.forEach((footprint, n) => {
+    const { count, boxes } = labelRegions(score, width, height, sign, config.thresholdSigma, labels);
+    markLabelled(labels, mask, maskBits(sign > 0 ? 'DETECTED' : 'DETECTED_NEGATIVE'));
+    for (let n = 0; n < count; n++) {
+      const [x0, y0, x1, y1, footprintPixelCount] = boxes.subarray(n * REGION_FIELDS, (n + 1) * REGION_FIELDS);
+      const footprint = { x0, y0, x1, y1 };
       const found = peaksOf(score, labels, n + 1, footprint, width, height, sign, fwhmPx, config);
       for (const peak of found) {
-        const footprintPixelCount = footprints.pixelCounts[n];
         peaks.push({ ...peak, footprint, footprintPixelCount, isBlended: found.length > 1, sign });
       }
-    });
+    }
   }
   const { kept, droppedByReason } = selectPeaks(peaks, mask, width, config);
   return {

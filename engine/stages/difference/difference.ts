@@ -1,5 +1,8 @@
 /** The difference stage: template warped, matched to the visit, subtracted, and the noise made white. */
 import { StageError } from '../../errors.ts';
+import { copyUsable, scalePlane, subtractPlanes, subtractPolynomial } from '../../kernels/arithmetic.ts';
+import { convolveConstant } from '../../kernels/convolve.ts';
+import { differenceVariance } from '../../kernels/difference.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import {
   asProduct, type DifferenceImage, type MaskedImage, type MatchedTemplate, type Template, type VisitImage,
@@ -7,18 +10,17 @@ import {
 } from '../../image/maskedImage.ts';
 import { evaluatePsf, type PsfModel } from '../../image/psf.ts';
 import type { Wcs } from '../../image/wcs.ts';
-import { convolveConstant } from './convolve.ts';
 import type { DifferenceConfig } from './config.ts';
 import { interpolationPower, noisePowerOf, psfErrorFactor, whiteningOf, type Whitening } from './decorrelate.ts';
 import { evaluateKernel, fitMatchingKernel, type KernelFit, type MatchingKernel } from './kernelFit.ts';
 import { psfThroughConstant, psfThroughKernel } from './psfOfDifference.ts';
 import { measureDisplacement, type Displacement } from './register.ts';
+import { termDegrees } from './polynomial.ts';
 import { chooseStamps, markUnusable, stampFwhmPx, type StampChoice } from './stamps.ts';
 import { medianOfSample, robustMoments, sampleOf } from './statistics.ts';
 import {
-  addRegistrationVariance, convolvePlanes, differenceVariance, fitCellBackground, kernelReachPx, markEdge, spreadMask,
-  subtractPlanes,
-  subtractPolynomial, varianceSlope,
+  addRegistrationVariance, convolvePlanes, differenceNoise, fitCellBackground, kernelReachPx, markEdge, spreadMask,
+  varianceSlope,
 } from './subtract.ts';
 import { warpTemplate, type WarpResult } from './warp.ts';
 
@@ -152,7 +154,7 @@ function middlePsf(psf: PsfModel): Float32Array {
 
 /** The planes with their image in `scratch`, where pixels that are not finite are 0 and a kernel can run over them. */
 function withZeros(planes: MaskedImage, scratch: Float32Array): MaskedImage {
-  for (let j = 0; j < scratch.length; j++) scratch[j] = Number.isFinite(planes.image[j]) ? planes.image[j] : 0;
+  copyUsable(planes.image, planes.image, planes.mask, 0, scratch);
   return { ...planes, image: scratch };
 }
 
@@ -188,7 +190,8 @@ function subtractMatchedTemplate(
   const background = levelDifference(difference, kernel, 1, config);
   const slope = varianceSlope(visit, BLANK | maskBits('CR'));
   differenceVariance(
-    visit.variance, matched.variance, difference.image, visit.width, visit.height, slope, 1, difference.variance,
+    visit.variance, matched.variance, difference.image, visit.width, visit.height, differenceNoise(slope),
+    difference.variance,
   );
   setNoData(matched);
   return background;
@@ -230,12 +233,12 @@ function levelDifference(
 ): Float64Array {
   const { image, mask, width, height } = difference;
   const scaled = kernel.background.map((value) => value * factor);
-  subtractPolynomial(image, width, height, scaled, kernel.backgroundOrder, mask, BLANK);
+  subtractPolynomial(image, width, height, scaled, termDegrees(kernel.backgroundOrder), mask, BLANK);
   if (config.backgroundOrder < 0) return kernel.background;
   const rest = fitCellBackground(
     image, mask, width, height, BLANK | maskBits('EDGE', 'CR'), config.backgroundCellPx, config.backgroundOrder,
   );
-  subtractPolynomial(image, width, height, rest, config.backgroundOrder, mask, BLANK);
+  subtractPolynomial(image, width, height, rest, termDegrees(config.backgroundOrder), mask, BLANK);
   return kernel.background.map((value, k) => value + (k < rest.length ? rest[k] / factor : 0));
 }
 
@@ -252,7 +255,7 @@ function whiten(difference: MaskedImage, whitening: Whitening, scratch: Float32A
   const { image, variance, width, height } = difference;
   scratch.set(image);
   convolveConstant(scratch, width, height, whitening.size, whitening.kernel, image);
-  for (let j = 0; j < variance.length; j++) variance[j] *= whitening.varianceRatio;
+  scalePlane(variance, whitening.varianceRatio);
 }
 
 function setNoData({ image, variance, mask }: MaskedImage): void {

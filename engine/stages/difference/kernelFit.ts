@@ -1,7 +1,8 @@
 /** Fit of a spatially varying matching kernel and background (Alard & Lupton 1998; constant sum: Alard 2000). */
 import { StageError } from '../../errors.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
-import { addBasisFunction, convolveStamp, createKernelBasis, type KernelBasis } from './basis.ts';
+import { createStampEquations } from '../../kernels/stamps.ts';
+import { addBasisFunction, createKernelBasis, type KernelBasis } from './basis.ts';
 import type { KernelConfig, KernelStarConfig } from './config.ts';
 import { evaluatePolynomial, polynomialTerms, solveSymmetric, termCount } from './polynomial.ts';
 import type { Stamp } from './stamps.ts';
@@ -47,7 +48,16 @@ export function fitMatchingKernel(
   kernelConfig: KernelConfig, starConfig: KernelStarConfig,
 ): KernelFit {
   const basis = createKernelBasis(blurSigmaPx, kernelConfig);
-  const all = stamps.map((stamp) => stampEquations(basis, sharper, other, unusable, stamp, kernelConfig, starConfig));
+  const equationsAt = createStampEquations({
+    basis, image: sharper.image, width: sharper.width, stampHalf: starConfig.stampHalfSizePx,
+  });
+  const unknownCount = basis.functions.length + 1;
+  const all = stamps.map((stamp): StampEquations => {
+    const { weights, data, pixelCount } = stampPixels(sharper, other, unusable, stamp, starConfig);
+    const matrix = new Float64Array(unknownCount ** 2), right = new Float64Array(unknownCount);
+    const dataSquares = pixelCount > 0 ? equationsAt(stamp.x, stamp.y, weights, data, matrix, right) : 0;
+    return { ...stamp, pixelCount, matrix, right, dataSquares };
+  });
   const filled = all.filter((equations) => equations.pixelCount > 0);
   const layout = layoutOf(basis, other.width, other.height, filled.length, kernelConfig);
   let used = filled, iterationCount = 0, solution: Float64Array;
@@ -92,15 +102,11 @@ type StampEquations = Readonly<{
   dataSquares: number;
 }>;
 
-function stampEquations(
-  basis: KernelBasis, sharper: MaskedImage, other: MaskedImage, unusable: Uint8Array, { x, y }: Stamp,
-  kernelConfig: KernelConfig, starConfig: KernelStarConfig,
-): StampEquations {
-  const half = starConfig.stampHalfSizePx, side = 2 * half + 1, n = basis.functions.length + 1, area = side * side;
-  const vectors = new Float64Array(n * area), rows = side + 2 * kernelConfig.halfSizePx;
-  const scratch = new Float64Array(rows * (side + rows));
-  convolveStamp(basis, sharper.image, other.width, x, y, half, vectors, scratch);
-  vectors.fill(1, (n - 1) * area);
+/** What a stamp is fitted to; [stamp side²] each, 0 where a pixel may not be used. `pixelCount` 0: not at all. */
+function stampPixels(
+  sharper: MaskedImage, other: MaskedImage, unusable: Uint8Array, { x, y }: Stamp, starConfig: KernelStarConfig,
+): { weights: Float64Array; data: Float64Array; pixelCount: number } {
+  const half = starConfig.stampHalfSizePx, side = 2 * half + 1, area = side * side;
   const weights = new Float64Array(area), data = new Float64Array(area);
   let pixelCount = 0;
   for (let v = 0; v < side; v++) {
@@ -113,16 +119,7 @@ function stampEquations(
     }
   }
   // A stamp that has lost most of its pixels holds the wings of a star without the star.
-  if (pixelCount < area / 2) pixelCount = 0;
-  const matrix = new Float64Array(n * n), right = new Float64Array(n), weighted = new Float64Array(area);
-  let dataSquares = 0;
-  for (let j = 0; j < area; j++) dataSquares += weights[j] * data[j] * data[j];
-  for (let a = 0; a < n; a++) {
-    for (let j = 0; j < area; j++) weighted[j] = weights[j] * vectors[a * area + j];
-    right[a] = dot(weighted, data, 0, area);
-    for (let b = 0; b <= a; b++) matrix[a * n + b] = matrix[b * n + a] = dot(weighted, vectors, b * area, area);
-  }
-  return { x, y, pixelCount, matrix, right, dataSquares };
+  return { weights, data, pixelCount: pixelCount < area / 2 ? 0 : pixelCount };
 }
 
 /** Share of the convolved image's pixel variance that is left after its kernel: Σ K² of a kernel of 1.2 px is 0.06. */

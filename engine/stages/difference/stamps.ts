@@ -1,4 +1,5 @@
 /** Chooses the places where the matching kernel is fitted, and measures how wide the two PSFs are there. */
+import { markBlank, markNear } from '../../kernels/near.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import type { KernelStarConfig } from './config.ts';
@@ -26,19 +27,8 @@ const UNUSABLE = maskBits('BAD', 'SAT', 'INTRP', 'CR', 'EDGE', 'SUSPECT', 'NO_DA
 export function markUnusable(
   science: MaskedImage, template: MaskedImage, reachPx: number, out: Uint8Array,
 ): void {
-  const { width, height } = science;
-  out.fill(0);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const j = y * width + x;
-      if ((science.mask[j] & UNUSABLE) !== 0 || !Number.isFinite(science.image[j])) out[j] = 1;
-      if ((template.mask[j] & UNUSABLE) === 0) continue;
-      const x0 = Math.max(0, x - reachPx), x1 = Math.min(width, x + reachPx + 1);
-      for (let v = Math.max(0, y - reachPx); v <= Math.min(height - 1, y + reachPx); v++) {
-        out.fill(1, v * width + x0, v * width + x1);
-      }
-    }
-  }
+  markNear(template.mask, UNUSABLE, science.width, science.height, reachPx, out);
+  markBlank(science.mask, UNUSABLE, science.image, out);
 }
 
 /**

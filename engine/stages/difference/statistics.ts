@@ -1,4 +1,5 @@
 /** Robust statistics of a plane from a regular sample of it. */
+import { selectInPlace } from '../../image/median.ts';
 
 /** Values that a sample holds at most: the median of 50,000 is good to 0.6 % of a standard deviation. */
 const SAMPLE_COUNT_MAX = 50_000;
@@ -24,11 +25,9 @@ export function sampleOf(plane: Float32Array, isUsed: (index: number) => boolean
   return values.subarray(0, count);
 }
 
-/** Median of the values, which are sorted in place; NaN when there are none. */
+/** Median of the values, of an even number the lower middle one; they are reordered. NaN when there are none. */
 export function medianOf(values: Float64Array): number {
-  if (values.length === 0) return NaN;
-  values.sort();
-  return values[(values.length - 1) >> 1];
+  return values.length === 0 ? NaN : selectInPlace(values, 0, values.length, (values.length - 1) >> 1);
 }
 
 /** Median and 1.4826 × median absolute deviation; the values are destroyed. */

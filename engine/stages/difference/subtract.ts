@@ -1,7 +1,9 @@
 /** The loops of matching and subtraction: convolution of masked planes, difference, variance and masks. */
+import { copyUsable } from '../../kernels/arithmetic.ts';
+import { convolveConstant, convolvePolynomial } from '../../kernels/convolve.ts';
+import type { DifferenceNoise } from '../../kernels/difference.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
-import { convolveConstant, convolvePolynomial } from './convolve.ts';
 import type { MatchingKernel } from './kernelFit.ts';
 import { polynomialTerms, solveSymmetric, termCount, termDegrees } from './polynomial.ts';
 import { medianOf, sampleOf } from './statistics.ts';
@@ -21,17 +23,13 @@ export function convolvePlanes(
   out: MaskedImage, scratch: Float32Array,
 ): void {
   const { width, height } = planes;
-  for (let j = 0; j < scratch.length; j++) scratch[j] = isUsable(planes, j) ? planes.image[j] : 0;
-  convolvePolynomial(scratch, width, height, kernel.size, kernel.kernels, kernel.order, out.image);
+  copyUsable(planes.image, planes.image, planes.mask, NO_DATA, scratch);
+  convolvePolynomial(scratch, width, height, kernel.size, kernel.kernels, termDegrees(kernel.order), out.image);
   const squares = middleKernel.map((value) => value * value);
   const total = squares.reduce((sum, value) => sum + value, 0);
   for (let j = 0; j < squares.length; j++) squares[j] *= convolvedVariance / total;
-  for (let j = 0; j < scratch.length; j++) scratch[j] = isUsable(planes, j) ? planes.variance[j] : 0;
+  copyUsable(planes.variance, planes.image, planes.mask, NO_DATA, scratch);
   convolveConstant(scratch, width, height, kernel.size, squares, out.variance);
-}
-
-function isUsable(planes: MaskedImage, j: number): boolean {
-  return (planes.mask[j] & NO_DATA) === 0 && planes.image[j] - planes.image[j] === 0;
 }
 
 /**
@@ -89,41 +87,6 @@ export function markEdge(mask: Uint16Array, width: number, height: number, margi
   }
 }
 
-/**
- * out = factor × (other − convolved), and 0 where `mask` has one of `blank` or either value is not finite.
- *
- * @param out [height × width], overwritten; may be one of the inputs.
- */
-export function subtractPlanes(
-  other: Float32Array, convolved: Float32Array, factor: number, mask: Uint16Array, blank: number, out: Float32Array,
-): void {
-  for (let j = 0; j < out.length; j++) {
-    const value = factor * (other[j] - convolved[j]);
-    out[j] = (mask[j] & blank) === 0 && value - value === 0 ? value : 0;
-  }
-}
-
-/** Takes a polynomial of the detector's coordinates off all pixels whose mask has none of `blank`. */
-export function subtractPolynomial(
-  plane: Float32Array, width: number, height: number, coefficients: Float64Array, order: number,
-  mask: Uint16Array, blank: number,
-): void {
-  const degrees = termDegrees(order), row = new Float64Array(order + 1);
-  for (let y = 0; y < height; y++) {
-    const v = (2 * y) / (height - 1) - 1;
-    row.fill(0);
-    for (let k = 0; k < degrees.length; k++) row[degrees[k][0]] += coefficients[k] * v ** degrees[k][1];
-    for (let x = 0; x < width; x++) {
-      const j = y * width + x;
-      if ((mask[j] & blank) !== 0) continue;
-      const u = (2 * x) / (width - 1) - 1;
-      let value = 0;
-      for (let i = order; i >= 0; i--) value = value * u + row[i];
-      plane[j] -= value;
-    }
-  }
-}
-
 /** Every how many pixels of a cell the background looks, along each axis. */
 const BACKGROUND_STRIDE = 2;
 
@@ -164,7 +127,8 @@ export function fitCellBackground(
 
 /** Mean of the values within 3 robust standard deviations of their median; sorts them. */
 function clippedMean(values: Float64Array): number {
-  const median = medianOf(values);
+  values.sort();
+  const median = values[(values.length - 1) >> 1];
   // Half of the distance between the 16th and 84th percentile, from the sorted values.
   const scatter = (values[Math.floor(0.84 * (values.length - 1))] - values[Math.floor(0.16 * (values.length - 1))]) / 2;
   let sum = 0, count = 0;
@@ -220,34 +184,14 @@ const BELIEVED_SIGMA = 2.5;
 const VARIANCE_SHARE_MIN = 0.2;
 
 /**
- * Variance of the difference: that of the visit plus that of the convolved template.
+ * How the variance of a difference is made of that of the visit and of the convolved template.
  *
  * A variance from a pixel's own counts is small where the pixel fluctuated down, and makes faint negative detections
  * of noise. So the fluctuation's part, slope × difference, is taken off, which leaves what the pixel would have if it
  * held what the template says; where 3 × 3 pixels agree that it does not (a source of SNR above about 9), nothing is.
  *
- * @param visitVariance, convolvedVariance, difference [height × width]. Read only.
- * @param out           [height × width], overwritten; may be `convolvedVariance`.
+ * @param slope As `varianceSlope` measures it.
  */
-export function differenceVariance(
-  visitVariance: Float32Array, convolvedVariance: Float32Array, difference: Float32Array, width: number, height: number,
-  slope: number, scale: number, out: Float32Array,
-): void {
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const j = y * width + x;
-      let variance = visitVariance[j] + convolvedVariance[j];
-      if (slope > 0 && x > 0 && y > 0 && x + 1 < width && y + 1 < height) {
-        const a = j - width, b = j + width;
-        const sum = difference[a - 1] + difference[a] + difference[a + 1] + difference[j - 1] + difference[j] +
-          difference[j + 1] + difference[b - 1] + difference[b] + difference[b + 1];
-        if (sum * sum < 81 * BELIEVED_SIGMA * BELIEVED_SIGMA * variance) {
-          variance -= slope * difference[j];
-          const least = VARIANCE_SHARE_MIN * (visitVariance[j] + convolvedVariance[j]);
-          if (variance < least) variance = least;
-        }
-      }
-      out[j] = variance * scale;
-    }
-  }
+export function differenceNoise(slope: number): DifferenceNoise {
+  return { slope, believed: (9 * BELIEVED_SIGMA) ** 2, shareMin: VARIANCE_SHARE_MIN, scale: 1 };
 }

@@ -1,5 +1,6 @@
 /** Brings the template onto the visit's pixel grid. */
 import { StageError } from '../../errors.ts';
+import { createWarp, type WarpAffine, type WarpBits } from '../../kernels/warp.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import { asProduct, type MaskedImage, type Template, type WarpedTemplate } from '../../image/maskedImage.ts';
 import { pixelToSky, skyToPixel, type Wcs } from '../../image/wcs.ts';
@@ -18,6 +19,15 @@ export type WarpResult = Readonly<{
    */
   noiseX: Float64Array; noiseY: Float64Array;
 }>;
+
+const NO_DATA = maskBits('NO_DATA');
+/** What becomes of the template's mask. */
+const BITS: WarpBits = {
+  noData: NO_DATA, carried: maskBits('BAD', 'SPIKE'),
+  moved: [
+    [maskBits('SAT'), maskBits('SAT_TEMPLATE')], [maskBits('INJECTED'), maskBits('INJECTED_TEMPLATE')],
+  ],
+};
 
 /** Positions between two pixels that have taps of their own: an error of position of at most 1/2048 px. */
 const PHASES = 1024;
@@ -40,13 +50,14 @@ export function warpTemplate(
 ): WarpResult {
   const halfWidth = config.lanczosHalfWidth, tapCount = 2 * halfWidth;
   const taps = lanczosTable(halfWidth);
+  const warpCell = createWarp({ from: template, out, taps, halfWidth, phases: PHASES, bits: BITS });
   const noiseX = new Float64Array(tapCount), noiseY = new Float64Array(tapCount);
   let covered = 0, cellCount = 0;
   for (let y0 = 0; y0 < out.height; y0 += config.cellPx) {
     for (let x0 = 0; x0 < out.width; x0 += config.cellPx) {
       const x1 = Math.min(x0 + config.cellPx, out.width), y1 = Math.min(y0 + config.cellPx, out.height);
       const affine = affineOfCell(templateWcs, visitWcs, displacement, x0, y0, x1, y1);
-      covered += warpCell(template, out, affine, x0, y0, x1, y1, taps, halfWidth);
+      covered += warpCell(affine, x0, y0, x1, y1);
       if (Number.isFinite(affine.tx)) {
         addAutocorrelations(affine, x1 - x0, y1 - y0, taps, tapCount, noiseX, noiseY);
         cellCount++;
@@ -68,13 +79,10 @@ export function warpTemplate(
   return { warped: asProduct('warpedTemplate', out), coverageFraction, noiseX, noiseY };
 }
 
-/** Template position of visit pixel (x0 + i, y0 + j): (tx + i·xx + j·xy, ty + i·yx + j·yy). */
-type Affine = Readonly<{ tx: number; ty: number; xx: number; xy: number; yx: number; yy: number }>;
-
-/** Least-squares affine map through the four corners of a cell. */
+/** Least-squares affine map through the four corners of a cell, from visit pixels to the template's. */
 function affineOfCell(
   templateWcs: Wcs, visitWcs: Wcs, displacement: Displacement | null, x0: number, y0: number, x1: number, y1: number,
-): Affine {
+): WarpAffine {
   const at = (x: number, y: number): { x: number; y: number } => {
     // What the visit shows at x, the template shows where the visit's WCS has x − displacement.
     const { dx, dy } = displacement === null ? { dx: 0, dy: 0 } : displacementAt(displacement, x, y);
@@ -128,94 +136,9 @@ function sinc(x: number): number {
   return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
 }
 
-/** Warps the pixels of one cell. Returns how many the template covers. */
-function warpCell(
-  template: MaskedImage, out: MaskedImage, affine: Affine, x0: number, y0: number, x1: number, y1: number,
-  taps: Float64Array, halfWidth: number,
-): number {
-  const { width, height, image } = template, tapCount = 2 * halfWidth;
-  const area = Math.abs(affine.xx * affine.yy - affine.xy * affine.yx);
-  let covered = 0;
-  for (let y = y0; y < y1; y++) {
-    for (let x = x0; x < x1; x++) {
-      const j = y * out.width + x;
-      const tx = affine.tx + (x - x0) * affine.xx + (y - y0) * affine.xy;
-      const ty = affine.ty + (x - x0) * affine.yx + (y - y0) * affine.yy;
-      const ix = Math.floor(tx), iy = Math.floor(ty), left = ix - halfWidth + 1, top = iy - halfWidth + 1;
-      let sum = NaN;
-      if (left >= 0 && top >= 0 && ix + halfWidth < width && iy + halfWidth < height) {
-        const px = Math.round((tx - ix) * PHASES) * tapCount, py = Math.round((ty - iy) * PHASES) * tapCount;
-        const corner = top * width + left;
-        sum = tapCount === 8 ? interpolateEight(image, corner, width, taps, px, py)
-          : interpolate(image, corner, width, taps, px, py, tapCount);
-      }
-      if (Number.isFinite(sum)) {
-        out.image[j] = sum * area;
-        covered += carryNoiseAndMask(template, out, j, ix, iy, tx - ix, ty - iy, area);
-      } else {
-        clearPixel(out, j);
-      }
-    }
-  }
-  return covered;
-}
-
-/** Σ taps[py + b] taps[px + a] image[corner + b × width + a]. */
-function interpolate(
-  image: Float32Array, corner: number, width: number, taps: Float64Array, px: number, py: number, tapCount: number,
-): number {
-  let sum = 0;
-  for (let b = 0; b < tapCount; b++) {
-    const row = corner + b * width;
-    let rowSum = 0;
-    for (let a = 0; a < tapCount; a++) rowSum += taps[px + a] * image[row + a];
-    sum += taps[py + b] * rowSum;
-  }
-  return sum;
-}
-
-/** The same for eight taps, which then stay in registers: the warp is the costliest loop of the stage. */
-function interpolateEight(
-  image: Float32Array, corner: number, width: number, taps: Float64Array, px: number, py: number,
-): number {
-  const a = taps[px], b = taps[px + 1], c = taps[px + 2], d = taps[px + 3];
-  const e = taps[px + 4], f = taps[px + 5], g = taps[px + 6], h = taps[px + 7];
-  let sum = 0;
-  for (let k = 0, j = corner; k < 8; k++, j += width) {
-    sum += taps[py + k] * (a * image[j] + b * image[j + 1] + c * image[j + 2] + d * image[j + 3] +
-      e * image[j + 4] + f * image[j + 5] + g * image[j + 6] + h * image[j + 7]);
-  }
-  return sum;
-}
-
-const NO_DATA = maskBits('NO_DATA');
-const CARRIED = maskBits('BAD', 'SPIKE'), SAT = maskBits('SAT'), INJECTED = maskBits('INJECTED');
-const SAT_TEMPLATE = maskBits('SAT_TEMPLATE'), INJECTED_TEMPLATE = maskBits('INJECTED_TEMPLATE');
-
-/** Variance (bilinear) and mask (union) of the four template pixels around a position. Returns 1 if they have data. */
-function carryNoiseAndMask(
-  template: MaskedImage, out: MaskedImage, j: number, ix: number, iy: number, fx: number, fy: number, area: number,
-): number {
-  const { width, variance, mask } = template, k = iy * width + ix;
-  const bits = mask[k] | mask[k + 1] | mask[k + width] | mask[k + width + 1];
-  const value = (1 - fy) * ((1 - fx) * variance[k] + fx * variance[k + 1]) +
-    fy * ((1 - fx) * variance[k + width] + fx * variance[k + width + 1]);
-  if ((bits & NO_DATA) !== 0 || !Number.isFinite(value)) { clearPixel(out, j); return 0; }
-  // An area of `area` template pixels holds that many independent values, of which the sum has area × variance.
-  out.variance[j] = value * area;
-  out.mask[j] = (bits & CARRIED) | (bits & SAT ? SAT_TEMPLATE : 0) | (bits & INJECTED ? INJECTED_TEMPLATE : 0);
-  return 1;
-}
-
-function clearPixel(out: MaskedImage, j: number): void {
-  out.image[j] = NaN;
-  out.variance[j] = 0;
-  out.mask[j] = NO_DATA;
-}
-
 /** Adds Σ_i w[i] w[i + lag] of the taps met at 16 places of a cell, averaged. */
 function addAutocorrelations(
-  affine: Affine, w: number, h: number, taps: Float64Array, tapCount: number, sumX: Float64Array, sumY: Float64Array,
+  affine: WarpAffine, w: number, h: number, taps: Float64Array, tapCount: number, sumX: Float64Array, sumY: Float64Array,
 ): void {
   for (let n = 0; n < 16; n++) {
     const i = Math.floor((w * ((n & 3) + 0.5)) / 4), j = Math.floor((h * ((n >> 2) + 0.5)) / 4);

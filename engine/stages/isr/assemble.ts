@@ -1,4 +1,5 @@
 import type { Amp } from '../../../schemas/camera.ts';
+import { assembleAmp as assemblePixels, type AmpCounts } from '../../kernels/isr.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import type { RawAmp } from '../../image/rawExposure.ts';
@@ -17,34 +18,14 @@ import type { RawAmp } from '../../image/rawExposure.ts';
 export function assembleAmp(
   raw: RawAmp, amp: Amp, levels: Float64Array, bias: Float32Array | null,
   suspectAdu: number, saturationAdu: number, out: MaskedImage,
-): { saturatedCount: number; suspectCount: number; lowestAdu: number; highestAdu: number } {
+): AmpCounts {
   const { x0, y0, x1, y1 } = amp.detectorBox;
-  const columnCount = x1 - x0, rowCount = y1 - y0, gain = amp.gainElectronsPerAdu;
-  const step = amp.flipX ? -1 : 1;
-  const saturatedBit = maskBits('SAT'), suspectBit = maskBits('SUSPECT'), missingBits = maskBits('BAD', 'NO_DATA');
-  const pixels = raw.pixels, image = out.image, mask = out.mask;
-  let saturatedCount = 0, suspectCount = 0, lowestAdu = Infinity, highestAdu = -Infinity;
-  for (let i = 0; i < rowCount; i++) {
-    let from = (amp.rawData.y0 + i) * raw.width + amp.rawData.x0;
-    let to = (amp.flipY ? y1 - 1 - i : y0 + i) * out.width + (amp.flipX ? x1 - 1 : x0);
-    const level = levels[i];
-    for (let j = 0; j < columnCount; j++, from++, to += step) {
-      const counts = pixels[from];
-      if (counts < lowestAdu) lowestAdu = counts;
-      if (counts > highestAdu) highestAdu = counts;
-      let bits = 0;
-      if (counts >= suspectAdu) {
-        const isSaturated = counts >= saturationAdu;
-        bits = isSaturated ? saturatedBit : suspectBit;
-        if (isSaturated) saturatedCount++;
-        else suspectCount++;
-      }
-      const electrons = (counts - level - (bias === null ? 0 : bias[to])) * gain;
-      image[to] = electrons;
-      mask[to] = electrons === electrons ? bits : bits | missingBits;
-    }
-  }
-  return { saturatedCount, suspectCount, lowestAdu, highestAdu };
+  return assemblePixels({
+    pixels: raw.pixels, rawWidth: raw.width, rawX0: amp.rawData.x0, rawY0: amp.rawData.y0,
+    columns: x1 - x0, rows: y1 - y0, x0, y0, flipX: amp.flipX, flipY: amp.flipY,
+    gain: amp.gainElectronsPerAdu, levels, bias, suspectAdu, saturationAdu,
+    saturatedBit: maskBits('SAT'), suspectBit: maskBits('SUSPECT'), missingBits: maskBits('BAD', 'NO_DATA'),
+  }, out.image, out.mask, out.width);
 }
 
 /**

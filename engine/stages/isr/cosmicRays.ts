@@ -4,6 +4,7 @@
  * A ray's edge is sharper than the PSF lets any star be: its pixel stands above the median of its neighbours by more
  * than the noise, and by far more than the fine structure that a star of that brightness would have.
  */
+import { fillSharpness } from '../../kernels/sharpness.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 
@@ -14,59 +15,38 @@ export type CosmicRayLimits = Readonly<{ sigma: number; growthFraction: number; 
  *
  * @param planes image and variance, any matching unit, read only; mask, changed in place. Saturated, bad and missing
  * pixels neither begin a ray nor serve as neighbours.
- * @param scratch [height × width], contents destroyed.
+ * @param significance, indices [height × width], contents destroyed.
  * @returns Number of pixels marked.
  */
-export function markCosmicRays(planes: MaskedImage, limits: CosmicRayLimits, scratch: Float32Array): number {
-  const { width, height } = planes;
+export function markCosmicRays(
+  planes: MaskedImage, limits: CosmicRayLimits, significance: Float32Array, indices: Int32Array,
+): number {
+  const { width, height, image, variance, mask } = planes;
   const rayBit = maskBits('CR'), unusableBits = maskBits('SAT', 'BAD', 'NO_DATA', 'SUSPECT');
+  const bits = { unusable: unusableBits, replaced: rayBit };
+  // No pixel below both limits is looked at.
+  const least = Math.min(limits.growthFraction, 1) * limits.sigma;
   let total = 0;
   for (let round = 0; round < limits.rounds; round++) {
-    const significance = scratch;
-    fillSharpness(planes, unusableBits, rayBit, significance);
+    // A pixel beside an unusable one (a saturated core, a dead column) is never a ray: with neighbours missing on one
+    // side, a star's slope or ridge would look like one.
+    const count = fillSharpness(image, variance, mask, width, height, bits, least, significance, indices);
     let found = 0;
-    for (let y = 3; y < height - 3; y++) {
-      for (let x = 3; x < width - 3; x++) {
-        const i = y * width + x;
-        if ((planes.mask[i] & rayBit) !== 0) continue;
-        const isNext = touches(planes.mask, width, i, rayBit);
-        const limit = isNext ? limits.growthFraction * limits.sigma : limits.sigma;
-        if (significance[i] <= limit) continue;
-        const contrast = isNext ? limits.contrast / 2 : limits.contrast;
-        if (!isSharp(planes, i, significance[i], contrast, unusableBits | rayBit)) continue;
-        planes.mask[i] |= rayBit;
-        found++;
-      }
+    for (let k = 0; k < count; k++) {
+      const i = indices[k], x = i % width, y = (i - x) / width;
+      if (x < 3 || y < 3 || x >= width - 3 || y >= height - 3 || (mask[i] & rayBit) !== 0) continue;
+      const isNext = touches(mask, width, i, rayBit);
+      const limit = isNext ? limits.growthFraction * limits.sigma : limits.sigma;
+      if (significance[i] <= limit) continue;
+      const contrast = isNext ? limits.contrast / 2 : limits.contrast;
+      if (!isSharp(planes, i, significance[i], contrast, unusableBits | rayBit)) continue;
+      mask[i] |= rayBit;
+      found++;
     }
     total += found;
     if (found === 0) break;
   }
   return total;
-}
-
-/**
- * Height of each pixel over the mean of its four neighbours, in standard deviations of the difference.
- *
- * A pixel beside an unusable one (a saturated core, a dead column) is never a ray: with neighbours missing on one side, a
- * star's slope or ridge would look like one. A neighbour that is already a ray's is replaced by the one opposite.
- */
-function fillSharpness(planes: MaskedImage, unusableBits: number, rayBit: number, out: Float32Array): void {
-  const { width, height, image, variance, mask } = planes;
-  out.fill(0);
-  for (let y = 1; y < height - 1; y++) {
-    for (let i = y * width + 1, end = (y + 1) * width - 1; i < end; i++) {
-      if ((mask[i] & unusableBits) !== 0 || touches(mask, width, i, unusableBits)) continue;
-      let sum = 0, count = 0;
-      if ((mask[i - 1] & rayBit) === 0) { sum += image[i - 1]; count++; }
-      if ((mask[i + 1] & rayBit) === 0) { sum += image[i + 1]; count++; }
-      if ((mask[i - width] & rayBit) === 0) { sum += image[i - width]; count++; }
-      if ((mask[i + width] & rayBit) === 0) { sum += image[i + width]; count++; }
-      if (count === 0) continue;
-      // A pixel minus the mean of n neighbours scatters by √(1 + 1/n).
-      const value = (image[i] - sum / count) / Math.sqrt(variance[i] * (1 + 1 / count));
-      out[i] = value === value ? value : 0;
-    }
-  }
 }
 
 /**

@@ -1,3 +1,4 @@
+import { divideByFlat as dividePixels } from '../../kernels/isr.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 
@@ -10,21 +11,9 @@ import type { MaskedImage } from '../../image/maskedImage.ts';
  * @returns Number of pixels marked.
  */
 export function divideByFlat(flat: Float32Array, out: MaskedImage, responseMin: number, responseMax: number): number {
-  const { image, mask } = out;
-  const badBit = maskBits('BAD'), missingBits = maskBits('BAD', 'NO_DATA');
-  let badCount = 0;
-  for (let i = 0; i < image.length; i++) {
-    const response = flat[i];
-    if (!(response > 0)) {
-      image[i] = NaN;
-      mask[i] |= missingBits;
-      badCount++;
-      continue;
-    }
-    image[i] /= response;
-    if (response < responseMin || response > responseMax) { mask[i] |= badBit; badCount++; }
-  }
-  return badCount;
+  return dividePixels(out.image, out.mask, flat, {
+    responseMin, responseMax, badBit: maskBits('BAD'), missingBits: maskBits('BAD', 'NO_DATA'),
+  });
 }
 
 /** Marks pixels whose bias lies far from the detector's usual value as BAD. Returns how many. */

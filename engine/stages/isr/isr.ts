@@ -32,8 +32,8 @@ export type IsrReport = Readonly<{
   skyElectrons: number; skySigmaElectrons: number;
 }>;
 
-/** Work memory: `plane` as large as the detector. Contents are destroyed. */
-export type IsrScratch = Readonly<{ plane: Float32Array }>;
+/** Work memory, each as large as the detector. Contents are destroyed. */
+export type IsrScratch = Readonly<{ plane: Float32Array; indices: Int32Array }>;
 
 /**
  * @param raw     The detector's amps, in any order. Read only.
@@ -67,7 +67,7 @@ export function removeInstrumentSignature(
   const cosmicRayPixelCount = config.isCosmicRayRejected ? markCosmicRays(out, {
     sigma: config.cosmicRaySigma, growthFraction: config.cosmicRayGrowthFraction,
     contrast: config.cosmicRayContrast, rounds: config.cosmicRayRounds,
-  }, scratch.plane) : 0;
+  }, scratch.plane, scratch.indices) : 0;
   const interpolatedCount = config.isInterpolated ? interpolateDefects(out, config.interpolationRunMax) : 0;
   return {
     image: asProduct('postIsrImage', out),
