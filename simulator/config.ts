@@ -63,6 +63,11 @@ export const opticsConfig = {
   wingFloorElectrons: 0.05,
   /** Loss of light at the corner of the field. */
   vignetting: 0.08, wideFieldVignetting: 0.4,
+  /**
+   * Part of a star's light that dust on mirrors scatters into an aureole, its core over the PSF's, and its exponent: r^−3.5
+   * wings, as bright stars show beyond the seeing's (King 1971, PASP 83, 199). Fainter stars' aureoles drown in the sky.
+   */
+  aureolePart: 0.004, aureoleWidth: 3, aureoleBeta: 1.75, aureoleElectronsMin: 4e5,
   /** Transparency of a clear night, from visit to visit. */
   transparencyMin: 0.92, transparencyMax: 1,
   /** Sky brightness: scatter from visit to visit, magnitudes; gradient from edge to edge of the field. */

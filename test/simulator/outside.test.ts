@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { loadCamera, type Camera, type Detector } from '../../schemas/camera.ts';
 import { asDayObs } from '../../schemas/ids.ts';
 import { detectorResponse } from '../../simulator/detector.ts';
@@ -23,6 +23,9 @@ const has = (program: string, ...args: string[]): boolean => spawnSync(program, 
 const PYTHON = ['/usr/bin/python3', 'python3'].find((python) => has(python, '-c', 'import astropy')) ?? null;
 const hasExtractor = has('source-extractor', '--version');
 const hasFitsverify = spawnSync('fitsverify', []).error === undefined;
+
+// Other programs start slowly on a busy machine.
+vi.setConfig({ testTimeout: 120_000 });
 
 let folder = '';
 beforeAll(() => { folder = mkdtempSync(join(tmpdir(), 'vesper-outside-')); });
@@ -115,7 +118,7 @@ describe.skipIf(!hasExtractor)('source-extractor', () => {
     expect(Math.abs(median(matched.map(({ dy }) => dy)))).toBeLessThan(0.02);
     // Of 30 and more stars that scatter by 0.02 mag; 40 px hold all but 0.1 % of a Moffat's light.
     expect(Math.abs(median(matched.map(({ dMag }) => dMag)))).toBeLessThan(0.01);
-  }, 60_000);
+  });
 });
 
 test.skipIf(!hasFitsverify).each(

@@ -4,7 +4,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
 import { encodeEvent, envelope, type ObservatoryEvent } from '../../schemas/events.ts';
 import { parseObservatoryEvent } from '../../schemas/eventValidation.ts';
 import { asDayObs } from '../../schemas/ids.ts';
@@ -16,6 +16,9 @@ import type { TimedEvent } from '../../simulator/recordEvents.ts';
 import { planEngineering, planExposure, planSurveyNight } from '../../simulator/surveySchedule.ts';
 import { readFitsFile } from './readFits.ts';
 import { tinyCamera } from './tinyCamera.ts';
+
+// Each recording starts threads of its own, slowly on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 const camera = tinyCamera(2), dayObs = asDayObs(20261001), folders: string[] = [];
 afterAll(() => { for (const folder of folders) rmSync(folder, { recursive: true }); });
