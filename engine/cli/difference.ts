@@ -42,7 +42,8 @@ function summarize(
   return {
     science, template, unit, convolved, ...report, files,
     sources: {
-      count: rows.length, positive: count((row) => row.isNegative === false), negative: count((row) => row.isNegative === true),
+      count: rows.length, positive: count((row) => row.isNegative === false),
+      negative: count((row) => row.isNegative === true),
       dipoles: count((row) => row.isDipole === true),
     },
     cpuMs,
@@ -51,11 +52,12 @@ function summarize(
 
 function describe({ sources, psf, figures, defects, files, cpuMs, alignment }: ReturnType<typeof summarize>): string {
   const by = alignment.method === 'wcs' ? 'their WCSs' : `${alignment.pairCount} stars`;
+  const written = Object.values(files).filter((path) => path !== null).join(', ');
   return [
-    `${sources.count} sources: ${sources.positive} brighter, ${sources.negative} fainter, ${sources.dipoles} of them dipoles`,
+    `${sources.count} sources: ${sources.positive} brighter, ${sources.negative} fainter; ${sources.dipoles} in dipoles`,
     `aligned by ${by}; seeing ${figures['visitFwhmPx'].toFixed(2)} and ${figures['templateFwhmPx'].toFixed(2)} px, ` +
       `flux ratio ${figures['kernelSum'].toFixed(4)}, ${figures['stampsUsed']} stamps, PSF of ${psf.starCount} stars`,
     `background χ² ${figures['backgroundChi2'].toFixed(3)}; ${defects.cosmicRayPixels} pixels of cosmic rays`,
-    `wrote ${Object.values(files).filter((path) => path !== null).join(', ')} in ${(cpuMs['total'] / 1000).toFixed(1)} s of CPU`,
+    `wrote ${written} in ${(cpuMs['total'] / 1000).toFixed(1)} s of CPU`,
   ].join('\n');
 }

@@ -24,8 +24,9 @@ export function alignByWcs(science: PairImage, template: PairImage): Alignment {
   const [own, other] = [scienceWcs, templateWcs].map(pixelScaleArcsec);
   const ratio = Math.max(own / other, other / own);
   if (!(ratio <= pairConfig.scaleRatioMax)) {
-    throw new PairRefused('SCALES_DIFFER', `the pixels of ${science.path} are ${own.toPrecision(4)} arcsec wide, those of ` +
-      `${template.path} ${other.toPrecision(4)}; a ratio of ${ratio.toPrecision(3)} is above ${pairConfig.scaleRatioMax}`);
+    throw new PairRefused('SCALES_DIFFER',
+      `the pixels of ${science.path} are ${own.toPrecision(4)} arcsec wide, those of ${template.path} ` +
+      `${other.toPrecision(4)}; a ratio of ${ratio.toPrecision(3)} is above ${pairConfig.scaleRatioMax}`);
   }
   const share = overlapFraction(science, scienceWcs, template, templateWcs);
   const required = pairConfig.difference.warp.coverageFractionMin;
@@ -68,7 +69,8 @@ export function alignByStars(
   const side = Math.max(science.planes.width, science.planes.height, template.planes.width, template.planes.height);
   const small: MatchConfig = {
     shiftMaxPx: config.shiftFractionMax * side, rotationMaxDeg: config.rotationMaxDeg, voterCount: config.voterCount,
-    binPx: config.binPx, finalRadiusPx: Math.max(1, config.finalRadiusFwhm * Math.max(scienceStars.fwhmPx, templateStars.fwhmPx)),
+    binPx: config.binPx,
+    finalRadiusPx: Math.max(1, config.finalRadiusFwhm * Math.max(scienceStars.fwhmPx, templateStars.fwhmPx)),
     pairCountMin: Math.max(config.pairCountMin, Math.ceil(config.pairFractionMin * Math.min(own.length, other.length))),
   };
   const any = {
@@ -76,8 +78,9 @@ export function alignByStars(
   };
   const match: StarMatch | null = matchStarLists(other, own, small) ?? matchStarLists(other, own, any);
   if (match === null) {
-    throw new PairRefused('NOT_REGISTERED', `no shift and rotation brings ${small.pairCountMin} of the ${other.length} stars ` +
-      `of ${template.path} onto the ${own.length} of ${science.path}`);
+    throw new PairRefused('NOT_REGISTERED',
+      `no shift and rotation brings ${small.pairCountMin} of the ${other.length} stars of ${template.path} onto the ` +
+      `${own.length} of ${science.path}`);
   }
   return {
     method: 'stars', scienceWcs: PIXEL_WCS, templateWcs: frameWcs(PIXEL_WCS, match.transform),

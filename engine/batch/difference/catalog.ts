@@ -7,15 +7,16 @@ export const CATALOG_COLUMNS = [
 ] as const;
 
 /**
- * One line a source: 0-based pixels of the science image, degrees, its unit of flux. `snr` has the flux's sign, booleans
- * are 0 or 1, what was not measured is empty, `flags` are the names of the pixel flags that are set, joined by `|`.
+ * One line a source: 0-based pixels of the science image, degrees, its unit of flux. `snr` has the flux's sign,
+ * booleans are 0 or 1, what was not measured is empty, `flags` are the names of the flags that are set, joined by `|`.
  *
  * @param isSky Whether positions on the sky mean anything.
  */
 export function catalogCsv(rows: readonly MeasuredDiaSource[], isSky: boolean): string {
   const lines = rows.map((row) => [
     number(row.x, 4), number(row.y, 4), isSky ? number(row.ra, 8) : '', isSky ? number(row.dec, 8) : '',
-    significant(row.psfFlux), significant(row.psfFluxErr), row.snr === null ? '' : number(row.isNegative ? -row.snr : row.snr, 3),
+    significant(row.psfFlux), significant(row.psfFluxErr),
+    row.snr === null ? '' : number(row.isNegative ? -row.snr : row.snr, 3),
     row.reliability === null ? '' : number(row.reliability, 4), row.isDipole === true ? '1' : '0',
     row.trailLength === null ? '' : number(row.trailLength, 3), flagsOf(row),
   ].join(','));

@@ -14,25 +14,13 @@ export type ColumnReport = Readonly<{ corrected: number; masked: number }>;
  *               level is taken): changed in place.
  */
 export function correctColumns(planes: MaskedImage, isVarianceGiven: boolean): ColumnReport {
-  const { width, height, image, mask } = planes, config = pairConfig.columns, ignored = maskBits('BAD', 'SAT', 'NO_DATA');
-  const levels = new Float64Array(width), scatters = new Float64Array(width), values = new Float32Array(height);
-  let rowCount = 0;
-  for (let x = 0; x < width; x++) {
-    let count = 0;
-    for (let y = x % config.rowStep; y < height; y += config.rowStep) {
-      const j = y * width + x;
-      if ((mask[j] & ignored) === 0 && image[j] === image[j]) values[count++] = image[j];
-    }
-    rowCount = Math.max(rowCount, count);
-    levels[x] = count < 64 ? NaN : medianInPlace(values, count);
-    for (let i = 0; i < count; i++) values[i] = Math.abs(values[i] - levels[x]);
-    scatters[x] = count < 64 ? NaN : 1.4826 * medianInPlace(values, count);
-  }
+  const { width, image, mask } = planes, config = pairConfig.columns;
+  const { levels, scatters, rowCount } = columnStatistics(planes);
   let corrected = 0, masked = 0;
   for (let x = 0; x < width; x++) {
-    const near = neighbours(levels, x, config.neighbourCount), nearScatters = neighbours(scatters, x, config.neighbourCount);
+    const near = neighbours(levels, x, config.neighbourCount);
     if (!Number.isFinite(levels[x]) || near.length < config.neighbourCount) continue;
-    const scatter = median(nearScatters), height0 = levels[x] - median(near);
+    const scatter = median(neighbours(scatters, x, config.neighbourCount)), height0 = levels[x] - median(near);
     // A median of n normal values scatters by 1.2533 σ / √n.
     const limit = Math.max((config.sigma * 1.2533) / Math.sqrt(rowCount), config.heightSigmaMin) * scatter;
     if (!(Math.abs(height0) > limit)) continue;
@@ -48,6 +36,39 @@ export function correctColumns(planes: MaskedImage, isVarianceGiven: boolean): C
     if (isNoisy) masked++;
   }
   return { corrected, masked };
+}
+
+/** Columns gathered at a time: their pixels of a row share a line or two of the cache. */
+const GATHERED = 32;
+/** Fewer usable pixels of a column than this tell no level. */
+const PIXEL_COUNT_MIN = 64;
+
+/** Median and robust scatter of each column, NaN where unknown, and the number of pixels behind them at most. */
+function columnStatistics(
+  { width, height, image, mask }: MaskedImage,
+): { levels: Float64Array; scatters: Float64Array; rowCount: number } {
+  const ignored = maskBits('BAD', 'SAT', 'NO_DATA'), { rowStep } = pairConfig.columns;
+  const levels = new Float64Array(width).fill(NaN), scatters = new Float64Array(width).fill(NaN);
+  const values = Array.from({ length: GATHERED }, () => new Float32Array(height)), counts = new Int32Array(GATHERED);
+  let rowCount = 0;
+  for (let x0 = 0; x0 < width; x0 += GATHERED) {
+    const x1 = Math.min(width, x0 + GATHERED);
+    counts.fill(0);
+    for (let y = 0; y < height; y += rowStep) {
+      for (let x = x0, j = y * width + x0; x < x1; x++, j++) {
+        if ((mask[j] & ignored) === 0 && image[j] === image[j]) values[x - x0][counts[x - x0]++] = image[j];
+      }
+    }
+    for (let x = x0; x < x1; x++) {
+      const count = counts[x - x0], column = values[x - x0];
+      if (count < PIXEL_COUNT_MIN) continue;
+      rowCount = Math.max(rowCount, count);
+      levels[x] = medianInPlace(column, count);
+      for (let i = 0; i < count; i++) column[i] = Math.abs(column[i] - levels[x]);
+      scatters[x] = 1.4826 * medianInPlace(column, count);
+    }
+  }
+  return { levels, scatters, rowCount };
 }
 
 /** By how much a column of a plane stands above the two beside it. */

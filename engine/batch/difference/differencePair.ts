@@ -1,6 +1,8 @@
 /** Two files in, their difference with its sources out: the stages of the pipeline on images from anywhere. */
 import { asVisit, type DetectorId } from '../../../schemas/ids.ts';
-import { asProduct, allocateMaskedImage, type DifferenceImage, type MaskedImage, type MatchedTemplate } from '../../image/maskedImage.ts';
+import {
+  asProduct, allocateMaskedImage, type DifferenceImage, type MaskedImage, type MatchedTemplate, type VisitImage,
+} from '../../image/maskedImage.ts';
 import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
 import type { Wcs } from '../../image/wcs.ts';
 import { detectSources, type DetectionResult } from '../../stages/detect/detect.ts';
@@ -13,6 +15,7 @@ import { alignByStars, alignByWcs, type Alignment } from './alignment.ts';
 import { pairConfig } from './config.ts';
 import { readPairImage, type ImageRequest, type PairImage } from './inputs.ts';
 import { prepareImage, psfOf, removeDefects, type DefectReport, type Prepared } from './prepare.ts';
+import { flattenResidualSky } from './residualSky.ts';
 import { StepClock } from './stepClock.ts';
 
 export type PairRequest = Readonly<{
@@ -67,6 +70,7 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
     visitImage, visitPsf: psf.psf, visitWcs: alignment.scienceWcs,
     template: asProduct('template', template.planes), templateWcs: alignment.templateWcs,
   }, buffers, pairConfig.difference);
+  const residualSky = flattenResidualSky(result.difference);
   clock.end('matchAndSubtract');
   const score = new Float32Array(visitImage.image.length);
   const detections = detectSources(result.difference, result.differencePsf, convolveByCell, {
@@ -86,7 +90,8 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
       alignment: aligned, noise: { science: own.noise, template: other.noise },
       columns: { science: own.columns, template: other.columns }, defects,
       psf: { starCount: psf.stars.length, modelError: psf.modelError, fwhmPx: middleFwhm(psf.psf) },
-      figures: figuresOf(result), detected: detections.detected, noiseScale: detections.noiseScale,
+      figures: { ...figuresOf(result), ...residualSky },
+      detected: detections.detected, noiseScale: detections.noiseScale,
       droppedByReason: { ...detections.droppedByReason, ...measured.droppedByReason },
       notes: [...own.noise.notes, ...other.noise.notes],
     },
@@ -129,7 +134,7 @@ function figuresOf({ figures }: DifferenceResult): Record<string, number> {
 const VISIT = asVisit(20100101_00000), DETECTOR = 0 as DetectorId, BAND = 'r'; // A detector is in 0 … 255.
 
 function measure(
-  visitImage: Parameters<typeof measureSources>[0]['visitImage'], visitPsf: PsfModel, wcs: Wcs, result: DifferenceResult,
+  visitImage: VisitImage, visitPsf: PsfModel, wcs: Wcs, result: DifferenceResult,
   { detections, noiseScale }: DetectionResult,
 ): MeasureResult {
   return measureSources({

@@ -121,7 +121,9 @@ function readVariance(hdu: FitsHdu, { width, height, variance }: MaskedImage): v
 }
 
 /** SAT, grown, and NO_DATA for what is not a number or, with a variance given, has none. */
-function maskPixels({ image, variance, mask, width, height }: MaskedImage, saturation: number, hasVariance: boolean): void {
+function maskPixels(
+  { image, variance, mask, width, height }: MaskedImage, saturation: number, hasVariance: boolean,
+): void {
   const sat = maskBits('SAT'), noData = maskBits('NO_DATA'), grow = pairConfig.saturationGrowthPx;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
@@ -147,8 +149,10 @@ function requirePixels(path: string, { image, mask }: MaskedImage): void {
     if (image[j] > highest) highest = image[j];
   }
   if (count < pairConfig.usableFractionMin * image.length) {
-    throw new PairRefused('ALL_MASKED', `${path}: ${count} of ${image.length} pixels are usable, ` +
-      `${Math.ceil(pairConfig.usableFractionMin * image.length)} required; the others are masked, saturated or no number`);
+    const required = Math.ceil(pairConfig.usableFractionMin * image.length);
+    throw new PairRefused('ALL_MASKED',
+      `${path}: ${count} of ${image.length} pixels are usable, ${required} required; ` +
+      'the others are masked, saturated or no number');
   }
   if (lowest === highest) throw new PairRefused('CONSTANT_IMAGE', `${path}: every pixel is ${lowest}`);
 }

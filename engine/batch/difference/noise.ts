@@ -40,7 +40,8 @@ export function setVariance(source: PairImage, sky: Background): NoiseReport {
 function smoothGiven({ planes }: PairImage, sky: Background): NoiseReport {
   const { variance, mask } = planes, blank = maskBits('BAD', 'SAT', 'NO_DATA');
   const slope = varianceSlope(planes, blank), skySigma = median(sky.sigma);
-  const typical = typicalOf(variance, mask, blank), isFollowing = slope > pairConfig.noise.slopeShareMin * typical / skySigma ** 2;
+  const typical = typicalOf(variance, mask, blank);
+  const isFollowing = slope > pairConfig.noise.slopeShareMin * (typical / skySigma ** 2);
   if (isFollowing) {
     forExpectedLight(planes, sky, (j, value, expected) => {
       const smoothed = variance[j] - slope * (value - expected);
@@ -102,8 +103,9 @@ function requireSane(source: PairImage, skyLevel: number, skySigma: number, rati
   const { absurdRatio, skySigmaMin } = pairConfig.noise;
   const isTooNoisy = ratio > absurdRatio, isTooQuiet = ratio < 1 / absurdRatio && skyLevel > skySigmaMin * skySigma;
   if (!source.isGainOption || !(isTooNoisy || isTooQuiet)) return;
-  throw new PairRefused('GAIN_ABSURD', `${source.path}: a gain of ${source.gain} makes the variance of a sky of ` +
-    `${skyLevel.toPrecision(4)} ${ratio.toPrecision(3)} times the ${(skySigma ** 2).toPrecision(4)} that its pixels show`);
+  throw new PairRefused('GAIN_ABSURD',
+    `${source.path}: a gain of ${source.gain} makes the variance of a sky of ${skyLevel.toPrecision(4)} ` +
+    `${ratio.toPrecision(3)} times the ${(skySigma ** 2).toPrecision(4)} that its pixels show`);
 }
 
 /**

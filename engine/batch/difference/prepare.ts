@@ -9,7 +9,7 @@ import { markCosmicRays } from '../../stages/isr/cosmicRays.ts';
 import { interpolateDefects } from '../../stages/isr/interpolate.ts';
 import { StageError } from '../../errors.ts';
 import { correctColumns, type ColumnReport } from './columns.ts';
-import { pairConfig } from './config.ts';
+import { pairConfig, skyMesh } from './config.ts';
 import { PairRefused, type PairImage } from './inputs.ts';
 import { setVariance, type NoiseReport } from './noise.ts';
 
@@ -34,7 +34,9 @@ export function prepareImage(source: PairImage, scratch: PrepareScratch | null):
   if (!isVarianceGiven) planes.variance.set(planes.image);
   const found = scratch === null ? null : starsOf(source, scratch);
   const sky = found?.sky ?? subtractSky(planes, path);
-  if (!sky.sigma.every((sigma) => sigma > 0)) throw new PairRefused('NO_NOISE', `${path}: part of its sky has no noise`);
+  if (!sky.sigma.every((sigma) => sigma > 0)) {
+    throw new PairRefused('NO_NOISE', `${path}: part of its sky has no noise`);
+  }
   const noise = setVariance(source, sky);
   clearDetected(planes.mask);
   return { noise, columns, stars: found === null ? null : { list: found.stars, fwhmPx: found.fwhmPx } };
@@ -42,7 +44,7 @@ export function prepareImage(source: PairImage, scratch: PrepareScratch | null):
 
 function starsOf({ planes, path }: PairImage, scratch: PrepareScratch): ReturnType<typeof findStars> {
   try {
-    return findStars(planes, 1, pairConfig.stars, scratch);
+    return findStars(planes, 1, { ...pairConfig.stars, background: skyMesh(planes.width, planes.height) }, scratch);
   } catch (error) {
     if (!(error instanceof StageError)) throw error;
     const code = error.code === 'BACKGROUND_UNKNOWN' ? 'NO_SKY' : 'NO_STARS';
@@ -52,7 +54,7 @@ function starsOf({ planes, path }: PairImage, scratch: PrepareScratch): ReturnTy
 
 function subtractSky(planes: MaskedImage, path: string): Background {
   const { image, mask, width, height } = planes;
-  const sky = measureBackground(image, mask, width, height, maskBits('BAD', 'NO_DATA', 'SAT'), pairConfig.stars.background);
+  const sky = measureBackground(image, mask, width, height, maskBits('BAD', 'NO_DATA', 'SAT'), skyMesh(width, height));
   if (sky === null) throw new PairRefused('NO_SKY', `${path}: no part of the image shows the sky`);
   subtractBackground(image, sky, new Float32Array(width));
   return sky;

@@ -34,19 +34,20 @@ function replace(path: string, content: string | Uint8Array): void {
 
 /**
  * IMAGE, MASK (bits as MP_* keywords), VARIANCE, SCORE: planes of the science image.
- * PSF: its coefficients, one plane of `PSFSIZE` rows a term of 1, u, v, u², uv, v² (u, v = −1 … 1 over the image).
+ * PSF: its coefficients, one plane of `PSFSIZE` rows a term of 1, u, v, u², uv, v² (u, v = −1 … 1 on the image).
  * KERNEL: the matching kernel's, one plane of `KERSIZE` rows a term of its polynomial, ordered by degree.
  */
 function writeDifference(path: string, pair: PairDifference): void {
   const { difference: { width, height, image, variance, mask }, score, differencePsf: psf, kernel, unit } = pair;
   const wcs = pair.skyWcs === null ? [] : wcsToCards(pair.skyWcs);
   const unitCard = (name: string): FitsCard[] => (unit === null ? [] : [['BUNIT', name]]);
+  const maskCards: FitsCard[] = Object.entries(MASK_PLANES).map(([plane, bit]) => [`MP_${plane}`, bit]);
   const kernels = new Float32Array(kernel.kernels.length * kernel.size ** 2);
   kernel.kernels.forEach((plane, k) => kernels.set(plane, k * kernel.size ** 2));
   writeFits(path, [
     { data: null },
     { name: 'IMAGE', cards: [...wcs, ...unitCard(unit ?? '')], data: image, width, height },
-    { name: 'MASK', cards: Object.entries(MASK_PLANES).map(([plane, bit]) => [`MP_${plane}`, bit]), data: mask, width, height },
+    { name: 'MASK', cards: maskCards, data: mask, width, height },
     { name: 'VARIANCE', cards: [...wcs, ...unitCard(`(${unit ?? ''})**2`)], data: variance, width, height },
     { name: 'SCORE', cards: wcs, data: score, width, height },
     {

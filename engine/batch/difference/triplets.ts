@@ -24,8 +24,10 @@ export function tripletSheet({ rows, visitImage, matchedTemplate, difference }: 
   const png = new PNG({ width: used * cellWidth + TRIPLET_GAP_PX, height: rowCount * cellHeight + TRIPLET_GAP_PX });
   for (let j = 0; j < png.data.length; j += 4) png.data.set([...EMPTY, 255], j);
   strongest.forEach(({ x, y }, n) => {
-    const left = TRIPLET_GAP_PX + (n % columns) * cellWidth, top = TRIPLET_GAP_PX + Math.floor(n / columns) * cellHeight;
-    const [science, template, changed] = [visitImage, matchedTemplate, difference].map((planes) => cut(planes, x, y, sidePx));
+    const left = TRIPLET_GAP_PX + (n % columns) * cellWidth;
+    const top = TRIPLET_GAP_PX + Math.floor(n / columns) * cellHeight;
+    const cuts = [visitImage, matchedTemplate, difference].map((planes) => cut(planes, x, y, sidePx));
+    const [science, template, changed] = cuts;
     const light = Math.max(highest(science), highest(template)), change = highest(changed.map(Math.abs));
     const asLight = (value: number): number => Math.sqrt(Math.max(value, 0) / light);
     draw(png, science, left, top, asLight);
@@ -37,7 +39,8 @@ export function tripletSheet({ rows, visitImage, matchedTemplate, difference }: 
 
 /** [side × side] about a place, row-major; NaN outside of the image. */
 function cut({ image, width, height }: MaskedImage, x: number, y: number, side: number): Float32Array {
-  const out = new Float32Array(side * side).fill(NaN), x0 = Math.round(x) - (side >> 1), y0 = Math.round(y) - (side >> 1);
+  const out = new Float32Array(side * side).fill(NaN);
+  const x0 = Math.round(x) - (side >> 1), y0 = Math.round(y) - (side >> 1);
   for (let v = 0; v < side; v++) {
     for (let u = 0; u < side; u++) {
       const px = x0 + u, py = y0 + v;
