@@ -74,7 +74,8 @@ export function drawStar(
  * @param alphaPx Radius of its core.
  */
 export function drawAureole(
-  plane: Float32Array, width: number, height: number, x: number, y: number, flux: number, alphaPx: number, floor: number,
+  plane: Float32Array, width: number, height: number, x: number, y: number, flux: number, alphaPx: number,
+  floor: number,
 ): void {
   const beta = opticsConfig.aureoleBeta, alpha2 = alphaPx * alphaPx, peak = (flux * (beta - 1)) / (Math.PI * alpha2);
   if (!(peak > floor)) return;

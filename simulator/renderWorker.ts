@@ -26,7 +26,9 @@ export default function run(task: RenderTask): RenderResults[keyof RenderResults
       return { checksum: writeWhole(join(dataDir, task.path), encodeTemplate(template, task.band)).checksum };
     }
     case 'references':
-      return { checksum: writeWhole(join(dataDir, task.path), makeReferences(seed, camera, task.field, model.sky)).checksum };
+      return {
+        checksum: writeWhole(join(dataDir, task.path), makeReferences(seed, camera, task.field, model.sky)).checksum,
+      };
     case 'checksum': return { checksum: checksumOfFile(join(dataDir, task.path)) };
     case 'frame': return recordFrame(dataDir, seed, camera, detectorOf(camera, task.detector), model, task.frame);
   }

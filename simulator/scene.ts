@@ -93,7 +93,8 @@ export function cachedCell(seed: number, index: number, sky: SkyModel = 'demonst
  * @returns Sources whose flux has changed and whose centre lies on the image, in the order of cells and ids.
  */
 export function drawScene(scene: Scene, plane: Float32Array): ChangedSource[] {
-  const { centre, radius } = imageRadius(scene.map), outside = scene.survey?.hasAureoles ? AUREOLE_OUTSIDE_PX : outsidePx(scene, []);
+  const { centre, radius } = imageRadius(scene.map);
+  const outside = scene.survey?.hasAureoles ? AUREOLE_OUTSIDE_PX : outsidePx(scene, []);
   const reach = radius + (outside * scene.pixelScaleArcsec) / ARCSEC_PER_RADIAN;
   const north = northOnImage(scene.map);
   const changed: ChangedSource[] = [];

@@ -18,7 +18,8 @@ const SATURATED_BIT = 1;
 
 /** The survey's sky as many nights show it together: no clouds, stars at the catalogue's epoch, nothing that moves. */
 const STILL_SKY: SurveyScene = {
-  throughput: null, refractionPxPerMag: null, referenceColour: 0, hasAureoles: true, earth: null, moving: null, onSource: null,
+  throughput: null, refractionPxPerMag: null, referenceColour: 0, hasAureoles: true, earth: null, moving: null,
+  onSource: null,
 };
 
 export type Template = Readonly<{

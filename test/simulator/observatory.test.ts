@@ -253,8 +253,9 @@ test.skipIf(process.getuid?.() === 0)('a read-only folder ends the night in one 
   chmodSync(dataDir, 0o700);
 });
 
-test('a night of the survey\'s sky has other frames and keeps its products apart from the demonstration\'s', async () => {
-  const dataDir = newFolder(), model: SimulationModel = { sky: 'survey', effects: EFFECT_SETS.basic, compression: 'none' };
+test('a night of the survey\'s sky has other frames, and products apart from the demonstration\'s', async () => {
+  const dataDir = newFolder();
+  const model: SimulationModel = { sky: 'survey', effects: EFFECT_SETS.basic, compression: 'none' };
   const demonstration = readsOf(await night(dataDir, { visits: 1 }));
   const survey = readsOf(await night(dataDir, { visits: 1, dayObs: asDayObs(20260916), model }));
   expect(survey.length).toBe(demonstration.length);

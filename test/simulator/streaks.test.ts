@@ -10,11 +10,15 @@ const map = detectorMap(camera, detector, { raDeg: 40, decDeg: -20, cameraAngleD
 const size = detector.width * detector.height;
 const sumOf = (plane: Float32Array): number => plane.reduce((sum, value) => sum + value, 0);
 
-test.each([[0, 300], [300, 0], [200, 170], [-400, 3]])('a streak along (%d, %d) leaves its light per pixel of path', (dx, dy) => {
+test.each(
+  [[0, 300], [300, 0], [200, 170], [-400, 3]],
+)('a streak along (%d, %d) leaves its light per pixel of path', (dx, dy) => {
   const plane = new Float32Array(size), middle = 511.5, length = Math.hypot(dx, dy);
   const end = (sign: number): Streak['start'] =>
     map.toSky(middle + (sign * 5 * 1024 * dx) / length, middle + (sign * 5 * 1024 * dy) / length);
-  const streak: Streak = { kind: 'satellite', start: end(-1), end: end(1), mag: 6, degreesPerSecond: 0.5, widthArcsec: 3 };
+  const streak: Streak = {
+    kind: 'satellite', start: end(-1), end: end(1), mag: 6, degreesPerSecond: 0.5, widthArcsec: 3,
+  };
   const drawn = drawStreak(plane, map, streak, 1e6, 0.8, 0.2);
   expect(drawn?.electronsPerPx).toBeCloseTo(1e6 / (0.5 * 3600 / 0.2), 6);
   // Path within the detector through its middle; what leaves at the ends of the path across its width is some pixels.
@@ -33,7 +37,8 @@ test('satellites come by at dusk and not at midnight; the same exposure has the 
 });
 
 test('a ghost has its part of the star\'s light and the pupil\'s hole', () => {
-  const plane = new Float32Array(size), ghost = drawGhost(plane, map, map.toSky(500, 520), map.toSky(511, 511), 1e8, 0.2);
+  const plane = new Float32Array(size);
+  const ghost = drawGhost(plane, map, map.toSky(500, 520), map.toSky(511, 511), 1e8, 0.2);
   expect(Math.abs(sumOf(plane) / (ghost?.electrons ?? 0) - 1)).toBeLessThan(5e-3); // Pixels on the rims.
   expect(plane[520 * detector.width + 500]).toBe(0);
 });
