@@ -36,10 +36,10 @@ export async function runDetect(imagePath: string, options: DetectOptions): Prom
 
 /** By the height of connected pixels; `flux` is that of the Kron aperture. */
 function detectPixels(image: AnyImage, thresholdSigma: number, steps: Steps): MatchedResult {
-  const { width, height } = image, length = width * height;
+  const { scratch: [filtered], labels } = image.work;
   const { sources, ...figures } = steps.run('extract', () => extractSources(image, image, {
     ...extractDefaults, thresholdSigma,
-  }, { filtered: new Float32Array(length), work: new Float32Array(length), labels: new Int32Array(length) }));
+  }, { filtered, labels }));
   const rows = sources.map((source): CatalogRow => ({
     x: source.x, y: source.y, flux: source.flux, fluxErr: source.fluxErr, snr: source.snr, a: source.a, b: source.b,
     theta: source.thetaDeg, flags: source.flags, fluxIso: source.isophotalFlux, fluxIsoErr: source.isophotalFluxErr,

@@ -4,6 +4,7 @@ import { psfOf } from '../image/imageProduct.ts';
 import { maskBits } from '../image/maskPlanes.ts';
 import type { PsfModel } from '../image/psf.ts';
 import { translateMask } from '../image/template.ts';
+import { KERNEL_WORK_BYTES, loadKernels, type KernelMemory } from '../kernels/kernels.ts';
 
 export type AnyImage = Readonly<{
   width: number; height: number;
@@ -13,6 +14,8 @@ export type AnyImage = Readonly<{
   mask: Uint16Array;
   /** Of a VARIANCE extension, unit squared; null without one. */
   variance: Float32Array | null;
+  /** Planes of the same size to work with; contents destroyed. */
+  work: Readonly<{ variance: Float32Array; scratch: readonly [Float32Array, Float32Array, Float32Array]; labels: Int32Array }>;
   psf: PsfModel | null;
   unit: string | null;
   /** Electrons per unit, and the value from which a pixel is saturated; null when no card tells. */
@@ -27,7 +30,7 @@ export type AnyImage = Readonly<{
 export function readAnyImage(path: string): AnyImage {
   const file = readFits(path), named = (name: string) => file.hdus.find((hdu) => hdu.name === name && hdu.isImage);
   const hdu = named('IMAGE') ?? firstImageHdu(file), { width, height } = imageSize(hdu), length = width * height;
-  const image = new Float32Array(length), mask = new Uint16Array(length);
+  const { image, mask, ...work } = allocatePlanes(length);
   readImageInto(hdu, image);
   const maskHdu = named('MASK'), varianceHdu = named('VARIANCE');
   if (maskHdu !== undefined) {
@@ -38,14 +41,36 @@ export function readAnyImage(path: string): AnyImage {
   let variance: Float32Array | null = null;
   if (varianceHdu !== undefined) {
     requireSize(varianceHdu, width, height);
-    readImageInto(varianceHdu, variance = new Float32Array(length));
+    readImageInto(varianceHdu, variance = work.variance);
   }
   requireValues(image, mask, path);
   const header = hdu === file.hdus[0] ? hdu.header : [...hdu.header, ...file.hdus[0].header];
   const gain = numberCard(header, 'GAIN') ?? numberCard(header, 'EGAIN');
   return {
-    width, height, image, mask, variance, psf: psfOf(file), unit: stringCard(header, 'BUNIT'),
+    width, height, image, mask, variance, work, psf: psfOf(file), unit: stringCard(header, 'BUNIT'),
     gain: gain !== null && gain > 0 ? gain : null, saturation: numberCard(header, 'SATURATE'),
+  };
+}
+
+declare const WebAssembly: Readonly<{
+  Memory: new (size: { initial: number; maximum: number; shared: true }) => KernelMemory;
+}>;
+const PAGE_BYTES = 65_536;
+/** Bytes of a pixel in all planes: six of 4 bytes, and the mask. */
+const PIXEL_BYTES = 6 * 4 + 2;
+
+/** All planes in one memory, in which the compiled pixel kernels work. What is not touched costs nothing. */
+function allocatePlanes(
+  length: number,
+): Pick<AnyImage, 'image' | 'mask'> & AnyImage['work'] {
+  const pages = Math.ceil((KERNEL_WORK_BYTES + length * PIXEL_BYTES) / PAGE_BYTES);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  loadKernels(memory, 0);
+  const offset = (plane: number) => KERNEL_WORK_BYTES + 4 * length * plane;
+  const float = (plane: number) => new Float32Array(memory.buffer, offset(plane), length);
+  return {
+    image: float(0), variance: float(1), scratch: [float(2), float(3), float(4)],
+    labels: new Int32Array(memory.buffer, offset(5), length), mask: new Uint16Array(memory.buffer, offset(6), length),
   };
 }
 

@@ -36,18 +36,16 @@ export type MatchedResult = Readonly<{ rows: readonly CatalogRow[]; figures: Rea
  * @throws StageError (reject): STARS_TOO_FEW, PSF_STARS_TOO_FEW, BACKGROUND_UNKNOWN.
  */
 export function detectMatched(source: AnyImage, thresholdSigma: number, steps: Steps): MatchedResult {
-  const { width, height, image, mask } = source, length = width * height;
-  const scratch = [new Float32Array(length), new Float32Array(length)] as const;
+  const { width, height, image, mask } = source, [score, ...scratch] = source.work.scratch;
   if (source.saturation !== null) markFrom(image, mask, source.saturation);
   const config = { ...calibrateConfig, guessSeeingArcsec: GUESS_FWHM_PX };
   const { sky, skyElectrons: level, fwhmPx, stars } = steps.run('stars', () => (
     findStars({ width, height, image, mask }, 1, config, { smooth: scratch[0], work: scratch[1] })
   ));
-  const planes: MaskedImage = { width, height, image, mask, variance: source.variance ?? varianceOf(sky) };
+  const planes: MaskedImage = { width, height, image, mask, variance: source.variance ?? fillVariance(source.work.variance, sky) };
   const psf = source.psf ?? steps.run('psf', () => psfOfStars(planes, stars, fwhmPx));
-  const score = new Float32Array(length);
   const found = steps.run('detect', () => detectSources(
-    asProduct('differenceImage', planes), psf, convolveByCell, { score, scratch, labels: new Int32Array(length) },
+    asProduct('differenceImage', planes), psf, convolveByCell, { score, scratch, labels: source.work.labels },
     // The scatter of the score is that of the sources in any image but a difference; the sky tells the noise itself.
     { ...detectDefaults, thresholdSigma, isVarianceScaled: false },
   ));
@@ -76,8 +74,8 @@ function markFrom(image: Float32Array, mask: Uint16Array, saturation: number): v
 }
 
 /** The sky's variance: a source's own noise is left out, as it would make faint neighbours of it count less. */
-function varianceOf(sky: Background): Float32Array {
-  const { width, height } = sky, variance = new Float32Array(width * height), row = new Float32Array(width);
+function fillVariance(variance: Float32Array, sky: Background): Float32Array {
+  const { width, height } = sky, row = new Float32Array(width);
   for (let y = 0; y < height; y++) {
     interpolateRow(sky, sky.sigma, y, row);
     for (let x = 0; x < width; x++) variance[y * width + x] = row[x] * row[x];

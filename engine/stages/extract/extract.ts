@@ -7,8 +7,8 @@ import { StageError } from '../../errors.ts';
 import { measureBackground, subtractBackground } from '../../image/background.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import { median, selectInPlace } from '../../image/median.ts';
-import { smoothSeparable } from '../../image/smooth.ts';
 import { labelRegions, REGION_FIELDS } from '../../kernels/label.ts';
+import { smoothSeparable } from '../../kernels/smooth.ts';
 import { ownersOf } from './clean.ts';
 import type { ExtractConfig } from './config.ts';
 import { deblend } from './deblend.ts';
@@ -64,7 +64,7 @@ export type ExtractKnowledge = Readonly<{
 }>;
 
 /** Planes of the image's size; contents destroyed. */
-export type ExtractScratch = Readonly<{ filtered: Float32Array; work: Float32Array; labels: Int32Array }>;
+export type ExtractScratch = Readonly<{ filtered: Float32Array; labels: Int32Array }>;
 
 /** Pixels that hold no measurement. */
 const BAD_BITS = maskBits('BAD', 'NO_DATA');
@@ -85,7 +85,7 @@ export function extractSources(
   const rms = median(background.sigma), level = median(background.level);
   if (!(rms > 0)) throw refuse('IMAGE_CONSTANT', 'the image is constant over most of its area');
   subtractBackground(image, background, new Float32Array(width));
-  smoothSeparable(image, mask, BAD_BITS, width, height, PYRAMID, filtered, scratch.work);
+  smoothSeparable(image, mask, BAD_BITS, width, height, PYRAMID, filtered);
   const threshold = config.thresholdSigma * rms;
   const regions = labelRegions(filtered, width, height, 1, threshold, labels);
   const parts: Part[] = [];
