@@ -32,7 +32,8 @@ async function main(): Promise<number> {
   switch (request.command) {
     case 'night': return runNight(request.options, signal);
     case 'series': return runSeries(request.positionals.directory, request.options, signal);
-    case 'difference': return runDifference(request.positionals.science, request.positionals.template, request.options);
+    case 'difference':
+      return runDifference(request.positionals.science, request.positionals.template, request.options);
     case 'verify': return runVerify(request.options);
     case 'replay': return runReplay(request.positionals.night, request.options, signal);
     case 'alerts tail': return runAlertsTail(request.options, signal);
