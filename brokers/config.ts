@@ -28,6 +28,15 @@ export const brokersConfig = {
   filterDepthMax: 40,
   /** Lists that filters can loop over (light curves) are at most a few hundred long; a loop may hold one other. */
   filterLoopDepthMax: 2,
+  /** Alerts of one visit that the ranked filters of one user share (DMS-REQ-0343, numBrokerAlerts). */
+  filteredAlertsPerVisitMax: 20,
+  /**
+   * A selection closes this long after the end of readout, s, if the visit was not completed before: of the 60 s it
+   * leaves ten to record and deliver 20 alerts to each of 100 users.
+   */
+  selectionSeconds: 50,
+  /** Pause between looks at what ends the visits that wait for their selection, ms. */
+  selectionPollMs: 250,
   /** Matches that a trial shows in full. */
   filterTrialSamples: 5,
   /** Least time between two messages to a dashboard client, ms: four a second is as fast as an eye reads. */

@@ -3,9 +3,13 @@ import { parseArguments } from './setup/arguments.mjs';
 import { watchParent } from './setup/services.mjs';
 import { runAlertsExport, runAlertsGet, runAlertsTail } from './cli/alerts.ts';
 import { runBench } from './cli/bench.ts';
+import { runCalibrate } from './cli/calibrate.ts';
 import { runCamera } from './cli/camera.ts';
 import { runClean } from './cli/clean.ts';
 import { runFilterExplain, runFilterList, runFilterTest } from './cli/filter.ts';
+import { runDifference } from './cli/difference.ts';
+import { runDetect } from './cli/detect.ts';
+import { runIsr } from './cli/isr.ts';
 import { runNight } from './cli/night.ts';
 import { runReplay } from './cli/replay.ts';
 import { runSeries } from './cli/series.ts';
@@ -28,6 +32,8 @@ async function main(): Promise<number> {
   switch (request.command) {
     case 'night': return runNight(request.options, signal);
     case 'series': return runSeries(request.positionals.directory, request.options, signal);
+    case 'difference':
+      return runDifference(request.positionals.science, request.positionals.template, request.options);
     case 'verify': return runVerify(request.options);
     case 'replay': return runReplay(request.positionals.night, request.options, signal);
     case 'alerts tail': return runAlertsTail(request.options, signal);
@@ -36,6 +42,9 @@ async function main(): Promise<number> {
     case 'filter list': return runFilterList(request.options);
     case 'filter explain': return runFilterExplain(request.positionals, request.options);
     case 'filter test': return runFilterTest(request.positionals.filter, request.options);
+    case 'isr': return runIsr(request.positionals.raw, request.options);
+    case 'calibrate': return runCalibrate(request.positionals.image, request.options);
+    case 'detect': return runDetect(request.positionals.image, request.options);
     case 'camera': return runCamera(request.positionals.camera, request.options);
     case 'simulate night': return runSimulateNight(request.options, signal);
     case 'simulate exposure': return runSimulateExposure(request.options, signal);

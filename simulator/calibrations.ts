@@ -5,7 +5,7 @@ import { calibrationConfig, skyConfig } from './config.ts';
 import { addShotNoise, detectorResponse, readDetector } from './detector.ts';
 import { encodeFits } from './fitsWriter.ts';
 import { fieldRadiusMm } from './optics.ts';
-import type { SkyModel } from './model.ts';
+import { DEMONSTRATION, type SimulationModel, type SkyModel } from './model.ts';
 import {
   ARCSEC_PER_RADIAN, detectorMap, fromTangent, imageRadius, skyOfVector, tangentPlane, type UnitVector,
 } from './projection.ts';
@@ -16,10 +16,12 @@ import type { Star } from './sky.ts';
 import { placeAt } from './surveySky.ts';
 
 /** Mean of bias frames after subtraction of their overscan, assembled. [height × width] row-major, ADU. */
-export function makeBias(seed: number, detector: Detector): Float32Array {
+export function makeBias(
+  seed: number, detector: Detector, { effects }: SimulationModel = DEMONSTRATION,
+): Float32Array {
   const sum = new Float64Array(detector.width * detector.height);
   for (let frame = 0; frame < calibrationConfig.biasFrames; frame++) {
-    addAssembled(sum, detector, readDetector(seed, detector, null, 'bias frame', frame), () => 1);
+    addAssembled(sum, detector, readDetector(seed, detector, null, 'bias frame', frame, effects), () => 1);
   }
   return Float32Array.from(sum, (value) => value / calibrationConfig.biasFrames);
 }
@@ -29,14 +31,16 @@ export function makeBias(seed: number, detector: Detector): Float32Array {
  *
  * @param bias From `makeBias`, ADU. Read only.
  */
-export function makeFlat(seed: number, camera: Camera, detector: Detector, bias: Float32Array): Float32Array {
-  const { response } = detectorResponse(seed, camera, detector);
+export function makeFlat(
+  seed: number, camera: Camera, detector: Detector, bias: Float32Array, model: SimulationModel = DEMONSTRATION,
+): Float32Array {
+  const { response } = detectorResponse(seed, camera, detector, model);
   const sum = new Float64Array(response.length);
   const electrons = new Float32Array(response.length);
   for (let frame = 0; frame < calibrationConfig.flatFrames; frame++) {
     for (let i = 0; i < electrons.length; i++) electrons[i] = calibrationConfig.flatElectrons * response[i];
-    addShotNoise(electrons, randomStream(seed, 'flat light', detector.id, frame));
-    const amps = readDetector(seed, detector, electrons, 'flat frame', frame);
+    if (model.effects.shotNoise) addShotNoise(electrons, randomStream(seed, 'flat light', detector.id, frame));
+    const amps = readDetector(seed, detector, electrons, 'flat frame', frame, model.effects);
     addAssembled(sum, detector, amps, (amp) => amp.gainElectronsPerAdu);
   }
   for (const amp of detector.amps) subtractBias(sum, bias, detector.width, amp);
@@ -96,10 +100,10 @@ export function referenceRadiusDeg(camera: Camera): number {
 }
 
 /** CSV of a field's reference stars, with the errors of a catalogue. */
-export function makeReferences(seed: number, camera: Camera, field: Field): string {
+export function makeReferences(seed: number, camera: Camera, field: Field, sky: SkyModel = 'demonstration'): string {
   const radius = referenceRadiusDeg(camera) * (Math.PI / 180);
   return encodeReferences(
-    seed, starsOfCone(seed, field.raDeg, field.decDeg, radius).map((star) => ({ star, place: star.place })),
+    seed, starsOfCone(seed, field.raDeg, field.decDeg, radius, sky).map((star) => ({ star, place: star.place })),
   );
 }
 

@@ -63,6 +63,12 @@ export const opticsConfig = {
   wingFloorElectrons: 0.05,
   /** Loss of light at the corner of the field. */
   vignetting: 0.08, wideFieldVignetting: 0.4,
+  /**
+   * Part of a star's light that dust on mirrors scatters into an aureole, its core over the PSF's, and its exponent:
+   * r^−3.5 wings, as bright stars show beyond the seeing's (King 1971, PASP 83, 199). Fainter stars' aureoles drown in
+   * the sky.
+   */
+  aureolePart: 0.004, aureoleWidth: 3, aureoleBeta: 1.75, aureoleElectronsMin: 4e5,
   /** Transparency of a clear night, from visit to visit. */
   transparencyMin: 0.92, transparencyMax: 1,
   /** Sky brightness: scatter from visit to visit, magnitudes; gradient from edge to edge of the field. */
@@ -154,8 +160,11 @@ export const renderConfig = {
    * An idle worker keeps its caches for this long: longer than any cadence, so that a night starts each thread once.
    */
   idleTimeoutMs: 120_000,
-  /** Sky cells kept per worker: 64 cells serve a detector of LSSTCam's size; each holds about 100 kB. */
-  cellsKept: 512,
+  /**
+   * Sky cells kept per worker: some 100 serve a detector of LSSTCam's size, 180 all of minicam. Each holds about 100
+   * kB, and ten times that towards the Galaxy's centre.
+   */
+  cellsKept: 256,
 } as const;
 
 export const solarSystemConfig = {

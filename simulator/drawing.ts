@@ -69,6 +69,29 @@ export function drawStar(
 }
 
 /**
+ * Adds the aureole of a bright star: a round Moffat with r^−3.5 wings. Parameters as for `drawStar`.
+ *
+ * @param alphaPx Radius of its core.
+ */
+export function drawAureole(
+  plane: Float32Array, width: number, height: number, x: number, y: number, flux: number, alphaPx: number,
+  floor: number,
+): void {
+  const beta = opticsConfig.aureoleBeta, alpha2 = alphaPx * alphaPx, peak = (flux * (beta - 1)) / (Math.PI * alpha2);
+  if (!(peak > floor)) return;
+  const reach = alphaPx * Math.sqrt((peak / floor) ** (1 / beta) - 1);
+  const y0 = Math.max(0, Math.ceil(y - reach)), y1 = Math.min(height - 1, Math.floor(y + reach));
+  for (let row = y0; row <= y1; row++) {
+    const half = Math.sqrt(Math.max(0, reach * reach - (row - y) ** 2)), start = row * width;
+    const x0 = Math.max(0, Math.ceil(x - half)), x1 = Math.min(width - 1, Math.floor(x + half));
+    for (let column = x0; column <= x1; column++) {
+      const s = 1 + ((column - x) ** 2 + (row - y) ** 2) / alpha2, root = Math.sqrt(s);
+      plane[start + column] += peak / (s * root * Math.sqrt(root)); // s^−β, β = 1.75.
+    }
+  }
+}
+
+/**
  * A galaxy's disc on the image: half-light radius along its major axis, its axis ratio, and the axis's direction from
  * +x.
  */

@@ -3,7 +3,7 @@
  *
  * Earth follows VSOP87 (Bretagnon & Francou 1988, A&A 202, 309) with the terms that Meeus (Astronomical Algorithms,
  * 2nd ed., appendix III) prints: good to 1″ from the Sun, which an asteroid shows as less. The Moon follows
- * the leading terms of his chapter 47: 0.1°, enough for the light of its glow.
+ * the leading terms of his chapter 47: 0.3°, enough for the light of its glow.
  */
 import { TAI_MINUS_UTC_SECONDS } from '../schemas/time.ts';
 import type { UnitVector } from './projection.ts';
@@ -151,14 +151,19 @@ export function moonAt(mjdTai: number): { direction: UnitVector; phaseDeg: numbe
 export const SITE = { latitudeDeg: -30.2446, longitudeDeg: -70.7494 } as const;
 
 /**
- * Unit vector to the zenith of the observatory, on the ICRS to 0.4° (precession since 2000 is left out of the turn).
+ * Unit vector to the zenith of the observatory, on the ICRS: sidereal time and latitude give it on the equator of date,
+ * precession (Lieske 1979) takes it to that of J2000. Without nutation, aberration and UT1 − UTC: good to 40″.
  */
 export function zenithAt(mjdTai: number): UnitVector {
-  const mjdUt = mjdTai - TAI_MINUS_UTC_SECONDS / 86400;
-  const siderealDeg = 280.46061837 + 360.98564736629 * (mjdUt - J2000_MJD) + SITE.longitudeDeg;
-  // Since 2000 the equinox has moved by 50.3″ a year: of a fixed star's right ascension the hour angle keeps.
-  const ra = (siderealDeg - 0.0128 * ((mjdUt - J2000_MJD) / 365.25)) * RADIANS, dec = SITE.latitudeDeg * RADIANS;
-  return [Math.cos(dec) * Math.cos(ra), Math.cos(dec) * Math.sin(ra), Math.sin(dec)];
+  const mjdUt = mjdTai - TAI_MINUS_UTC_SECONDS / 86400, t = (mjdUt - J2000_MJD) / 36525, arcsec = RADIANS / 3600;
+  const zeta = (2306.2181 * t + 0.30188 * t * t) * arcsec, z = (2306.2181 * t + 1.09468 * t * t) * arcsec;
+  const theta = (2004.3109 * t - 0.42665 * t * t) * arcsec, dec = SITE.latitudeDeg * RADIANS;
+  const siderealDeg = 280.46061837 + 360.98564736629 * (mjdUt - J2000_MJD) + 0.000387933 * t * t + SITE.longitudeDeg;
+  const fromNode = siderealDeg * RADIANS - z; // Meeus, eq. 21.4, run backwards.
+  const a = Math.cos(dec) * Math.sin(fromNode);
+  const b = Math.cos(theta) * Math.cos(dec) * Math.cos(fromNode) + Math.sin(theta) * Math.sin(dec);
+  const c = -Math.sin(theta) * Math.cos(dec) * Math.cos(fromNode) + Math.cos(theta) * Math.sin(dec);
+  return [b * Math.cos(zeta) + a * Math.sin(zeta), a * Math.cos(zeta) - b * Math.sin(zeta), c];
 }
 
 /** Altitude above the horizon, degrees, without refraction. */

@@ -108,7 +108,7 @@ function surveyScene(
     refractionPxPerMag: effects.differentialRefraction
       ? towardsZenith(map, conditions.zenith, conditions.refractionArcsecPerMag / pixelScaleArcsec(camera)) : null,
     referenceColour: atmosphereConfig.referenceColour,
-    earth: earthHeliocentric(plan.midpointMjdTai),
+    hasAureoles: effects.aureoles, earth: earthHeliocentric(plan.midpointMjdTai),
     moving: {
       field: unitVector(plan.actual.raDeg, plan.actual.decDeg), fieldRadius: fieldRadius(camera),
       startMjdTai: plan.startMjdTai, seconds: plan.exposureSeconds,

@@ -4,7 +4,8 @@
 
 /** Effects in the order in which light and charge meet them. Each can be switched alone. */
 export const EFFECTS = [
-  'skyBackground', 'clouds', 'differentialRefraction', 'streaks', 'ghosts', 'vignetting', 'illumination', 'prnu',
+  'skyBackground', 'clouds', 'differentialRefraction', 'aureoles', 'streaks', 'ghosts', 'vignetting', 'illumination',
+  'prnu',
   'badColumns',
   'fringing', 'darkCurrent', 'hotPixels', 'shotNoise', 'cosmicRays', 'brighterFatter', 'saturation', 'parallelCti',
   'serialCti',

@@ -18,6 +18,7 @@ import {
   checkFaultRates, detectorFault, isVisitCanceled, NO_FAULTS, readCount, type DetectorFault, type FaultRates,
 } from './faults.ts';
 import { discardStaged, publishStaged, removeStaged, writeWhole } from './files.ts';
+import { DEMONSTRATION, type SimulationModel } from './model.ts';
 import { NOTHING_DONE, timesDone, timesRead, type NightProgress } from './nightProgress.ts';
 import { createEventMaker, type IdentifiedEvent } from './observatoryEvents.ts';
 import { createProductStore } from './productStore.ts';
@@ -39,6 +40,8 @@ export type ObservatoryOptions = Readonly<{
   alreadyDone?: NightProgress;
   faults?: Partial<FaultRates>;
   bands?: readonly Band[]; fields?: readonly Field[];
+  /** Sky and effects; the demonstration's without. */
+  model?: SimulationModel;
   /** Threads of the render pool. */
   threads?: number;
   /** One line of progress for people. */
@@ -69,8 +72,9 @@ export function createObservatory(options: ObservatoryOptions): Observatory {
   });
   const done = options.alreadyDone ?? NOTHING_DONE;
   const events = createEventMaker(instrument, camera, dayObs);
-  const renderer = createRenderer({ dataDir, instrument, camera, seed }, options.threads);
-  const products = createProductStore({ dataDir, instrument, camera, seed, dayObs, renderer });
+  const model = options.model ?? DEMONSTRATION;
+  const renderer = createRenderer({ dataDir, instrument, camera, seed, model }, options.threads);
+  const products = createProductStore({ dataDir, instrument, camera, seed, dayObs, renderer, model });
   const scale = cadenceSeconds / nightConfig.cadenceSeconds;
   const wallMs = (surveySeconds: number): number => surveySeconds * scale * 1000;
   const stragglers: Promise<void>[] = [];

@@ -6,7 +6,8 @@ import { productPaths, type Product, type ProductIndex } from '../schemas/produc
 import type { Band } from '../schemas/units.ts';
 import { referenceRadiusDeg } from './calibrations.ts';
 import { calibrationConfig, skyConfig } from './config.ts';
-import { readIfPresent, writeWhole } from './files.ts';
+import { readIfPresent, sha256, writeWhole } from './files.ts';
+import { DEMONSTRATION, effectNames, type SimulationModel } from './model.ts';
 import { fieldRadiusMm } from './optics.ts';
 import type { Renderer } from './render.ts';
 import type { Field } from './schedule.ts';
@@ -18,6 +19,7 @@ export type ProductStore = Readonly<{
 
 export type ProductStoreOptions = Readonly<{
   dataDir: string; instrument: string; camera: Camera; seed: number; dayObs: DayObs; renderer: Renderer;
+  model: SimulationModel;
 }>;
 
 /** Products made, not yet indexed: what `describe` lacks is the checksum. */
@@ -25,7 +27,7 @@ type Wanted = Omit<Product, 'checksum' | 'fromDayObs'>;
 
 export function createProductStore(options: ProductStoreOptions): ProductStore {
   const { camera, renderer } = options;
-  const folder = `products/${options.instrument}/sky${skyConfig.version}-seed${options.seed}`;
+  const folder = `products/${options.instrument}/sky${skyConfig.version}-seed${options.seed}${kindOf(options.model)}`;
   const verified = new Map<string, string>(); // Path → checksum of what was made or checked in this process.
   let lastChange: Promise<void> = Promise.resolve();
 
@@ -92,6 +94,13 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
       return change;
     },
   };
+}
+
+/** Tells products of another sky or of other effects apart; empty for the demonstration's. */
+function kindOf(model: SimulationModel): string {
+  if (JSON.stringify(model) === JSON.stringify(DEMONSTRATION)) return '';
+  const effects = effectNames(model.effects).join();
+  return `-${model.sky}-${sha256(Buffer.from(effects)).slice(0, 8)}`;
 }
 
 /** @throws Error of one line when the index is there and unreadable. */

@@ -1,4 +1,12 @@
-/** The bytes of raw files: headers that a reader needs, one image an amp. */
+/**
+ * The bytes of raw files: headers that a reader needs, one image an amp.
+ *
+ * Beyond the keywords of `schemas/products.ts` the simulator's raws carry, in the primary header: OBSTYPE (science,
+ * bias, dark, flat, engineering), DATE-BEG (start, TAI), and where the survey's sky was seen AIRMASS, ALT, MOONALT and
+ * SUNALT at the middle of the exposure. Each amp has PRESEC (its prescan) and the WCS of the commanded pointing for its
+ * own raw pixels: TAN, or TAN-SIP with the camera's distortion. With compression `rice` amps are tile-compressed images
+ * (§10.1).
+ */
 import type { Amp, Camera, Detector } from '../schemas/camera.ts';
 import type { DayObs } from '../schemas/ids.ts';
 import { taiSecondsOfMjd } from '../schemas/time.ts';

@@ -20,11 +20,15 @@ export default function run(task: RenderTask): RenderResults[keyof RenderResults
     case 'exposure': return renderRaw(task);
     case 'biasAndFlat': return renderBiasAndFlat(task);
     case 'template': {
-      const template = makeTemplate(seed, camera, detectorOf(camera, task.detector), task.field, task.band);
+      const template = makeTemplate(
+        seed, camera, detectorOf(camera, task.detector), task.field, task.band, model.sky,
+      );
       return { checksum: writeWhole(join(dataDir, task.path), encodeTemplate(template, task.band)).checksum };
     }
     case 'references':
-      return { checksum: writeWhole(join(dataDir, task.path), makeReferences(seed, camera, task.field)).checksum };
+      return {
+        checksum: writeWhole(join(dataDir, task.path), makeReferences(seed, camera, task.field, model.sky)).checksum,
+      };
     case 'checksum': return { checksum: checksumOfFile(join(dataDir, task.path)) };
     case 'frame': return recordFrame(dataDir, seed, camera, detectorOf(camera, task.detector), model, task.frame);
   }
@@ -33,8 +37,8 @@ export default function run(task: RenderTask): RenderResults[keyof RenderResults
 function renderRaw({ dayObs, detector, plan }: Extract<RenderTask, { task: 'exposure' }>): RenderResults['exposure'] {
   const begunMs = performance.now();
   const described = detectorOf(camera, detector);
-  const { amps, truth } = renderExposure(seed, camera, described, plan);
-  const bytes = encodeRaw(instrument, dayObs, described, plan, amps, { camera });
+  const { amps, truth } = renderExposure(seed, camera, described, plan, model);
+  const bytes = encodeRaw(instrument, dayObs, described, plan, amps, { camera, compression: model.compression });
   const file = stage(join(dataDir, productPaths.raw(instrument, dayObs, plan.exposure, detector)), bytes);
   return { file, truth, renderMs: performance.now() - begunMs };
 }
@@ -42,8 +46,8 @@ function renderRaw({ dayObs, detector, plan }: Extract<RenderTask, { task: 'expo
 function renderBiasAndFlat(task: Extract<RenderTask, { task: 'biasAndFlat' }>): RenderResults['biasAndFlat'] {
   const { detector, biasPath, flatPath } = task;
   const described = detectorOf(camera, detector);
-  const bias = makeBias(seed, described);
-  const flat = makeFlat(seed, camera, described, bias);
+  const bias = makeBias(seed, described, model);
+  const flat = makeFlat(seed, camera, described, bias, model);
   return {
     biasChecksum: writeWhole(join(dataDir, biasPath), encodeCalibration('bias', described, bias)).checksum,
     flatChecksum: writeWhole(join(dataDir, flatPath), encodeCalibration('flat', described, flat)).checksum,

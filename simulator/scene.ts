@@ -4,7 +4,7 @@
  */
 import { abMagOfNJy, BANDS, nJyOfAbMag, type Band } from '../schemas/units.ts';
 import { opticsConfig, renderConfig, skyConfig, surveyConfig } from './config.ts';
-import { drawGalaxy, drawStar } from './drawing.ts';
+import { drawAureole, drawGalaxy, drawStar } from './drawing.ts';
 import type { SpaceVector } from './ephemeris.ts';
 import { movingSources, type MinorPlanetClass, type MovingSource } from './minorPlanets.ts';
 import type { SkyModel } from './model.ts';
@@ -38,6 +38,8 @@ export type SurveyScene = Readonly<{
   throughput: ((x: number, y: number) => number) | null;
   /** Pixels by which a source is shifted for each magnitude that its g − i is bluer than the reference. */
   refractionPxPerMag: readonly [number, number] | null; referenceColour: number;
+  /** Whether bright stars have aureoles. */
+  hasAureoles: boolean;
   /** Earth from the Sun, AU: parallax. */
   earth: SpaceVector | null;
   /** Shutter, and the whole camera's field: bodies that move through it. Null leaves them out. */
@@ -66,9 +68,9 @@ export type ChangedSource = Readonly<{
 
 /**
  * Light of a star farther out than this is not drawn, pixels beyond the image's edge: 14th magnitude reaches 50, the
- * survey's 9th 80.
+ * survey's 9th 80, and its aureole 390.
  */
-const OUTSIDE_PX = 60, SURVEY_OUTSIDE_PX = 100;
+const OUTSIDE_PX = 60, SURVEY_OUTSIDE_PX = 100, AUREOLE_OUTSIDE_PX = 400, AUREOLE_MAG = 14;
 
 /** Cells are pure functions of (seed, index); a worker keeps those it met last. */
 const cellCache = new Map<string, Cell>();
@@ -91,7 +93,8 @@ export function cachedCell(seed: number, index: number, sky: SkyModel = 'demonst
  * @returns Sources whose flux has changed and whose centre lies on the image, in the order of cells and ids.
  */
 export function drawScene(scene: Scene, plane: Float32Array): ChangedSource[] {
-  const { centre, radius } = imageRadius(scene.map), outside = outsidePx(scene);
+  const { centre, radius } = imageRadius(scene.map);
+  const outside = scene.survey?.hasAureoles ? AUREOLE_OUTSIDE_PX : outsidePx(scene, []);
   const reach = radius + (outside * scene.pixelScaleArcsec) / ARCSEC_PER_RADIAN;
   const north = northOnImage(scene.map);
   const changed: ChangedSource[] = [];
@@ -123,8 +126,9 @@ export function drawScene(scene: Scene, plane: Float32Array): ChangedSource[] {
   return changed;
 }
 
-function outsidePx(scene: Scene): number {
-  return scene.survey ? SURVEY_OUTSIDE_PX : OUTSIDE_PX;
+function outsidePx(scene: Scene, mags: Magnitudes): number {
+  if (!scene.survey) return OUTSIDE_PX;
+  return scene.survey.hasAureoles && mags[BANDS.indexOf('r')] < AUREOLE_MAG ? AUREOLE_OUTSIDE_PX : SURVEY_OUTSIDE_PX;
 }
 
 function fluxNJy(mags: readonly number[], band: Band): number {
@@ -205,7 +209,14 @@ function tell(
 
 function drawPoint(scene: Scene, plane: Float32Array, x: number, y: number, flux: number): void {
   const { width, height } = scene.map, electrons = flux * scene.electronsPerNJy * throughputAt(scene, x, y);
-  drawStar(plane, width, height, x, y, electrons, scene.psf(x, y), opticsConfig.wingFloorElectrons);
+  const shape = scene.psf(x, y), { wingFloorElectrons, aureolePart, aureoleWidth, aureoleElectronsMin } = opticsConfig;
+  if (!scene.survey?.hasAureoles || electrons < aureoleElectronsMin) {
+    drawStar(plane, width, height, x, y, electrons, shape, wingFloorElectrons);
+    return;
+  }
+  drawStar(plane, width, height, x, y, electrons * (1 - aureolePart), shape, wingFloorElectrons);
+  const core = aureoleWidth * shape.alphaPx;
+  drawAureole(plane, width, height, x, y, electrons * aureolePart, core, wingFloorElectrons);
 }
 
 function throughputAt(scene: Scene, x: number, y: number): number {
@@ -241,7 +252,7 @@ function drawOneGalaxy(
 }
 
 function nearImage(scene: Scene, place: UnitVector, mags: Magnitudes): { x: number; y: number } | null {
-  const at = scene.map.toPixel(place), outside = outsidePx(scene);
+  const at = scene.map.toPixel(place), outside = outsidePx(scene, mags);
   if (!at || at.x < -outside || at.y < -outside) return null;
   if (at.x > scene.map.width + outside || at.y > scene.map.height + outside) return null;
   const shift = scene.survey?.refractionPxPerMag;

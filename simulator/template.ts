@@ -9,11 +9,18 @@ import { encodeFits, type Card, type Hdu } from './fitsWriter.ts';
 import { electronsPerNJy, moffat, skyElectrons } from './optics.ts';
 import { detectorMap, skyOfVector, tanGridMap, type TanGrid } from './projection.ts';
 import { normal, randomStream, uniformBetween } from './random.ts';
-import { drawScene } from './scene.ts';
+import type { SkyModel } from './model.ts';
+import { drawScene, type SurveyScene } from './scene.ts';
 import type { Field } from './schedule.ts';
 
 /** Bit of the MASK plane that this file's MP_SAT keyword declares. */
 const SATURATED_BIT = 1;
+
+/** The survey's sky as many nights show it together: no clouds, stars at the catalogue's epoch, nothing that moves. */
+const STILL_SKY: SurveyScene = {
+  throughput: null, refractionPxPerMag: null, referenceColour: 0, hasAureoles: true, earth: null, moving: null,
+  onSource: null,
+};
 
 export type Template = Readonly<{
   grid: TanGrid;
@@ -41,7 +48,9 @@ export function templateGrid(seed: number, camera: Camera, detector: Detector, f
 }
 
 /** Makes the template. Its noise is that of `templateVisits` visits and not correlated from pixel to pixel. */
-export function makeTemplate(seed: number, camera: Camera, detector: Detector, field: Field, band: Band): Template {
+export function makeTemplate(
+  seed: number, camera: Camera, detector: Detector, field: Field, band: Band, sky: SkyModel = 'demonstration',
+): Template {
   const grid = templateGrid(seed, camera, detector, field);
   const scale = pixelScaleArcsec(camera), { templateVisits, templateSeeingArcsec } = calibrationConfig;
   const perNJy = electronsPerNJy(band, nightConfig.exposureSeconds, 1);
@@ -52,21 +61,21 @@ export function makeTemplate(seed: number, camera: Camera, detector: Detector, f
   const draw = Math.sqrt(templateVisits);
   drawScene({
     seed, band, map: tanGridMap(grid), mjdTai: null, psf: () => shape, electronsPerNJy: perNJy * draw,
-    pixelScaleArcsec: scale,
+    pixelScaleArcsec: scale, ...(sky === 'survey' && { survey: STILL_SKY }),
   }, image);
 
-  const sky = skyElectrons(camera, band, nightConfig.exposureSeconds, bandConfig[band].skyMag);
+  const skyLevel = skyElectrons(camera, band, nightConfig.exposureSeconds, bandConfig[band].skyMag);
   const readVariance = mean(detector.amps.map((amp) => amp.readNoiseElectrons ** 2));
   const full = Math.min(...detector.amps.map(fullWellElectrons));
   const random = randomStream(seed, 'template noise', detector.id, BANDS.indexOf(band), ...idsOfField(field));
   const variance = new Float32Array(image.length), mask = new Uint16Array(image.length);
   for (let i = 0; i < image.length; i++) {
     let electrons = image[i] / draw;
-    if (electrons + sky > full) {
-      electrons = full - sky;
+    if (electrons + skyLevel > full) {
+      electrons = full - skyLevel;
       mask[i] |= 1 << SATURATED_BIT;
     }
-    variance[i] = (electrons + sky + readVariance) / templateVisits / (perNJy * perNJy);
+    variance[i] = (electrons + skyLevel + readVariance) / templateVisits / (perNJy * perNJy);
     image[i] = electrons / perNJy + Math.sqrt(variance[i]) * normal(random);
   }
   return { grid, image, variance, mask };

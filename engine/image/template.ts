@@ -48,7 +48,7 @@ export function readTemplate(
 }
 
 /** From the file's bits (MP_* keywords) to ours; NaN pixels become NO_DATA whatever the file says. */
-function translateMask(hdu: FitsHdu, { image, mask }: MaskedImage): void {
+export function translateMask(hdu: FitsHdu, { image, mask }: MaskedImage): void {
   const ours = Object.entries(MASK_PLANES) as [MaskPlane, number][]; // Keys of the table itself.
   const moves = ours.flatMap(([plane, bit]) => {
     const theirs = numberCard(hdu.header, `MP_${plane}`);

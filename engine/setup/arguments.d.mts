@@ -26,6 +26,23 @@ export interface SeriesOptions extends JsonOption, DataDirOption {
   readonly saturation: number | null;
 }
 
+export interface DifferenceOptions extends JsonOption {
+  /** Files, absolute. */
+  readonly scienceMask: string | null;
+  readonly scienceVariance: string | null;
+  readonly templateMask: string | null;
+  readonly templateVariance: string | null;
+  readonly register: boolean;
+  readonly gain: number | null;
+  readonly readNoise: number | null;
+  readonly saturation: number | null;
+  readonly templateGain: number | null;
+  readonly templateReadNoise: number | null;
+  readonly templateSaturation: number | null;
+  /** Absolute. */
+  readonly outDir: string | null;
+}
+
 /** Of every command that renders frames. */
 export interface RenderingOptions extends JsonOption {
   readonly camera: string;
@@ -64,6 +81,21 @@ export interface SimulateCalibrationsOptions extends RenderingOptions {
   readonly flatLevels: string;
   readonly band: string;
 }
+export interface IsrOptions extends JsonOption {
+  /** Absolute, as all paths. */
+  readonly calibrations: string;
+  readonly camera: string | null;
+  readonly out: string;
+}
+export interface CalibrateOptions extends JsonOption {
+  readonly references: string;
+  readonly out: string;
+}
+export interface DetectOptions extends JsonOption {
+  readonly threshold: number;
+  readonly matched: boolean;
+  readonly catalog: string | null;
+}
 export interface CameraOptions extends JsonOption {
   /** Absolute. */
   readonly svg: string | null;
@@ -97,6 +129,7 @@ interface Parsed<C extends string, O, P = Record<string, never>> {
 export type ParsedCommand =
   | Parsed<'night', NightOptions>
   | Parsed<'series', SeriesOptions, { readonly directory: string }>
+  | Parsed<'difference', DifferenceOptions, { readonly science: string; readonly template: string }>
   | Parsed<'verify', RecordedOptions & { readonly night: number | null }>
   | Parsed<'replay', RecordedOptions, { readonly night: number | 'last' }>
   | Parsed<'alerts tail', RecordedOptions & { readonly fromStart: boolean; readonly count: number | null }>
@@ -105,6 +138,9 @@ export type ParsedCommand =
   | Parsed<'filter list', JsonOption>
   | Parsed<'filter explain', FilterExplainOptions, { readonly filter: string; readonly diaSourceId: string }>
   | Parsed<'filter test', FilterTestOptions, { readonly filter: string }>
+  | Parsed<'isr', IsrOptions, { readonly raw: string }>
+  | Parsed<'calibrate', CalibrateOptions, { readonly image: string }>
+  | Parsed<'detect', DetectOptions, { readonly image: string }>
   | Parsed<'camera', CameraOptions, { readonly camera: string }>
   | Parsed<'simulate night', SimulateNightOptions>
   | Parsed<'simulate exposure', SimulateExposureOptions>

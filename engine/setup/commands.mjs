@@ -18,6 +18,11 @@ const EXPRESSION = { name: 'expression', argument: 'CEL', type: 'text', default:
 const RANK = { name: 'rank', argument: 'CEL', type: 'text', default: null,
   explanation: 'with --expression: a number, the higher the better, for the 20 alerts a visit' };
 
+/** Shared by the commands that work on one file. */
+const OUT_FILE = { name: 'out', argument: 'FILE', type: 'path', default: null, isRequired: true,
+  explanation: 'written as a whole or not at all' };
+const JSON_FIGURES = { name: 'json', type: 'flag', explanation: 'print figures and times of steps as one JSON document' };
+
 /** Shared by every command that renders frames. */
 const CAMERA = { name: 'camera', argument: 'NAME', type: 'name', default: 'minicam',
   explanation: 'LSSTCam, ComCam, LATISS, minicam, generic' };
@@ -94,6 +99,42 @@ export const COMMANDS = [
       JSON_OUTPUT, DATA_DIR,
     ],
     setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'difference',
+    summary: 'subtract one FITS image from another and list what changed',
+    description: [
+      'Takes any two images with a WCS, or with --register any two of one field, matches the template to the science',
+      'image and subtracts it. Writes difference.fits (IMAGE, MASK, VARIANCE, SCORE, PSF, KERNEL), diaSources.csv and',
+      'triplets.png in the science file\'s unit and pixels. Gain, read noise and saturation are of the science image, in',
+      'electrons per unit, electrons and its unit. Masks have MP_* keywords, or any pixel but 0 is bad. Uses no stores.',
+    ],
+    examples: ['vesper difference science.fits template.fits --out-dir out --json'],
+    positionals: [
+      { name: 'science', argument: 'SCIENCE', type: 'path', explanation: 'image to subtract from' },
+      { name: 'template', argument: 'TEMPLATE', type: 'path', explanation: 'image to subtract' },
+    ],
+    options: [
+      { name: 'science-mask', argument: 'FILE', type: 'path', default: null,
+        explanation: 'mask of the science image (default: its extension MASK, if any)' },
+      { name: 'science-variance', argument: 'FILE', type: 'path', default: null,
+        explanation: 'its variance (default: its extension VARIANCE, else from gain and read noise)' },
+      { name: 'template-mask', argument: 'FILE', type: 'path', default: null, explanation: 'the same of the template' },
+      { name: 'template-variance', argument: 'FILE', type: 'path', default: null, explanation: 'the same of the template' },
+      { name: 'register', type: 'flag', explanation: 'align the images by their stars, not by their WCSs' },
+      ...['', 'template-'].flatMap((of) => [
+        { name: `${of}gain`, argument: 'E_PER_UNIT', type: 'number', min: 1e-9, max: 1e12, default: null,
+          explanation: 'electrons per unit (default: from the header, else from the sky)' },
+        { name: `${of}read-noise`, argument: 'ELECTRONS', type: 'number', min: 0, max: 1e6, default: null,
+          explanation: 'electrons (default: from the header, else 0)' },
+        { name: `${of}saturation`, argument: 'LEVEL', type: 'number', min: 1e-30, max: 1e30, default: null,
+          explanation: 'level above which pixels are not trusted (default: from the header)' },
+      ]),
+      { name: 'out-dir', argument: 'DIR', type: 'path', default: null,
+        explanation: 'where to write; made if missing (default: here)' },
+      JSON_OUTPUT,
+    ],
+    setup: 'packages', needs: 'none',
   },
   {
     name: 'verify',
@@ -198,6 +239,61 @@ export const COMMANDS = [
       { name: 'share-max', argument: 'SHARE', type: 'number', min: 0, max: 1, default: 0.25,
         explanation: 'refuse a filter that passes more of the alerts than this' },
       EXPRESSION, RANK, INSTRUMENT, JSON_OUTPUT, DATA_DIR,
+    ],
+    setup: 'packages', needs: 'none',
+  },
+  {
+    name: 'isr',
+    summary: 'remove the instrument signature from one raw file',
+    description: [
+      'Writes the assembled detector in electrons as FITS: IMAGE with a nominal WCS, MASK, VARIANCE. Bias and flat are',
+      'found below DIR by their headers (OBSTYPE, DETECTOR, BAND). Exit 2 in one line when the file cannot be used.',
+    ],
+    examples: ['vesper isr raw.fits --calibrations products/ --out postisr.fits --json'],
+    positionals: [{ name: 'raw', argument: 'RAW', type: 'path', explanation: 'raw FITS of one detector, an extension an amp' }],
+    options: [
+      { name: 'calibrations', argument: 'DIR', type: 'path', default: null, isRequired: true,
+        explanation: 'holds the detector\'s bias and flat' },
+      { name: 'camera', argument: 'NAME', type: 'name', default: null,
+        explanation: 'LSSTCam, ComCam, LATISS, minicam, generic (default: the file\'s INSTRUME)' },
+      OUT_FILE, JSON_FIGURES,
+    ],
+    setup: 'packages', needs: 'none',
+  },
+  {
+    name: 'calibrate',
+    summary: 'calibrate one image: sky, PSF, astrometry, photometry',
+    description: [
+      'Writes the visit image in nJy as FITS: IMAGE with its fitted WCS, MASK, VARIANCE, PSF. Exit 2 in one line when',
+      'the stars do not suffice or are not those of the catalogue.',
+    ],
+    examples: ['vesper calibrate postisr.fits --references references.csv --out visit.fits'],
+    positionals: [{ name: 'image', argument: 'IMAGE', type: 'path', explanation: 'as vesper isr writes it' }],
+    options: [
+      { name: 'references', argument: 'CSV', type: 'path', default: null, isRequired: true,
+        explanation: 'refId, ra, dec, raErrMas, decErrMas, and rMag, rMagErr or those of the band' },
+      OUT_FILE, JSON_FIGURES,
+    ],
+    setup: 'packages', needs: 'none',
+  },
+  {
+    name: 'detect',
+    summary: 'find and measure the sources of any FITS image',
+    description: [
+      'Sources are 5 or more connected pixels of the image, after a 3 × 3 pyramid filter, that stand N rms above the',
+      'background; with --matched, peaks of the PSF\'s matched filter of N sigma. The catalogue (0-based x, y, flux,',
+      'fluxErr, snr, a, b, theta in degrees, flags) goes to stdout as CSV, or to a file: CSV, or FITS by its name.',
+    ],
+    examples: ['vesper detect image.fits --threshold 5 --catalog sources.csv', 'vesper detect visit.fits --matched --json'],
+    positionals: [{ name: 'image', argument: 'IMAGE', type: 'path',
+      explanation: 'its IMAGE extension (MASK and VARIANCE are used), or its first image' }],
+    options: [
+      { name: 'threshold', argument: 'N', type: 'number', min: 0.5, max: 1_000_000, default: 5,
+        explanation: 'background rms per filtered pixel; with --matched, sigma' },
+      { name: 'matched', type: 'flag', explanation: 'filter with the PSF (the file\'s own, or fitted to its stars)' },
+      { name: 'catalog', argument: 'FILE', type: 'path', default: null,
+        explanation: 'write the sources here; .fits or .fit makes it a binary table' },
+      JSON_FIGURES,
     ],
     setup: 'packages', needs: 'none',
   },

@@ -4,12 +4,14 @@
  * The fence is `Nats-Expected-Last-Sequence`. The server checks duplicates before the fence, so `duplicate: true` and
  * error 10071 both mean: read what is stored, and adopt it when it is ours.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream';
 import {
   decodeCommitEntry, encodeCommitEntry, NightDigest, sha256, type CommitEntry,
 } from '../../schemas/commit.ts';
 import { nextDayObs, type DayObs } from '../../schemas/ids.ts';
 import { streams, subjects } from '../../schemas/subjects.ts';
+import { streamConfig } from './config.ts';
 import type { Log } from './log.ts';
 import { readStored } from './readStream.ts';
 import { lastSequence, openNightStreams, storedMessage } from './streams.ts';
@@ -72,19 +74,31 @@ export class CommitLog {
   async append(entry: CommitEntry, messageId: string): Promise<StoredEntry> {
     if (this.#isSealed) throw new Error(`night ${this.dayObs} of ${this.instrument} is sealed`);
     const bytes = encodeCommitEntry(entry);
-    const subject = subjects.commits(this.instrument, this.dayObs);
+    for (let attempt = 1; ; attempt++) {
+      const stored = await this.#appendOnce(entry, bytes, messageId) ?? await this.#adopt(sha256(bytes));
+      if (stored) return stored;
+      // The server did not answer and holds nothing new: behind the same fence the same entry may be sent again.
+      if (attempt >= streamConfig.sendAttemptsMax) {
+        throw new Error(`COMMITS did not take an entry of ${bytes.length} bytes in ${attempt} tries: server away`);
+      }
+      await sleep(streamConfig.sendAgainMs);
+    }
+  }
+
+  /** @returns The entry as stored; null when what is stored has to decide: another writer, a lost acknowledgement. */
+  async #appendOnce(entry: CommitEntry, bytes: Buffer, messageId: string): Promise<StoredEntry | null> {
     try {
-      const ack = await this.#log.js.publish(subject, bytes, {
+      const ack = await this.#log.js.publish(subjects.commits(this.instrument, this.dayObs), bytes, {
         msgID: messageId, expect: { lastSequence: this.#lastSequence },
       });
       if (!ack.duplicate) return this.#accept({ sequence: ack.seq, entry, bytes });
+      if (ack.seq > this.#lastSequence) return null;
     } catch (error) {
-      if (error instanceof JetStreamApiError && error.code !== JetStreamApiCodes.StreamWrongLastSequence) {
-        throw new Error(`COMMITS refused an entry of ${bytes.length} bytes: ${error.message}`, { cause: error });
-      }
-      // A wrong sequence or a lost acknowledgement: what is stored decides.
+      if (!(error instanceof JetStreamApiError)) return null;
+      if (error.code === JetStreamApiCodes.StreamWrongLastSequence) return null;
+      throw new Error(`COMMITS refused an entry of ${bytes.length} bytes: ${error.message}`, { cause: error });
     }
-    return this.#adopt(bytes, sha256(bytes));
+    throw new Error(`COMMITS holds an earlier entry with the id ${messageId}: this work was committed before`);
   }
 
   /** Ends the night: the last entry, with the count and digest of all before it. */
@@ -99,19 +113,26 @@ export class CommitLog {
     return this.append(entry, `${this.instrument}.${this.dayObs}.NightSealed`);
   }
 
-  /** Reads what was stored since; returns our own entry when it is the next one. */
-  async #adopt(bytes: Uint8Array, digest: string): Promise<StoredEntry> {
+  /**
+   * Reads what was stored since.
+   *
+   * @returns Our own entry when it is the next one; null when nothing was stored, or the server is away.
+   * @throws CommitRefused when others wrote.
+   */
+  async #adopt(digest: string): Promise<StoredEntry | null> {
     const stored: StoredEntry[] = [];
-    for await (const other of readCommits(this.#log, this.instrument, this.dayObs, this.#lastSequence + 1)) {
-      stored.push(this.#accept(other));
+    try {
+      for await (const other of readCommits(this.#log, this.instrument, this.dayObs, this.#lastSequence + 1)) {
+        stored.push(this.#accept(other));
+      }
+    } catch (error) {
+      if (stored.length === 0 && !this.#log.connection.isClosed()) return null;
+      throw error;
     }
     const own = stored.find((other) => sha256(other.bytes) === digest);
     if (own && stored.length === 1) return own;
     if (stored.length > 0) throw new CommitRefused(stored);
-    // Nothing was stored: the acknowledgement was a failure to reach the server, or the id belongs to an earlier
-    // entry.
-    throw new Error(`COMMITS did not take an entry of ${bytes.length} bytes and holds no other: `
-      + 'server lost, or its id was used before');
+    return null;
   }
 
   #accept(stored: StoredEntry): StoredEntry {

@@ -5,6 +5,11 @@ const DAY_NS = 86_400e9;
 export const streamConfig = {
   /** Longest wait for an acknowledgement, ms. A loaded server with `sync_interval: always` was seen to take 0.2 s. */
   ackTimeoutMs: 10_000,
+  /** Longest pause between two stored messages that are being read, ms; the server sends them in a millisecond. */
+  readIdleMs: 15_000,
+  /** Tries at a fact or a commit that the server did not answer, and the pause between them, ms. */
+  sendAttemptsMax: 5,
+  sendAgainMs: 250,
   /**
    * Longest time without a server before the command gives up, ms: a restarted nats-server is back in about one
    * second.

@@ -32,6 +32,8 @@ export class Distributor {
   readonly #onPublished: (published: Published) => void;
   readonly #onFailed: (error: Error) => void;
   #chain: Promise<void> = Promise.resolve();
+  /** Set by the first failure and by `stop`: what comes behind must not go out before what is missing. */
+  #isEnded = false;
   /** Sequence of the last alert in the stream. */
   #last = 0;
   /** Commit and index of the last alert in the stream. */
@@ -68,6 +70,8 @@ export class Distributor {
   /** Publishes the alerts of one entry behind those of all earlier ones. */
   enqueue(stored: StoredEntry): void {
     this.#chain = this.#chain.then(() => this.#publishEntry(stored)).catch((error: unknown) => {
+      if (this.#isEnded) return;
+      this.#isEnded = true;
       this.#onFailed(error instanceof Error ? error : new Error(String(error)));
     });
   }
@@ -76,9 +80,15 @@ export class Distributor {
     await this.#chain;
   }
 
+  /** Publishes nothing more; the next run goes on behind the last alert in the stream. */
+  async stop(): Promise<void> {
+    this.#isEnded = true;
+    await this.#chain;
+  }
+
   async #publishEntry({ entry, sequence }: StoredEntry): Promise<void> {
     const a = entry.associated;
-    if (!a) return;
+    if (!a || this.#isEnded) return;
     const position = commitPosition(this.#dayObs, sequence);
     if (position < this.#done.position) {
       this.#onPublished({ associated: a, alerts: a.diaSourceCount - a.withheld.length, latencyMs: null });
@@ -86,6 +96,7 @@ export class Distributor {
     }
     const startMs = this.#now();
     const packets = await this.#pack(a, position);
+    if (this.#isEnded) return;
     const names = {
       instrument: this.#instrument, group: a.group, visit: a.visit, exposure: a.exposure, detector: a.detector,
       attempt: a.attempt,
@@ -93,6 +104,7 @@ export class Distributor {
     this.#report({ ...names, type: 'AlertsPacked', alerts: packets.length, durationMs: this.#now() - startMs });
     const first = position === this.#done.position ? this.#done.index + 1 : 0;
     await this.#publishPackets(packets, first, a, sequence);
+    if (this.#isEnded) return;
     this.#done = { position, index: packets.length - 1 };
     const endMs = this.#now();
     const latencyMs = endMs - a.readoutEndedMs;
@@ -110,7 +122,7 @@ export class Distributor {
     packets: readonly Packet[], first: number, a: DiaSourcesAssociated, sequence: number,
   ): Promise<void> {
     const subject = subjects.alerts(this.#instrument, this.#dayObs, a.band);
-    for (let start = first; start < packets.length;) {
+    for (let start = first; start < packets.length && !this.#isEnded;) {
       const window = packets.slice(start, start + streamConfig.publishWindow);
       const base = this.#last;
       const acks = await Promise.allSettled(window.map((packet, i) => this.#log.js.publish(subject, packet.bytes, {

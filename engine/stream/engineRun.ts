@@ -11,6 +11,7 @@ import { parseObservatoryEvent } from '../../schemas/eventValidation.ts';
 import { streams } from '../../schemas/subjects.ts';
 import { mjdOfTaiSeconds } from '../../schemas/time.ts';
 import { associateConfig, type AssociateConfig } from '../stages/associate/config.ts';
+import { engineConfig } from '../config.ts';
 import { detectorFootprint, visitRegion, type Boresight } from '../preload.ts';
 import type { CommitNames, DetectorOutcome, KnownPosition } from '../workers/detectorTask.ts';
 import { historyStart, knownPositions } from './associateDetector.ts';
@@ -46,6 +47,8 @@ export type EngineOptions = Readonly<{
    */
   warm: (visit: NextVisit, boresight: Boresight) => Promise<number>;
   now: () => number;
+  /** How long raws are waited for, ms; by default `engineConfig.rawWaitMs`. */
+  rawWaitMs?: number;
   /** One-line notes for the operator: malformed events, a store that is away. */
   note: (line: string) => void;
   /** Sees every progress event as it happens. */
@@ -157,6 +160,7 @@ export class EngineRun {
 
   async stop(): Promise<void> {
     this.#engine.stop();
+    await this.#distributor.stop();
     this.#regions.stop();
     await this.unfollow();
     await this.#projector.stop();
@@ -171,9 +175,9 @@ export class EngineRun {
   }
 
   #ports(): NightPorts {
-    const { instrument, camera, now, fail, warm, process } = this.#options;
+    const { instrument, camera, now, note, fail, warm, process, rawWaitMs = engineConfig.rawWaitMs } = this.#options;
     return {
-      now, fail, report: this.#progress.report,
+      now, note, fail, rawWaitMs, report: this.#progress.report,
       preload: async (group, boresight, visit) => {
         const startMs = now();
         const since = historyStart(mjdOfTaiSeconds(visit.startTime)) - 1;

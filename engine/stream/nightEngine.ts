@@ -5,7 +5,6 @@
  * an entry in COMMITS are done, all others that were read are work.
  */
 import type { Camera } from '../../schemas/camera.ts';
-import { detectorOf } from '../../schemas/camera.ts';
 import type { NextVisit, ObservatoryEvent, PipelineEvent, StageName } from '../../schemas/events.ts';
 import { assertNever } from '../../schemas/events.ts';
 import type { CommitEntry } from '../../schemas/commit.ts';
@@ -34,16 +33,22 @@ export type NightPorts = Readonly<{
   ): Promise<void>;
   defer(deferral: Deferral): Promise<void>;
   report: Report;
+  /** How long raws are waited for after the end of the exposure, ms. */
+  rawWaitMs: number;
   now(): number;
+  /** A one-line remark for the operator. */
+  note(line: string): void;
   /** A broken invariant or a lost server: the night cannot go on. */
   fail(error: Error): void;
 }>;
 
 type VisitRecord = {
   ended: Ended | null;
-  /** Wall clock at which `ExposureEnded` was seen: raws that have not come `rawWaitMs` later are given up. */
-  endedSeenMs: number;
   readonly reads: Map<DetectorId, Read>;
+  /** A further file of a detector that is at work: used when the first turns out to be damaged. */
+  readonly later: Map<DetectorId, Read>;
+  /** No more raws are waited for. */
+  hasGivenUp: boolean;
   readonly states: Map<DetectorId, VisitDetectorState>;
   isCompleted: boolean;
   alerts: number; diaSources: number; latencyMsMax: number | null;
@@ -86,15 +91,54 @@ export class NightEngine {
   }
 
   /** Takes one fact of the observatory; facts may come twice. */
-  onObservatory(event: ObservatoryEvent): void {
+  onObservatory(fact: ObservatoryEvent): void {
+    const event = this.#ofThisCamera(fact);
+    if (event) this.#take(event);
+  }
+
+  /** The fact without detectors that the camera does not have; null when nothing is left of it. */
+  #ofThisCamera(fact: ObservatoryEvent): ObservatoryEvent | null {
+    const isKnown = (id: DetectorId) => this.#camera.detectors.some((detector) => detector.id === id);
+    if (fact.type === 'DetectorRead' && !isKnown(fact.detector)) {
+      this.#ports.note(`${fact.type}: camera ${this.#camera.name} has no detector ${fact.detector}`);
+      return null;
+    }
+    if (fact.type !== 'ExposureEnded') return fact;
+    const unknown = fact.detectors.filter((id) => !isKnown(id));
+    if (unknown.length > 0) this.#ports.note(`${fact.type}: camera ${this.#camera.name} has no detectors ${unknown.join(', ')}`);
+    return { ...fact, detectors: fact.detectors.filter(isKnown) };
+  }
+
+  #take(event: ObservatoryEvent): void {
     switch (event.type) {
       case 'NightOpened': case 'ExposureStarted': return;
       case 'NextVisitAnnounced': return this.#announce(event);
       case 'NextVisitCanceled': this.#canceled.add(event.groupId); return this.#ports.release(event.groupId);
       case 'ExposureEnded': return this.#endExposure(event);
       case 'DetectorRead': return this.#readDetector(event);
-      case 'NightClosed': this.#isClosed = true; return this.#checkSettled();
+      case 'NightClosed': return this.#closeNight();
       default: return assertNever(event);
+    }
+  }
+
+  /** No visit follows; a readout whose exposure was never told to have ended is given up after the wait. */
+  #closeNight(): void {
+    this.#isClosed = true;
+    this.#timer(this.#ports.rawWaitMs, () => {
+      for (const record of this.#visits.values()) if (!record.ended) this.#abandon(record);
+      this.#checkSettled();
+    });
+    this.#checkSettled();
+  }
+
+  /** Defers what was read of a visit whose end of exposure is missing from the log. */
+  #abandon(record: VisitRecord): void {
+    record.isCompleted = true;
+    for (const read of record.reads.values()) {
+      if (isTerminal(this.#state(record, read.detector))) continue;
+      void this.#defer(
+        read, 0, 'ingest', 'EXPOSURE_END_MISSING', `the log does not tell that exposure ${read.exposure} ended`,
+      ).catch((error: unknown) => this.#ports.fail(error as Error)); // Ports throw Errors.
     }
   }
 
@@ -137,9 +181,8 @@ export class NightEngine {
     const record = this.#record(ended.visit);
     if (record.ended) return;
     record.ended = ended;
-    record.endedSeenMs = this.#ports.now();
     for (const detector of ended.detectors) if (!record.states.has(detector)) record.states.set(detector, AWAITED);
-    this.#timer(engineConfig.rawWaitMs, () => this.#giveUpMissing(record));
+    this.#timer(this.#ports.rawWaitMs, () => this.#giveUpMissing(record));
     for (const read of record.reads.values()) this.#start(record, read);
     this.#complete(record);
   }
@@ -148,15 +191,22 @@ export class NightEngine {
     const record = this.#record(read.visit);
     const before = this.#state(record, read.detector);
     const after = this.#evolve(record, read.detector, read);
-    if (after === before) return;
+    if (after === before) {
+      const isNew = read.checksum !== before.checksum && !before.badChecksums.includes(read.checksum);
+      if (isNew && !isTerminal(before)) record.later.set(read.detector, read);
+      return;
+    }
     record.reads.set(read.detector, read);
     if (record.ended) this.#start(record, read);
   }
 
   #start(record: VisitRecord, read: Read): void {
     const state = this.#state(record, read.detector);
-    if (isTerminal(state) || state.status !== 'read' || this.#canceled.has(read.group)) return;
-    void this.#run(record, read, state.attempts).catch((error: unknown) => {
+    if (isTerminal(state) || state.status !== 'read') return;
+    const run = this.#canceled.has(read.group)
+      ? this.#defer(read, state.attempts, 'ingest', 'VISIT_CANCELED', `group ${read.group} was cancelled, and read all the same`)
+      : this.#run(record, read, state.attempts);
+    void run.catch((error: unknown) => {
       this.#ports.fail(error instanceof Error ? error : new Error(String(error)));
     });
   }
@@ -189,7 +239,12 @@ export class NightEngine {
     const { stage, code, message, disposition } = outcome.failure;
     this.#progress(record, { ...names, type: 'StageFailed', stage, code, reason: message, disposition });
     // A damaged file may be sent again; it is given up with the missing ones. What else may pass is tried once more.
-    if (stage === 'ingest' && this.#ports.now() < record.endedSeenMs + engineConfig.rawWaitMs) return;
+    if (stage === 'ingest') {
+      const another = record.later.get(read.detector);
+      record.later.delete(read.detector);
+      if (another) return this.#readDetector(another);
+      if (!record.hasGivenUp) return;
+    }
     if (stage !== 'ingest' && disposition === 'retry' && attempt + 1 < engineConfig.attemptsMax) {
       return this.#run(record, read, attempt + 1);
     }
@@ -207,6 +262,7 @@ export class NightEngine {
   #giveUpMissing(record: VisitRecord): void {
     const ended = record.ended;
     if (!ended) return;
+    record.hasGivenUp = true;
     for (const detector of ended.detectors) {
       const state = this.#state(record, detector);
       const isUnusable = state.status === 'failed' && state.failure?.stage === 'ingest';
@@ -215,7 +271,7 @@ export class NightEngine {
       const deferral = state.failure === null
         ? {
           stage: 'ingest' as const, code: 'RAW_MISSING',
-          reason: `no raw of detector ${detector} came within ${engineConfig.rawWaitMs / 1000} s`,
+          reason: `no raw of detector ${detector} came within ${this.#ports.rawWaitMs / 1000} s`,
         }
         : state.failure;
       void this.#ports.defer({
@@ -278,7 +334,7 @@ export class NightEngine {
     const known = this.#visits.get(visit);
     if (known) return known;
     const record: VisitRecord = {
-      ended: null, endedSeenMs: 0, reads: new Map(), states: new Map(), isCompleted: false,
+      ended: null, reads: new Map(), later: new Map(), hasGivenUp: false, states: new Map(), isCompleted: false,
       alerts: 0, diaSources: 0, latencyMsMax: null, distributed: new Set(),
     };
     this.#visits.set(visit, record);
@@ -291,7 +347,6 @@ export class NightEngine {
 
   #names(read: Read, attempt: number) {
     const { instrument, group, visit, exposure, detector } = read;
-    detectorOf(this.#camera, detector);
     return { instrument, group, visit, exposure, detector, attempt } as const;
   }
 

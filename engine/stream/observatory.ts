@@ -1,19 +1,33 @@
 /** Publishing and reading back the facts of the observatory. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { JetStreamApiError } from '@nats-io/jetstream';
 import type { ObservatoryEvent } from '../../schemas/events.ts';
 import { encodeEvent, envelope } from '../../schemas/events.ts';
 import { parseObservatoryEvent } from '../../schemas/eventValidation.ts';
 import type { DayObs } from '../../schemas/ids.ts';
 import { streams, subjects } from '../../schemas/subjects.ts';
+import { streamConfig } from './config.ts';
 import type { Log } from './log.ts';
 import { readStored } from './readStream.ts';
-import { lastOnSubject } from './streams.ts';
 
 /** Publishes one fact and waits until the log has it. A repeated one is harmless. */
 export async function publishObservatory(
   log: Log, event: ObservatoryEvent, id: string, now: () => number,
 ): Promise<void> {
   const subject = subjects.observatory(event.instrument, event.type);
-  await log.js.publish(subject, encodeEvent(envelope(id, event, now())), { msgID: id });
+  const bytes = encodeEvent(envelope(id, event, now()));
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await log.js.publish(subject, bytes, { msgID: id });
+      return;
+    } catch (error) {
+      // A fact that comes twice is harmless, so one that was not answered is sent again.
+      if (error instanceof JetStreamApiError || attempt >= streamConfig.sendAttemptsMax) {
+        throw new Error(`OBSERVATORY did not take ${event.type}: ${(error as Error).message}`, { cause: error });
+      }
+      await sleep(streamConfig.sendAgainMs);
+    }
+  }
 }
 
 export type StoredObservatoryEvent = Readonly<{ sequence: number; event: ObservatoryEvent }>;
@@ -41,14 +55,17 @@ export async function readObservatory(
   return events;
 }
 
-/** The last night that was opened, or null. */
+/** The last night that was opened, or null. A malformed announcement of a night is passed over. */
 export async function lastNightOpened(
   log: Log, instrument: string,
 ): Promise<Extract<ObservatoryEvent, { type: 'NightOpened' }> | null> {
-  const message = await lastOnSubject(
-    log, streams.observatory(instrument), subjects.observatory(instrument, 'NightOpened'),
-  );
-  if (!message) return null;
-  const { data } = parseObservatoryEvent(message.data);
-  return data.type === 'NightOpened' ? data : null;
+  const stream = streams.observatory(instrument), subject = subjects.observatory(instrument, 'NightOpened');
+  let last: Extract<ObservatoryEvent, { type: 'NightOpened' }> | null = null;
+  for await (const message of readStored(log, stream, 1, undefined, subject)) {
+    try {
+      const { data } = parseObservatoryEvent(message.data);
+      if (data.type === 'NightOpened') last = data;
+    } catch { /* `readObservatory` tells the operator. */ }
+  }
+  return last;
 }

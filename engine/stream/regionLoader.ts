@@ -35,7 +35,8 @@ export class RegionLoader {
     for (;;) {
       this.#openLoads.set(group, this.#projected);
       try {
-        const snapshot = await this.#apdb.loadRegion(cone, sinceMjdTai);
+        // As of what our own projection has done: another process may have projected further than we have read.
+        const snapshot = await this.#apdb.loadRegion(cone, sinceMjdTai, this.#projected);
         if (this.#released.has(group)) throw new Error(`group ${group} was released before its region was loaded`);
         this.#state.mergeRegion(group, cone, snapshot);
         return snapshot.objects.length;

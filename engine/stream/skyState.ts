@@ -39,16 +39,15 @@ export class SkyState {
    */
   mergeRegion(key: string, cone: SkyCone, snapshot: RegionSnapshot): void {
     this.#regions.set(key, cone);
-    if (snapshot.position > this.#position) this.#position = snapshot.position;
     const added = new Set<bigint>();
     for (const history of snapshot.objects) {
       if (this.#objects.has(history.diaObjectId)) continue;
       this.#objects.set(history.diaObjectId, heldObject(history));
       added.add(history.diaObjectId);
     }
-    const held = new Set(this.#objects.keys());
+    const held = new Set([...this.#objects.keys()].filter((id) => !added.has(id)));
     for (const { position, rows } of this.#tail) {
-      if (position > snapshot.position) this.#addRows(position, rows, (id) => added.has(id) || !held.has(id));
+      if (position > snapshot.position) this.#addRows(position, rows, (id) => !held.has(id));
     }
   }
 
@@ -91,10 +90,13 @@ export class SkyState {
     return this.#objects.get(id) ?? null;
   }
 
+  /** Adds rows to objects that are held, and holds those that are born here; of others not all would be known. */
   #addRows(position: CommitPosition, rows: CommittedRowBytes, isWanted: (id: bigint) => boolean): void {
     for (const payload of rows.diaObjects) {
       const row = decodeDiaObject(payload);
-      if (isWanted(row.diaObjectId)) this.#hold(row.diaObjectId).versions.push({ position, row, payload });
+      if (!isWanted(row.diaObjectId)) continue;
+      const object = this.#objects.get(row.diaObjectId) ?? (isBirth(row) ? this.#hold(row.diaObjectId) : null);
+      object?.versions.push({ position, row, payload });
     }
     for (const payload of rows.diaSources) {
       const row = decodeDiaSource(payload);
@@ -111,10 +113,15 @@ export class SkyState {
   }
 
   #hold(id: bigint): HeldObject {
-    let object = this.#objects.get(id);
-    if (!object) this.#objects.set(id, object = { diaObjectId: id, versions: [], sources: [], forcedSources: [] });
+    const object: HeldObject = { diaObjectId: id, versions: [], sources: [], forcedSources: [] };
+    this.#objects.set(id, object);
     return object;
   }
+}
+
+/** Whether a version is the first of its diaObject: it was made of one diaSource. */
+function isBirth(row: DiaObject): boolean {
+  return row.nDiaSources === 1;
 }
 
 /** A history from the APDB in the form that is held. */

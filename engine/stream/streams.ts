@@ -99,6 +99,17 @@ export async function listInstruments(log: Log): Promise<string[]> {
   return [...instruments].sort();
 }
 
+/** First and last sequence that a stream holds (last < first when it holds none), null when there is no such stream. */
+export async function heldSequences(log: Log, stream: string): Promise<{ first: number; last: number } | null> {
+  try {
+    const { messages, first_seq: first, last_seq: last } = (await log.jsm.streams.info(stream)).state;
+    return messages === 0 ? { first: last + 1, last } : { first, last };
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return null;
+    throw error;
+  }
+}
+
 /** Sequence of the last message of a stream, 0 when it is empty, null when there is no such stream. */
 export async function lastSequence(log: Log, stream: string): Promise<number | null> {
   try {

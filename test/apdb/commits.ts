@@ -15,7 +15,11 @@ export const WHOLE_FIELD: Cone = { raDeg: 0, decDeg: -10, radiusDeg: 3 };
 const FIRST_MJD = 61364.5;
 
 /** One detection: of which object, where, and whether the object gets a new version. */
-export type Detection = Readonly<{ object: number; ra: number; dec: number; isVersion: boolean; isForced: boolean }>;
+export type Detection = Readonly<{
+  object: number; ra: number; dec: number; isVersion: boolean; isForced: boolean;
+  /** Of the new version; by default the commit's sequence. */
+  nDiaSources?: number;
+}>;
 
 /** @param sequence Also the visit's number, so that commits of one night never share a visit-detector. */
 export function commitOf(
@@ -32,9 +36,9 @@ export function commitOf(
       x: 10.5 + k, y: 20.25, bboxSize: 31, band: 'r', psfFlux: 1234.5, psfFluxErr: 20.125, snr: 61.25,
       isNegative: k % 2 === 1,
     }))),
-    diaObjects: detections.filter(({ isVersion }) => isVersion).map(({ object, ra, dec }) => (
+    diaObjects: detections.filter(({ isVersion }) => isVersion).map(({ object, ra, dec, nDiaSources = sequence }) => (
       encodeDiaObject(newDiaObject({
-        diaObjectId: BigInt(object), validityStartMjdTai: midpointMjdTai, ra, dec, nDiaSources: sequence,
+        diaObjectId: BigInt(object), validityStartMjdTai: midpointMjdTai, ra, dec, nDiaSources,
       })))),
     diaForcedSources: detections.filter(({ isForced }) => isForced).map(({ object, ra, dec }, k) => (
       encodeDiaForcedSource(newDiaForcedSource({

@@ -9,6 +9,7 @@ import { encodeEvent, envelope, type ObservatoryEvent } from '../../schemas/even
 import { parseObservatoryEvent } from '../../schemas/eventValidation.ts';
 import { asDayObs } from '../../schemas/ids.ts';
 import { productPaths, type ProductIndex } from '../../schemas/products.ts';
+import { EFFECT_SETS, type SimulationModel } from '../../simulator/model.ts';
 import { createObservatory, type ObservatoryOptions } from '../../simulator/observatory.ts';
 import { progressOf } from '../../simulator/nightProgress.ts';
 import { tinyCamera } from './tinyCamera.ts';
@@ -250,4 +251,16 @@ test.skipIf(process.getuid?.() === 0)('a read-only folder ends the night in one 
   chmodSync(dataDir, 0o500);
   await expect(night(dataDir, { visits: 1 })).rejects.toThrow(/^cannot write \S+: permission denied$/);
   chmodSync(dataDir, 0o700);
+});
+
+test('a night of the survey\'s sky has other frames, and products apart from the demonstration\'s', async () => {
+  const dataDir = newFolder();
+  const model: SimulationModel = { sky: 'survey', effects: EFFECT_SETS.basic, compression: 'none' };
+  const demonstration = readsOf(await night(dataDir, { visits: 1 }));
+  const survey = readsOf(await night(dataDir, { visits: 1, dayObs: asDayObs(20260916), model }));
+  expect(survey.length).toBe(demonstration.length);
+  expect(survey[0].checksum).not.toBe(demonstration[0].checksum);
+  const folders = readdirSync(join(dataDir, 'products', 'tinycam')).filter((name) => name.startsWith('sky'));
+  expect(folders.length).toBe(2);
+  expect(folders.filter((name) => name.includes('-survey-')).length).toBe(1);
 });

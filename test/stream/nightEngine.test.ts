@@ -40,14 +40,14 @@ const failed = (stage: 'ingest' | 'process' | 'difference', disposition: 'retry'
 
 type Played = {
   processed: string[]; committed: number[]; deferred: Deferral[]; released: string[]; failures: Error[];
-  completed: number;
+  completed: number; notes: string[];
 };
 
 /** An engine whose `process` answers in turn; commits and deferrals come back as entries, as the log's would. */
 function play(
   answer: (call: number, checksum: string) => DetectorOutcome | Promise<DetectorOutcome>,
 ): { engine: NightEngine; seen: Played } {
-  const seen: Played = { processed: [], committed: [], deferred: [], released: [], failures: [], completed: 0 };
+  const seen: Played = { processed: [], committed: [], deferred: [], released: [], failures: [], completed: 0, notes: [] };
   let sequence = 0;
   const ports: NightPorts = {
     preload: async () => undefined, release: (key) => { seen.released.push(key); },
@@ -65,7 +65,8 @@ function play(
       engine.onEntry({ instrument: 'minicam', dayObs, associated: null, sealed: null, deferred }, ++sequence);
     },
     report: (event) => { if (event.type === 'VisitCompleted') seen.completed++; },
-    now: () => Date.now(), fail: (error) => { seen.failures.push(error); },
+    now: () => Date.now(), rawWaitMs: engineConfig.rawWaitMs, note: (line) => { seen.notes.push(line); },
+    fail: (error) => { seen.failures.push(error); },
   };
   const engine = new NightEngine(loadCamera('minicam'), 'minicam', ports);
   return { engine, seen };
@@ -170,4 +171,47 @@ test('the night is settled when it is closed and every visit is complete, not be
   engine.onObservatory(read(0));
   await settle();
   expect(isSettled).toBe(true);
+});
+
+test('a good file that comes while the damaged one is read is used when the damage is known', async () => {
+  const first = Promise.withResolvers<DetectorOutcome>();
+  const { engine, seen } = play((_, checksum) => (checksum === 'b' ? first.promise : measured));
+  for (const event of [announced, ended([0]), read(0, 'b')]) engine.onObservatory(event);
+  await settle();
+  engine.onObservatory(read(0, 'c'));
+  await settle();
+  expect(seen.processed).toEqual(['0b']);
+  first.resolve(failed('ingest', 'retry'));
+  await settle();
+  expect(seen).toMatchObject({ processed: ['0b', '0c'], committed: [0], deferred: [] });
+});
+
+test('a readout whose exposure never ended does not keep the night open for ever: it is deferred by name', async () => {
+  const { engine, seen } = play(() => measured);
+  let isSettled = false;
+  void engine.settled().then(() => { isSettled = true; });
+  for (const event of [announced, read(0)]) engine.onObservatory(event);
+  engine.onObservatory({ type: 'NightClosed', instrument: 'minicam', dayObs, visits: 1 });
+  await settle();
+  expect(isSettled).toBe(false);
+  await vi.advanceTimersByTimeAsync(engineConfig.rawWaitMs);
+  expect(isSettled).toBe(true);
+  expect(seen.deferred).toMatchObject([{ detector: 0, code: 'EXPOSURE_END_MISSING' }]);
+});
+
+test('a visit that was cancelled and read all the same is deferred, and the night can end', async () => {
+  const { engine, seen } = play(() => measured);
+  engine.onObservatory(announced);
+  engine.onObservatory({ type: 'NextVisitCanceled', instrument: 'minicam', dayObs, groupId: group });
+  for (const event of [ended([0]), read(0)]) engine.onObservatory(event);
+  await settle();
+  expect(seen).toMatchObject({ processed: [], deferred: [{ detector: 0, code: 'VISIT_CANCELED' }], completed: 1 });
+});
+
+test('a detector that the camera does not have is named and passed over', async () => {
+  const { engine, seen } = play(() => measured);
+  for (const event of [announced, ended([0, 99]), read(99), read(0)]) engine.onObservatory(event);
+  await settle();
+  expect(seen).toMatchObject({ committed: [0], completed: 1, failures: [] });
+  expect(seen.notes).toEqual([expect.stringMatching(/no detectors 99/), expect.stringMatching(/no detector 99/)]);
 });

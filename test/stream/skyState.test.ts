@@ -7,13 +7,18 @@ import type { CommitPosition } from '../../schemas/ids.ts';
 import type { CommittedRows } from '../../apdb/apdb.ts';
 import { commitOf, NIGHT, WHOLE_FIELD } from '../apdb/commits.ts';
 
-/** Commits in which every detection brings a version of its object, as association does. */
+/** Commits in which every detection brings a version of its object with its count of sources, as association does. */
 const commits = fc.array(fc.uniqueArray(fc.record({
   object: fc.integer({ min: 1, max: 8 }),
   ra: fc.double({ min: 0, max: 1, noNaN: true }), dec: fc.double({ min: -11, max: -9, noNaN: true }),
-}), { selector: ({ object }) => object, maxLength: 5 }), { minLength: 1, maxLength: 12 }).map((all) => all.map(
-  (detections, i) => commitOf(NIGHT, i + 1, detections.map((d) => ({ ...d, isVersion: true, isForced: true }))),
-));
+}), { selector: ({ object }) => object, maxLength: 5 }), { minLength: 1, maxLength: 12 }).map((all) => {
+  const counts = new Map<number, number>();
+  return all.map((detections, i) => commitOf(NIGHT, i + 1, detections.map((d) => {
+    const nDiaSources = (counts.get(d.object) ?? 0) + 1;
+    counts.set(d.object, nDiaSources);
+    return { ...d, isVersion: true, isForced: true, nDiaSources };
+  })));
+});
 
 type Summary = Record<string, { ra: number; sources: string[]; forced: string[] }>;
 
@@ -70,7 +75,7 @@ test('a commit that comes twice changes nothing', () => {
 });
 
 test('an object is unknown before the commit that made it, and moves only with later ones', () => {
-  const detection = { object: 7, ra: 0.5, dec: -10, isVersion: true, isForced: false };
+  const detection = { object: 7, ra: 0.5, dec: -10, isVersion: true, isForced: false, nDiaSources: 1 };
   const state = folded([
     commitOf(NIGHT, 1, []), commitOf(NIGHT, 2, [detection]), commitOf(NIGHT, 3, [{ ...detection, ra: 0.6 }]),
   ]);
@@ -78,4 +83,21 @@ test('an object is unknown before the commit that made it, and moves only with l
   if (!object) throw new Error('object 7 is not held');
   const at = (sequence: number) => versionAt(object, commitOf(NIGHT, sequence, []).position)?.ra ?? null;
   expect([1, 2, 3].map(at)).toEqual([null, 0.5, 0.6]);
+});
+
+test('an object that a later commit touches while another region is loaded is never held with half its history', async () => {
+  const far = { object: 3, ra: 300, dec: 40, isVersion: true, isForced: false };
+  const cone = { raDeg: 300, decDeg: 40, radiusDeg: 1 };
+  const all = [commitOf(NIGHT, 1, [{ ...far, nDiaSources: 1 }]), commitOf(NIGHT, 2, [{ ...far, nDiaSources: 2 }])];
+  const apdb = openMemoryApdb();
+  await apdb.project(all.slice(0, 1));
+  // Both commits are in the tail, the object's own region was released, and a region elsewhere is loaded.
+  const state = folded(all);
+  state.mergeRegion('own', cone, await apdb.loadRegion(cone, 0));
+  state.release('own');
+  state.mergeRegion('elsewhere', WHOLE_FIELD, await apdb.loadRegion(WHOLE_FIELD, 0));
+  state.mergeRegion('again', cone, await apdb.loadRegion(cone, 0));
+  const object = state.get(3n);
+  expect(object && ids(object, 'sources', all[1].position)).toHaveLength(2);
+  expect(object?.versions.at(-1)?.row.nDiaSources).toBe(2);
 });

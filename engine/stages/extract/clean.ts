@@ -14,8 +14,8 @@ const WING_REACH = 10;
 /**
  * For each candidate the index of the one that it belongs to: its own when it stands by itself.
  *
- * A neighbour's wings are taken as h / (1 + α r²)^β, with the height of a Gaussian of its flux and shape, and α such
- * that they cross the threshold where its own outline does.
+ * A neighbour's wings are taken as h / (1 + α r²)^β, with the height of its highest pixel, and α such that
+ * they cross the threshold where its own outline does.
  */
 export function ownersOf(candidates: readonly Candidate[], threshold: number, exponent: number): Int32Array {
   const owners = Int32Array.from(candidates, (_, i) => i);
@@ -28,8 +28,7 @@ export function ownersOf(candidates: readonly Candidate[], threshold: number, ex
     .sort((i, j) => candidates[j].shape.sum - candidates[i].shape.sum || i - j);
   for (const i of order) {
     if (owners[i] !== i) continue; // What is no source has no wings of its own.
-    const { shape } = candidates[i], area = Math.PI * shape.a * shape.b;
-    const height = shape.sum / (2 * area);
+    const { shape } = candidates[i], area = Math.PI * shape.a * shape.b, height = shape.peak;
     const alpha = ((height / threshold) ** (1 / exponent) - 1) * (area / shape.pixelCount);
     if (!(alpha > 0)) continue;
     for (const j of index.within(shape.x, shape.y, WING_REACH * (shape.a + widest))) {

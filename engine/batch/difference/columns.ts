@@ -1,0 +1,91 @@
+/** Hot and cold columns: a constant on top of the sky in every row. */
+import { median, medianInPlace } from '../../image/median.ts';
+import { maskBits } from '../../image/maskPlanes.ts';
+import type { MaskedImage } from '../../image/maskedImage.ts';
+import { pairConfig } from './config.ts';
+
+export type ColumnReport = Readonly<{ corrected: number; masked: number }>;
+
+/**
+ * Takes off what a column stands above or below its neighbours. The light in it stays: only a column that is noisier
+ * than its neighbours too is masked (BAD).
+ *
+ * @param planes Image, sky included or not, mask, and variance where it is given (of a sound column, its neighbours'
+ *               level is taken): changed in place.
+ */
+export function correctColumns(planes: MaskedImage, isVarianceGiven: boolean): ColumnReport {
+  const { width, image, mask } = planes, config = pairConfig.columns;
+  const { levels, scatters, rowCount } = columnStatistics(planes);
+  let corrected = 0, masked = 0;
+  for (let x = 0; x < width; x++) {
+    const near = neighbours(levels, x, config.neighbourCount);
+    if (!Number.isFinite(levels[x]) || near.length < config.neighbourCount) continue;
+    const scatter = median(neighbours(scatters, x, config.neighbourCount)), height0 = levels[x] - median(near);
+    // A median of n normal values scatters by 1.2533 σ / √n.
+    const limit = Math.max((config.sigma * 1.2533) / Math.sqrt(rowCount), config.heightSigmaMin) * scatter;
+    if (!(Math.abs(height0) > limit)) continue;
+    const isNoisy = scatters[x] > config.scatterRatioMax * scatter;
+    const excess = isVarianceGiven && !isNoisy ? columnExcess(planes.variance, width, x) : 0;
+    for (let j = x; j < image.length; j += width) {
+      image[j] -= height0;
+      if (isNoisy) mask[j] |= maskBits('BAD');
+      // A light source's variance above the column's own stays.
+      else if (excess > 0 && planes.variance[j] > 1.25 * excess) planes.variance[j] -= excess;
+    }
+    corrected++;
+    if (isNoisy) masked++;
+  }
+  return { corrected, masked };
+}
+
+/** Columns gathered at a time: their pixels of a row share a line or two of the cache. */
+const GATHERED = 32;
+/** Fewer usable pixels of a column than this tell no level. */
+const PIXEL_COUNT_MIN = 64;
+
+/** Median and robust scatter of each column, NaN where unknown, and the number of pixels behind them at most. */
+function columnStatistics(
+  { width, height, image, mask }: MaskedImage,
+): { levels: Float64Array; scatters: Float64Array; rowCount: number } {
+  const ignored = maskBits('BAD', 'SAT', 'NO_DATA'), { rowStep } = pairConfig.columns;
+  const levels = new Float64Array(width).fill(NaN), scatters = new Float64Array(width).fill(NaN);
+  const values = Array.from({ length: GATHERED }, () => new Float32Array(height)), counts = new Int32Array(GATHERED);
+  let rowCount = 0;
+  for (let x0 = 0; x0 < width; x0 += GATHERED) {
+    const x1 = Math.min(width, x0 + GATHERED);
+    counts.fill(0);
+    for (let y = 0; y < height; y += rowStep) {
+      for (let x = x0, j = y * width + x0; x < x1; x++, j++) {
+        if ((mask[j] & ignored) === 0 && image[j] === image[j]) values[x - x0][counts[x - x0]++] = image[j];
+      }
+    }
+    for (let x = x0; x < x1; x++) {
+      const count = counts[x - x0], column = values[x - x0];
+      if (count < PIXEL_COUNT_MIN) continue;
+      rowCount = Math.max(rowCount, count);
+      levels[x] = medianInPlace(column, count);
+      for (let i = 0; i < count; i++) column[i] = Math.abs(column[i] - levels[x]);
+      scatters[x] = 1.4826 * medianInPlace(column, count);
+    }
+  }
+  return { levels, scatters, rowCount };
+}
+
+/** By how much a column of a plane stands above the two beside it. */
+function columnExcess(plane: Float32Array, width: number, x: number): number {
+  const beside = x > 0 && x + 1 < width ? [x - 1, x + 1] : [x > 0 ? x - 1 : x + 1];
+  const level = (column: number): number => {
+    const values = new Float32Array(plane.length / width);
+    for (let y = 0; y < values.length; y++) values[y] = plane[y * width + column];
+    return medianInPlace(values, values.length);
+  };
+  return level(x) - median(beside.map(level));
+}
+
+function neighbours(values: Float64Array, x: number, reach: number): number[] {
+  const near: number[] = [];
+  for (let u = Math.max(0, x - reach); u <= Math.min(values.length - 1, x + reach); u++) {
+    if (u !== x && Number.isFinite(values[u])) near.push(values[u]);
+  }
+  return near;
+}

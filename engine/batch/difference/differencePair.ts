@@ -1,0 +1,145 @@
+/** Two files in, their difference with its sources out: the stages of the pipeline on images from anywhere. */
+import { asVisit, type DetectorId } from '../../../schemas/ids.ts';
+import {
+  asProduct, allocateMaskedImage, type DifferenceImage, type MaskedImage, type MatchedTemplate, type VisitImage,
+} from '../../image/maskedImage.ts';
+import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
+import type { Wcs } from '../../image/wcs.ts';
+import { detectSources, type DetectionResult } from '../../stages/detect/detect.ts';
+import { convolveByCell } from '../../stages/difference/convolve.ts';
+import { differenceImages, type DifferenceResult } from '../../stages/difference/difference.ts';
+import type { MatchingKernel } from '../../stages/difference/kernelFit.ts';
+import { forcedFlux } from '../../stages/forced/forced.ts';
+import { measureSources, type MeasuredDiaSource, type MeasureResult } from '../../stages/measure/measure.ts';
+import { alignByStars, alignByWcs, type Alignment } from './alignment.ts';
+import { pairConfig } from './config.ts';
+import { readPairImage, type ImageRequest, type PairImage } from './inputs.ts';
+import { prepareImage, psfOf, removeDefects, type DefectReport, type Prepared } from './prepare.ts';
+import { flattenResidualSky } from './residualSky.ts';
+import { StepClock } from './stepClock.ts';
+
+export type PairRequest = Readonly<{
+  science: ImageRequest; template: ImageRequest;
+  /** Align by stars, whatever the headers say. */
+  isRegistered: boolean;
+}>;
+
+/** All in the science file's unit and pixels. */
+export type PairDifference = Readonly<{
+  difference: DifferenceImage; visitImage: MaskedImage; matchedTemplate: MatchedTemplate;
+  /** [height × width], standard deviations. */
+  score: Float32Array;
+  differencePsf: PsfModel; kernel: MatchingKernel; convolved: 'template' | 'science';
+  rows: readonly MeasuredDiaSource[];
+  skyWcs: Wcs | null; unit: string | null;
+  report: PairReport;
+}>;
+
+/** What is said about the run, in words and numbers. */
+export type PairReport = Readonly<{
+  alignment: Omit<Alignment, 'scienceWcs' | 'templateWcs' | 'skyWcs'>;
+  noise: Readonly<{ science: Prepared['noise']; template: Prepared['noise'] }>;
+  columns: Readonly<{ science: Prepared['columns']; template: Prepared['columns'] }>;
+  defects: DefectReport;
+  psf: Readonly<{ starCount: number; fwhmPx: number; modelError: number }>;
+  figures: Readonly<Record<string, number>>;
+  detected: number; droppedByReason: Readonly<Record<string, number>>; noiseScale: number;
+  notes: readonly string[];
+}>;
+
+/**
+ * @param clock Is told each step as it ends.
+ * @throws PairRefused and FitsError for input that cannot be used, StageError for what cannot be subtracted.
+ */
+export function differencePair(request: PairRequest, clock: StepClock): PairDifference {
+  const science = readPairImage(request.science), template = readPairImage(request.template);
+  clock.end('read');
+  const byWcs = request.isRegistered ? null : alignByWcs(science, template);
+  const own = prepareImage(science, scratchFor(science));
+  const other = prepareImage(template, request.isRegistered ? scratchFor(template) : null);
+  clock.end('skyAndNoise');
+  const alignment = byWcs ?? alignByStars(science, starsOf(own), template, starsOf(other));
+  if (request.isRegistered) clock.end('register');
+  const buffers = buffersFor(science.planes);
+  const defects = removeDefects(science.planes, starsOf(own).fwhmPx, buffers.scratch);
+  clock.end('defects');
+  const psf = psfOf(science.planes, science.path, starsOf(own));
+  clock.end('psf');
+  const visitImage = asProduct('visitImage', science.planes);
+  const result = differenceImages({
+    visitImage, visitPsf: psf.psf, visitWcs: alignment.scienceWcs,
+    template: asProduct('template', template.planes), templateWcs: alignment.templateWcs,
+  }, buffers, pairConfig.difference);
+  const residualSky = flattenResidualSky(result.difference);
+  clock.end('matchAndSubtract');
+  const score = new Float32Array(visitImage.image.length);
+  const detections = detectSources(result.difference, result.differencePsf, convolveByCell, {
+    // The warped template has served.
+    score, scratch: [buffers.scratch, buffers.warpedTemplate.image],
+    labels: asIntegers(buffers.warpedTemplate.variance),
+  }, pairConfig.detect);
+  clock.end('detect');
+  const measured = measure(visitImage, psf.psf, alignment.skyWcs ?? alignment.scienceWcs, result, detections);
+  clock.end('measure');
+  const { scienceWcs: _science, templateWcs: _template, skyWcs, ...aligned } = alignment;
+  return {
+    difference: result.difference, visitImage, matchedTemplate: result.matchedTemplate, score,
+    differencePsf: result.differencePsf, kernel: result.kernel, convolved: result.convolved, rows: measured.rows,
+    skyWcs, unit: science.unit,
+    report: {
+      alignment: aligned, noise: { science: own.noise, template: other.noise },
+      columns: { science: own.columns, template: other.columns }, defects,
+      psf: { starCount: psf.stars.length, modelError: psf.modelError, fwhmPx: middleFwhm(psf.psf) },
+      figures: { ...figuresOf(result), ...residualSky },
+      detected: detections.detected, noiseScale: detections.noiseScale,
+      droppedByReason: { ...detections.droppedByReason, ...measured.droppedByReason },
+      notes: [...own.noise.notes, ...other.noise.notes],
+    },
+  };
+}
+
+function scratchFor({ planes }: PairImage): { smooth: Float32Array; work: Float32Array } {
+  return { smooth: new Float32Array(planes.image.length), work: new Float32Array(planes.image.length) };
+}
+
+/** Stars of an image that was prepared with scratch. */
+function starsOf({ stars }: Prepared): NonNullable<Prepared['stars']> {
+  if (stars === null) throw new Error('the image was prepared without its stars');
+  return stars;
+}
+
+function buffersFor({ width, height }: MaskedImage): Parameters<typeof differenceImages>[1] {
+  const plane = () => allocateMaskedImage(width, height);
+  return {
+    warpedTemplate: plane(), matchedTemplate: plane(), difference: plane(),
+    scratch: new Float32Array(width * height), unusable: new Uint8Array(width * height),
+  };
+}
+
+function asIntegers(plane: Float32Array): Int32Array {
+  return new Int32Array(plane.buffer, plane.byteOffset, plane.length);
+}
+
+function middleFwhm(psf: PsfModel): number {
+  return psfFwhmPx(psf, (psf.width - 1) / 2, (psf.height - 1) / 2);
+}
+
+/** The difference stage's figures without a unit in their names: here it is the science file's. */
+function figuresOf({ figures }: DifferenceResult): Record<string, number> {
+  const { backgroundDifferenceNJy, ...rest } = figures;
+  return { ...rest, backgroundDifference: backgroundDifferenceNJy };
+}
+
+/** Rows are named by visit, detector and band, which files from anywhere do not have: these stand for them. */
+const VISIT = asVisit(20100101_00000), DETECTOR = 0 as DetectorId, BAND = 'r'; // A detector is in 0 … 255.
+
+function measure(
+  visitImage: VisitImage, visitPsf: PsfModel, wcs: Wcs, result: DifferenceResult,
+  { detections, noiseScale }: DetectionResult,
+): MeasureResult {
+  return measureSources({
+    visit: VISIT, detector: DETECTOR, band: BAND, midpointMjdTai: 0, visitImage, visitPsf, visitWcs: wcs, noiseScale,
+    difference: result.difference, differencePsf: result.differencePsf, matchedTemplate: result.matchedTemplate,
+    matchedTemplatePsf: result.matchedTemplatePsf, templateNoiseFactor: result.templateNoiseFactor,
+  }, detections, (planes, psf, x, y) => forcedFlux(planes, psf, x, y, pairConfig.forced), pairConfig.measure);
+}

@@ -1,0 +1,88 @@
+/** An image made ready for subtraction: columns, sky, stars, noise, cosmic rays, PSF. */
+import { measureBackground, subtractBackground, type Background } from '../../image/background.ts';
+import { maskBits } from '../../image/maskPlanes.ts';
+import type { MaskedImage } from '../../image/maskedImage.ts';
+import { buildPsf, type PsfResult } from '../../image/psfFit.ts';
+import type { Star } from '../../image/starDetection.ts';
+import { findStars } from '../../stages/calibrate/calibrate.ts';
+import { markCosmicRays } from '../../stages/isr/cosmicRays.ts';
+import { interpolateDefects } from '../../stages/isr/interpolate.ts';
+import { StageError } from '../../errors.ts';
+import { correctColumns, type ColumnReport } from './columns.ts';
+import { pairConfig, skyMesh } from './config.ts';
+import { PairRefused, type PairImage } from './inputs.ts';
+import { setVariance, type NoiseReport } from './noise.ts';
+
+export type Prepared = Readonly<{
+  noise: NoiseReport; columns: ColumnReport;
+  /** Null when stars were not asked for. */
+  stars: Readonly<{ list: readonly Star[]; fwhmPx: number }> | null;
+}>;
+
+/** Work planes of the image's size; contents destroyed. */
+export type PrepareScratch = Readonly<{ smooth: Float32Array; work: Float32Array }>;
+
+/**
+ * Corrects columns, subtracts the sky and sets the variance; the image's planes are changed in place.
+ *
+ * @param scratch Where given, the stars are found too.
+ * @throws PairRefused: NO_SKY, NO_STARS, NO_NOISE, GAIN_ABSURD.
+ */
+export function prepareImage(source: PairImage, scratch: PrepareScratch | null): Prepared {
+  const { planes, path, isVarianceGiven } = source;
+  const columns = correctColumns(planes, isVarianceGiven);
+  if (!isVarianceGiven) planes.variance.set(planes.image);
+  const found = scratch === null ? null : starsOf(source, scratch);
+  const sky = found?.sky ?? subtractSky(planes, path);
+  if (!sky.sigma.every((sigma) => sigma > 0)) {
+    throw new PairRefused('NO_NOISE', `${path}: part of its sky has no noise`);
+  }
+  const noise = setVariance(source, sky);
+  clearDetected(planes.mask);
+  return { noise, columns, stars: found === null ? null : { list: found.stars, fwhmPx: found.fwhmPx } };
+}
+
+function starsOf({ planes, path }: PairImage, scratch: PrepareScratch): ReturnType<typeof findStars> {
+  try {
+    return findStars(planes, 1, { ...pairConfig.stars, background: skyMesh(planes.width, planes.height) }, scratch);
+  } catch (error) {
+    if (!(error instanceof StageError)) throw error;
+    const code = error.code === 'BACKGROUND_UNKNOWN' ? 'NO_SKY' : 'NO_STARS';
+    throw new PairRefused(code, `${path}: ${error.message}`);
+  }
+}
+
+function subtractSky(planes: MaskedImage, path: string): Background {
+  const { image, mask, width, height } = planes;
+  const sky = measureBackground(image, mask, width, height, maskBits('BAD', 'NO_DATA', 'SAT'), skyMesh(width, height));
+  if (sky === null) throw new PairRefused('NO_SKY', `${path}: no part of the image shows the sky`);
+  subtractBackground(image, sky, new Float32Array(width));
+  return sky;
+}
+
+function clearDetected(mask: Uint16Array): void {
+  const kept = 0xffff & ~maskBits('DETECTED');
+  for (let j = 0; j < mask.length; j++) mask[j] &= kept;
+}
+
+export type DefectReport = Readonly<{ cosmicRayPixels: number; interpolatedPixels: number; isSearched: boolean }>;
+
+/**
+ * Marks cosmic rays (CR) and fills short defects from their neighbours (INTRP), so that no convolution spreads them.
+ * An image too sharp to tell rays from stars is not searched.
+ */
+export function removeDefects(planes: MaskedImage, fwhmPx: number, scratch: Float32Array): DefectReport {
+  const { fwhmPxMin, interpolationRunMax, ...limits } = pairConfig.cosmicRays, isSearched = fwhmPx >= fwhmPxMin;
+  const cosmicRayPixels = isSearched ? markCosmicRays(planes, limits, scratch) : 0;
+  return { cosmicRayPixels, isSearched, interpolatedPixels: interpolateDefects(planes, interpolationRunMax) };
+}
+
+/** @throws PairRefused NO_STARS when too few serve. */
+export function psfOf(
+  planes: MaskedImage, path: string, { list, fwhmPx }: Readonly<{ list: readonly Star[]; fwhmPx: number }>,
+): PsfResult {
+  const result = buildPsf(planes, list, fwhmPx, pairConfig.stars.psf);
+  if (result !== null) return result;
+  throw new PairRefused('NO_STARS', `${path}: of ${list.length} sources found fewer than ` +
+    `${pairConfig.stars.psf.starCountMin} are clean stars of SNR ${pairConfig.stars.psf.snrMin} to tell the PSF`);
+}

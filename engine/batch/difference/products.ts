@@ -1,0 +1,64 @@
+/** The files of a difference: FITS planes, catalogue, sheet of stamps. */
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFits, type FitsCard } from '../../image/fits.ts';
+import { MASK_PLANES } from '../../image/maskPlanes.ts';
+import { psfTermCount } from '../../image/psf.ts';
+import { wcsToCards } from '../../image/wcs.ts';
+import { catalogCsv } from './catalog.ts';
+import type { PairDifference } from './differencePair.ts';
+import { tripletSheet } from './triplets.ts';
+
+export type PairFiles = Readonly<{ difference: string; catalog: string; triplets: string | null }>;
+
+/**
+ * Writes difference.fits, diaSources.csv and, when anything was found, triplets.png; each replaces an older one whole.
+ */
+export function writePairProducts(directory: string, pair: PairDifference): PairFiles {
+  mkdirSync(directory, { recursive: true });
+  const files = { difference: join(directory, 'difference.fits'), catalog: join(directory, 'diaSources.csv') };
+  writeDifference(files.difference, pair);
+  replace(files.catalog, catalogCsv(pair.rows, pair.skyWcs !== null));
+  const sheet = tripletSheet(pair);
+  if (sheet === null) return { ...files, triplets: null };
+  const triplets = join(directory, 'triplets.png');
+  replace(triplets, sheet);
+  return { ...files, triplets };
+}
+
+function replace(path: string, content: string | Uint8Array): void {
+  const temporary = `${path}.${process.pid}.part`;
+  writeFileSync(temporary, content);
+  renameSync(temporary, path);
+}
+
+/**
+ * IMAGE, MASK (bits as MP_* keywords), VARIANCE, SCORE: planes of the science image.
+ * PSF: its coefficients, one plane of `PSFSIZE` rows a term of 1, u, v, u², uv, v² (u, v = −1 … 1 on the image).
+ * KERNEL: the matching kernel's, one plane of `KERSIZE` rows a term of its polynomial, ordered by degree.
+ */
+function writeDifference(path: string, pair: PairDifference): void {
+  const { difference: { width, height, image, variance, mask }, score, differencePsf: psf, kernel, unit } = pair;
+  const wcs = pair.skyWcs === null ? [] : wcsToCards(pair.skyWcs);
+  const unitCard = (name: string): FitsCard[] => (unit === null ? [] : [['BUNIT', name]]);
+  const maskCards: FitsCard[] = Object.entries(MASK_PLANES).map(([plane, bit]) => [`MP_${plane}`, bit]);
+  const kernels = new Float32Array(kernel.kernels.length * kernel.size ** 2);
+  kernel.kernels.forEach((plane, k) => kernels.set(plane, k * kernel.size ** 2));
+  writeFits(path, [
+    { data: null },
+    { name: 'IMAGE', cards: [...wcs, ...unitCard(unit ?? '')], data: image, width, height },
+    { name: 'MASK', cards: maskCards, data: mask, width, height },
+    { name: 'VARIANCE', cards: [...wcs, ...unitCard(`(${unit ?? ''})**2`)], data: variance, width, height },
+    { name: 'SCORE', cards: wcs, data: score, width, height },
+    {
+      name: 'PSF', cards: [['PSFSIZE', psf.size], ['PSFORDER', psf.order]], data: psf.coefficients, width: psf.size,
+      height: psf.size * psfTermCount(psf.order),
+    },
+    {
+      name: 'KERNEL', cards: [
+        ['KERSIZE', kernel.size], ['KERORDER', kernel.order], ['KERSUM', kernel.sum], ['CONVOLVD', pair.convolved],
+      ],
+      data: kernels, width: kernel.size, height: kernel.size * kernel.kernels.length,
+    },
+  ]);
+}

@@ -1,0 +1,81 @@
+/** Finds a detector's calibrations in a folder by what their headers say. */
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import type { Detector } from '../../schemas/camera.ts';
+import { readFits, readImageInto, requireHdu, requireSize } from '../image/fits.ts';
+import { CARD_BYTES, parseCard, stringCard, numberCard, type FitsCard, type FitsHeader } from '../image/fitsHeader.ts';
+
+export type CalibrationKind = 'bias' | 'flat';
+
+/** Of the raw that is to be corrected. */
+export type Wanted = Readonly<{ instrument: string; band: string; detector: Detector }>;
+
+/** A primary header that has not ended here is of no calibration of ours. */
+const HEADER_BYTES_MAX = 16 * 2880;
+
+/**
+ * Paths of the bias and the flat of a detector, looked for in the folder and those below it: OBSTYPE and DETECTOR must
+ * be right, INSTRUME and, of a flat, BAND where the file has them. Raw exposures of calibration light are passed over.
+ *
+ * @throws Error of one line: no such folder, none found, several found.
+ */
+export function findCalibrations(directory: string, wanted: Wanted): Readonly<Record<CalibrationKind, string>> {
+  const candidates = listFits(directory).flatMap((path) => {
+    const header = readPrimaryHeader(path);
+    return header === null ? [] : [{ path, header }];
+  });
+  const find = (kind: CalibrationKind): string => {
+    const found = candidates.filter(({ header }) => serves(header, kind, wanted)).map(({ path }) => path);
+    const whose = `detector ${wanted.detector.name} (${wanted.detector.id})${kind === 'flat' ? ` in ${wanted.band}` : ''}`;
+    if (found.length === 0) throw new Error(`${directory}: no ${kind} of ${whose}`);
+    if (found.length > 1) {
+      throw new Error(`${directory}: ${found.length} files are a ${kind} of ${whose}: `
+        + found.map((path) => relative(directory, path)).join(', '));
+    }
+    return found[0];
+  };
+  return { bias: find('bias'), flat: find('flat') };
+}
+
+function listFits(directory: string): string[] {
+  try {
+    const entries = readdirSync(directory, { withFileTypes: true, recursive: true });
+    return entries.filter((entry) => !entry.isDirectory() && /\.fits?$/i.test(entry.name))
+      .map((entry) => join(entry.parentPath, entry.name)).sort();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException; // fs throws ErrnoExceptions.
+    const known: Readonly<Record<string, string>> = { ENOENT: 'no such directory', ENOTDIR: 'not a directory' };
+    throw new Error(`${directory}: ${known[code ?? ''] ?? message}`, { cause: error });
+  }
+}
+
+/** Cards of the primary header without the rest of the file; null when it cannot be one of ours. */
+function readPrimaryHeader(path: string): FitsHeader | null {
+  const bytes = Buffer.alloc(HEADER_BYTES_MAX), file = openSync(path, 'r');
+  let length: number;
+  try { length = readSync(file, bytes, 0, bytes.length, 0); } finally { closeSync(file); }
+  const cards: FitsCard[] = [];
+  for (let at = 0; at + CARD_BYTES <= length; at += CARD_BYTES) {
+    const text = bytes.toString('latin1', at, at + CARD_BYTES);
+    if (text.trimEnd() === 'END') return cards;
+    if (at === 0 && !text.startsWith('SIMPLE  =')) return null;
+    cards.push(parseCard(text));
+  }
+  return null;
+}
+
+function serves(header: FitsHeader, kind: CalibrationKind, { instrument, band, detector }: Wanted): boolean {
+  // A raw exposure has a number; what is made of many has none.
+  if (numberCard(header, 'EXPOSURE') !== null) return false;
+  const of = stringCard(header, 'INSTRUME') ?? instrument, filter = stringCard(header, 'BAND') ?? band;
+  return stringCard(header, 'OBSTYPE') === kind && numberCard(header, 'DETECTOR') === detector.id && of === instrument
+    && (kind === 'bias' || filter === band);
+}
+
+/** @throws FitsError, one line: damaged, no IMAGE, of another size. */
+export function readCalibration(path: string, detector: Detector, out: Float32Array): Float32Array {
+  const hdu = requireHdu(readFits(path), 'IMAGE');
+  requireSize(hdu, detector.width, detector.height);
+  readImageInto(hdu, out);
+  return out;
+}
