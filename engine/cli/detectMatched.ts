@@ -10,7 +10,6 @@ import { findStars } from '../stages/calibrate/calibrate.ts';
 import { calibrateConfig } from '../stages/calibrate/config.ts';
 import { detectDefaults } from '../stages/detect/config.ts';
 import { detectSources, type Detection } from '../stages/detect/detect.ts';
-import { convolveByCell } from '../stages/difference/convolve.ts';
 import { SOURCE_FLAGS } from '../stages/extract/extract.ts';
 import { measureDefaults } from '../stages/measure/config.ts';
 import { adaptiveMoments } from '../stages/measure/shape.ts';
@@ -45,7 +44,7 @@ export function detectMatched(source: AnyImage, thresholdSigma: number, steps: S
   const planes: MaskedImage = { width, height, image, mask, variance: source.variance ?? fillVariance(source.work.variance, sky) };
   const psf = source.psf ?? steps.run('psf', () => psfOfStars(planes, stars, fwhmPx));
   const found = steps.run('detect', () => detectSources(
-    asProduct('differenceImage', planes), psf, convolveByCell, { score, scratch, labels: source.work.labels },
+    asProduct('differenceImage', planes), psf, { score, scratch, labels: source.work.labels },
     // The scatter of the score is that of the sources in any image but a difference; the sky tells the noise itself.
     { ...detectDefaults, thresholdSigma, isVarianceScaled: false },
   ));

@@ -5,6 +5,7 @@ import { readFits, requireNumber, requireString, type FitsCard } from '../image/
 import { writeImageProduct } from '../image/imageProduct.ts';
 import { rawPixelCount, readRawExposure, type RawExposure } from '../image/rawExposure.ts';
 import { nominalWcs } from '../image/wcs.ts';
+import { loadKernels } from '../kernels/kernels.ts';
 import type { IsrOptions } from '../setup/arguments.mjs';
 import { isrConfig } from '../stages/isr/config.ts';
 import { removeInstrumentSignature } from '../stages/isr/isr.ts';
@@ -19,7 +20,8 @@ export async function runIsr(rawPath: string, options: IsrOptions): Promise<numb
   const { camera, detector } = steps.run('find', () => cameraOf(rawPath, options.camera));
   // No template takes part: the smallest stands for it.
   const plan = planArena(detector.width, detector.height, 1, 1, rawPixelCount(detector));
-  const planes = arenaViews(createArena(plan), plan);
+  const memory = createArena(plan), planes = arenaViews(memory, plan);
+  loadKernels(memory, plan.planes.kernelWork.offset);
   const raw = steps.run('read', () => readRawExposure(rawPath, detector, planes.raw));
   const paths = steps.run('findCalibrations', () => findCalibrations(options.calibrations, {
     instrument: raw.instrument, band: raw.band, detector,
@@ -29,7 +31,8 @@ export async function runIsr(rawPath: string, options: IsrOptions): Promise<numb
     bias: readCalibration(paths.bias, detector, planes.bias), flat: readCalibration(paths.flat, detector, planes.flat),
   }));
   const { image, report } = steps.run('isr', () => onFile(rawPath, () => removeInstrumentSignature(
-    raw.amps, detector, calibrations, isrConfig, planes.visit, { plane: planes.scratch[0] },
+    raw.amps, detector, calibrations, isrConfig, planes.visit,
+    { plane: planes.scratch[0], indices: planes.labels },
   )));
   const { amps, ...figures } = report;
   steps.run('write', () => writeImageProduct(options.out, image, {

@@ -6,7 +6,6 @@ import {
 import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
 import type { Wcs } from '../../image/wcs.ts';
 import { detectSources, type DetectionResult } from '../../stages/detect/detect.ts';
-import { convolveByCell } from '../../stages/difference/convolve.ts';
 import { differenceImages, type DifferenceResult } from '../../stages/difference/difference.ts';
 import type { MatchingKernel } from '../../stages/difference/kernelFit.ts';
 import { forcedFlux } from '../../stages/forced/forced.ts';
@@ -61,7 +60,9 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
   const alignment = byWcs ?? alignByStars(science, starsOf(own), template, starsOf(other));
   if (request.isRegistered) clock.end('register');
   const buffers = buffersFor(science.planes);
-  const defects = removeDefects(science.planes, starsOf(own).fwhmPx, buffers.scratch);
+  const defects = removeDefects(
+    science.planes, starsOf(own).fwhmPx, buffers.scratch, asIntegers(buffers.warpedTemplate.variance),
+  );
   clock.end('defects');
   const psf = psfOf(science.planes, science.path, starsOf(own));
   clock.end('psf');
@@ -73,7 +74,7 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
   const residualSky = flattenResidualSky(result.difference);
   clock.end('matchAndSubtract');
   const score = new Float32Array(visitImage.image.length);
-  const detections = detectSources(result.difference, result.differencePsf, convolveByCell, {
+  const detections = detectSources(result.difference, result.differencePsf, {
     // The warped template has served.
     score, scratch: [buffers.scratch, buffers.warpedTemplate.image],
     labels: asIntegers(buffers.warpedTemplate.variance),

@@ -71,9 +71,11 @@ export type DefectReport = Readonly<{ cosmicRayPixels: number; interpolatedPixel
  * Marks cosmic rays (CR) and fills short defects from their neighbours (INTRP), so that no convolution spreads them.
  * An image too sharp to tell rays from stars is not searched.
  */
-export function removeDefects(planes: MaskedImage, fwhmPx: number, scratch: Float32Array): DefectReport {
+export function removeDefects(
+  planes: MaskedImage, fwhmPx: number, scratch: Float32Array, indices: Int32Array,
+): DefectReport {
   const { fwhmPxMin, interpolationRunMax, ...limits } = pairConfig.cosmicRays, isSearched = fwhmPx >= fwhmPxMin;
-  const cosmicRayPixels = isSearched ? markCosmicRays(planes, limits, scratch) : 0;
+  const cosmicRayPixels = isSearched ? markCosmicRays(planes, limits, scratch, indices) : 0;
   return { cosmicRayPixels, isSearched, interpolatedPixels: interpolateDefects(planes, interpolationRunMax) };
 }
 
