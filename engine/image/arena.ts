@@ -17,7 +17,7 @@ const ALIGNMENT_BYTES = 64;
 const STAGGER_BYTES = 192;
 const WASM_PAGE_BYTES = 65536;
 /** What 32-bit WebAssembly can address. */
-const ARENA_BYTES_MAX = 4 * 1024 ** 3;
+export const ARENA_BYTES_MAX = 4 * 1024 ** 3;
 
 /**
  * A shared `WebAssembly.Memory`; it passes to other threads by message. Declared here, as TypeScript keeps its types
@@ -86,8 +86,7 @@ export function planArena(
   let offset = 0;
   const planes = Object.fromEntries(Object.entries(PLANES).map(([name, [grid, element]]) => {
     const plane = { offset, length: lengths[grid] };
-    offset += Math.ceil((plane.length * ELEMENT_BYTES[element]) / ALIGNMENT_BYTES) * ALIGNMENT_BYTES
-      + STAGGER_BYTES;
+    offset += paddedBytes(plane.length * ELEMENT_BYTES[element]);
     return [name, plane];
   })) as ArenaPlan['planes']; // Made from the same keys.
   const bytes = Math.ceil(offset / WASM_PAGE_BYTES) * WASM_PAGE_BYTES;
@@ -95,9 +94,14 @@ export function planArena(
   return { width, height, templateWidth, templateHeight, rawPixels, planes, bytes };
 }
 
-/** Shared memory of the plan's size, all zero. It cannot grow, so that views on it stay valid. */
-export function createArena(plan: ArenaPlan): ArenaMemory {
-  const pages = plan.bytes / WASM_PAGE_BYTES;
+/** From one plane to the next. */
+export function paddedBytes(bytes: number): number {
+  return Math.ceil(bytes / ALIGNMENT_BYTES) * ALIGNMENT_BYTES + STAGGER_BYTES;
+}
+
+/** Shared memory of at least the plan's size, all zero. It cannot grow, so that views on it stay valid. */
+export function createArena({ bytes }: Readonly<{ bytes: number }>): ArenaMemory {
+  const pages = Math.ceil(bytes / WASM_PAGE_BYTES);
   return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
 }
 

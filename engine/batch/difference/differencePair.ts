@@ -1,19 +1,22 @@
 /** Two files in, their difference with its sources out: the stages of the pipeline on images from anywhere. */
 import { asVisit, type DetectorId } from '../../../schemas/ids.ts';
 import {
-  asProduct, allocateMaskedImage, type DifferenceImage, type MaskedImage, type MatchedTemplate, type VisitImage,
+  asProduct, type DifferenceImage, type MaskedImage, type MatchedTemplate, type VisitImage,
 } from '../../image/maskedImage.ts';
+import { createPlaneMemory, type PlaneMemory } from '../../image/planeMemory.ts';
 import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
 import type { Wcs } from '../../image/wcs.ts';
 import { detectSources, type DetectionResult } from '../../stages/detect/detect.ts';
-import { differenceImages, type DifferenceResult } from '../../stages/difference/difference.ts';
+import { differenceImages, type DifferenceBuffers, type DifferenceResult } from '../../stages/difference/difference.ts';
 import type { MatchingKernel } from '../../stages/difference/kernelFit.ts';
 import { forcedFlux } from '../../stages/forced/forced.ts';
 import { measureSources, type MeasuredDiaSource, type MeasureResult } from '../../stages/measure/measure.ts';
 import { alignByStars, alignByWcs, type Alignment } from './alignment.ts';
 import { pairConfig } from './config.ts';
 import { readPairImage, type ImageRequest, type PairImage } from './inputs.ts';
-import { prepareImage, psfOf, removeDefects, type DefectReport, type Prepared } from './prepare.ts';
+import {
+  prepareImage, psfOf, removeDefects, type DefectReport, type Prepared, type PrepareScratch,
+} from './prepare.ts';
 import { flattenResidualSky } from './residualSky.ts';
 import { StepClock } from './stepClock.ts';
 
@@ -51,15 +54,16 @@ export type PairReport = Readonly<{
  * @throws PairRefused and FitsError for input that cannot be used, StageError for what cannot be subtracted.
  */
 export function differencePair(request: PairRequest, clock: StepClock): PairDifference {
-  const science = readPairImage(request.science), template = readPairImage(request.template);
+  const files = [readPairImage(request.science), readPairImage(request.template)] as const;
+  const memory = memoryFor(...files), [science, template] = files.map((image) => inMemory(image, memory));
   clock.end('read');
   const byWcs = request.isRegistered ? null : alignByWcs(science, template);
-  const own = prepareImage(science, scratchFor(science));
-  const other = prepareImage(template, request.isRegistered ? scratchFor(template) : null);
+  const own = prepareImage(science, scratchFor(science, memory));
+  const other = prepareImage(template, request.isRegistered ? scratchFor(template, memory) : null);
   clock.end('skyAndNoise');
   const alignment = byWcs ?? alignByStars(science, starsOf(own), template, starsOf(other));
   if (request.isRegistered) clock.end('register');
-  const buffers = buffersFor(science.planes);
+  const buffers = buffersFor(science.planes, memory);
   const defects = removeDefects(
     science.planes, starsOf(own).fwhmPx, buffers.scratch, asIntegers(buffers.warpedTemplate.variance),
   );
@@ -73,7 +77,7 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
   }, buffers, pairConfig.difference);
   const residualSky = flattenResidualSky(result.difference);
   clock.end('matchAndSubtract');
-  const score = new Float32Array(visitImage.image.length);
+  const score = memory.float32(visitImage.image.length);
   const detections = detectSources(result.difference, result.differencePsf, {
     // The warped template has served.
     score, scratch: [buffers.scratch, buffers.warpedTemplate.image],
@@ -99,8 +103,22 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
   };
 }
 
-function scratchFor({ planes }: PairImage): { smooth: Float32Array; work: Float32Array } {
-  return { smooth: new Float32Array(planes.image.length), work: new Float32Array(planes.image.length) };
+/**
+ * Bytes of a pixel. Of the science image: itself, three more, the scratch of its stars, score, scratch and the unusable
+ * pixels; of the template: itself and the scratch of its stars.
+ */
+const SCIENCE_BYTES = 4 * 10 + 8 + 2 * 4 + 1, TEMPLATE_BYTES = 10 + 8;
+
+function memoryFor(science: PairImage, template: PairImage): PlaneMemory {
+  return createPlaneMemory(SCIENCE_BYTES * science.planes.image.length + TEMPLATE_BYTES * template.planes.image.length);
+}
+
+function inMemory(image: PairImage, memory: PlaneMemory): PairImage {
+  return { ...image, planes: memory.copyOf(image.planes) };
+}
+
+function scratchFor({ planes: { image } }: PairImage, memory: PlaneMemory): PrepareScratch {
+  return { smooth: memory.float32(image.length), work: memory.float32(image.length) };
 }
 
 /** Stars of an image that was prepared with scratch. */
@@ -109,11 +127,11 @@ function starsOf({ stars }: Prepared): NonNullable<Prepared['stars']> {
   return stars;
 }
 
-function buffersFor({ width, height }: MaskedImage): Parameters<typeof differenceImages>[1] {
-  const plane = () => allocateMaskedImage(width, height);
+function buffersFor({ width, height }: MaskedImage, memory: PlaneMemory): DifferenceBuffers {
+  const plane = () => memory.maskedImage(width, height);
   return {
     warpedTemplate: plane(), matchedTemplate: plane(), difference: plane(),
-    scratch: new Float32Array(width * height), unusable: new Uint8Array(width * height),
+    scratch: memory.float32(width * height), unusable: memory.uint8(width * height),
   };
 }
 

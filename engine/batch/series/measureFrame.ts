@@ -57,8 +57,8 @@ export function differenceFrame(
   const visitWcs = frameWcs(templateWcs, frame.toReference);
   const visit = visitPlanes(frame, manifest, 1);
   const subtraction = subtractTemplate(visit, visitWcs, template, templateWcs, psf, frame.toReference);
-  const { difference, differencePsf, figures, scale } = subtraction;
-  const detections = detect(difference, differencePsf);
+  const { difference, differencePsf, figures, scale, detectBuffers } = subtraction;
+  const detections = detectSources(difference, differencePsf, detectBuffers, seriesConfig.detect);
   const measured = measure(frame, visitWcs, subtraction, detections);
   keep(difference);
   const droppedByReason: Record<string, number> = { ...detections.droppedByReason };
@@ -75,12 +75,6 @@ export function differenceFrame(
       seeingPx: psfFwhmPx(differencePsf, (visit.width - 1) / 2, (visit.height - 1) / 2),
     }),
   };
-}
-
-function detect(difference: DifferenceImage, psf: PsfModel): DetectionResult {
-  const n = difference.width * difference.height, plane = () => new Float32Array(n);
-  const buffers = { score: plane(), scratch: [plane(), plane()] as const, labels: new Int32Array(n) };
-  return detectSources(difference, psf, buffers, seriesConfig.detect);
 }
 
 function measure(

@@ -2,6 +2,7 @@
 import { median } from '../../image/median.ts';
 import { invertAffine, applyAffine, type Affine } from '../../image/affine.ts';
 import { measureBackground, subtractBackground } from '../../image/background.ts';
+import { threadPlaneMemory } from '../../image/planeMemory.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import { measureSeeing, type Star } from '../../image/starDetection.ts';
 import { matchStarLists, type MatchConfig, type StarMatch } from '../../image/starMatch.ts';
@@ -17,18 +18,19 @@ export type FrameStars = Readonly<{
 }>;
 
 /**
- * Takes the sky off in place and finds the stars.
+ * Takes the sky off a copy in the thread's memory, and finds the stars.
  *
  * @throws FrameRejected when there are too few.
  */
 export function findFrameStars(planes: MaskedImage): FrameStars {
-  const { width, height, image, mask } = planes, n = width * height;
+  const n = planes.width * planes.height, memory = threadPlaneMemory(18 * n);
+  const { width, height, image, mask } = memory.copyOf(planes);
   const sky = measureBackground(image, mask, width, height, maskBits('NO_DATA', 'SAT'), seriesConfig.background);
   if (sky === null) throw new FrameRejected('no part of it shows the sky');
   const skySigmaAdu = median(sky.sigma);
   if (!(skySigmaAdu > 0)) throw new FrameRejected('no light: its sky has no noise');
   subtractBackground(image, sky, new Float32Array(width));
-  const scratch = { smooth: new Float32Array(n), work: new Float32Array(n) };
+  const scratch = { smooth: memory.float32(n), work: memory.float32(n) };
   const seeing = measureSeeing(
     image, mask, sky, seriesConfig.guessFwhmPx, seriesConfig.seeingStarCountMin, seriesConfig.stars, scratch,
   );

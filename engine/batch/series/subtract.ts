@@ -3,26 +3,34 @@ import { applyAffine, type Affine } from '../../image/affine.ts';
 import { measureBackground, subtractBackground } from '../../image/background.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import { median } from '../../image/median.ts';
+import { threadPlaneMemory } from '../../image/planeMemory.ts';
 import {
-  allocateMaskedImage, asProduct, type DifferenceImage, type MaskedImage, type MatchedTemplate, type Template,
+  asProduct, type DifferenceImage, type MaskedImage, type MatchedTemplate, type Template,
   type VisitImage,
 } from '../../image/maskedImage.ts';
 import { psfTermCount, type PsfModel } from '../../image/psf.ts';
 import type { Wcs } from '../../image/wcs.ts';
+import type { DetectBuffers } from '../../stages/detect/detect.ts';
 import { differenceImages } from '../../stages/difference/difference.ts';
 import { psfThroughKernel } from '../../stages/difference/psfOfDifference.ts';
 import { seriesConfig } from './config.ts';
 
+/** All planes are in the thread's memory: the next subtraction overwrites them. */
 export type Subtraction = Readonly<{
   difference: DifferenceImage; differencePsf: PsfModel;
   matchedTemplate: MatchedTemplate; visitImage: VisitImage;
   /** The frame's flux scale over the template's, as the matching kernel finds it. */
   scale: number;
   figures: Readonly<Record<string, number>>;
+  /** Of the same memory. */
+  detectBuffers: DetectBuffers;
 }>;
 
+/** Bytes of a pixel of the visit (itself, three more images, score, scratch, unusable pixels) and of the template. */
+const VISIT_BYTES = 4 * 10 + 2 * 4 + 1, TEMPLATE_BYTES = 10;
+
 /**
- * @param visit    Sky subtracted, roughly on the template's flux scale; changed in place to exactly that scale.
+ * @param visit    Sky subtracted, roughly on the template's flux scale; a copy is brought to exactly that scale.
  * @param psf      The template's, on the reference's pixels: fluxes of all frames are multiples of it.
  * @param toReference From the frame's pixels to the reference's.
  * @throws StageError of the difference stage.
@@ -30,14 +38,17 @@ export type Subtraction = Readonly<{
 export function subtractTemplate(
   visit: MaskedImage, visitWcs: Wcs, template: Template, templateWcs: Wcs, psf: PsfModel, toReference: Affine,
 ): Subtraction {
-  const { width, height } = visit, plane = () => allocateMaskedImage(width, height);
-  const visitImage = asProduct('visitImage', visit), ownPsf = psfOnFrame(psf, toReference, width, height);
+  const { width, height } = visit, length = width * height;
+  const memory = threadPlaneMemory(VISIT_BYTES * length + TEMPLATE_BYTES * template.image.length);
+  const plane = () => memory.maskedImage(width, height);
+  const warpedTemplate = plane(), scratch = memory.float32(length);
+  const visitImage = asProduct('visitImage', memory.copyOf(visit));
+  const ownPsf = psfOnFrame(psf, toReference, width, height);
   const result = differenceImages(
-    { visitImage, visitPsf: ownPsf, visitWcs, template, templateWcs },
     {
-      warpedTemplate: plane(), matchedTemplate: plane(), difference: plane(),
-      scratch: new Float32Array(width * height), unusable: new Uint8Array(width * height),
+      visitImage, visitPsf: ownPsf, visitWcs, template: asProduct('template', memory.copyOf(template)), templateWcs,
     },
+    { warpedTemplate, matchedTemplate: plane(), difference: plane(), scratch, unusable: memory.uint8(length) },
     seriesConfig.difference,
   );
   const { difference, matchedTemplate, kernel } = result;
@@ -49,6 +60,11 @@ export function subtractTemplate(
   const modelErrorFraction = addModelError(difference, matchedTemplate);
   return {
     difference, matchedTemplate, visitImage, scale,
+    // The warped template has served.
+    detectBuffers: {
+      score: memory.float32(length), scratch: [scratch, warpedTemplate.image],
+      labels: new Int32Array(warpedTemplate.variance.buffer, warpedTemplate.variance.byteOffset, length),
+    },
     differencePsf: isTemplateConvolved ? psfThroughKernel(padded(ownPsf, kernel.size), kernel) : ownPsf,
     figures: { ...result.figures, modelErrorFraction },
   };

@@ -1,4 +1,5 @@
 /** Builds the template: the mean of the best frames on the reference's pixels, in ADU of the reference. */
+import { threadPlaneMemory } from '../../image/planeMemory.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import { allocateMaskedImage, asProduct, type MaskedImage, type Template } from '../../image/maskedImage.ts';
 import { medianInPlace } from '../../image/median.ts';
@@ -43,11 +44,12 @@ export function combineFrames(
   inputs: readonly TemplateInput[], reference: Wcs, width: number, height: number,
 ): Template {
   const warped = inputs.map(({ planes, wcs }) => {
-    const out = allocateMaskedImage(width, height);
-    warpTemplate(
-      asProduct('template', planes), wcs, reference, out, { ...differenceDefaults.warp, coverageFractionMin: 0 },
+    const memory = threadPlaneMemory(10 * (planes.image.length + width * height));
+    const { warped: { image, variance, mask } } = warpTemplate(
+      asProduct('template', memory.copyOf(planes)), wcs, reference, memory.maskedImage(width, height),
+      { ...differenceDefaults.warp, coverageFractionMin: 0 },
     );
-    return out;
+    return { width, height, image: image.slice(), variance: variance.slice(), mask: mask.slice() };
   });
   const clipped = warped.length >= 4 ? markCosmicRays(warped) : warped.map(() => null);
   const { saturatedShareMax } = seriesConfig.template;
@@ -106,14 +108,15 @@ function markCosmicRays(warped: readonly MaskedImage[]): Uint8Array[] {
 export function templatePsf(
   template: Template,
 ): { psf: PsfModel; fwhmPx: number; starCount: number; modelError: number } {
-  const { width, height, image, mask } = template, n = width * height;
+  const n = template.width * template.height, memory = threadPlaneMemory(18 * n);
+  const planes = memory.copyOf(template), { width, height, image, mask } = planes;
   const sky = measureBackground(image, mask, width, height, maskBits('NO_DATA', 'SAT'), seriesConfig.background);
   if (sky === null) throw new FrameRejected('the template shows no sky');
-  const scratch = { smooth: new Float32Array(n), work: new Float32Array(n) };
+  const scratch = { smooth: memory.float32(n), work: memory.float32(n) };
   const seeing = measureSeeing(
     image, mask, sky, seriesConfig.guessFwhmPx, seriesConfig.seeingStarCountMin, seriesConfig.stars, scratch,
   );
-  const built = seeing && buildPsf(template, seeing.stars, seeing.fwhmPx, seriesConfig.psf);
+  const built = seeing && buildPsf(planes, seeing.stars, seeing.fwhmPx, seriesConfig.psf);
   if (!seeing || !built) throw new FrameRejected('the template shows too few stars for a PSF');
   return { psf: built.psf, fwhmPx: seeing.fwhmPx, starCount: built.stars.length, modelError: built.modelError };
 }
