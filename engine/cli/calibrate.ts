@@ -3,6 +3,7 @@ import { isBand, type Band } from '../../schemas/units.ts';
 import { FitsError, requireNumber, requireString, type FitsCard, type FitsHeader } from '../image/fits.ts';
 import { readImageProduct, writeImageProduct, type ImageProduct } from '../image/imageProduct.ts';
 import { asProduct } from '../image/maskedImage.ts';
+import { createPlaneMemory } from '../image/planeMemory.ts';
 import { readReferences } from '../image/references.ts';
 import type { Wcs } from '../image/wcs.ts';
 import type { CalibrateOptions } from '../setup/arguments.mjs';
@@ -19,10 +20,11 @@ export async function runCalibrate(imagePath: string, options: CalibrateOptions)
   const product = steps.run('read', () => readImageProduct(imagePath));
   const { nominal, band, exposureSeconds } = describe(product, imagePath);
   const references = steps.run('readReferences', () => readReferences(options.references, band));
-  const { planes } = product, length = planes.width * planes.height;
+  const length = product.planes.width * product.planes.height, memory = createPlaneMemory(18 * length);
+  const planes = memory.copyOf(product.planes);
   const result = steps.run('calibrate', () => onFile(imagePath, () => calibrate(
     asProduct('postIsrImage', planes), nominal, references, exposureSeconds, calibrateConfig,
-    { smooth: new Float32Array(length), work: new Float32Array(length) },
+    { smooth: memory.float32(length), work: memory.float32(length) },
   )));
   steps.run('write', () => writeImageProduct(options.out, result.visitImage, {
     unit: 'nJy', wcs: result.wcs, psf: result.psf,

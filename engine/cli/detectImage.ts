@@ -2,9 +2,9 @@
 import { FitsError, firstImageHdu, imageSize, numberCard, readFits, readImageInto, requireSize, stringCard } from '../image/fits.ts';
 import { psfOf } from '../image/imageProduct.ts';
 import { maskBits } from '../image/maskPlanes.ts';
+import { createPlaneMemory } from '../image/planeMemory.ts';
 import type { PsfModel } from '../image/psf.ts';
 import { translateMask } from '../image/template.ts';
-import { KERNEL_WORK_BYTES, loadKernels, type KernelMemory } from '../kernels/kernels.ts';
 
 export type AnyImage = Readonly<{
   width: number; height: number;
@@ -29,8 +29,8 @@ export type AnyImage = Readonly<{
  */
 export function readAnyImage(path: string): AnyImage {
   const file = readFits(path), named = (name: string) => file.hdus.find((hdu) => hdu.name === name && hdu.isImage);
-  const hdu = named('IMAGE') ?? firstImageHdu(file), { width, height } = imageSize(hdu), length = width * height;
-  const { image, mask, ...work } = allocatePlanes(length);
+  const hdu = named('IMAGE') ?? firstImageHdu(file), { width, height } = imageSize(hdu);
+  const { image, mask, ...work } = allocatePlanes(width, height);
   readImageInto(hdu, image);
   const maskHdu = named('MASK'), varianceHdu = named('VARIANCE');
   if (maskHdu !== undefined) {
@@ -52,26 +52,14 @@ export function readAnyImage(path: string): AnyImage {
   };
 }
 
-declare const WebAssembly: Readonly<{
-  Memory: new (size: { initial: number; maximum: number; shared: true }) => KernelMemory;
-}>;
-const PAGE_BYTES = 65_536;
 /** Bytes of a pixel in all planes: six of 4 bytes, and the mask. */
 const PIXEL_BYTES = 6 * 4 + 2;
 
 /** All planes in one memory, in which the compiled pixel kernels work. What is not touched costs nothing. */
-function allocatePlanes(
-  length: number,
-): Pick<AnyImage, 'image' | 'mask'> & AnyImage['work'] {
-  const pages = Math.ceil((KERNEL_WORK_BYTES + length * PIXEL_BYTES) / PAGE_BYTES);
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-  loadKernels(memory, 0);
-  const offset = (plane: number) => KERNEL_WORK_BYTES + 4 * length * plane;
-  const float = (plane: number) => new Float32Array(memory.buffer, offset(plane), length);
-  return {
-    image: float(0), variance: float(1), scratch: [float(2), float(3), float(4)],
-    labels: new Int32Array(memory.buffer, offset(5), length), mask: new Uint16Array(memory.buffer, offset(6), length),
-  };
+function allocatePlanes(width: number, height: number): Pick<AnyImage, 'image' | 'mask'> & AnyImage['work'] {
+  const length = width * height, memory = createPlaneMemory(PIXEL_BYTES * length);
+  const { image, variance, mask } = memory.maskedImage(width, height), plane = () => memory.float32(length);
+  return { image, variance, mask, scratch: [plane(), plane(), plane()], labels: memory.int32(length) };
 }
 
 /** Marks infinities and NaN as NO_DATA. */

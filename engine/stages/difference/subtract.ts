@@ -4,6 +4,7 @@ import { convolveConstant, convolvePolynomial } from '../../kernels/convolve.ts'
 import type { DifferenceNoise } from '../../kernels/difference.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
+import { selectInPlace } from '../../image/median.ts';
 import type { MatchingKernel } from './kernelFit.ts';
 import { polynomialTerms, solveSymmetric, termCount, termDegrees } from './polynomial.ts';
 import { medianOf, sampleOf } from './statistics.ts';
@@ -125,12 +126,11 @@ export function fitCellBackground(
   return right;
 }
 
-/** Mean of the values within 3 robust standard deviations of their median; sorts them. */
+/** Mean of the values within 3 robust standard deviations of their median; they are reordered. */
 function clippedMean(values: Float64Array): number {
-  values.sort();
-  const median = values[(values.length - 1) >> 1];
-  // Half of the distance between the 16th and 84th percentile, from the sorted values.
-  const scatter = (values[Math.floor(0.84 * (values.length - 1))] - values[Math.floor(0.16 * (values.length - 1))]) / 2;
+  const median = medianOf(values), last = values.length - 1;
+  const quantile = (share: number) => selectInPlace(values, 0, values.length, Math.floor(share * last));
+  const scatter = (quantile(0.84) - quantile(0.16)) / 2;
   let sum = 0, count = 0;
   for (let i = 0; i < values.length; i++) {
     if (Math.abs(values[i] - median) <= 3 * scatter) { sum += values[i]; count++; }
