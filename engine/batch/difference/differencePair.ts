@@ -16,6 +16,7 @@ import { pairConfig } from './config.ts';
 import { readPairImage, type ImageRequest, type PairImage } from './inputs.ts';
 import { prepareImage, psfOf, removeDefects, type DefectReport, type Prepared } from './prepare.ts';
 import { flattenResidualSky } from './residualSky.ts';
+import { removeSourceShifts, type ShiftReport } from './sourceShifts.ts';
 import { StepClock } from './stepClock.ts';
 
 export type PairRequest = Readonly<{
@@ -70,6 +71,7 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
     visitImage, visitPsf: psf.psf, visitWcs: alignment.scienceWcs,
     template: asProduct('template', template.planes), templateWcs: alignment.templateWcs,
   }, buffers, pairConfig.difference);
+  const shifts = correctShifts(result);
   const residualSky = flattenResidualSky(result.difference);
   clock.end('matchAndSubtract');
   const score = new Float32Array(visitImage.image.length);
@@ -90,7 +92,7 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
       alignment: aligned, noise: { science: own.noise, template: other.noise },
       columns: { science: own.columns, template: other.columns }, defects,
       psf: { starCount: psf.stars.length, modelError: psf.modelError, fwhmPx: middleFwhm(psf.psf) },
-      figures: { ...figuresOf(result), ...residualSky },
+      figures: { ...figuresOf(result), ...shifts, ...residualSky },
       detected: detections.detected, noiseScale: detections.noiseScale,
       droppedByReason: { ...detections.droppedByReason, ...measured.droppedByReason },
       notes: [...own.noise.notes, ...other.noise.notes],
@@ -122,6 +124,13 @@ function asIntegers(plane: Float32Array): Int32Array {
 
 function middleFwhm(psf: PsfModel): number {
   return psfFwhmPx(psf, (psf.width - 1) / 2, (psf.height - 1) / 2);
+}
+
+/** Only where stars scatter: elsewhere a shift would be noise, or a transient. */
+function correctShifts({ difference, matchedTemplate, figures }: DifferenceResult): Partial<ShiftReport> {
+  const { starScatterXPx: xPx, starScatterYPx: yPx, whitenedVarianceRatio: varianceRatio } = figures;
+  if (!(Math.hypot(xPx, yPx) >= pairConfig.difference.registration.scatterMinPx)) return {};
+  return removeSourceShifts(difference, matchedTemplate, { xPx, yPx, varianceRatio });
 }
 
 /** The difference stage's figures without a unit in their names: here it is the science file's. */
