@@ -180,8 +180,8 @@ test('beside the page the archive is answered when it is known where it is, and 
   const archive = await openArchive(nats.dataDir, INSTRUMENT, NIGHT);
   await archive.append([readPacket({ packet: samplePacket(0), sequence: 1 })]);
   await archive.close();
-  const options = { connection: nats.connection, instrument: INSTRUMENT, dayObs: NIGHT, port: 0, dataDir: nats.dataDir };
-  const page = await startDashboard(options);
+  const { connection, dataDir } = nats;
+  const page = await startDashboard({ connection, instrument: INSTRUMENT, dayObs: NIGHT, port: 0, dataDir });
   try {
     const answer = await fetch(`${page.url}alerts/${id}`, { headers: { accept: 'application/avro' } });
     expect(Buffer.compare(Buffer.from(await answer.arrayBuffer()), samplePacket(0))).toBe(0);

@@ -70,8 +70,8 @@ test('an index that was cut, made anew or taken away is not answered from memory
 
 test('findAlert and findNewestOfObject read the packet as sent, and null for what is not there', async () => {
   await add(0, 6);
-  expect(Buffer.compare((await findAlert(dataDir, INSTRUMENT, sampleId(4)))!, samplePacket(4, { diaObjectId: objectOf(4) })))
-    .toBe(0);
+  const found = await findAlert(dataDir, INSTRUMENT, sampleId(4));
+  expect(Buffer.compare(found!, samplePacket(4, { diaObjectId: objectOf(4) }))).toBe(0);
   const newest = await findNewestOfObject(dataDir, INSTRUMENT, objectOf(1));
   expect(Buffer.compare(newest!, samplePacket(4, { diaObjectId: objectOf(4) }))).toBe(0);
   expect(await findNewestOfObject(dataDir, INSTRUMENT, 1n)).toBeNull();
