@@ -56,12 +56,12 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
   const science = readPairImage(request.science), template = readPairImage(request.template);
   clock.end('read');
   const byWcs = request.isRegistered ? null : alignByWcs(science, template);
-  const own = prepareImage(science, scratchFor(science));
+  const buffers = buffersFor(science.planes);
+  const own = prepareImage(science, { smooth: buffers.scratch, work: buffers.warpedTemplate.image });
   const other = prepareImage(template, request.isRegistered ? scratchFor(template) : null);
   clock.end('skyAndNoise');
   const alignment = byWcs ?? alignByStars(science, starsOf(own), template, starsOf(other));
   if (request.isRegistered) clock.end('register');
-  const buffers = buffersFor(science.planes);
   const defects = removeDefects(science.planes, starsOf(own).fwhmPx, buffers.scratch);
   clock.end('defects');
   const psf = psfOf(science.planes, science.path, starsOf(own));
@@ -74,9 +74,10 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
   const shifts = correctShifts(result);
   const residualSky = flattenResidualSky(result.difference);
   clock.end('matchAndSubtract');
-  const score = new Float32Array(visitImage.image.length);
+  // The template and its warped form have served: their planes are used again.
+  const { length } = visitImage.image;
+  const score = template.planes.image.length === length ? template.planes.image : new Float32Array(length);
   const detections = detectSources(result.difference, result.differencePsf, convolveByCell, {
-    // The warped template has served.
     score, scratch: [buffers.scratch, buffers.warpedTemplate.image],
     labels: asIntegers(buffers.warpedTemplate.variance),
   }, pairConfig.detect);
