@@ -79,7 +79,7 @@ export function lightCurveSvg({ diaObjectId, points }: LightCurve): string {
     + `${marks.join('')}</svg>\n`;
 }
 
-/** A linear axis over values with a twentieth of margin on each side, from pixel `from` to `to`. */
+/** A linear axis over values between two pixels, with a twentieth of margin on each side and at most seven ticks. */
 function axis(
   values: readonly (readonly number[])[], from: number, to: number,
 ): Readonly<{ at(value: number): number; ticks: readonly number[] }> {
@@ -88,8 +88,8 @@ function axis(
   const most = all.length === 0 ? 1 : all.reduce((a, b) => Math.max(a, b));
   const margin = most > least ? (most - least) / 20 : 0.5;
   const low = least - margin, span = most - least + 2 * margin;
-  const step = [1, 2, 5, 10].map((factor) => factor * 10 ** Math.floor(Math.log10(span / 4)))
-    .find((size) => span / size <= 4) ?? span;
+  const step = [1, 2, 5, 10].map((factor) => factor * 10 ** Math.floor(Math.log10(span / 6)))
+    .find((size) => span / size <= 6) ?? span;
   const ticks: number[] = [];
   for (let i = Math.ceil(low / step); i * step <= low + span; i++) ticks.push(i * step);
   const at = (value: number): number => Math.round((from + ((value - low) / span) * (to - from)) * 10) / 10;
