@@ -91,7 +91,7 @@ async function observe(
   });
   teardown.add(() => brokers.stop());
   const dashboard = await startDashboard({
-    connection: log.connection, instrument, dayObs, port: options.dashboardPort,
+    connection: log.connection, instrument, dayObs, dataDir, port: options.dashboardPort,
   });
   teardown.add(() => dashboard.close());
   writeRun(dataDir, { ...stores, command: 'night', dashboardUrl: dashboard.url });
