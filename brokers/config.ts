@@ -22,6 +22,13 @@ export const brokersConfig = {
   publishAttempts: 5,
   /** Alerts that the archive writes and syncs at once. A sync costs milliseconds, whatever it holds. */
   archiveBatchMax: 128,
+  /** Nights whose index is kept in memory for look-ups: 16 bytes an alert, 160 MB for one of Rubin's nights. */
+  archiveNightsHeld: 8,
+  /** Largest cone of a query, arcsec (10°), and most alerts that an answer lists. */
+  coneRadiusArcsecMax: 36_000,
+  coneAlertsMax: 10_000,
+  /** Archive queries answered at once; a packet and its decoded form take about 1 MB. */
+  archiveRequestsMax: 32,
   /** Size of an expression, characters and nodes of its tree: no filter by hand comes near, no evaluation is long. */
   filterExpressionLengthMax: 4000,
   filterNodesMax: 500,

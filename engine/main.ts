@@ -58,6 +58,8 @@ async function main(): Promise<number> {
   }
 }
 
+// A reader that has gone (`| head`) wants no more.
+process.stdout.on('error', () => process.exit());
 try {
   process.exitCode = await main();
 } catch (error) {
@@ -66,5 +68,7 @@ try {
   if (process.env['VESPER_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   process.exitCode = 2;
 }
+// A reader that is slower than we are must get all of it.
+await new Promise<void>((resolve) => { process.stdout.write('', () => resolve()); });
 // Pools and connections that a failed command left open must not keep a finished process alive.
 process.exit();

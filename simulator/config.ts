@@ -170,6 +170,8 @@ export const renderConfig = {
 export const solarSystemConfig = {
   /** Epoch of the population's mean anomalies: 2026-01-01. */
   epochMjdTai: 61041,
+  /** Jupiter's mean longitude then: 34.3515° + 3034.9057° T, T = 0.26 centuries (Simon et al. 1994). */
+  jupiterLongitudeDeg: 103.4,
   /**
    * Bodies of each class. They show 12 a square degree at opposition, a tenth of what is there to magnitude 24: each
    * orbit costs 3 µs to survey once a night and field, and 0.3 s a night is what a detector of 2 s can bear.

@@ -50,12 +50,18 @@ function minorPlanet(random: RandomStream, name: MinorPlanetClass, index: number
   const [shape, absoluteMag] = SHAPES[name](random);
   const isRocky = uniform(random) < 0.5; // S- and C-type surfaces: V − r, and the Sun's colours reddened.
   const colours = isRocky ? [1.9, 0.45, -0.22, -0.41, -0.38, -0.36] : [1.6, 0.32, -0.17, -0.3, -0.32, -0.33];
-  const orbit: Orbit = {
-    ...shape, node: uniformBetween(random, 0, 2 * Math.PI), perihelion: uniformBetween(random, 0, 2 * Math.PI),
-    meanAnomaly: uniformBetween(random, 0, 2 * Math.PI), epochMjdTai: solarSystemConfig.epochMjdTai,
-  };
+  const node = uniformBetween(random, 0, 2 * Math.PI), perihelion = uniformBetween(random, 0, 2 * Math.PI);
+  const anywhere = uniformBetween(random, 0, 2 * Math.PI);
+  const meanAnomaly = name === 'trojan' ? trojanLongitude(random) - node - perihelion : anywhere;
+  const orbit: Orbit = { ...shape, node, perihelion, meanAnomaly, epochMjdTai: solarSystemConfig.epochMjdTai };
   const id = MINOR_PLANET_ID | (BigInt(CLASS_CODE[name]) << 32n) | BigInt(index);
   return { id, designation: `${name}-${index}`, class: name, orbit, absoluteMag, colours };
+}
+
+/** Mean longitude 60° ahead of Jupiter (six in ten) or behind it, and what libration adds. */
+function trojanLongitude(random: RandomStream): number {
+  const side = uniform(random) < 0.6 ? 60 : -60;
+  return ((solarSystemConfig.jupiterLongitudeDeg + side + 12 * normal(random)) * Math.PI) / 180;
 }
 
 type Shape = Pick<Orbit, 'semiMajorAxisAu' | 'eccentricity' | 'inclination'>;

@@ -101,19 +101,6 @@ export function decodeIndex(bytes: Buffer): ArchiveEntry[] | null {
   }
 }
 
-/**
- * The entry of one alert in a whole index file, or null. Compares the ids as pairs of 32-bit words: a night of
- * 10,000,000 alerts is 640 MB of index, and a bigint or an object for each would take seconds.
- */
-export function findInIndex(bytes: Buffer, diaSourceId: bigint): ArchiveEntry | null {
-  const low = Number(BigInt.asIntN(32, diaSourceId));
-  const high = Number(BigInt.asIntN(32, diaSourceId >> 32n));
-  for (let at = RECORD_BYTES; at + RECORD_BYTES <= bytes.length; at += RECORD_BYTES) {
-    if (bytes.readInt32LE(at) === low && bytes.readInt32LE(at + 4) === high) return decodeEntry(bytes, at);
-  }
-  return null;
-}
-
 function withCrc(record: Buffer): Buffer {
   record.writeUInt32LE(crc32(record.subarray(0, CRC_OFFSET)), CRC_OFFSET);
   return record;

@@ -3,8 +3,10 @@ import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DayObs } from '../../schemas/ids.ts';
 import { asDayObs, dayObsOfVisit, partsOfDiaSourceId } from '../../schemas/ids.ts';
+import { brokersConfig } from '../config.ts';
 import { entriesInCone, readDatum, type Cone } from './archive.ts';
-import { archiveFolder, archivePaths, decodeIndex, findInIndex, type ArchiveEntry } from './layout.ts';
+import { archiveFolder, archivePaths, decodeIndex, type ArchiveEntry } from './layout.ts';
+import { NightIndex } from './nightIndex.ts';
 
 /**
  * The framed packet of an alert as sent, or null when the night that its id names has no such alert.
@@ -13,8 +15,21 @@ import { archiveFolder, archivePaths, decodeIndex, findInIndex, type ArchiveEntr
  */
 export async function findAlert(dataDir: string, instrument: string, diaSourceId: bigint): Promise<Buffer | null> {
   const dayObs = dayObsOfVisit(partsOfDiaSourceId(diaSourceId).visit);
-  const entry = findInIndex(await indexBytes(dataDir, instrument, dayObs), diaSourceId);
+  const entry = await indexOf(dataDir, instrument, dayObs).findSource(diaSourceId);
   return entry === null ? null : readEntry(dataDir, instrument, dayObs, entry);
+}
+
+/** The framed packet of an object's newest alert, of the newest night that has one; null when no night has. */
+export async function findNewestOfObject(
+  dataDir: string,
+  instrument: string,
+  diaObjectId: bigint,
+): Promise<Buffer | null> {
+  for (const dayObs of (await archivedNights(dataDir, instrument)).toReversed()) {
+    const entry = await indexOf(dataDir, instrument, dayObs).findNewestOfObject(diaObjectId);
+    if (entry !== null) return readEntry(dataDir, instrument, dayObs, entry);
+  }
+  return null;
 }
 
 /** All entries of a night in the order of arrival; none when there is no archive of it. */
@@ -50,6 +65,22 @@ export async function readEntry(
   } finally {
     await container.close();
   }
+}
+
+/**
+ * Indices that were used last, by path. Reading the whole file for every fetch costs little in the median (0.6 ms of
+ * 20,000 alerts), but the megabytes that it leaves to the garbage collector stop everything for 30 ms now and then.
+ */
+const indices = new Map<string, NightIndex>();
+
+function indexOf(dataDir: string, instrument: string, dayObs: DayObs): NightIndex {
+  const paths = archivePaths(dataDir, instrument, dayObs);
+  const index = indices.get(paths.index) ?? new NightIndex(paths);
+  indices.delete(paths.index); // Put again, it is the last to be dropped.
+  indices.set(paths.index, index);
+  const [oldest] = indices.keys();
+  if (indices.size > brokersConfig.archiveNightsHeld && oldest !== undefined) indices.delete(oldest);
+  return index;
 }
 
 /** The index of a night as it is now; empty when there is none. */

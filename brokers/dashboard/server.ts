@@ -1,10 +1,14 @@
-/** One live page about a night, on HTTP and a WebSocket; read-only. Serves the schema registry beside it. */
+/**
+ * One live page about a night, on HTTP and a WebSocket; read-only. Serves the schema registry and the alert archive
+ * beside it.
+ */
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { DayObs } from '../../schemas/ids.ts';
+import { answerArchiveRequest, isArchivePath, type ArchiveLocation } from '../archive/http.ts';
 import { brokersConfig } from '../config.ts';
 import { answerRegistryRequest } from '../registry.ts';
 import { followNight, type NightFeed } from './feed.ts';
@@ -19,6 +23,8 @@ export type DashboardOptions = Readonly<{
   port: number;
   /** By default 127.0.0.1: beyond loopback, put a server with HTTPS and accounts before it. */
   host?: string;
+  /** Where the archive is, for queries about alerts; without it they are answered with 404. */
+  dataDir?: string;
   /** Asked every two seconds for counts recomputed from the log and the stores. */
   getCounts?: () => Promise<VerifiedCounts>;
 }>;
@@ -40,7 +46,12 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   const host = options.host ?? '127.0.0.1';
   let feed: NightFeed | null = null;
   const board = new Board(options.instrument, options.dayObs, () => feed?.night() ?? null);
-  const server = createServer((request, response) => answer(board, request, response));
+  const { dataDir, instrument } = options;
+  const answerArchive = dataDir === undefined ? null : archiveAnswerer({ dataDir, instrument });
+  const server = createServer((request, response) => {
+    if (answerArchive !== null && isArchivePath(request.url ?? '')) void answerArchive(request, response);
+    else answer(board, request, response);
+  });
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 1024 });
   server.on('upgrade', (request, socket, head) => upgrade(sockets, board, request, socket, head));
   const port = await listen(server, options.port, host);
@@ -117,6 +128,28 @@ function answer(board: Board, request: IncomingMessage, response: ServerResponse
   const detail = visit === null ? null : board.detailOf(Number(visit[1]));
   if (detail !== null) return send(response, 200, JSON_HEADERS, JSON.stringify(detail));
   send(response, 404, TEXT, 'not found\n');
+}
+
+/** Answers from the archive, so many requests at once; a failure is logged and told without its cause. */
+function archiveAnswerer(
+  archive: ArchiveLocation,
+): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  let atWork = 0;
+  return async ({ method = '', url = '/', headers: { accept } }, response) => {
+    if (atWork >= brokersConfig.archiveRequestsMax) {
+      return send(response, 503, { ...TEXT, 'retry-after': '1' }, 'too many requests\n');
+    }
+    atWork++;
+    try {
+      const { status, headers, body } = await answerArchiveRequest(archive, method, url, accept);
+      send(response, status, headers, body);
+    } catch (error) {
+      process.stderr.write(`vesper: archive query failed: ${(error as Error).message}\n`); // Only Errors are thrown.
+      send(response, 500, TEXT, 'the archive cannot be read\n');
+    } finally {
+      atWork--;
+    }
+  };
 }
 
 const TEXT = { 'content-type': 'text/plain; charset=utf-8' } as const;

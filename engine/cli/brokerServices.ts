@@ -1,4 +1,5 @@
 /** The brokers' side of a night: archive, filter, and the two consumers that take delivery. */
+import type { JsMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { runArchiveService } from '../../brokers/archive/service.ts';
 import { consumeAlerts } from '../../brokers/consume.ts';
@@ -8,6 +9,7 @@ import type { DayObs } from '../../schemas/ids.ts';
 import { decodeAlert } from '../../schemas/packet.ts';
 import { streams } from '../../schemas/subjects.ts';
 import { CONSUMERS, NIGHT_FILTER } from './countNight.ts';
+import { note } from './output.ts';
 
 export type BrokerServices = Readonly<{
   /** Resolves when every alert that is in the stream was archived, filtered and delivered. */
@@ -30,6 +32,10 @@ export function startBrokerServices(
     if (!stop.signal.aborted) fail(error instanceof Error ? error : new Error(String(error)));
   });
   const alerts = streams.alerts(instrument, dayObs);
+  // A consumer takes an alert by decoding it; one that cannot be decoded is told, and counted by `verify`.
+  const decoded = (message: JsMsg) => {
+    try { decodeAlert(message.data); } catch (error) { note(`alert ${message.seq}: ${(error as Error).message}`); }
+  };
   const first = [
     watch(runArchiveService({
       ...base, dataDir, instrument, dayObs, untilCaughtUp: firstDrain.signal,
@@ -40,17 +46,16 @@ export function startBrokerServices(
         ...base, instrument, dayObs, filters: [compileFilter(NIGHT_FILTER)], untilCaughtUp: firstDrain.signal,
       }),
     ),
-    // A consumer counts an alert as received when it could decode it.
     watch(
       consumeAlerts({
         ...base, stream: alerts, durable: CONSUMERS.full, untilCaughtUp: firstDrain.signal,
-        onAlert: (m) => { decodeAlert(m.data); },
+        onAlert: decoded,
       }),
     ),
   ];
   const last = watch(consumeAlerts({
     ...base, stream: streams.filtered(instrument, dayObs), durable: CONSUMERS.filter, untilCaughtUp: lastDrain.signal,
-    onAlert: (m) => { decodeAlert(m.data); },
+    onAlert: decoded,
   }));
   return {
     async drain() {

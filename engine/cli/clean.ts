@@ -3,17 +3,19 @@
  * touched.
  */
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { daysBetween, type DayObs } from '../../schemas/ids.ts';
 import { dayObsOfMjdTai, mjdTaiOfUnixMs } from '../../schemas/time.ts';
 import { streams } from '../../schemas/subjects.ts';
+import { encodeExportEntry, encodeExportHeader, exportPath } from '../stream/commitExport.ts';
 import { isNightSealed, readCommits } from '../stream/commitLog.ts';
 import type { Log } from '../stream/log.ts';
 import { lastSequence, listInstruments, listNights } from '../stream/streams.ts';
 import { catchUp } from '../stream/projector.ts';
+import { Spool } from '../stream/spool.ts';
 import { print, printJson } from './output.ts';
 import { withOpenStores } from './stores.ts';
-import { encodeExportHeader, encodeExportEntry } from './commitExport.ts';
+import { countNight } from './countNight.ts';
 
 type Removed = Readonly<{ instrument: string; dayObs: DayObs; exported: string }>;
 type Kept = Readonly<{ instrument: string; dayObs: DayObs; reason: string }>;
@@ -40,6 +42,14 @@ export async function runClean(
         const apdb = await openApdb(instrument);
         // The projection must hold what the stream will not tell any more.
         await catchUp(log, apdb, instrument, options.dataDir);
+        // A night that was exported before was found sound then; this goes on where that was interrupted.
+        if (!existsSync(exportPath(options.dataDir, instrument, dayObs))) {
+          const audit = await countNight({ log, apdb, dataDir: options.dataDir, instrument, dayObs });
+          if (!audit.closes) {
+            kept.push({ instrument, dayObs, reason: `counts do not close: ${audit.violations[0]}` });
+            continue;
+          }
+        }
         const exported = await exportCommits(log, options.dataDir, instrument, dayObs);
         await removeNight(log, options.dataDir, instrument, dayObs);
         removed.push({ instrument, dayObs, exported });
@@ -56,8 +66,8 @@ export async function runClean(
 
 /** Writes a sealed night's entries to `exports/`, synced, before its stream may go. */
 async function exportCommits(log: Log, dataDir: string, instrument: string, dayObs: DayObs): Promise<string> {
-  const folder = join(dataDir, 'exports', instrument), path = join(folder, `${dayObs}.commits`);
-  mkdirSync(folder, { recursive: true });
+  const path = exportPath(dataDir, instrument, dayObs);
+  mkdirSync(dirname(path), { recursive: true });
   const file = openSync(`${path}.part`, 'w');
   try {
     writeSync(file, encodeExportHeader(instrument, dayObs));
@@ -73,7 +83,12 @@ async function exportCommits(log: Log, dataDir: string, instrument: string, dayO
 
 /** COMMITS goes last: a clean that is interrupted finds the night again. */
 async function removeNight(log: Log, dataDir: string, instrument: string, dayObs: DayObs): Promise<void> {
-  for (const folder of ['spool', 'raw', 'truth']) {
+  const rowSpools = new Set<string>();
+  for await (const { entry } of readCommits(log, instrument, dayObs)) {
+    if (entry.associated?.rowsSpool) rowSpools.add(entry.associated.rowsSpool.digest);
+  }
+  new Spool(dataDir, instrument, dayObs).clear(rowSpools);
+  for (const folder of ['raw', 'truth']) {
     const path = join(dataDir, folder, instrument, String(dayObs));
     if (existsSync(path)) rmSync(path, { recursive: true });
   }

@@ -3,7 +3,7 @@ import { StageError } from '../errors.ts';
 import { interpolateRow, type Background } from '../image/background.ts';
 import { maskBits } from '../image/maskPlanes.ts';
 import { asProduct, type MaskedImage } from '../image/maskedImage.ts';
-import { evaluatePsf, psfFwhmPx, type PsfModel } from '../image/psf.ts';
+import { effectiveAreaPx, evaluatePsf, psfFwhmPx, type PsfModel } from '../image/psf.ts';
 import { buildPsf } from '../image/psfFit.ts';
 import { createFitScratch, fitStar } from '../image/psfPhotometry.ts';
 import { findStars } from '../stages/calibrate/calibrate.ts';
@@ -97,11 +97,11 @@ function rowMaker(
     const fit = fitStar(planes, psf, detection.x, detection.y, radius, null, scratch);
     const { x, y } = fit ?? detection, place = detection.y * width + detection.x;
     evaluatePsf(psf, x, y, stamp);
-    let squares = 0;
-    for (let j = 0; j < stamp.length; j++) squares += stamp[j] * stamp[j];
-    const filterErr = Math.sqrt(planes.variance[place] / squares);
-    const flux = fit?.flux ?? detection.snr * filterErr, skyErr = fit === null ? filterErr : fit.fluxErr;
-    const fluxErr = Math.sqrt(skyErr * skyErr + (gain === null ? 0 : Math.max(flux, 0) / gain));
+    const own = ownNoise(stamp, psf.size, radius), filterErr = Math.sqrt(planes.variance[place] * effectiveAreaPx(stamp));
+    const flux = fit?.flux ?? detection.snr * filterErr, skyErr = fit?.fluxErr ?? filterErr;
+    const photons = gain === null ? 0 : Math.max(flux, 0) / gain;
+    const fluxErr = Math.sqrt(skyErr * skyErr + photons * own.flux);
+    const along = (err: number, share: number) => Math.sqrt(err * err + (photons * share) / (flux * flux));
     let bits = 0;
     for (let v = Math.max(0, detection.y - reach); v <= Math.min(height - 1, detection.y + reach); v++) {
       for (let u = Math.max(0, detection.x - reach); u <= Math.min(width - 1, detection.x + reach); u++) {
@@ -111,12 +111,32 @@ function rowMaker(
     const isAtBorder = x < radius || y < radius || x > width - 1 - radius || y > height - 1 - radius;
     return {
       x, y, flux, fluxErr, snr: detection.snr, ...shapeOf(planes, x, y, fwhmPx),
-      xErr: fit === null ? NaN : fit.xErr, yErr: fit === null ? NaN : fit.yErr,
+      xErr: fit === null ? NaN : along(fit.xErr, own.x), yErr: fit === null ? NaN : along(fit.yErr, own.y),
       flags: (detection.isBlended ? SOURCE_FLAGS.blended : 0) | (fit === null ? FLAG_NOT_FITTED : 0)
         | ((bits & maskBits('BAD', 'NO_DATA', 'CR')) !== 0 ? SOURCE_FLAGS.crowded : 0)
         | ((bits & maskBits('SAT')) !== 0 ? SOURCE_FLAGS.saturated : 0) | (isAtBorder ? SOURCE_FLAGS.incomplete : 0),
     };
   };
+}
+
+/**
+ * What a source's own photons add to a fit that weighs all pixels alike: variance of the flux over flux / gain, and of
+ * each coordinate over (flux / gain) / flux². For the estimator Σ g d / Σ g², g being the PSF or its slope, that is
+ * Σ g² p / (Σ g²)².
+ */
+function ownNoise(stamp: Float32Array, size: number, radius: number): { flux: number; x: number; y: number } {
+  const middle = (size - 1) / 2, reach = Math.min(Math.floor(radius), middle - 1);
+  const squares = [0, 0, 0], cubes = [0, 0, 0];
+  for (let dy = -reach; dy <= reach; dy++) {
+    for (let dx = -reach; dx <= reach; dx++) {
+      if (dx * dx + dy * dy > radius * radius) continue;
+      const j = (middle + dy) * size + middle + dx, light = Math.max(stamp[j], 0);
+      const slopes = [stamp[j], (stamp[j + 1] - stamp[j - 1]) / 2, (stamp[j + size] - stamp[j - size]) / 2];
+      slopes.forEach((slope, k) => { squares[k] += slope * slope; cubes[k] += slope * slope * light; });
+    }
+  }
+  const [flux, x, y] = cubes.map((cube, k) => cube / squares[k] ** 2);
+  return { flux, x, y };
 }
 
 /** NaN where the moments do not converge. */

@@ -54,7 +54,7 @@ function describe({ sources, psf, figures, defects, files, cpuMs, alignment }: R
   const by = alignment.method === 'wcs' ? 'their WCSs' : `${alignment.pairCount} stars`;
   const written = Object.values(files).filter((path) => path !== null).join(', ');
   return [
-    `${sources.count} sources: ${sources.positive} brighter, ${sources.negative} fainter; ${sources.dipoles} in dipoles`,
+    `${sources.count} sources: ${sources.positive} brighter, ${sources.negative} fainter, ${sources.dipoles} in dipoles`,
     `aligned by ${by}; seeing ${figures['visitFwhmPx'].toFixed(2)} and ${figures['templateFwhmPx'].toFixed(2)} px, ` +
       `flux ratio ${figures['kernelSum'].toFixed(4)}, ${figures['stampsUsed']} stamps, PSF of ${psf.starCount} stars`,
     `background χ² ${figures['backgroundChi2'].toFixed(3)}; ${defects.cosmicRayPixels} pixels of cosmic rays`,

@@ -80,7 +80,10 @@ async function nightOf(
     }
   }
   if (best !== null) return best;
-  throw new Error(`${wanted === null ? 'no night' : `night ${wanted}`} is in an archive of ${dataDir}`);
+  throw new Error(
+    wanted === null ? `there is no night in an archive of ${dataDir}`
+      : `night ${wanted} is not in an archive of ${dataDir}`,
+  );
 }
 
 async function* packetsOf(dataDir: string, instrument: string, dayObs: DayObs): AsyncGenerator<Uint8Array> {

@@ -2,8 +2,6 @@
  * `npm start`: a simulated night through the whole system, from the first announcement to decoded alerts in a
  * consumer's hand.
  */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { availableParallelism } from 'node:os';
 import { startDashboard } from '../../brokers/dashboard/server.ts';
@@ -19,19 +17,21 @@ import { engineConfig } from '../config.ts';
 import { Component, sendCommand } from '../ocs/component.ts';
 import type { NightOptions } from '../setup/arguments.mjs';
 import { lockDataDir, removeRun, startStores, writeRun } from '../setup/services.mjs';
+import { listRecordedNights } from '../stream/commitExport.ts';
 import { isNightSealed } from '../stream/commitLog.ts';
 import { EngineRun } from '../stream/engineRun.ts';
 import { closeLog, openLog, type Log } from '../stream/log.ts';
 import {
   lastNightOpened, publishObservatory, readObservatory, type StoredObservatoryEvent,
 } from '../stream/observatory.ts';
-import { lastSequence, listNights, openInstrumentStreams } from '../stream/streams.ts';
+import { lastSequence, listInstruments, listNights, openInstrumentStreams } from '../stream/streams.ts';
 import { createDetectorPool } from '../workers/pool.ts';
 import { startBrokerServices } from './brokerServices.ts';
 import { countNight } from './countNight.ts';
 import { runDigests } from './digests.ts';
 import { formatAudit } from './verify.ts';
 import { formatSummary, summarizeNight } from './nightSummary.ts';
+import { isSimulated } from './instruments.ts';
 import { note, print, printJson } from './output.ts';
 import { detectorProcess, warmProducts } from './processDetector.ts';
 import { Teardown, within } from './teardown.ts';
@@ -39,7 +39,7 @@ import { Teardown, within } from './teardown.ts';
 /** The night that an empty data directory begins with; a fixed one, so that the same seed sees the same sky. */
 const FIRST_NIGHT = asDayObs(20261001);
 
-type Plan = Readonly<{ dayObs: DayObs; arguments: NightArguments; isResumed: boolean }>;
+type Plan = Readonly<{ instrument: string; dayObs: DayObs; arguments: NightArguments; isResumed: boolean }>;
 
 export async function runNight(options: NightOptions, signal: AbortSignal): Promise<number> {
   const teardown = new Teardown();
@@ -64,10 +64,9 @@ async function observe(
   stores.onExit((death) => fail(new Error(death.reason)));
   const log = await openLog(stores.natsUrl, 'vesper night', (reason) => fail(new Error(reason)));
   teardown.add(() => closeLog(log));
-  const instrument = options.camera;
+  const plan = await planNight(log, options);
+  const { instrument, arguments: night, dayObs } = plan;
   await openInstrumentStreams(log, instrument);
-  const plan = await planNight(log, instrument, options);
-  const { arguments: night, dayObs } = plan;
   const camera = loadCamera(night.camera);
   note(`night ${dayObs} of ${instrument}${plan.isResumed ? ' goes on' : ''}: `
     + `${night.visits} visits of ${camera.detectors.length} detectors, `
@@ -82,6 +81,7 @@ async function observe(
   const progress = visitProgress(past);
   const run = await EngineRun.open({
     log, apdb, instrument, camera, dayObs, dataDir, now: Date.now, note, fail, onProgress: progress,
+    rawWaitMs: rawWaitOf(plan),
     process: detectorProcess(camera, dataDir, catalog, pool, runDigests()),
     warm: (visit, boresight) => warmProducts(camera, catalog, visit, boresight, dayObs),
   });
@@ -91,7 +91,7 @@ async function observe(
   });
   teardown.add(() => brokers.stop());
   const dashboard = await startDashboard({
-    connection: log.connection, instrument, dayObs, port: options.dashboardPort,
+    connection: log.connection, instrument, dayObs, dataDir, port: options.dashboardPort,
   });
   teardown.add(() => dashboard.close());
   writeRun(dataDir, { ...stores, command: 'night', dashboardUrl: dashboard.url });
@@ -113,8 +113,9 @@ async function observe(
     note(`night ${dayObs} was stopped before its end; start again to resume it`);
     return 1;
   }
-  await within(engineConfig.drainLimitMs, 'sealing the night and its projection', run.seal());
+  // The seal comes last: a night that is killed before is taken up again, one that is sealed is over.
   await within(engineConfig.drainLimitMs, 'archiving and delivering the alerts', brokers.drain());
+  await within(engineConfig.drainLimitMs, 'sealing the night and its projection', run.seal());
   await disable(log, instrument);
   const audit = await countNight({ log, apdb, dataDir, instrument, dayObs });
   dashboard.setCounts({ counts: audit.counts, closes: audit.closes, violations: audit.violations });
@@ -149,21 +150,31 @@ async function disable(log: Log, instrument: string): Promise<void> {
   }
 }
 
-/** The unsealed night with its recorded arguments, else the next unused one with those given. */
-async function planNight(log: Log, instrument: string, options: NightOptions): Promise<Plan> {
-  const asked: NightArguments = {
-    visits: options.visits, cadenceSeconds: options.cadence, camera: options.camera, seed: options.seed,
-  };
-  const opened = await lastNightOpened(log, instrument);
-  const newest = (await listNights(log, instrument)).at(-1) ?? null;
-  const last = Math.max(opened?.dayObs ?? 0, newest ?? 0);
-  if (last === 0) return { dayObs: FIRST_NIGHT, arguments: asked, isResumed: false };
-  const dayObs = asDayObs(last);
-  // A sealed night is over, and only sealed nights are exported and removed.
-  const sealed = await isNightSealed(log, instrument, dayObs)
-    ?? existsSync(join(options.dataDir, 'exports', instrument, `${dayObs}.commits`));
-  if (sealed) return { dayObs: nextDayObs(dayObs), arguments: asked, isResumed: false };
-  return { dayObs, arguments: opened?.dayObs === dayObs ? opened.arguments : asked, isResumed: true };
+/**
+ * The night to observe: an unsealed simulated one, of whatever camera, with its recorded arguments; else the next
+ * unused one of the camera asked for.
+ */
+async function planNight(log: Log, options: NightOptions): Promise<Plan> {
+  for (const instrument of (await listInstruments(log)).filter(isSimulated)) {
+    const dayObs = (await listNights(log, instrument)).at(-1);
+    if (dayObs === undefined || await isNightSealed(log, instrument, dayObs)) continue;
+    const opened = await lastNightOpened(log, instrument);
+    if (opened?.dayObs === dayObs) return { instrument, dayObs, arguments: opened.arguments, isResumed: true };
+    if (instrument === options.camera) return { instrument, dayObs, arguments: askedOf(options), isResumed: true };
+  }
+  const instrument = options.camera;
+  const last = (await listRecordedNights(log, options.dataDir, instrument)).at(-1);
+  const dayObs = last === undefined ? FIRST_NIGHT : nextDayObs(last);
+  return { instrument, dayObs, arguments: askedOf(options), isResumed: false };
+}
+
+function askedOf({ visits, cadence, camera, seed }: NightOptions): NightArguments {
+  return { visits, cadenceSeconds: cadence, camera, seed };
+}
+
+/** A resumed night exposes again what was not read: its raws come as late as a visit takes. */
+function rawWaitOf({ isResumed, arguments: { cadenceSeconds } }: Plan): number {
+  return engineConfig.rawWaitMs + (isResumed ? 3000 * cadenceSeconds : 0);
 }
 
 /** One line a visit on stderr when it is complete. */

@@ -1,18 +1,15 @@
 /** `vesper replay last|DAYOBS`: runs a recorded night again and compares rows and packets byte by byte. */
 import { availableParallelism } from 'node:os';
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { loadCamera } from '../../schemas/camera.ts';
 import type { ObservatoryEvent } from '../../schemas/events.ts';
-import { asDayObs, type DayObs } from '../../schemas/ids.ts';
+import type { DayObs } from '../../schemas/ids.ts';
 import { ProductCatalog } from '../archive/productCatalog.ts';
+import { listRecordedNights, readRecorded } from '../stream/commitExport.ts';
 import { readCommits, type StoredEntry } from '../stream/commitLog.ts';
 import type { Log } from '../stream/log.ts';
 import { readObservatory } from '../stream/observatory.ts';
 import { replayNight, type ReplayOptions, type ReplayResult } from '../stream/replayNight.ts';
-import { listNights } from '../stream/streams.ts';
 import { createDetectorPool } from '../workers/pool.ts';
-import { readExport } from './commitExport.ts';
 import { runDigests } from './digests.ts';
 import { isSimulated } from './instruments.ts';
 import { note, print, printJson } from './output.ts';
@@ -64,13 +61,8 @@ function pixelsOf(
 async function* earlierEntries(
   log: Log, dataDir: string, instrument: string, before: DayObs,
 ): AsyncGenerator<StoredEntry> {
-  const folder = join(dataDir, 'exports', instrument);
-  const exported = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.commits')) : [];
-  const inLog = await listNights(log, instrument);
-  const removed = exported.map((name) => asDayObs(Number(name.slice(0, 8)))).filter((night) => !inLog.includes(night));
-  for (const night of [...removed, ...inLog].filter((dayObs) => dayObs < before).sort((a, b) => a - b)) {
-    if (inLog.includes(night)) yield* readCommits(log, instrument, night);
-    else yield* readExport(join(folder, `${night}.commits`));
+  for (const night of await listRecordedNights(log, dataDir, instrument)) {
+    if (night < before) yield* readRecorded(log, dataDir, instrument, night);
   }
 }
 

@@ -10,7 +10,7 @@ import type { PipelineEvent } from '../../schemas/events.ts';
 import { eventsOfFrame, nightEvent, type IdentifiedEvent } from '../batch/series/names.ts';
 import { readManifest, seriesPaths, type SeriesManifest } from '../batch/series/manifest.ts';
 import type { SeriesOptions } from '../setup/arguments.mjs';
-import { withStores, type StoreAddresses } from '../setup/services.mjs';
+import { lockDataDir, withStores, type StoreAddresses } from '../setup/services.mjs';
 import { EngineRun, type ProcessDetector } from '../stream/engineRun.ts';
 import { closeLog, openLog, type Log } from '../stream/log.ts';
 import { publishObservatory } from '../stream/observatory.ts';
@@ -58,6 +58,9 @@ async function observe(
   teardown.add(() => pool.close());
   const plan = await planSeries(inputs, options, pool);
   const { manifest } = plan, { instrument, dayObs } = manifest;
+  // A live run's stores are shared: the same series twice at once would begin afresh under itself.
+  const own = lockDataDir(join(dataDir, 'locks', instrument), 'series');
+  teardown.add(() => own.release());
   const folder = join(seriesPaths.folder(dataDir, instrument), 'differences');
   const differences = new Differences(manifest, seriesPaths.template(dataDir, instrument), folder, pool);
 
@@ -86,8 +89,9 @@ async function observe(
   await run.follow(1);
   const failures = await observeFrames(plan, differences, visits, log, pool);
   await run.settled();
-  await within(engineConfig.drainLimitMs, 'sealing the night and its projection', run.seal());
+  // The seal comes last: a night that is killed before is taken up again, one that is sealed is over.
   await within(engineConfig.drainLimitMs, 'archiving and delivering the alerts', brokers.drain());
+  await within(engineConfig.drainLimitMs, 'sealing the night and its projection', run.seal());
   const audit = await countNight({ log, apdb, dataDir, instrument, dayObs });
   const summary = await summarizeSeries(plan, failures, differences, apdb, pool, audit.counts.published);
   for (const frame of manifest.frames) await differences.drop(frame);

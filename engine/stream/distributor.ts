@@ -22,6 +22,9 @@ export type PackCommit = (associated: DiaSourcesAssociated, position: CommitPosi
 /** `latencyMs` is null for alerts that were in the stream before this distributor began. */
 export type Published = Readonly<{ associated: DiaSourcesAssociated; alerts: number; latencyMs: number | null }>;
 
+/** The server's refusals of a place that is not the next: by sequence, and by the message before. */
+const FENCES = new Set<number>([JetStreamApiCodes.StreamWrongLastSequence, 10070]);
+
 export class Distributor {
   readonly #log: Log;
   readonly #instrument: string;
@@ -126,7 +129,9 @@ export class Distributor {
       const window = packets.slice(start, start + streamConfig.publishWindow);
       const base = this.#last;
       const acks = await Promise.allSettled(window.map((packet, i) => this.#log.js.publish(subject, packet.bytes, {
-        msgID: String(packet.diaSourceId), expect: { lastSequence: base + i },
+        msgID: String(packet.diaSourceId),
+        // The sequence alone is no fence for those that follow: were another's alerts between, a later one would fit.
+        expect: { lastSequence: base + i, ...(i > 0 && { lastMsgID: String(window[i - 1].diaSourceId) }) },
         headers: this.#headers(packet, a, sequence, start + i),
       })));
       const failed = acks.find((ack) => ack.status === 'rejected');
@@ -146,7 +151,7 @@ export class Distributor {
    * @throws Error when the stream ends with an alert that this distributor did not send: another one is at work.
    */
   async #settle(sequence: number, start: number, reason: unknown): Promise<number> {
-    const isFenced = reason instanceof JetStreamApiError && reason.code === JetStreamApiCodes.StreamWrongLastSequence;
+    const isFenced = reason instanceof JetStreamApiError && FENCES.has(reason.code);
     const isServerSaying = reason instanceof JetStreamApiError && !isFenced;
     if (isServerSaying) throw new Error(`ALERTS refused a packet: ${reason.message}`, { cause: reason });
     const before = this.#last;

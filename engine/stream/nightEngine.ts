@@ -105,7 +105,9 @@ export class NightEngine {
     }
     if (fact.type !== 'ExposureEnded') return fact;
     const unknown = fact.detectors.filter((id) => !isKnown(id));
-    if (unknown.length > 0) this.#ports.note(`${fact.type}: camera ${this.#camera.name} has no detectors ${unknown.join(', ')}`);
+    if (unknown.length > 0) {
+      this.#ports.note(`${fact.type}: camera ${this.#camera.name} has no detectors ${unknown.join(', ')}`);
+    }
     return { ...fact, detectors: fact.detectors.filter(isKnown) };
   }
 
@@ -204,7 +206,9 @@ export class NightEngine {
     const state = this.#state(record, read.detector);
     if (isTerminal(state) || state.status !== 'read') return;
     const run = this.#canceled.has(read.group)
-      ? this.#defer(read, state.attempts, 'ingest', 'VISIT_CANCELED', `group ${read.group} was cancelled, and read all the same`)
+      ? this.#defer(
+        read, state.attempts, 'ingest', 'VISIT_CANCELED', `group ${read.group} was cancelled, and read all the same`,
+      )
       : this.#run(record, read, state.attempts);
     void run.catch((error: unknown) => {
       this.#ports.fail(error instanceof Error ? error : new Error(String(error)));

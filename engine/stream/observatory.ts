@@ -9,6 +9,7 @@ import { streams, subjects } from '../../schemas/subjects.ts';
 import { streamConfig } from './config.ts';
 import type { Log } from './log.ts';
 import { readStored } from './readStream.ts';
+import { lastSequence } from './streams.ts';
 
 /** Publishes one fact and waits until the log has it. A repeated one is harmless. */
 export async function publishObservatory(
@@ -61,6 +62,7 @@ export async function lastNightOpened(
 ): Promise<Extract<ObservatoryEvent, { type: 'NightOpened' }> | null> {
   const stream = streams.observatory(instrument), subject = subjects.observatory(instrument, 'NightOpened');
   let last: Extract<ObservatoryEvent, { type: 'NightOpened' }> | null = null;
+  if (await lastSequence(log, stream) === null) return null;
   for await (const message of readStored(log, stream, 1, undefined, subject)) {
     try {
       const { data } = parseObservatoryEvent(message.data);

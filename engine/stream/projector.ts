@@ -5,13 +5,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Apdb, CommittedRows } from '../../apdb/apdb.ts';
 import { decodeRows, type CommittedRowBytes, type DiaSourcesAssociated } from '../../schemas/commit.ts';
-import { commitPosition, partsOfCommitPosition, type CommitPosition, type DayObs } from '../../schemas/ids.ts';
+import { BEFORE_EVERYTHING, commitPosition, partsOfCommitPosition, type CommitPosition } from '../../schemas/ids.ts';
 import { engineConfig } from '../config.ts';
-import { readCommits, type StoredEntry } from './commitLog.ts';
+import { listRecordedNights, readRecorded } from './commitExport.ts';
+import type { StoredEntry } from './commitLog.ts';
 import type { Log } from './log.ts';
 import { Spool } from './spool.ts';
-import { lastSequence, listNights } from './streams.ts';
-import { streams } from '../../schemas/subjects.ts';
 
 /** Rows of a commit, from the entry or, when they were too large for it, from the spool. */
 export function rowsOf(associated: DiaSourcesAssociated, spool: Spool): CommittedRowBytes {
@@ -88,37 +87,30 @@ export class Projector {
  */
 export async function catchUp(log: Log, apdb: Apdb, instrument: string, dataDir: string): Promise<CommitPosition> {
   let position = await apdb.position();
-  const nights = await listNights(log, instrument);
-  await assertNotAhead(log, instrument, nights, position);
+  const nights = await listRecordedNights(log, dataDir, instrument);
   for (const dayObs of nights) {
     const done = partsOfCommitPosition(position);
     if (dayObs < done.dayObs) continue;
     const spool = new Spool(dataDir, instrument, dayObs);
-    for await (const stored of readCommits(log, instrument, dayObs, dayObs === done.dayObs ? done.sequence + 1 : 1)) {
+    const from = dayObs === done.dayObs ? done.sequence + 1 : 1;
+    let end = 0;
+    for await (const stored of readRecorded(log, dataDir, instrument, dayObs, Math.max(1, from - 1))) {
+      end = stored.sequence;
+      if (stored.sequence < from) continue;
       const entry = committedRows(stored, spool);
       if (entry.rows) await apdb.project([entry.rows]);
       await apdb.advance(position = entry.position);
     }
+    if (end < from - 1) {
+      throw new Error(`the APDB of ${instrument} stands at commit ${from - 1} of ${dayObs}, `
+        + `the log ends at ${end}: it was rolled back`);
+    }
+  }
+  if (position !== BEFORE_EVERYTHING && !nights.includes(partsOfCommitPosition(position).dayObs)) {
+    throw new Error(`the APDB of ${instrument} stands at night ${partsOfCommitPosition(position).dayObs}, `
+      + 'which the log does not hold: another data directory?');
   }
   return position;
-}
-
-async function assertNotAhead(
-  log: Log, instrument: string, nights: readonly DayObs[], position: CommitPosition,
-): Promise<void> {
-  if (position === 0) return;
-  const { dayObs, sequence } = partsOfCommitPosition(position);
-  if (!nights.includes(dayObs)) {
-    if (nights.some((night) => night > dayObs) || nights.length === 0) return; // Its night was exported and removed.
-    throw new Error(
-      `the APDB of ${instrument} stands at night ${dayObs}, which the log does not hold: another data directory?`,
-    );
-  }
-  const end = await lastSequence(log, streams.commits(instrument, dayObs)) ?? 0;
-  if (sequence > end) {
-    throw new Error(`the APDB of ${instrument} stands at commit ${sequence} of ${dayObs}, `
-      + `the log ends at ${end}: it was rolled back`);
-  }
 }
 
 function committedRows(stored: StoredEntry, spool: Spool): { position: CommitPosition; rows: CommittedRows | null } {

@@ -3,7 +3,7 @@
  * night, so that retention removes whole nights.
  */
 import {
-  closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync,
+  closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { sha256, type SpoolFile } from '../../schemas/commit.ts';
@@ -53,6 +53,15 @@ export class Spool {
       throw new Error(`spool file ${path} is damaged: its digest differs from the commit's`);
     }
     return bytes;
+  }
+
+  /** Removes the night's files, except those named: rows that lie nowhere else. */
+  clear(keep: ReadonlySet<string>): void {
+    if (!existsSync(this.#folder)) return;
+    if (keep.size === 0) { rmSync(this.#folder, { recursive: true }); return; }
+    for (const entry of readdirSync(this.#folder, { recursive: true, withFileTypes: true })) {
+      if (entry.isFile() && !keep.has(entry.name)) rmSync(join(entry.parentPath, entry.name));
+    }
   }
 
   #path(digest: string): string {

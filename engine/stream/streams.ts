@@ -124,8 +124,3 @@ export async function lastSequence(log: Log, stream: string): Promise<number | n
 export async function storedMessage(log: Log, stream: string, sequence: number): Promise<StoredMsg | null> {
   return log.jsm.streams.getMessage(stream, { seq: sequence });
 }
-
-/** The last message on a subject, or null. */
-export async function lastOnSubject(log: Log, stream: string, subject: string): Promise<StoredMsg | null> {
-  return log.jsm.streams.getMessage(stream, { last_by_subj: subject });
-}

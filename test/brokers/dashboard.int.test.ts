@@ -3,11 +3,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { WebSocket } from 'ws';
 import { jetstream } from '@nats-io/jetstream';
 import type { BoardMessage } from '../../brokers/dashboard/board.ts';
+import { openArchive, readPacket } from '../../brokers/archive/archive.ts';
 import { startDashboard, type Dashboard } from '../../brokers/dashboard/server.ts';
 import { encodeEvent, envelope, type ObservatoryEvent, type PipelineEvent } from '../../schemas/events.ts';
 import { streams, subjects } from '../../schemas/subjects.ts';
 import { startTestNats, type TestNats } from '../support/nats.ts';
-import { INSTRUMENT, NIGHT } from './sampleAlerts.ts';
+import { INSTRUMENT, NIGHT, sampleId, samplePacket } from './sampleAlerts.ts';
 import { sampleNightEvents } from './sampleNight.ts';
 
 let nats: TestNats;
@@ -171,4 +172,23 @@ test('an occupied port is one line that names it', async () => {
   ).rejects.toThrow(
     new RegExp(`^dashboard: cannot listen on port ${port} of 127\\.0\\.0\\.1: it is in use by another program$`),
   );
+});
+
+test('beside the page the archive is answered when it is known where it is, and 404 without', async () => {
+  const id = sampleId(0);
+  expect((await fetch(`${dashboard.url}alerts/${id}`)).status).toBe(404);
+  const archive = await openArchive(nats.dataDir, INSTRUMENT, NIGHT);
+  await archive.append([readPacket({ packet: samplePacket(0), sequence: 1 })]);
+  await archive.close();
+  const { connection, dataDir } = nats;
+  const page = await startDashboard({ connection, instrument: INSTRUMENT, dayObs: NIGHT, port: 0, dataDir });
+  try {
+    const answer = await fetch(`${page.url}alerts/${id}`, { headers: { accept: 'application/avro' } });
+    expect(Buffer.compare(Buffer.from(await answer.arrayBuffer()), samplePacket(0))).toBe(0);
+    expect(answer.headers.get('x-content-type-options')).toBe('nosniff');
+    expect((await fetch(`${page.url}alerts/${id}`, { method: 'POST' })).status).toBe(405);
+    expect((await fetch(`${page.url}alerts/%00`)).status).toBe(400);
+  } finally {
+    await page.close();
+  }
 });

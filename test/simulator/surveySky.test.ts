@@ -208,6 +208,16 @@ test('minor planets are many in opposition on the ecliptic and few at its pole, 
   expect(new Set(minorPlanets(SEED).map(({ class: name }) => name)).size).toBe(4);
 });
 
+test('trojans keep company with Jupiter, 60° ahead and behind', () => {
+  const longitudes = minorPlanets(SEED).filter(({ class: name }) => name === 'trojan').map(({ orbit }) => {
+    const longitude = ((orbit.node + orbit.perihelion + orbit.meanAnomaly) / RADIANS - 103.4) % 360;
+    return longitude > 180 ? longitude - 360 : longitude < -180 ? longitude + 360 : longitude;
+  });
+  const near = (place: number): number => longitudes.filter((longitude) => Math.abs(longitude - place) < 36).length;
+  expect(near(60) + near(-60)).toBeGreaterThan(0.99 * longitudes.length); // Three deviations of 12°.
+  expect(Math.abs(near(60) / longitudes.length - 0.6)).toBeLessThan(0.05);
+});
+
 test('a body is found by the detector\'s cone as by the whole field\'s', () => {
   const mjd = 61_314.2, sun = sunDirection(mjd), field: UnitVector = [-sun[0], -sun[1], -sun[2]];
   const all = movingSources(SEED, field, 0.03, field, 0.03, mjd, 30), one = all[7];

@@ -63,6 +63,17 @@ export const pairConfig = {
   },
   /** Scatter of the cells of the difference's sky, relative to their noise, from which they are believed. */
   residualSkyNoiseMax: 2,
+  /** Shifts of single sources, looked for where the difference stage found that stars scatter. */
+  sourceShifts: {
+    /** Peak of the matched template over the difference's noise: below, a shift of 0.3 px is under 5 σ. */
+    peakSigmaMin: 5,
+    /** Radius that is fitted and corrected: the core and what wings a dipole has, which fall one power faster. */
+    stampHalfSizePx: 12,
+    /** Significance of a shift, and how far it has to exceed that of a change of flux. */
+    significanceMin: 4, fluxRatioMin: 2,
+    /** A larger one is another source, pixels. */
+    shiftMaxPx: 0.4,
+  },
   cosmicRays: {
     sigma: isrConfig.cosmicRaySigma, growthFraction: isrConfig.cosmicRayGrowthFraction,
     contrast: isrConfig.cosmicRayContrast, rounds: isrConfig.cosmicRayRounds,

@@ -18,6 +18,7 @@ import {
   prepareImage, psfOf, removeDefects, type DefectReport, type Prepared, type PrepareScratch,
 } from './prepare.ts';
 import { flattenResidualSky } from './residualSky.ts';
+import { removeSourceShifts, type ShiftReport } from './sourceShifts.ts';
 import { StepClock } from './stepClock.ts';
 
 export type PairRequest = Readonly<{
@@ -54,16 +55,15 @@ export type PairReport = Readonly<{
  * @throws PairRefused and FitsError for input that cannot be used, StageError for what cannot be subtracted.
  */
 export function differencePair(request: PairRequest, clock: StepClock): PairDifference {
-  const files = [readPairImage(request.science), readPairImage(request.template)] as const;
-  const memory = memoryFor(...files), [science, template] = files.map((image) => inMemory(image, memory));
+  const { science, template, memory } = readPair(request);
   clock.end('read');
   const byWcs = request.isRegistered ? null : alignByWcs(science, template);
-  const own = prepareImage(science, scratchFor(science, memory));
+  const buffers = buffersFor(science.planes, memory);
+  const own = prepareImage(science, { smooth: buffers.scratch, work: buffers.warpedTemplate.image });
   const other = prepareImage(template, request.isRegistered ? scratchFor(template, memory) : null);
   clock.end('skyAndNoise');
   const alignment = byWcs ?? alignByStars(science, starsOf(own), template, starsOf(other));
   if (request.isRegistered) clock.end('register');
-  const buffers = buffersFor(science.planes, memory);
   const defects = removeDefects(
     science.planes, starsOf(own).fwhmPx, buffers.scratch, asIntegers(buffers.warpedTemplate.variance),
   );
@@ -75,11 +75,13 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
     visitImage, visitPsf: psf.psf, visitWcs: alignment.scienceWcs,
     template: asProduct('template', template.planes), templateWcs: alignment.templateWcs,
   }, buffers, pairConfig.difference);
+  const shifts = correctShifts(result);
   const residualSky = flattenResidualSky(result.difference);
   clock.end('matchAndSubtract');
-  const score = memory.float32(visitImage.image.length);
+  // The template and its warped form have served: their planes are used again.
+  const { length } = visitImage.image;
+  const score = template.planes.image.length === length ? template.planes.image : memory.float32(length);
   const detections = detectSources(result.difference, result.differencePsf, {
-    // The warped template has served.
     score, scratch: [buffers.scratch, buffers.warpedTemplate.image],
     labels: asIntegers(buffers.warpedTemplate.variance),
   }, pairConfig.detect);
@@ -95,7 +97,7 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
       alignment: aligned, noise: { science: own.noise, template: other.noise },
       columns: { science: own.columns, template: other.columns }, defects,
       psf: { starCount: psf.stars.length, modelError: psf.modelError, fwhmPx: middleFwhm(psf.psf) },
-      figures: { ...figuresOf(result), ...residualSky },
+      figures: { ...figuresOf(result), ...shifts, ...residualSky },
       detected: detections.detected, noiseScale: detections.noiseScale,
       droppedByReason: { ...detections.droppedByReason, ...measured.droppedByReason },
       notes: [...own.noise.notes, ...other.noise.notes],
@@ -104,17 +106,21 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
 }
 
 /**
- * Bytes of a pixel. Of the science image: itself, three more, the scratch of its stars, score, scratch and the unusable
- * pixels; of the template: itself and the scratch of its stars.
+ * Bytes of a pixel. Of the science image: itself, three more, scratch, score and the unusable pixels; of the template:
+ * itself and the scratch of its stars.
  */
-const SCIENCE_BYTES = 4 * 10 + 8 + 2 * 4 + 1, TEMPLATE_BYTES = 10 + 8;
+const SCIENCE_BYTES = 4 * 10 + 2 * 4 + 1, TEMPLATE_BYTES = 10 + 8;
 
-function memoryFor(science: PairImage, template: PairImage): PlaneMemory {
-  return createPlaneMemory(SCIENCE_BYTES * science.planes.image.length + TEMPLATE_BYTES * template.planes.image.length);
-}
+type Pair = Readonly<{ science: PairImage; template: PairImage; memory: PlaneMemory }>;
 
-function inMemory(image: PairImage, memory: PlaneMemory): PairImage {
-  return { ...image, planes: memory.copyOf(image.planes) };
+/** Both images in one memory, with room for all that is made of them. */
+function readPair(request: PairRequest): Pair {
+  const science = readPairImage(request.science), template = readPairImage(request.template);
+  const memory = createPlaneMemory(
+    SCIENCE_BYTES * science.planes.image.length + TEMPLATE_BYTES * template.planes.image.length,
+  );
+  const inMemory = (image: PairImage): PairImage => ({ ...image, planes: memory.copyOf(image.planes) });
+  return { science: inMemory(science), template: inMemory(template), memory };
 }
 
 function scratchFor({ planes: { image } }: PairImage, memory: PlaneMemory): PrepareScratch {
@@ -141,6 +147,13 @@ function asIntegers(plane: Float32Array): Int32Array {
 
 function middleFwhm(psf: PsfModel): number {
   return psfFwhmPx(psf, (psf.width - 1) / 2, (psf.height - 1) / 2);
+}
+
+/** Only where stars scatter: elsewhere a shift would be noise, or a transient. */
+function correctShifts({ difference, matchedTemplate, figures }: DifferenceResult): Partial<ShiftReport> {
+  const { starScatterXPx: xPx, starScatterYPx: yPx, whitenedVarianceRatio: varianceRatio } = figures;
+  if (!(Math.hypot(xPx, yPx) >= pairConfig.difference.registration.scatterMinPx)) return {};
+  return removeSourceShifts(difference, matchedTemplate, { xPx, yPx, varianceRatio });
 }
 
 /** The difference stage's figures without a unit in their names: here it is the science file's. */

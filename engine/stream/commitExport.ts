@@ -3,10 +3,13 @@
  * behind its length, then records of (sequence uint32, length uint32, entry bytes), little-endian, ending with the
  * seal.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { decodeCommitEntry } from '../../schemas/commit.ts';
-import type { DayObs } from '../../schemas/ids.ts';
-import type { StoredEntry } from '../stream/commitLog.ts';
+import { asDayObs, type DayObs } from '../../schemas/ids.ts';
+import { readCommits, type StoredEntry } from './commitLog.ts';
+import type { Log } from './log.ts';
+import { listNights } from './streams.ts';
 
 const MAGIC = Buffer.from('VSPCMTS\n', 'latin1');
 
@@ -37,4 +40,27 @@ export function readExport(path: string): StoredEntry[] {
     at = end;
   }
   return entries;
+}
+
+export function exportPath(dataDir: string, instrument: string, dayObs: DayObs): string {
+  return join(dataDir, 'exports', instrument, `${dayObs}.commits`);
+}
+
+/** Nights of an instrument whose commits can be read, oldest first: those in the log, and those that were exported. */
+export async function listRecordedNights(log: Log, dataDir: string, instrument: string): Promise<DayObs[]> {
+  const folder = join(dataDir, 'exports', instrument);
+  const exported = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.commits')) : [];
+  const removed = exported.map((name) => asDayObs(Number(name.slice(0, 8))));
+  return [...new Set([...await listNights(log, instrument), ...removed])].sort((a, b) => a - b);
+}
+
+/** Entries of a night in order, from the log or, when it was removed from there, from its export. */
+export async function* readRecorded(
+  log: Log, dataDir: string, instrument: string, dayObs: DayObs, from = 1,
+): AsyncGenerator<StoredEntry> {
+  if ((await listNights(log, instrument)).includes(dayObs)) {
+    yield* readCommits(log, instrument, dayObs, from);
+    return;
+  }
+  for (const stored of readExport(exportPath(dataDir, instrument, dayObs))) if (stored.sequence >= from) yield stored;
 }

@@ -1,0 +1,173 @@
+/** The archive over HTTP, read-only: one alert, its cutouts, what lies in a cone, an object's light curve. */
+import { asDayObs, partsOfDiaSourceId, type DayObs } from '../../schemas/ids.ts';
+import { decodeAlert, splitPacket } from '../../schemas/packet.ts';
+import { brokersConfig } from '../config.ts';
+import { cutoutPng } from './cutoutImage.ts';
+import { lightCurveOf, lightCurveSvg } from './lightCurve.ts';
+import { archivedNights, coneSearch, findAlert, findNewestOfObject } from './reader.ts';
+
+export type ArchiveLocation = Readonly<{ dataDir: string; instrument: string }>;
+
+export type ArchiveAnswer = Readonly<{
+  status: number;
+  headers: Readonly<Record<string, string>>;
+  body: string | Buffer;
+}>;
+
+const CUTOUTS = { difference: 'cutoutDifference', science: 'cutoutScience', template: 'cutoutTemplate' } as const;
+type CutoutName = keyof typeof CUTOUTS;
+
+const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-cache' } as const;
+/** Media types that ask for the bytes as sent. */
+const RAW_TYPES: ReadonlySet<string> = new Set(['application/octet-stream', 'application/avro', 'avro/binary']);
+
+/** A request that cannot be answered: its status and the one line to say. */
+class Refusal extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Whether a request is for the archive. */
+export function isArchivePath(path: string): boolean {
+  return /^\/(alerts|objects)([/?]|$)/.test(path);
+}
+
+/**
+ * Answers GET on
+ * - `/alerts/{diaSourceId}`: the alert as JSON; with `Accept: application/avro` (or octet-stream) the framed bytes as
+ * they were sent;
+ * - `/alerts/{diaSourceId}/cutouts/{difference|science|template}` as FITS, with `.png` as a picture;
+ * - `/alerts?ra=DEG&dec=DEG&radius=ARCSEC[&night=YYYYMMDD][&limit=N]`: the alerts of a night in a cone;
+ * - `/objects/{diaObjectId}/lightcurve`: JSON, with `.svg` a plot.
+ *
+ * Ids are decimal strings in JSON. Whatever a request holds, nothing but digits and fixed words of it is used to find
+ * files, and none of it is repeated in an answer.
+ *
+ * @throws Error when the archive is damaged or cannot be read.
+ */
+export async function answerArchiveRequest(
+  archive: ArchiveLocation, method: string, url: string, accept?: string,
+): Promise<ArchiveAnswer> {
+  try {
+    if (method !== 'GET') throw new Refusal(405, 'only GET');
+    const [path, query = ''] = url.split('?', 2);
+    const [, kind, id, ...rest] = path.split('/');
+    if (kind === 'alerts' && id === undefined) return await answerCone(archive, new URLSearchParams(query));
+    if (kind === 'alerts' && rest.length === 0) return await answerAlert(archive, asId(id), accept);
+    if (kind === 'alerts' && rest.length === 2 && rest[0] === 'cutouts') {
+      return await answerCutout(archive, asId(id), rest[1]);
+    }
+    if (kind === 'objects' && rest.length === 1) return await answerLightCurve(archive, asId(id), rest[0]);
+    throw new Refusal(404, 'not found');
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const allow: Record<string, string> = error.status === 405 ? { allow: 'GET' } : {};
+    return { status: error.status, headers: { ...JSON_TYPE, ...allow }, body: json({ error: error.message }) };
+  }
+}
+
+async function answerAlert(archive: ArchiveLocation, id: bigint, accept = ''): Promise<ArchiveAnswer> {
+  const packet = await alertOf(archive, id);
+  if (accept.split(',').some((part) => RAW_TYPES.has(part.split(';', 1)[0].trim().toLowerCase()))) {
+    return file('application/octet-stream', `${id}.avro-framed`, packet);
+  }
+  const cutoutUrl = (name: CutoutName, bytes: Uint8Array | null): string | null =>
+    bytes === null ? null : `/alerts/${id}/cutouts/${name}`;
+  const alert = decodeAlert(packet);
+  const links = Object.entries(CUTOUTS).map(([name, field]) => [field, cutoutUrl(name as CutoutName, alert[field])]);
+  return { status: 200, headers: JSON_TYPE, body: json({ ...alert, ...Object.fromEntries(links) }) };
+}
+
+async function answerCutout(archive: ArchiveLocation, id: bigint, asked: string): Promise<ArchiveAnswer> {
+  const [, name, extension = 'fits'] = /^(difference|science|template)(?:\.(fits|png))?$/.exec(asked) ?? [];
+  if (name === undefined) throw new Refusal(404, 'a cutout is difference, science or template, .fits or .png');
+  const parts = splitPacket(await alertOf(archive, id));
+  const fits = parts[CUTOUTS[name as CutoutName]]; // One of the three that the expression lets through.
+  if (fits === null) throw new Refusal(404, `this alert has no ${name} cutout`);
+  if (extension === 'png') return { status: 200, headers: { 'content-type': 'image/png' }, body: cutoutPng(fits) };
+  return file('application/fits', `${id}-${name}.fits`, Buffer.from(fits));
+}
+
+async function answerCone(archive: ArchiveLocation, query: URLSearchParams): Promise<ArchiveAnswer> {
+  const known = ['ra', 'dec', 'radius', 'night', 'limit'];
+  if ([...query.keys()].some((name) => !known.includes(name))) {
+    throw new Refusal(400, `a cone is given by ${known.join(', ')}`);
+  }
+  const cone = {
+    raDeg: asNumber(query, 'ra', 0, 360),
+    decDeg: asNumber(query, 'dec', -90, 90),
+    radiusArcsec: asNumber(query, 'radius', 0, brokersConfig.coneRadiusArcsecMax),
+  };
+  const { coneAlertsMax } = brokersConfig;
+  const limit = query.has('limit') ? asNumber(query, 'limit', 1, coneAlertsMax) : coneAlertsMax;
+  const night = await asNight(archive, query);
+  const found = night === null ? [] : await coneSearch(archive.dataDir, archive.instrument, night, cone);
+  const alerts = found.slice(0, Math.floor(limit)).map(({ diaSourceId, diaObjectId, raDeg, decDeg, mjdTai }) => ({
+    diaSourceId, diaObjectId, ra: raDeg, dec: decDeg, midpointMjdTai: mjdTai,
+  }));
+  return { status: 200, headers: JSON_TYPE, body: json({ night, found: found.length, alerts }) };
+}
+
+async function answerLightCurve(archive: ArchiveLocation, id: bigint, name: string): Promise<ArchiveAnswer> {
+  if (!['lightcurve', 'lightcurve.svg', 'lightcurve.json'].includes(name)) throw new Refusal(404, 'not found');
+  const packet = await findNewestOfObject(archive.dataDir, archive.instrument, id);
+  if (packet === null) throw new Refusal(404, 'no alert of this object is in the archive');
+  const curve = lightCurveOf(id, decodeAlert(packet));
+  if (name !== 'lightcurve.svg') return { status: 200, headers: JSON_TYPE, body: json(curve) };
+  return { status: 200, headers: { 'content-type': 'image/svg+xml; charset=utf-8' }, body: lightCurveSvg(curve) };
+}
+
+async function alertOf({ dataDir, instrument }: ArchiveLocation, id: bigint): Promise<Buffer> {
+  const packet = isDiaSourceId(id) ? await findAlert(dataDir, instrument, id) : null;
+  if (packet === null) throw new Refusal(404, 'no such alert');
+  return packet;
+}
+
+function isDiaSourceId(id: bigint): boolean {
+  try {
+    partsOfDiaSourceId(id);
+    return true;
+  } catch {
+    return false; // A sequence number that no night has.
+  }
+}
+
+function asId(text: string): bigint {
+  const id = /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
+  if (id <= 0n || id >= 2n ** 63n) throw new Refusal(400, 'an id is a decimal number from 1 to 2^63 - 1');
+  return id;
+}
+
+function asNumber(query: URLSearchParams, name: string, min: number, max: number): number {
+  const given = query.getAll(name);
+  const isOne = given.length === 1 && /^[+-]?(\d{1,15}(\.\d{0,15})?|\.\d{1,15})$/.test(given[0]);
+  const value = isOne ? Number(given[0]) : NaN;
+  if (value >= min && value <= max) return value;
+  throw new Refusal(400, `${name} is to be one number from ${min} to ${max}`);
+}
+
+/** The night asked for, else the newest of the archive; null when that is empty. */
+async function asNight({ dataDir, instrument }: ArchiveLocation, query: URLSearchParams): Promise<DayObs | null> {
+  const given = query.getAll('night');
+  if (given.length === 0) return (await archivedNights(dataDir, instrument)).at(-1) ?? null;
+  try {
+    if (given.length === 1 && /^\d{8}$/.test(given[0])) return asDayObs(Number(given[0]));
+  } catch {
+    // No day of the calendar: refused like everything else that is no night.
+  }
+  throw new Refusal(400, 'night is to be one date YYYYMMDD');
+}
+
+function file(type: string, name: string, body: Buffer): ArchiveAnswer {
+  const headers = { 'content-type': type, 'content-disposition': `attachment; filename="${name}"` };
+  return { status: 200, headers, body };
+}
+
+/** 64-bit ids are decimal strings in all JSON. */
+function json(value: unknown): string {
+  return JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? item.toString() : item));
+}
