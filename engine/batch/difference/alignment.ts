@@ -71,15 +71,20 @@ export function alignByStars(
     shiftMaxPx: config.shiftFractionMax * side, rotationMaxDeg: config.rotationMaxDeg, voterCount: config.voterCount,
     binPx: config.binPx,
     finalRadiusPx: Math.max(1, config.finalRadiusFwhm * Math.max(scienceStars.fwhmPx, templateStars.fwhmPx)),
-    pairCountMin: Math.max(config.pairCountMin, Math.ceil(config.pairFractionMin * Math.min(own.length, other.length))),
+    // While the brightest alone vote; of all stars a share is asked for below.
+    pairCountMin: config.pairCountMin,
   };
   const any = {
     ...small, rotationMaxDeg: 180, voterCount: config.anyRotationVoterCount, binPx: config.anyRotationBinPx,
   };
-  const match: StarMatch | null = matchStarLists(other, own, small) ?? matchStarLists(other, own, any);
-  if (match === null) {
+  const shared = Math.ceil(config.pairFractionMin * Math.min(own.length, other.length));
+  const required = Math.max(config.pairCountMin, shared);
+  const isEnough = (found: StarMatch | null): found is StarMatch => found !== null && found.pairs.length >= required;
+  const upright = matchStarLists(other, own, small);
+  const match = isEnough(upright) ? upright : matchStarLists(other, own, any);
+  if (!isEnough(match)) {
     throw new PairRefused('NOT_REGISTERED',
-      `no shift and rotation brings ${small.pairCountMin} of the ${other.length} stars of ${template.path} onto the ` +
+      `no shift and rotation brings ${required} of the ${other.length} stars of ${template.path} onto the ` +
       `${own.length} of ${science.path}`);
   }
   return {
