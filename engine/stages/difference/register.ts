@@ -22,9 +22,9 @@ export type Displacement = Readonly<{
 /**
  * Fits displacements of windowed centroids between the two images.
  *
- * The order of the polynomials is the one of least Bayesian information criterion (Schwarz 1978) up to the largest that the
- * stars allow; when no displacement at all is the best account, the result is zero. A higher order than the stars support
- * would follow their centroids' noise, and run away where there are none, at the edges.
+ * The order of the polynomials is the one of least Bayesian information criterion (Schwarz 1978) up to the largest
+ * that the stars allow; when no displacement at all is the best account, the result is zero. A higher order than the
+ * stars support would follow their centroids' noise, and run away where there are none, at the edges.
  *
  * @param windowSigmaPx Width of the Gaussian window: that of the wider PSF.
  * @returns Null when there are too few stars for any order.
@@ -42,7 +42,9 @@ export function measureDisplacement(
 }
 
 /** As `measureDisplacement`, from measured shifts. */
-export function fitDisplacement(stars: readonly Shift[], width: number, height: number, config: RegistrationConfig): Displacement | null {
+export function fitDisplacement(
+  stars: readonly Shift[], width: number, height: number, config: RegistrationConfig,
+): Displacement | null {
   let orderMax = config.order;
   while (orderMax >= 0 && stars.length < config.starsPerTerm * termCount(orderMax)) orderMax--;
   if (orderMax < 0) return null;
@@ -55,7 +57,8 @@ export function fitDisplacement(stars: readonly Shift[], width: number, height: 
   for (let order = 0; order <= orderMax; order++) {
     const fit = fitOrder(stars, field, order, scatterPx, config);
     if (fit === null) continue;
-    const criterion = cost(stars, field, fit, scatterPx, config) + 2 * termCount(order) * Math.log(2 * stars.length);
+    const parameters = 2 * termCount(order), measurements = 2 * stars.length;
+    const criterion = cost(stars, field, fit, scatterPx, config) + parameters * Math.log(measurements);
     if (criterion < best.criterion) best = { fit, criterion };
   }
   return best.fit;
@@ -69,18 +72,23 @@ function fitOrder(
 ): Displacement | null {
   let used: readonly Shift[] = stars;
   for (let i = 0; ; i++) {
-    const x = fitShifts(used, width, height, order, scatterPx, 'dx'), y = fitShifts(used, width, height, order, scatterPx, 'dy');
+    const x = fitShifts(used, width, height, order, scatterPx, 'dx');
+    const y = fitShifts(used, width, height, order, scatterPx, 'dy');
     if (x === null || y === null) return null;
     const lengths = distancesFrom(stars, width, height, order, x, y);
     const pulls = lengths.map((length, k) => length / Math.sqrt(stars[k].variance + scatterPx * scatterPx));
     const { median, scatter } = robustMoments(pulls.slice());
     const kept = stars.filter((_, k) => pulls[k] <= median + config.kappa * scatter);
-    if (i >= config.iterationCountMax || kept.length === used.length) return describe(used, { width, height }, order, x, y);
+    if (i >= config.iterationCountMax || kept.length === used.length) {
+      return describe(used, { width, height }, order, x, y);
+    }
     used = kept;
   }
 }
 
-function describe(used: readonly Shift[], { width, height }: Field, order: number, x: Float64Array, y: Float64Array): Displacement {
+function describe(
+  used: readonly Shift[], { width, height }: Field, order: number, x: Float64Array, y: Float64Array,
+): Displacement {
   const unshifted = used.map((star) => ({ ...star, dx: 0, dy: 0 }));
   return {
     width, height, order, x, y, starCount: used.length,
@@ -93,7 +101,8 @@ function describe(used: readonly Shift[], { width, height }: Field, order: numbe
 
 /** No displacement: the WCSs are right. */
 function unmoved(stars: readonly Shift[], field: Field, scatterPx: number): Displacement {
-  const sound = stars.filter((star) => Math.hypot(star.dx, star.dy) <= 5 * Math.sqrt(star.variance + scatterPx * scatterPx));
+  const sound = stars.filter(({ dx, dy, variance }) => (
+    Math.hypot(dx, dy) <= 5 * Math.sqrt(variance + scatterPx * scatterPx)));
   return describe(sound.length > 0 ? sound : stars, field, 0, new Float64Array(1), new Float64Array(1));
 }
 
@@ -104,7 +113,8 @@ function cost(
   const { x, y, order } = fit ?? { x: new Float64Array(1), y: new Float64Array(1), order: 0 };
   const lengths = distancesFrom(stars, width, height, order, x, y);
   const limit = 2 * config.kappa * config.kappa;
-  return lengths.reduce((sum, length, k) => sum + Math.min(limit, (length * length) / (stars[k].variance + scatterPx * scatterPx)), 0);
+  return lengths.reduce((sum, length, k) => (
+    sum + Math.min(limit, (length * length) / (stars[k].variance + scatterPx * scatterPx))), 0);
 }
 
 /** Displacement of one star, and the variance of each component from its pixels' noise, px². */
