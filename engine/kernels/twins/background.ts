@@ -1,4 +1,5 @@
 import type { CellBox, CellsTask, ClippedCell, ClippedCells } from '../background.ts';
+import { selectInPlace } from '../select.ts';
 
 const BIN_COUNT = 128, ROUNDS = 6;
 
@@ -11,9 +12,9 @@ export function createClippedCellsTwin(task: CellsTask): ClippedCells {
     if (count < Math.max(1, countMin)) return { median: NaN, mean: NaN, sigma: NaN };
     let sampleCount = 0;
     for (let i = 0; i < count; i += 8) sample[sampleCount++] = values[i];
-    const centre = select(sample, sampleCount, sampleCount >> 1);
+    const centre = selectInPlace(sample, 0, sampleCount, sampleCount >> 1);
     // The 15.87 % quantile lies one σ below the median; sources only add light, so the lower side is the clean one.
-    let sigma = centre - select(sample, sampleCount, Math.floor(sampleCount * 0.1587));
+    let sigma = centre - selectInPlace(sample, 0, sampleCount, Math.floor(sampleCount * 0.1587));
     // Coarse counts can tie a sixth of a cell with its median.
     if (!(sigma > 0)) sigma = scatterAbout(sample, sampleCount, centre);
     return clip(values, count, task.clipSigma, centre, sigma, bins);
@@ -30,29 +31,6 @@ function gather(
     }
   }
   return count;
-}
-
-/** The k-th smallest; Hoare's selection, the pivot the median of three. */
-function select(values: Float32Array, count: number, k: number): number {
-  let left = 0, right = count - 1;
-  while (left < right) {
-    const a = values[left], b = values[(left + right) >> 1], c = values[right];
-    const pivot = a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
-    let i = left, j = right;
-    while (i <= j) {
-      while (values[i] < pivot) i++;
-      while (values[j] > pivot) j--;
-      if (i <= j) {
-        const swap = values[i];
-        values[i++] = values[j];
-        values[j--] = swap;
-      }
-    }
-    if (k <= j) right = j;
-    else if (k >= i) left = i;
-    else break;
-  }
-  return values[k];
 }
 
 function scatterAbout(values: Float32Array, count: number, centre: number): number {
