@@ -66,6 +66,9 @@ test('a night ends with every count closed, changes found, few false alerts, and
   expect(night.truth.falseAlerts).toBeLessThanOrEqual(night.totals.detectors);
   const audit = await assertSound(dataDir);
   expect(audit.counts.delivered['full']).toBe(night.totals.alertsPublished);
+  // Every visit has something for the ranked filters that ship, and its selection was recorded before the seal.
+  expect(audit.counts.ranked).toMatchObject({ selections: 2, waiting: 0 });
+  expect(audit.counts.ranked.delivered).toBe(audit.counts.ranked.selected);
 
   const out = join(dataDir, 'exported');
   await runVesper(['alerts', 'export', '--out', out, '--limit', '5', '--data-dir', dataDir]);

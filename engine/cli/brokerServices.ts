@@ -4,10 +4,11 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import { runArchiveService } from '../../brokers/archive/service.ts';
 import { consumeAlerts } from '../../brokers/consume.ts';
 import { compileFilter } from '../../brokers/filters/expression.ts';
+import { predefinedFilters } from '../../brokers/filters/predefined.ts';
 import { runFilterService } from '../../brokers/filters/service.ts';
 import type { DayObs } from '../../schemas/ids.ts';
 import { decodeAlert } from '../../schemas/packet.ts';
-import { streams } from '../../schemas/subjects.ts';
+import { streams, subjects } from '../../schemas/subjects.ts';
 import { CONSUMERS, NIGHT_FILTER } from './countNight.ts';
 import { note } from './output.ts';
 
@@ -43,7 +44,8 @@ export function startBrokerServices(
     })),
     watch(
       runFilterService({
-        ...base, instrument, dayObs, filters: [compileFilter(NIGHT_FILTER)], untilCaughtUp: firstDrain.signal,
+        ...base, instrument, dayObs, filters: Object.values(predefinedFilters).map(compileFilter),
+        untilCaughtUp: firstDrain.signal,
       }),
     ),
     watch(
@@ -55,7 +57,7 @@ export function startBrokerServices(
   ];
   const last = watch(consumeAlerts({
     ...base, stream: streams.filtered(instrument, dayObs), durable: CONSUMERS.filter, untilCaughtUp: lastDrain.signal,
-    onAlert: decoded,
+    subject: subjects.filtered(NIGHT_FILTER.user, NIGHT_FILTER.name, instrument, dayObs), onAlert: decoded,
   }));
   return {
     async drain() {

@@ -8,6 +8,7 @@ import { consumerState } from '../../brokers/consume.ts';
 import { compileFilter } from '../../brokers/filters/expression.ts';
 import { lazyAlert } from '../../brokers/filters/lazyAlert.ts';
 import { predefinedFilters } from '../../brokers/filters/predefined.ts';
+import { auditSelections, type SelectionAudit } from '../../brokers/filters/selectionCheck.ts';
 import { decodeDiaSource } from '../../schemas/avro.ts';
 import { NightDigest, type DiaSourcesAssociated } from '../../schemas/commit.ts';
 import type { DayObs } from '../../schemas/ids.ts';
@@ -30,6 +31,8 @@ export type NightCounts = Readonly<{
   withheldByReason: Readonly<Record<string, number>>;
   packed: number; published: number; archived: number;
   delivered: Readonly<Record<string, number>>; owed: Readonly<Record<string, number>>;
+  /** Of the ranked filters of all users. */
+  ranked: Readonly<Omit<SelectionAudit, 'violations'>>;
 }>;
 
 export type NightAudit = Readonly<{
@@ -59,15 +62,19 @@ export async function countNight(sources: Sources): Promise<NightAudit> {
       violations.push(`consumer ${name}: ${delivered[name]} delivered + ${owed[name]} owed, ${total} expected`);
     }
   }
+  const { violations: ofSelections, ...ranked } = await auditSelections(log, instrument, dayObs);
+  violations.push(...ofSelections);
   const { detected, droppedByReason, associated, withheldByReason, packed } = commits;
   const counts = {
     detected, droppedByReason, associated, withheldByReason, packed, published: alerts.published, archived,
-    delivered, owed,
+    delivered, owed, ranked,
   };
   assertSum('detected', detected, 'associated + dropped', associated + sum(droppedByReason), violations);
   assertSum('associated', associated, 'packed + withheld', packed + sum(withheldByReason), violations);
   assertSum('packed', packed, 'published', alerts.published, violations);
   assertSum('published', alerts.published, 'archived', archived, violations);
+  const { selected, dropped, late } = ranked;
+  assertSum('ranked matches', ranked.matched, 'selected + dropped + late', selected + dropped + late, violations);
   return { dayObs, counts, closes: violations.length === 0, violations };
 }
 

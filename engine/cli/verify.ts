@@ -29,6 +29,8 @@ export function formatAudit({ dayObs, counts, closes, violations }: NightAudit):
     ['packed', String(counts.packed)], ['published', String(counts.published)], ['archived', String(counts.archived)],
     ...Object.entries(counts.delivered)
       .map(([consumer, n]) => [`delivered to ${consumer}`, `${n}, ${counts.owed[consumer]} owed`]),
+    ['ranked filters', `${counts.ranked.matched} matched: ${counts.ranked.selected} selected, `
+      + `${counts.ranked.dropped} beyond the cap, ${counts.ranked.late} late; ${counts.ranked.delivered} delivered`],
   ];
   return [
     `night ${dayObs}: ${closes ? 'all counts close' : 'COUNTS DO NOT CLOSE'}`, table(['count', 'value'], rows),
