@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
 export async function runBench(
-  name: 'night', options: Readonly<{ json: boolean }>, signal: AbortSignal,
+  name: 'night' | 'simulator', options: Readonly<{ json: boolean }>, signal: AbortSignal,
 ): Promise<number> {
   const script = join(import.meta.dirname, '..', '..', 'bench', `${name}.ts`);
   const child = spawn(process.execPath, [script, ...(options.json ? ['--json'] : [])], { stdio: 'inherit' });

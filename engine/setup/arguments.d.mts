@@ -148,7 +148,7 @@ export type ParsedCommand =
   | Parsed<'truth', TruthOptions, { readonly directory: string }>
   | Parsed<'doctor' | 'status' | 'stop', JsonOption & DataDirOption>
   | Parsed<'clean', JsonOption & DataDirOption & { readonly olderThan: number }>
-  | Parsed<'bench', JsonOption & DataDirOption, { readonly bench: 'night' }>
+  | Parsed<'bench', JsonOption & DataDirOption, { readonly bench: 'night' | 'simulator' }>
   | Parsed<'version', Record<string, never>>;
 
 export type ParsedArguments =

@@ -435,11 +435,16 @@ export const COMMANDS = [
   },
   {
     name: 'bench',
-    summary: 'measure how long alerts take',
-    description: ['Observes a seeded night and prints the latency from end of readout to acknowledged packet.'],
-    examples: ['vesper bench night --json'],
+    summary: 'measure how long alerts take, and what a simulated frame costs',
+    description: [
+      'night observes a seeded night and prints the latency from end of readout to acknowledged packet. simulator',
+      'renders detectors of LSSTCam in a typical field: CPU and memory of one, whether the cost is in proportion to',
+      'their number, and whether one thread and two write the same bytes (exit 1 when not).',
+    ],
+    examples: ['vesper bench night --json', 'vesper bench simulator'],
     positionals: [
-      { name: 'bench', argument: 'night', type: 'choice', choices: ['night'], explanation: 'what to measure' },
+      { name: 'bench', argument: 'BENCH', type: 'choice', choices: ['night', 'simulator'],
+        explanation: 'what to measure: night or simulator' },
     ],
     options: [JSON_OUTPUT, DATA_DIR],
     setup: 'servers', needs: 'stores',

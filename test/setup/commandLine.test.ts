@@ -76,7 +76,7 @@ describe('parseArguments', () => {
     ['filter test', 'filter test needs FILTER'],
     ['filter test bright --share-max 2', '--share-max must be'],
     ['clean', 'clean needs --older-than DAYS'],
-    ['bench day', 'must be night'],
+    ['bench day', 'must be one of night, simulator'],
   ])('`vesper %s` is refused in one line', (line, reason) => {
     const parsed = parseArguments(words(line));
     expect(parsed.kind).toBe('usage');
