@@ -1,6 +1,6 @@
 /** Checks of events where they enter the process. After these, the types of `events.ts` are trusted. */
 import { asDayObs, asDetectorId, asVisit } from './ids.ts';
-import type { CloudEvent, ObservatoryEvent, PipelineEvent } from './events.ts';
+import { SUMMIT_COMPONENTS, type CloudEvent, type ObservatoryEvent, type PipelineEvent } from './events.ts';
 import { isBand } from './units.ts';
 
 type Check = (value: unknown) => boolean;
@@ -43,6 +43,17 @@ const FIELDS: Readonly<Record<ObservatoryEvent['type'], Readonly<Record<string, 
   DetectorRead: {
     ...NAMES, detector: isDetector, uri: isString, bytes: isCount,
     checksum: (v) => typeof v === 'string' && /^[0-9a-f]{64}$/.test(v), readoutEndedMs: isNumber,
+  },
+  ControlCommanded: {
+    instrument: isString, dayObs: isDayObs, commandedMjdTai: isNumber, command: isString,
+    component: (v) => SUMMIT_COMPONENTS.some((component) => component === v),
+    parameters: (v) => isRecord(v) && Object.values(v).every((value) => isText(value) || isNumber(value)),
+  },
+  TelemetrySampled: {
+    instrument: isString, dayObs: isDayObs, sampledMjdTai: isNumber,
+    outsideTemperatureC: isNumber, mirrorTemperatureC: isNumber, cameraTemperatureC: isNumber,
+    windSpeedMetrePerSecond: isNumber, windDirectionDeg: isNumber, humidityPercent: isNumber, pressureHpa: isNumber,
+    mountAltitudeDeg: isNumber, mountAzimuthDeg: isNumber, trackingErrorArcsec: isNumber,
   },
   NightClosed: { instrument: isString, dayObs: isDayObs, visits: isCount },
 };

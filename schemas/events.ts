@@ -39,6 +39,9 @@ export type ExposureNames = Readonly<{
   instrument: string; dayObs: DayObs; group: string; visit: Visit; exposure: Exposure; snap: number;
 }>;
 
+export const SUMMIT_COMPONENTS = ['mount', 'camera', 'dome', 'scheduler'] as const;
+export type SummitComponent = (typeof SUMMIT_COMPONENTS)[number];
+
 export type ObservatoryEvent =
   | Readonly<{
     type: 'NightOpened'; instrument: string; dayObs: DayObs; simulated: boolean; arguments: NightArguments;
@@ -62,6 +65,19 @@ export type ObservatoryEvent =
       /** Wall clock at the end of this readout, Unix ms: the zero of the visit's latency when it is the last. */
       readoutEndedMs: number;
     }>)
+  /** An order that the control system gave to a part of the summit; the engine's own orders are not told here. */
+  | Readonly<{
+      type: 'ControlCommanded'; instrument: string; dayObs: DayObs; commandedMjdTai: number;
+      component: SummitComponent; command: string; parameters: Readonly<Record<string, string | number>>;
+    }>
+  /** What the summit's sensors and the mount's encoders said at one moment. */
+  | Readonly<{
+      type: 'TelemetrySampled'; instrument: string; dayObs: DayObs; sampledMjdTai: number;
+      outsideTemperatureC: number; mirrorTemperatureC: number; cameraTemperatureC: number;
+      /** Direction that the wind comes from and azimuth: degrees, 0 north, 90 east. */
+      windSpeedMetrePerSecond: number; windDirectionDeg: number; humidityPercent: number; pressureHpa: number;
+      mountAltitudeDeg: number; mountAzimuthDeg: number; trackingErrorArcsec: number;
+    }>
   /** No further visit will be announced tonight. */
   | Readonly<{ type: 'NightClosed'; instrument: string; dayObs: DayObs; visits: number }>;
 

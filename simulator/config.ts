@@ -144,6 +144,8 @@ export const nightConfig = {
   eveningHours: 13,
   /** A late detector and a file sent again come this long after the readout, seconds of the survey's time. */
   lateSeconds: 12,
+  /** Telemetry of a recorded night is sampled so often: slow sensors and a mount that tracks do not need more. */
+  telemetrySeconds: 30,
 } as const;
 
 export const truthConfig = {

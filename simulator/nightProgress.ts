@@ -27,6 +27,8 @@ function factOf(event: ObservatoryEvent): string {
     case 'NightOpened': case 'NightClosed': return `${event.type}.${event.dayObs}`;
     case 'NextVisitAnnounced': case 'NextVisitCanceled': return `${event.type}.${event.groupId}`;
     case 'ExposureStarted': case 'ExposureEnded': return `${event.type}.${event.group}`;
+    case 'ControlCommanded': return `${event.type}.${event.component}.${event.command}.${event.commandedMjdTai}`;
+    case 'TelemetrySampled': return `${event.type}.${event.sampledMjdTai}`;
     case 'DetectorRead': return `${event.type}.${event.group}.${event.detector}`;
   }
 }

@@ -12,6 +12,7 @@ import type { ObservatoryEvent } from '../schemas/events.ts';
 import type { DayObs, DetectorId } from '../schemas/ids.ts';
 import { productPaths } from '../schemas/products.ts';
 import { subjectToken } from '../schemas/subjects.ts';
+import { mjdTaiOfDayObs } from '../schemas/time.ts';
 import type { Band } from '../schemas/units.ts';
 import { nightConfig } from './config.ts';
 import {
@@ -25,6 +26,7 @@ import { createProductStore } from './productStore.ts';
 import { createRenderer } from './render.ts';
 import type { RenderResults } from './renderTasks.ts';
 import { planNight, type Field, type PlannedVisit } from './schedule.ts';
+import { exposureCommands, openingCommands, telemetryAt, type SummitNight } from './summit.ts';
 import { encodeTruth } from './truth.ts';
 
 export type ObservatoryOptions = Readonly<{
@@ -58,6 +60,9 @@ export type Observatory = Readonly<{
   close: () => Promise<void>;
 }>;
 
+/** The summit is made ready five minutes before the first exposure. */
+const OPENING_DAYS = 300 / 86400;
+
 type Frame = RenderResults['exposure'];
 
 /** @throws Error of one line when the arguments ask for what the camera or the sky does not have. */
@@ -71,7 +76,7 @@ export function createObservatory(options: ObservatoryOptions): Observatory {
     ...(options.bands && { bands: options.bands }), ...(options.fields && { fields: options.fields }),
   });
   const done = options.alreadyDone ?? NOTHING_DONE;
-  const events = createEventMaker(instrument, camera, dayObs);
+  const events = createEventMaker(instrument, camera, dayObs), night: SummitNight = { instrument, dayObs, seed };
   const model = options.model ?? DEMONSTRATION;
   const renderer = createRenderer({ dataDir, instrument, camera, seed, model }, options.threads);
   const products = createProductStore({ dataDir, instrument, camera, seed, dayObs, renderer, model });
@@ -156,7 +161,15 @@ export function createObservatory(options: ObservatoryOptions): Observatory {
     await Promise.all(prompt);
   }
 
+  /** What the summit is told for a visit, and what it measures while the shutter is open. */
+  async function publishSummit(visit: PlannedVisit): Promise<void> {
+    const { filter, slew, take } = exposureCommands(night, visit, plan[plan.indexOf(visit) - 1]?.band ?? null);
+    const facts = [filter, slew, take, telemetryAt(night, visit.actual, visit.midpointMjdTai)];
+    for (const fact of facts) if (fact) await publishOnce(fact);
+  }
+
   async function observe(visit: PlannedVisit, startMs: number, frames: Promise<Frame[]>): Promise<void> {
+    await publishSummit(visit);
     await publishOnce(events.exposureStarted(visit));
     await sleepUntil(startMs + wallMs(visit.exposureSeconds));
     await publishOnce(events.exposureEnded(visit));
@@ -172,6 +185,9 @@ export function createObservatory(options: ObservatoryOptions): Observatory {
     removeStagedFiles(options); // Of a process that was killed.
     const { visits, seed: nightSeed } = options;
     await publishOnce(events.nightOpened({ visits, cadenceSeconds, camera: camera.name, seed: nightSeed }));
+    for (const order of openingCommands(night, mjdTaiOfDayObs(dayObs) + nightConfig.eveningHours / 24 - OPENING_DAYS)) {
+      await publishOnce(order);
+    }
     const todo = plan.filter((visit) => !isFinished(visit));
     let prepared = todo.length > 0 ? prepare(todo[0]) : null;
     if (prepared) await prepared.products;

@@ -1,35 +1,18 @@
 /** What the observatory says during a recorded night: announcements, shutters, readouts, commands, telemetry. */
 import type { Camera } from '../schemas/camera.ts';
-import type { ObservatoryEvent } from '../schemas/events.ts';
 import type { DayObs, DetectorId, Exposure } from '../schemas/ids.ts';
 import { TAI_MINUS_UTC_SECONDS, taiSecondsOfMjd } from '../schemas/time.ts';
 import { nightConfig } from './config.ts';
-import { altitudeDeg, zenithAt } from './ephemeris.ts';
 import { detectorFault, isVisitCanceled, isVisitRepointed, type NightFaults } from './faults.ts';
 import { createEventMaker, type IdentifiedEvent } from './observatoryEvents.ts';
 import { fromTangent, skyOfVector, tangentPlane, unitVector } from './projection.ts';
-import { normal, randomStream } from './random.ts';
 import { groupOf, type PlannedVisit } from './schedule.ts';
+import {
+  closingCommands, exposureCommands, openingCommands, telemetryAt, type SummitNight,
+} from './summit.ts';
 
-/** Orders that the control system gave, and what the summit measured: facts beside those that the engine follows. */
-export type SummitEvent =
-  | Readonly<{
-      type: 'ControlCommanded'; instrument: string; dayObs: DayObs;
-      component: 'mount' | 'camera' | 'dome' | 'scheduler'; command: string;
-      parameters: Readonly<Record<string, string | number>>;
-    }>
-  | Readonly<{
-      type: 'TelemetrySampled'; instrument: string; dayObs: DayObs;
-      outsideTemperatureC: number; mirrorTemperatureC: number; cameraTemperatureC: number;
-      windSpeedMetrePerSecond: number;
-      windDirectionDeg: number; humidityPercent: number; pressureHpa: number; mountAltitudeDeg: number;
-      mountAzimuthDeg: number; trackingErrorArcsec: number;
-    }>;
-
-/** One line of a recording's events. `obs` is what the engine follows. */
-export type TimedEvent = Readonly<{
-  mjdTai: number; channel: 'obs' | 'control' | 'telemetry'; id: string; event: ObservatoryEvent | SummitEvent
-}>;
+/** One line of a recording's events. */
+export type TimedEvent = IdentifiedEvent & Readonly<{ mjdTai: number }>;
 
 export type RecordedFile = Readonly<{ path: string; bytes: number; checksum: string }>;
 
@@ -45,50 +28,37 @@ const DAY_SECONDS = 86400;
 export function nightEvents(question: EventQuestion): TimedEvent[] {
   const { camera, dayObs, seed, plans, visits } = question, events = createEventMaker(camera.name, camera, dayObs);
   const timed: TimedEvent[] = [];
-  const say = (mjdTai: number, { event, id }: IdentifiedEvent): void => {
-    timed.push({ mjdTai, channel: 'obs', id, event });
-  };
-  const command = (
-    mjdTai: number, component: 'mount' | 'camera' | 'dome' | 'scheduler', name: string,
-    parameters: Readonly<Record<string, string | number>> = {},
-  ): void => {
-    const id = `${camera.name}.${dayObs}.${component}.${name}.${timed.length}`;
-    timed.push(
-      {
-        mjdTai, channel: 'control', id,
-        event: { type: 'ControlCommanded', instrument: camera.name, dayObs, component, command: name, parameters },
-      },
-    );
+  const say = (mjdTai: number, identified: IdentifiedEvent): void => { timed.push({ mjdTai, ...identified }); };
+  const order = (identified: IdentifiedEvent | null): void => {
+    const event = identified?.event;
+    if (identified && event?.type === 'ControlCommanded') say(event.commandedMjdTai, identified);
   };
   if (plans.length === 0) return timed;
+  const night: SummitNight = { instrument: camera.name, dayObs, seed };
   const first = plans[0].startMjdTai - 300 / DAY_SECONDS, last = plans[plans.length - 1];
   say(first, events.nightOpened({ visits, cadenceSeconds: nightConfig.cadenceSeconds, camera: camera.name, seed }));
-  for (const component of ['camera', 'mount', 'dome', 'scheduler'] as const) command(first, component, 'enable');
-  command(first + 10 / DAY_SECONDS, 'dome', 'open');
+  openingCommands(night, first).forEach(order);
   let band: string | null = null;
   for (const plan of plans) {
-    if (plan.band !== band) {
-      command(plan.startMjdTai - 125 / DAY_SECONDS, 'camera', 'setFilter', { filter: plan.physicalFilter });
-    }
+    const { filter, slew, take } = exposureCommands(night, plan, band);
+    order(filter);
     band = plan.band;
     if ((plan.snap ?? 0) === 0) announce(question, events, plan, say);
     // A visit is numbered as its first exposure.
     if (isVisitCanceled(question.faults, seed, plan.visit as number as Exposure)) continue;
-    if ((plan.snap ?? 0) === 0) {
-      command(
-        plan.startMjdTai - 6 / DAY_SECONDS, 'mount', 'slew',
-        { raDeg: plan.commanded.raDeg, decDeg: plan.commanded.decDeg },
-      );
-    }
-    command(plan.startMjdTai, 'camera', 'takeImage', { exposureSeconds: plan.exposureSeconds, snap: plan.snap ?? 0 });
+    order(slew);
+    order(take);
     expose(question, events, plan, say);
   }
   const end = last.startMjdTai + (last.exposureSeconds + 60) / DAY_SECONDS;
   say(end, events.nightClosed(visits));
-  for (const component of ['scheduler', 'mount', 'camera', 'dome'] as const) command(end, component, 'disable');
-  for (let mjd = first, k = 0; mjd < end; mjd += 30 / DAY_SECONDS, k++) timed.push(telemetry(question, plans, mjd, k));
-  return timed.map((event, order) => ({ event, order }))
-    .sort((a, b) => a.event.mjdTai - b.event.mjdTai || a.order - b.order).map(({ event }) => event);
+  closingCommands(night, end).forEach(order);
+  for (let mjd = first; mjd < end; mjd += nightConfig.telemetrySeconds / DAY_SECONDS) {
+    const { actual } = plans.findLast((plan) => plan.startMjdTai <= mjd) ?? plans[0];
+    say(mjd, telemetryAt(night, actual, mjd));
+  }
+  return timed.map((event, index) => ({ event, index }))
+    .sort((a, b) => a.event.mjdTai - b.event.mjdTai || a.index - b.index).map(({ event }) => event);
 }
 
 type Events = ReturnType<typeof createEventMaker>;
@@ -139,36 +109,4 @@ function expose({ camera, seed, faults, fileOf }: EventQuestion, events: Events,
 /** Whole milliseconds, UTC. */
 function unixMsOf(mjdTai: number): number {
   return Math.round((taiSecondsOfMjd(mjdTai) - TAI_MINUS_UTC_SECONDS) * 1000);
-}
-
-/** Air that cools through the night, a mirror that lags behind it, wind in gusts, and where the mount looked. */
-function telemetry(
-  { camera, dayObs, seed }: EventQuestion, plans: readonly PlannedVisit[], mjdTai: number, index: number,
-): TimedEvent {
-  const random = randomStream(seed, 'telemetry', dayObs, index), night = randomStream(seed, 'weather', dayObs);
-  const base = 9 + 3 * normal(night), wind = Math.abs(6 + 3 * normal(night));
-  const from = 360 * ((normal(night) / 10 + 1) % 1);
-  const hours = (mjdTai - plans[0].startMjdTai) * 24, plan = plans.findLast((p) => p.startMjdTai <= mjdTai) ?? plans[0];
-  const zenith = zenithAt(mjdTai), place = unitVector(plan.actual.raDeg, plan.actual.decDeg);
-  const altitude = altitudeDeg(place, zenith);
-  const east: readonly [number, number] = [-zenith[1], zenith[0]], norm = Math.hypot(...east);
-  const towardsEast = (place[0] * east[0] + place[1] * east[1]) / norm;
-  const northZ = Math.hypot(zenith[0], zenith[1]);
-  const towardsNorth = (place[2] - zenith[2] * Math.sin((altitude * Math.PI) / 180)) / northZ;
-  const round = (value: number, digits = 2): number => Number(value.toFixed(digits));
-  return {
-    mjdTai, channel: 'telemetry', id: `${camera.name}.${dayObs}.telemetry.${index}`,
-    event: {
-      type: 'TelemetrySampled', instrument: camera.name, dayObs,
-      outsideTemperatureC: round(base - 0.35 * hours + 0.1 * normal(random)),
-      mirrorTemperatureC: round(base + 0.6 - 0.3 * hours + 0.03 * normal(random)),
-      cameraTemperatureC: round(-100 + 0.05 * normal(random)),
-      windSpeedMetrePerSecond: round(Math.abs(wind + 1.5 * normal(random))),
-      windDirectionDeg: round((from + 8 * normal(random) + 360) % 360, 1),
-      humidityPercent: round(Math.max(2, 25 + 2 * hours + normal(random)), 1),
-      pressureHpa: round(742 + 0.2 * normal(random)), mountAltitudeDeg: round(altitude, 4),
-      mountAzimuthDeg: round(((Math.atan2(towardsEast, towardsNorth) * 180) / Math.PI + 360) % 360, 4),
-      trackingErrorArcsec: round(Math.abs(0.05 * normal(random)), 3),
-    },
-  };
 }

@@ -86,6 +86,8 @@ export type NightSummary = Readonly<{
   visitsPlanned: number | null;
   openedAtMs: number | null;
   closedAtMs: number | null;
+  telemetry: NightView['telemetry'];
+  lastCommand: NightView['lastCommand'];
   malformed: number;
   budgetSeconds: number;
   live: NightCounts;
@@ -123,6 +125,8 @@ export function summarizeNight(night: NightView): NightSummary {
     visitsPlanned: night.visitsPlanned,
     openedAtMs: night.openedAtMs,
     closedAtMs: night.closedAtMs,
+    telemetry: night.telemetry,
+    lastCommand: night.lastCommand,
     malformed: night.malformed,
     budgetSeconds: brokersConfig.latencyBudgetSeconds,
     live: {

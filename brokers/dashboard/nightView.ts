@@ -80,6 +80,9 @@ export type NightView = Readonly<{
   closedAtMs: number | null;
   /** By group. */
   visits: Readonly<Record<string, VisitView>>;
+  /** What the summit said last, and what it was last told to do. */
+  telemetry: Extract<ObservatoryEvent, { type: 'TelemetrySampled' }> | null;
+  lastCommand: Extract<ObservatoryEvent, { type: 'ControlCommanded' }> | null;
   /** Events that could not be read. */
   malformed: number;
 }>;
@@ -93,6 +96,8 @@ export function emptyNight(instrument: string, dayObs: DayObs): NightView {
     visitsPlanned: null,
     closedAtMs: null,
     visits: {},
+    telemetry: null,
+    lastCommand: null,
     malformed: 0,
   };
 }
@@ -126,6 +131,12 @@ function apply(night: Draft, event: ObservatoryEvent | PipelineEvent, timeMs: nu
       return;
     case 'NightClosed':
       night.closedAtMs = earlier(night.closedAtMs, timeMs);
+      return;
+    case 'TelemetrySampled':
+      if (event.sampledMjdTai > (night.telemetry?.sampledMjdTai ?? -Infinity)) night.telemetry = event;
+      return;
+    case 'ControlCommanded':
+      if (isLaterCommand(event, night.lastCommand)) night.lastCommand = event;
       return;
     case 'NextVisitAnnounced':
       return changeVisit(night, event.groupId, (visit) => ({
@@ -260,6 +271,14 @@ function announcement(event: NextVisit, atMs: number): VisitView['announced'] {
     survey,
   } = event;
   return { atMs, startTaiSeconds: startTime, filters, raDeg, decDeg, survey };
+}
+
+type Command = NonNullable<NightView['lastCommand']>;
+
+/** By name where they were given at one moment, so that the order of telling does not matter. */
+function isLaterCommand(a: Command, b: Command | null): boolean {
+  if (b === null || a.commandedMjdTai !== b.commandedMjdTai) return a.commandedMjdTai > (b?.commandedMjdTai ?? -Infinity);
+  return `${a.component} ${a.command}` > `${b.component} ${b.command}`;
 }
 
 /** Preloading is told by group alone: it is of this night when the group is, or will turn out to be. */

@@ -146,7 +146,7 @@ function reportRecording(
 async function publishNight(options: SimulateNightOptions, instrument: string, signal: AbortSignal): Promise<number> {
   const events = readFileSync(join(options.out, EVENTS), 'utf8').trim().split('\n')
     // Written by the recording.
-    .map((line) => JSON.parse(line) as TimedEvent).filter(({ channel }) => channel === 'obs');
+    .map((line) => JSON.parse(line) as TimedEvent);
   const teardown = new Teardown();
   try {
     const natsUrl = readLiveRun(options.dataDir)?.natsUrl ?? await ownStores(options.dataDir, teardown);
@@ -159,8 +159,7 @@ async function publishNight(options: SimulateNightOptions, instrument: string, s
       // An end that was asked for is no fault.
       if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return 1;
-      // The channel holds no others.
-      await publishObservatory(log, asTold(event as ObservatoryEvent, options.out), id, Date.now);
+      await publishObservatory(log, asTold(event, options.out), id, Date.now);
     }
     note(`told ${events.length} events of ${instrument}`);
     return 0;

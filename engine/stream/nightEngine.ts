@@ -113,7 +113,7 @@ export class NightEngine {
 
   #take(event: ObservatoryEvent): void {
     switch (event.type) {
-      case 'NightOpened': case 'ExposureStarted': return;
+      case 'NightOpened': case 'ExposureStarted': case 'ControlCommanded': case 'TelemetrySampled': return;
       case 'NextVisitAnnounced': return this.#announce(event);
       case 'NextVisitCanceled': this.#canceled.add(event.groupId); return this.#ports.release(event.groupId);
       case 'ExposureEnded': return this.#endExposure(event);

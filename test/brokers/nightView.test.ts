@@ -9,7 +9,47 @@ import { FIRST_READOUT_MS, sampleNightEvents } from './sampleNight.ts';
 const fold = (events: readonly TimedEvent[], from: NightView = emptyNight(INSTRUMENT, NIGHT)): NightView =>
   events.reduce((night, { event, timeMs }) => evolve(night, event, timeMs), from);
 
-const events = sampleNightEvents({ visits: 2, detectors: 3 });
+const ofSummit = (mjd: number): TimedEvent[] => [
+  ...(['mount', 'camera'] as const).map((component): TimedEvent => ({
+    timeMs: FIRST_READOUT_MS,
+    event: {
+      type: 'ControlCommanded',
+      instrument: INSTRUMENT,
+      dayObs: NIGHT,
+      commandedMjdTai: mjd,
+      component,
+      command: 'enable',
+      parameters: {},
+    },
+  })),
+  {
+    timeMs: FIRST_READOUT_MS,
+    event: {
+      type: 'TelemetrySampled',
+      instrument: INSTRUMENT,
+      dayObs: NIGHT,
+      sampledMjdTai: mjd,
+      outsideTemperatureC: mjd - 61364,
+      mirrorTemperatureC: 9.6,
+      cameraTemperatureC: -100,
+      windSpeedMetrePerSecond: 6,
+      windDirectionDeg: 350,
+      humidityPercent: 25,
+      pressureHpa: 742,
+      mountAltitudeDeg: 61,
+      mountAzimuthDeg: 180,
+      trackingErrorArcsec: 0.05,
+    },
+  },
+];
+
+const events = [...sampleNightEvents({ visits: 2, detectors: 3 }), ...ofSummit(61366), ...ofSummit(61365)];
+
+test('the summit is shown as it was last, whatever was told last', () => {
+  const { telemetry, lastCommand } = summarizeNight(fold(events));
+  expect(telemetry?.outsideTemperatureC).toBe(2);
+  expect(lastCommand).toMatchObject({ commandedMjdTai: 61366, component: 'mount', command: 'enable' });
+});
 
 test('the fold of a night is the same in any order and with any events repeated', () => {
   const expected = fold(events);

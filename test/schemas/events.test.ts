@@ -35,6 +35,15 @@ const events: ObservatoryEvent[] = [
     readoutEndedMs: 1.79e12,
   },
   { type: 'NightClosed', instrument: 'minicam', dayObs, visits: 6 },
+  {
+    type: 'ControlCommanded', instrument: 'minicam', dayObs, commandedMjdTai: 61314.9, component: 'mount',
+    command: 'slew', parameters: { raDeg: 9.45, target: 'ELAIS-S1' },
+  },
+  {
+    type: 'TelemetrySampled', instrument: 'minicam', dayObs, sampledMjdTai: 61314.9, outsideTemperatureC: 9.1,
+    mirrorTemperatureC: 9.6, cameraTemperatureC: -100, windSpeedMetrePerSecond: 6, windDirectionDeg: 350,
+    humidityPercent: 25, pressureHpa: 742, mountAltitudeDeg: 61, mountAzimuthDeg: 180, trackingErrorArcsec: 0.05,
+  },
 ];
 
 test('every event of the observatory survives its envelope unchanged', () => {

@@ -70,6 +70,15 @@ test('a night announces, exposes, reads and closes, and every event is a valid o
   expect(published[0].event).toMatchObject({ type: 'NightOpened', arguments: recorded });
   expect(published.at(-1)?.event).toMatchObject({ type: 'NightClosed', visits: 3 });
 
+  const ordered = published.flatMap(({ event }) =>
+    (event.type === 'ControlCommanded' ? [`${event.component} ${event.command}`] : []));
+  expect(ordered.filter((order) => order === 'mount slew').length).toBe(3);
+  expect(ordered).toEqual(expect.arrayContaining(['dome open', 'camera setFilter', 'camera takeImage']));
+  const samples = published.flatMap(({ event }) => (event.type === 'TelemetrySampled' ? [event] : []));
+  expect(samples.length).toBe(3);
+  // ELAIS-S1 culminates at 76° in October; the survey does not look below 20°.
+  for (const { mountAltitudeDeg } of samples) expect(mountAltitudeDeg).toBeGreaterThan(20);
+
   const reads = readsOf(published);
   expect(reads.length).toBe(6);
   for (const read of reads) {
@@ -193,7 +202,7 @@ test.each([
 
 test('a canceled visit is announced, canceled, and never exposed', async () => {
   const published = await night(newFolder(), { visits: 2, faults: { visitCanceled: 1 } });
-  expect(published.map(({ event }) => event.type).sort()).toEqual(
+  expect(published.map(({ event }) => event.type).filter((type) => type !== 'ControlCommanded').sort()).toEqual(
     [
       'NextVisitAnnounced', 'NextVisitAnnounced', 'NextVisitCanceled', 'NextVisitCanceled', 'NightClosed',
       'NightOpened',

@@ -44,6 +44,7 @@ function take(message) {
   byId('problem').hidden = message.problem === null;
   setText('problem', message.problem ?? '');
   drawHeader();
+  setText('summit', summitText(night));
   drawTiles(night, [...visits.values()], current(message.verified));
   drawFlow(night, current(message.verified));
   for (const visit of message.visits) drawRow(visit, night.budgetSeconds, select);
@@ -71,6 +72,22 @@ function drawHeader() {
       "An alert's latency is that of its detector's last packet." +
       (night.malformed > 0 ? ` ${plural(night.malformed, 'event')} could not be read.` : ''),
   );
+}
+
+/** The summit in one line: what its sensors say, where the mount looks, and the last order. */
+function summitText({ telemetry, lastCommand }) {
+  const measured =
+    telemetry === null
+      ? []
+      : [
+          `outside ${telemetry.outsideTemperatureC.toFixed(1)} °C`,
+          `wind ${telemetry.windSpeedMetrePerSecond.toFixed(1)} m/s`,
+          `humidity ${telemetry.humidityPercent.toFixed(0)} %`,
+          `mount at altitude ${telemetry.mountAltitudeDeg.toFixed(1)}°, azimuth ${telemetry.mountAzimuthDeg.toFixed(1)}°`,
+          `camera ${telemetry.cameraTemperatureC.toFixed(1)} °C`,
+        ];
+  const ordered = lastCommand === null ? [] : [`last order: ${lastCommand.component} ${lastCommand.command}`];
+  return [...measured, ...ordered].join(' · ');
 }
 
 async function select(group) {
