@@ -1,11 +1,12 @@
 /**
- * FITS files in and out (FITS Standard 4.0): primary and IMAGE HDUs; other extensions are stepped over.
+ * FITS files in and out (FITS Standard 4.0): primary and IMAGE HDUs, and tile-compressed images, which read as IMAGEs;
+ * other extensions are stepped over.
  *
  * `.gz` files are recognised by their content. Written files carry no dates, so equal pixels give equal bytes.
  * Planes are [height × width] row-major with FITS axis 1 as x. FITS's 1-based convention stays in headers.
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { decodeFloat32, decodeScaled16, decodeUnsigned16 } from '../kernels/decode.ts';
@@ -13,6 +14,9 @@ import {
   CARD_BYTES, FitsError, formatCard, numberCard, parseCard, requireNumber, stringCard,
   type FitsCard, type FitsHeader,
 } from './fitsHeader.ts';
+import { fileSource, memorySource, type FitsSource } from './fitsSource.ts';
+import { decodeTiles } from './tileDecoding.ts';
+import { imageHeaderOf, isTiledImage, tiledImageOf, type TiledImage } from './tiledImage.ts';
 
 export { FitsError, cardValue, numberCard, requireNumber, requireString, stringCard } from './fitsHeader.ts';
 export type { FitsCard, FitsErrorCode, FitsHeader, FitsValue } from './fitsHeader.ts';
@@ -26,13 +30,17 @@ export type FitsHdu = Readonly<{
   header: FitsHeader;
   /** EXTNAME, or '' where there is none. */
   name: string;
-  /** True for primary and IMAGE HDUs. */
+  /** True for primary and IMAGE HDUs, and for compressed images. */
   isImage: boolean;
   bitpix: number;
   /** NAXIS1 … NAXISn; empty when the HDU has no data. */
   axes: readonly number[];
-  /** Data as stored: big-endian, unscaled. */
-  bytes: Uint8Array;
+  /** Data as stored: big-endian, unscaled; of a compressed image, its table and heap. Read when they are asked for. */
+  readonly bytes: Uint8Array;
+  /** As `bytes`, into memory of the caller's of that length. */
+  readBytesInto(out: Uint8Array): void;
+  /** Null where the pixels are not compressed. */
+  tiles: TiledImage | null;
 }>;
 
 export type FitsFile = Readonly<{ path: string; hdus: readonly FitsHdu[] }>;
@@ -55,34 +63,34 @@ export type FitsHduOut = Readonly<{
  * @throws FitsError with one line that names the file: missing, not FITS, truncated, damaged gzip, bad header.
  */
 export function readFits(path: string): FitsFile {
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(path);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') { // readFileSync throws ErrnoExceptions.
-      throw new FitsError('FITS_MISSING', path, 'no such file', cause);
-    }
-    throw new FitsError('FITS_UNREADABLE', path, `cannot be read (${(cause as Error).message})`, cause); // As above.
-  }
-  return parseFits(bytes, path);
+  return parseSource(fileSource(path), path);
 }
 
 /** As `readFits`, from bytes in memory; `path` serves the messages. */
 export function parseFits(stored: Uint8Array, path: string): FitsFile {
-  const bytes = stored[0] === 0x1f && stored[1] === 0x8b ? gunzipped(stored, path) : stored;
-  if (bytes.length === 0) throw new FitsError('FITS_TRUNCATED', path, 'the file is empty');
-  if (ascii(bytes, 0, Math.min(9, bytes.length)) !== 'SIMPLE  =') {
+  return parseSource(memorySource(stored), path);
+}
+
+function parseSource(stored: FitsSource, path: string): FitsFile {
+  const magic = stored.read(0, 2), isGzip = magic[0] === 0x1f && magic[1] === 0x8b;
+  const source = isGzip ? memorySource(gunzipped(stored.read(0, stored.size), path)) : stored;
+  if (source.size === 0) throw new FitsError('FITS_TRUNCATED', path, 'the file is empty');
+  if (textAt(source, 0) !== 'SIMPLE  =') {
     throw new FitsError('FITS_NOT_FITS', path, 'not a FITS file (does not begin with SIMPLE)');
   }
   const hdus: FitsHdu[] = [];
-  for (let offset = 0; offset < bytes.length;) {
+  for (let offset = 0; offset < source.size;) {
     // What follows the last HDU and is no extension is "special records", which readers must ignore (§3.5).
-    if (offset > 0 && ascii(bytes, offset, Math.min(offset + 9, bytes.length)) !== 'XTENSION=') break;
-    const { hdu, end } = parseHdu(bytes, offset, path, hdus.length);
+    if (offset > 0 && textAt(source, offset) !== 'XTENSION=') break;
+    const { hdu, end } = parseHdu(source, offset, path, hdus.length);
     hdus.push(hdu);
     offset = end;
   }
   return { path, hdus };
+}
+
+function textAt(source: FitsSource, offset: number): string {
+  return ascii(source.read(offset, 9), 0, 9);
 }
 
 /** Truncated downloads and damaged ones look alike to zlib; both are named as what they are. */
@@ -94,44 +102,54 @@ function gunzipped(stored: Uint8Array, path: string): Uint8Array {
   }
 }
 
-function parseHdu(bytes: Uint8Array, start: number, path: string, index: number): { hdu: FitsHdu; end: number } {
-  const { header, dataStart } = parseHeader(bytes, start, path, index);
-  const bitpix = requireNumber(header, 'BITPIX', path);
-  const naxis = requireNumber(header, 'NAXIS', path);
-  if (!Number.isInteger(naxis) || naxis < 0 || naxis > 999) {
-    throw new FitsError('FITS_HEADER', path, `NAXIS is ${naxis}`);
-  }
-  const axes: number[] = [];
-  for (let i = 1; i <= naxis; i++) {
-    const length = requireNumber(header, `NAXIS${i}`, path);
-    if (!Number.isInteger(length) || length < 0) throw new FitsError('FITS_HEADER', path, `NAXIS${i} is ${length}`);
-    axes.push(length);
-  }
+function parseHdu(source: FitsSource, start: number, path: string, index: number): { hdu: FitsHdu; end: number } {
+  const { header, dataStart } = parseHeader(source, start, path, index);
+  const bitpix = requireNumber(header, 'BITPIX', path), axes = axesOf(header, '', path);
   const elementCount = axes.length === 0 ? 0 : axes.reduce((product, n) => product * n, 1);
   const groups = (numberCard(header, 'GCOUNT') ?? 1) * (elementCount + (numberCard(header, 'PCOUNT') ?? 0));
   const dataBytes = (Math.abs(bitpix) / 8) * groups;
-  if (bytes.length - dataStart < dataBytes) {
+  if (source.size - dataStart < dataBytes) {
     throw new FitsError('FITS_TRUNCATED', path,
-      `truncated: HDU ${index} should hold ${dataBytes} bytes of data, the file has ${bytes.length - dataStart}`);
+      `truncated: HDU ${index} should hold ${dataBytes} bytes of data, the file has ${source.size - dataStart}`);
   }
-  const extension = stringCard(header, 'XTENSION');
+  const extension = stringCard(header, 'XTENSION'), isTiled = isTiledImage(header);
   const hdu: FitsHdu = {
-    path, header, name: stringCard(header, 'EXTNAME') ?? '', isImage: extension === null || extension === 'IMAGE',
-    bitpix, axes, bytes: bytes.subarray(dataStart, dataStart + dataBytes),
+    path, name: stringCard(header, 'EXTNAME') ?? '',
+    header: isTiled ? imageHeaderOf(header) : header,
+    isImage: extension === null || extension === 'IMAGE' || isTiled,
+    bitpix: isTiled ? requireNumber(header, 'ZBITPIX', path) : bitpix,
+    axes: isTiled ? axesOf(header, 'Z', path) : axes,
+    get bytes() { return source.read(dataStart, dataBytes); },
+    readBytesInto: (out) => source.readInto(dataStart, out),
+    tiles: isTiled ? tiledImageOf(header, axesOf(header, 'Z', path), path) : null,
   };
   return { hdu, end: dataStart + roundUp(dataBytes) };
 }
 
+/** NAXISn, or ZNAXISn of a compressed image. */
+function axesOf(header: FitsHeader, prefix: '' | 'Z', path: string): number[] {
+  const naxis = requireNumber(header, `${prefix}NAXIS`, path);
+  if (!Number.isInteger(naxis) || naxis < 0 || naxis > 999) {
+    throw new FitsError('FITS_HEADER', path, `${prefix}NAXIS is ${naxis}`);
+  }
+  return Array.from({ length: naxis }, (_, i) => {
+    const name = `${prefix}NAXIS${i + 1}`, length = requireNumber(header, name, path);
+    if (!Number.isInteger(length) || length < 0) throw new FitsError('FITS_HEADER', path, `${name} is ${length}`);
+    return length;
+  });
+}
+
 function parseHeader(
-  bytes: Uint8Array, start: number, path: string, index: number,
+  source: FitsSource, start: number, path: string, index: number,
 ): { header: FitsHeader; dataStart: number } {
   const header: FitsCard[] = [];
-  for (let at = start; at + CARD_BYTES <= bytes.length; at += CARD_BYTES) {
-    const text = ascii(bytes, at, at + CARD_BYTES);
-    if (text.startsWith('END') && text.trimEnd() === 'END') {
-      return { header, dataStart: start + roundUp(at + CARD_BYTES - start) };
+  for (let block = start; block < source.size; block += BLOCK_BYTES) {
+    const bytes = source.read(block, BLOCK_BYTES);
+    for (let at = 0; at + CARD_BYTES <= bytes.length; at += CARD_BYTES) {
+      const text = ascii(bytes, at, at + CARD_BYTES);
+      if (text.startsWith('END') && text.trimEnd() === 'END') return { header, dataStart: block + BLOCK_BYTES };
+      header.push(parseCard(text));
     }
-    header.push(parseCard(text));
   }
   throw new FitsError('FITS_TRUNCATED', path, `truncated: the header of HDU ${index} has no END`);
 }
@@ -189,13 +207,25 @@ export function readImageInto(hdu: FitsHdu, out: Float32Array | Float64Array | U
     throw new FitsError('FITS_BITPIX', hdu.path, `BITPIX ${hdu.bitpix} is not supported`);
   }
   const scale = numberCard(hdu.header, 'BSCALE') ?? 1, zero = numberCard(hdu.header, 'BZERO') ?? 0;
-  const isUnsigned16 = hdu.bitpix === 16 && scale === 1 && zero === 32768;
-  if (isUnsigned16 && out instanceof Uint16Array) return decodeUnsigned16(hdu.bytes, out);
-  const isPlainFloat = hdu.bitpix === -32 && scale === 1 && zero === 0;
-  if (isPlainFloat && out instanceof Float32Array) return decodeFloat32(hdu.bytes, out);
   const blank = hdu.bitpix > 0 ? numberCard(hdu.header, 'BLANK') : null;
+  if (hdu.tiles !== null) {
+    const { path, name, bitpix, tiles, bytes } = hdu;
+    return decodeTiles({ path, name, bitpix, tiles, bytes }, { scale, zero, blank }, out);
+  }
+  const isUnsigned16 = hdu.bitpix === 16 && scale === 1 && zero === 32768;
+  // What has the plane's own size is turned round where it lies.
+  if (isUnsigned16 && out instanceof Uint16Array) return decodeUnsigned16(storedIn(hdu, out), out);
+  const isPlainFloat = hdu.bitpix === -32 && scale === 1 && zero === 0;
+  if (isPlainFloat && out instanceof Float32Array) return decodeFloat32(storedIn(hdu, out), out);
   if (hdu.bitpix === 16 && out instanceof Float32Array) return decodeScaled16(hdu.bytes, scale, zero, blank, out);
   scaledInto(hdu.bytes, hdu.bitpix, scale, zero, blank, out);
+}
+
+/** The HDU's data, brought into the plane's own bytes. */
+function storedIn(hdu: FitsHdu, out: Float32Array | Uint16Array): Uint8Array {
+  const bytes = new Uint8Array(out.buffer, out.byteOffset, out.byteLength);
+  hdu.readBytesInto(bytes);
+  return bytes;
 }
 
 function scaledInto(
@@ -294,7 +324,7 @@ function labelOf(hdu: FitsHdu): string {
 
 function ascii(bytes: Uint8Array, start: number, end: number): string {
   let text = '';
-  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i]);
+  for (let i = start; i < end && i < bytes.length; i++) text += String.fromCharCode(bytes[i]);
   return text;
 }
 

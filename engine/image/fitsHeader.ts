@@ -28,7 +28,7 @@ export class FitsError extends Error {
 
 export type FitsErrorCode =
   | 'FITS_MISSING' | 'FITS_UNREADABLE' | 'FITS_NOT_FITS' | 'FITS_TRUNCATED' | 'FITS_GZIP' | 'FITS_HEADER'
-  | 'FITS_BITPIX' | 'FITS_SIZE' | 'FITS_NO_EXTENSION' | 'FITS_VALUES';
+  | 'FITS_COMPRESSION' | 'FITS_TILE' | 'FITS_BITPIX' | 'FITS_SIZE' | 'FITS_NO_EXTENSION' | 'FITS_VALUES';
 
 /** The first value of a keyword, or undefined when the header does not have it. */
 export function cardValue(header: FitsHeader, keyword: string): FitsValue | undefined {

@@ -31,6 +31,9 @@ export type CompiledKernels = Readonly<{
   decodeUnsigned16(from: number, to: number, count: number): void;
   decodeFloat32(from: number, to: number, count: number): void;
   decodeScaled16(from: number, to: number, count: number, scale: number, zero: number, blank: number): void;
+  decodeRiceRows(
+    heap: number, places: number, rows: number, width: number, blockSize: number, flip: number, out: number,
+  ): number;
   smoothSeparable(
     image: number, mask: number, zeroBits: number, width: number, height: number, taps: number, half: number,
     out: number,

@@ -12,4 +12,5 @@ export {
 export { assembleAmp, divideByFlat, excessSums, varianceRow } from './isr';
 export { differenceVariance, listAbove } from './difference';
 export { clippedCell } from './background';
+export { decodeRiceRows } from './rice';
 export { markBlank, markNear } from './near';
