@@ -10,7 +10,7 @@ function only(name, from, allowed, comment) {
   };
 }
 
-const SHELL = ['^schemas/', '^engine/(pipeline|config|errors|visitState|preload)\\.ts$', '^engine/(stages|image|workers|stream)/', '^engine/kernels/'];
+const SHELL = ['^schemas/', '^engine/(pipeline|config|errors|visitState|preload)\\.ts$', '^engine/(stages|image|workers|stream|ephemerides)/', '^engine/kernels/'];
 
 export default {
   forbidden: [
@@ -21,6 +21,7 @@ export default {
     only('apdb-imports-schemas', '^apdb/', ['^apdb/', '^schemas/']),
     only('brokers-import-schemas-and-stream', '^brokers/', ['^brokers/', '^schemas/', '^engine/stream/']),
     only('kernels-import-themselves', '^engine/kernels/', ['^engine/kernels/']),
+    only('ephemerides-import-schemas', '^engine/ephemerides/', ['^engine/ephemerides/', '^schemas/']),
     only('image-imports-schemas-and-kernels', '^engine/image/', ['^engine/image/', '^schemas/', '^engine/kernels/', '^engine/errors\\.ts$']),
     {
       name: 'stages-are-pure', severity: 'error', comment: 'A stage imports its own folder, image, kernels, schemas, errors; never another stage.',
@@ -29,7 +30,7 @@ export default {
     },
     {
       name: 'stages-have-no-io', severity: 'error', comment: 'No network, no database, no pool in a stage.',
-      from: { path: '^engine/(stages|image|kernels)/' },
+      from: { path: '^engine/(stages|image|kernels|ephemerides)/' },
       to: { path: '(^|/)node_modules/(@nats-io|pg|pg-copy-streams|ioredis|piscina|ws)/' },
     },
     only('pipeline-imports-stages', '^engine/pipeline\\.ts$', ['^engine/(stages|image|kernels)/', '^schemas/', '^engine/(config|errors)\\.ts$']),

@@ -65,8 +65,13 @@ export type Camera = Readonly<{
   physicalFilters: readonly Readonly<{ name: string; band: string }>[];
   /** Radial distortion [k₁, k₂], see above; none without. */
   distortion?: readonly [number, number];
+  /** Where the telescope stands; not known without: the observer is then put at Earth's centre. */
+  site?: Site;
   detectors: readonly Detector[];
 }>;
+
+/** Geodetic place (WGS 84): degrees, east positive; metres above the ellipsoid. */
+export type Site = Readonly<{ latitudeDeg: number; longitudeDeg: number; heightM: number }>;
 
 const CAMERA_FOLDER = new URL('./cameras/', import.meta.url);
 

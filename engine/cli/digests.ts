@@ -6,8 +6,8 @@ import { createHash } from 'node:crypto';
 const REPOSITORY = join(import.meta.dirname, '..', '..');
 /** What can change a row or a packet: pixels to packets, the contract, and the libraries. */
 const DECIDING = [
-  'schemas', 'engine/image', 'engine/kernels', 'engine/stages', 'engine/workers', 'engine/batch/series',
-  'engine/stream/associateDetector.ts', 'engine/stream/associator.ts', 'engine/stream/packCommit.ts',
+  'schemas', 'engine/image', 'engine/kernels', 'engine/stages', 'engine/ephemerides', 'engine/workers',
+  'engine/batch/series', 'engine/stream/associateDetector.ts', 'engine/stream/associator.ts', 'engine/stream/packCommit.ts',
   'engine/stream/skyState.ts', 'engine/pipeline.ts', 'engine/config.ts', 'engine/preload.ts', 'package-lock.json',
 ];
 
