@@ -44,6 +44,23 @@ export const brokersConfig = {
   selectionSeconds: 50,
   /** Pause between looks at what ends the visits that wait for their selection, ms. */
   selectionPollMs: 250,
+  /** Filters that one user may own, and that may be at work together: each costs some 10 µs an alert at most. */
+  filtersPerUserMax: 20,
+  filtersActiveMax: 400,
+  filterSummaryLengthMax: 200,
+  /** Rank of a capped filter that names none: the best measured first. */
+  filterRankDefault: 'diaSource.snr',
+  /** Alerts that a filter is tried on before it is activated, spread evenly over the night: a second of work. */
+  filterTrialAlertsMax: 10_000,
+  /**
+   * Largest share of a night's alerts that an activated filter may have passed in its trial, unless an operator sets
+   * another: who wants more than a quarter of all alerts is better served by the full stream.
+   */
+  filterShareMax: 0.25,
+  /** Body of a request, bytes: the longest expression and rank, and a region. */
+  requestBodyBytesMax: 256 * 1024,
+  /** Trials that are run over HTTP at once. */
+  filterTrialsMax: 2,
   /** Matches that a trial shows in full. */
   filterTrialSamples: 5,
   /** Least time between two messages to a dashboard client, ms: four a second is as fast as an eye reads. */
@@ -54,6 +71,10 @@ export const brokersConfig = {
   dashboardBacklogBytesMax: 4 * 1024 ** 2,
   /** Dashboard clients at once; more are refused with 503. */
   dashboardClientsMax: 1000,
+  /** HTTP: a request's headers, and the whole of it, have to be there within these, ms; and connections at once. */
+  requestHeadersMs: 10_000,
+  requestWholeMs: 30_000,
+  connectionsMax: 2000,
   /** How often the dashboard asks `getCounts`, ms. Counting a night takes a fraction of this. */
   dashboardCountsIntervalMs: 2000,
   /** The latency that 98 % of a visit's alerts must meet, s (LSR-REQ-0101). */

@@ -1,12 +1,16 @@
 /** The `vesper` command on Node 24: reads the command line and hands over to the command. Only wiring. */
 import { parseArguments } from './setup/arguments.mjs';
 import { watchParent } from './setup/services.mjs';
+import { runAccessGrant, runAccessList, runAccessRevoke } from './cli/access.ts';
 import { runAlertsExport, runAlertsGet, runAlertsTail } from './cli/alerts.ts';
 import { runBench } from './cli/bench.ts';
 import { runCalibrate } from './cli/calibrate.ts';
 import { runCamera } from './cli/camera.ts';
 import { runClean } from './cli/clean.ts';
 import { runFilterExplain, runFilterList, runFilterTest } from './cli/filter.ts';
+import {
+  runFilterActivate, runFilterDeactivate, runFilterDefine, runFilterStatus,
+} from './cli/filterRecords.ts';
 import { runDifference } from './cli/difference.ts';
 import { runDetect } from './cli/detect.ts';
 import { runIsr } from './cli/isr.ts';
@@ -42,6 +46,14 @@ async function main(): Promise<number> {
     case 'filter list': return runFilterList(request.options);
     case 'filter explain': return runFilterExplain(request.positionals, request.options);
     case 'filter test': return runFilterTest(request.positionals.filter, request.options);
+    case 'filter status': return runFilterStatus(request.options);
+    case 'filter create': return runFilterDefine(request.positionals.name, true, request.options);
+    case 'filter edit': return runFilterDefine(request.positionals.name, false, request.options);
+    case 'filter activate': return runFilterActivate(request.positionals.name, request.options);
+    case 'filter deactivate': return runFilterDeactivate(request.positionals.name, request.options);
+    case 'access grant': return runAccessGrant(request.positionals.user, request.options);
+    case 'access revoke': return runAccessRevoke(request.positionals.user, request.options);
+    case 'access list': return runAccessList(request.options);
     case 'isr': return runIsr(request.positionals.raw, request.options);
     case 'calibrate': return runCalibrate(request.positionals.image, request.options);
     case 'detect': return runDetect(request.positionals.image, request.options);

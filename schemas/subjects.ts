@@ -17,6 +17,8 @@ export const streams = {
   commits: (instrument: string, dayObs: DayObs) => `COMMITS_${subjectToken(instrument)}_${dayObs}`,
   alerts: (instrument: string, dayObs: DayObs) => `ALERTS_${subjectToken(instrument)}_${dayObs}`,
   filtered: (instrument: string, dayObs: DayObs) => `FILTERED_${subjectToken(instrument)}_${dayObs}`,
+  /** Who has defined, activated and deactivated which alert filter, of all nights and instruments; never expires. */
+  filterChanges: () => 'FILTERS',
 } as const;
 
 export const subjects = {
@@ -32,6 +34,8 @@ export const subjects = {
   filtered: (user: string, filter: string, instrument: string, dayObs: DayObs) =>
     `filtered.${subjectToken(user)}.${subjectToken(filter)}.${subjectToken(instrument)}.${dayObs}`,
   filteredAll: (instrument: string, dayObs: DayObs) => `filtered.*.*.${subjectToken(instrument)}.${dayObs}`,
+  filterChanges: (user: string, filter: string) => `filter.${subjectToken(user)}.${subjectToken(filter)}`,
+  filterChangesAll: () => 'filter.*.*',
   command: (instrument: string, command: string) => `cmd.${subjectToken(instrument)}.${subjectToken(command)}`,
   telemetry: (instrument: string, topic: string) => `tel.${subjectToken(instrument)}.${subjectToken(topic)}`,
 } as const;

@@ -4,13 +4,17 @@
  */
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { DayObs } from '../../schemas/ids.ts';
 import { answerArchiveRequest, isArchivePath, type ArchiveLocation } from '../archive/http.ts';
 import { brokersConfig } from '../config.ts';
+import { openFilterLog } from '../filters/filterLog.ts';
+import { answerFilterRequest, isFilterPath, type FilterPlace } from '../filters/http.ts';
 import { answerRegistryRequest } from '../registry.ts';
+import { BodyTooLong, changeRefusalOf, guardOf, readBody, type Guard } from './guard.ts';
 import { followNight, type NightFeed } from './feed.ts';
 import { Board } from './board.ts';
 import type { VerifiedCounts } from './nightSummary.ts';
@@ -21,9 +25,11 @@ export type DashboardOptions = Readonly<{
   dayObs: DayObs;
   /** 0 lets the system choose. */
   port: number;
-  /** By default 127.0.0.1: beyond loopback, put a server with HTTPS and accounts before it. */
+  /** By default 127.0.0.1. Beyond loopback it takes `tls` and users with tokens (`vesper access`). */
   host?: string;
-  /** Where the archive is, for queries about alerts; without it they are answered with 404. */
+  /** Certificate and key, PEM. */
+  tls?: Readonly<{ cert: Buffer; key: Buffer }> | null;
+  /** Where the archive, the users and the nights are, for alerts and filters; without it they are answered with 404. */
   dataDir?: string;
   /** Asked every two seconds for counts recomputed from the log and the stores. */
   getCounts?: () => Promise<VerifiedCounts>;
@@ -47,13 +53,25 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   let feed: NightFeed | null = null;
   const board = new Board(options.instrument, options.dayObs, () => feed?.night() ?? null);
   const { dataDir, instrument } = options;
+  const guard = guardOf(host, dataDir, options.tls ?? null);
   const answerArchive = dataDir === undefined ? null : archiveAnswerer({ dataDir, instrument });
-  const server = createServer((request, response) => {
-    if (answerArchive !== null && isArchivePath(request.url ?? '')) void answerArchive(request, response);
+  const answerFilters = dataDir === undefined ? null : filterAnswerer(
+    { filters: await openFilterLog(options.connection), dataDir, instrument }, guard,
+  );
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const { url = '' } = request;
+    if (!guard.mayLook(request)) return send(response, 401, { ...TEXT, ...CHALLENGE }, 'a token is needed\n');
+    if (answerArchive !== null && isArchivePath(url)) void answerArchive(request, response);
+    else if (answerFilters !== null && isFilterPath(url)) void answerFilters(request, response);
     else answer(board, request, response);
-  });
+  };
+  const server = options.tls ? createTlsServer({ ...options.tls }, onRequest) : createServer(onRequest);
+  // A client that sends nothing, or a byte now and then, must not keep others out.
+  server.headersTimeout = brokersConfig.requestHeadersMs;
+  server.requestTimeout = brokersConfig.requestWholeMs;
+  server.maxConnections = brokersConfig.connectionsMax;
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 1024 });
-  server.on('upgrade', (request, socket, head) => upgrade(sockets, board, request, socket, head));
+  server.on('upgrade', (request, socket, head) => upgrade(sockets, board, guard, request, socket, head));
   const port = await listen(server, options.port, host);
   feed = await followNight(
     options.connection,
@@ -67,7 +85,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   const stopWatching = watchConnection(options.connection, board);
   const shownHost = host.includes(':') ? `[${host}]` : host;
   return {
-    url: `http://${shownHost}:${port}/`,
+    url: `${options.tls ? 'https' : 'http'}://${shownHost}:${port}/`,
     setCounts: (counts) => board.setCounts(counts),
     async close() {
       clearInterval(ticking);
@@ -152,6 +170,28 @@ function archiveAnswerer(
   };
 }
 
+/** Answers about filters; a failure is logged and told without its cause. */
+function filterAnswerer(
+  place: FilterPlace, guard: Guard,
+): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  return async (request, response) => {
+    const { method = '', url = '/' } = request;
+    try {
+      const refusal = method === 'GET' ? null : changeRefusalOf(request);
+      if (refusal !== null) return send(response, refusal.status, TEXT, `${refusal.reason}\n`);
+      const { status, headers, body } = await answerFilterRequest(
+        place, method, url, guard.actorOf(request), () => readBody(request),
+      );
+      send(response, status, headers, body);
+    } catch (error) {
+      if (error instanceof BodyTooLong) return send(response, 413, { ...TEXT, connection: 'close' }, 'too long\n');
+      process.stderr.write(`vesper: filter request failed: ${(error as Error).message}\n`); // Only Errors are thrown.
+      send(response, 500, TEXT, 'the filters cannot be reached\n');
+    }
+  };
+}
+
+const CHALLENGE = { 'www-authenticate': 'Basic realm="vesper", charset="UTF-8"' } as const;
 const TEXT = { 'content-type': 'text/plain; charset=utf-8' } as const;
 const JSON_HEADERS = { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' } as const;
 
@@ -168,11 +208,12 @@ function send(
 function upgrade(
   sockets: WebSocketServer,
   board: Board,
+  guard: Guard,
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
 ): void {
-  const refusal = refusalOf(sockets, request);
+  const refusal = guard.mayLook(request) ? refusalOf(sockets, request) : '401 Unauthorized';
   if (refusal !== null) {
     socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
     return;

@@ -11,6 +11,7 @@ import type { Alert } from '../../schemas/diaRows.ts';
 import { subjectToken } from '../../schemas/subjects.ts';
 import { brokersConfig } from '../config.ts';
 import { functionHints, registerHelpers } from './helpers.ts';
+import { compileRegion, type RegionTest, type SkyRegion } from './region.ts';
 
 /**
  * Filters are CEL expressions over the packet's fields, under the names of the alert schema: `diaSource.snr > 10.0`.
@@ -39,6 +40,8 @@ export type FilterDefinition = Readonly<{
    * expression, a number: the higher the better. Without it every match is delivered: for filters of operators.
    */
   rank?: string;
+  /** Only alerts whose diaSource lies in it are evaluated; the others do not match. */
+  region?: SkyRegion;
 }>;
 
 /** What a filter says of one alert; `reason` is the line that explains a failure. */
@@ -114,10 +117,12 @@ export function compileFilter(definition: FilterDefinition): CompiledFilter {
   const rank = definition.rank === undefined ? null : compileExpression(`${label} rank`, definition.rank);
   if (rank !== null && !['int', 'double'].includes(rank.type))
     throw new FilterCompileError(label, null, `the rank is a ${rank.type}, not a number`);
+  const isInRegion = regionOf(label, definition.region);
   return {
     definition,
     label,
     evaluate(alert) {
+      if (isInRegion !== null && !isInRegion(alert.diaSource.ra, alert.diaSource.dec)) return NOT_MATCHED;
       const result = expression.valueOf(alert);
       if ('failure' in result) return { outcome: 'failed', reason: result.failure };
       if ('absent' in result) return UNDECIDED;
@@ -159,6 +164,15 @@ export function compileExpression(label: string, expression: string): CompiledEx
       }
     },
   };
+}
+
+function regionOf(label: string, region: SkyRegion | undefined): RegionTest | null {
+  if (region === undefined) return null;
+  try {
+    return compileRegion(region);
+  } catch (error) {
+    throw new FilterCompileError(label, null, (error as Error).message);
+  }
 }
 
 const ABSENT = { absent: true } as const;

@@ -4,18 +4,24 @@ import { streams } from '../../schemas/subjects.ts';
 import type { Visit } from '../../schemas/ids.ts';
 import { brokersConfig } from '../config.ts';
 import { jetStreamOf } from '../messageFeed.ts';
-import type { FilterableAlert } from './expression.ts';
+import type { CompiledFilter, FilterableAlert } from './expression.ts';
 import type { FilteredPublisher } from './publisher.ts';
 import type { ClosedBy } from './selection.ts';
 import type { FilterProgress, FilterServiceOptions } from './service.ts';
-import { UserSelections } from './userSelections.ts';
+import { UserSelections, visitOf } from './userSelections.ts';
 import { VisitClock } from './visitClock.ts';
 
 export type RankedFilters = Readonly<{
   /** For each user the sequence of ALERTS to read from. */
   resumeFrom: readonly number[];
-  /** To be called with every alert, in the order of ALERTS. */
-  observe(message: JsMsg, alert: () => FilterableAlert): void;
+  /** To be called before `observe` with all filters that it may be shown. */
+  prepare(active: readonly CompiledFilter[]): Promise<void>;
+  /**
+   * To be called with every alert, in the order of ALERTS.
+   *
+   * @param active Filters at work when ALERTS stored it.
+   */
+  observe(message: JsMsg, alert: () => FilterableAlert, active: readonly CompiledFilter[]): void;
   /** Selects and delivers for every visit that has alerts: no more are to come. */
   closeAll(): Promise<void>;
   progress(alertSequence: number): FilterProgress[];
@@ -25,23 +31,27 @@ export type RankedFilters = Readonly<{
 /**
  * Takes up the users' selections where they were left, and looks from then on for visits that are over.
  *
+ * @param active Filters at work now: their users' selections are read before the first alert.
  * @param fail Called once when a selection cannot be recorded or delivered.
  */
 export async function startRankedFilters(
   options: FilterServiceOptions,
   publisher: FilteredPublisher,
+  active: readonly CompiledFilter[],
   fail: (error: Error) => void,
 ): Promise<RankedFilters> {
   const { connection, instrument, dayObs } = options;
-  const filters = options.filters.filter(({ definition }) => definition.rank !== undefined);
-  if (filters.length === 0) return NONE;
   const { js, jsm } = await jetStreamOf(connection);
-  const names = [...new Set(filters.map(({ definition }) => definition.user))];
-  const users = names.map((user) => {
-    const own = filters.filter(({ definition }) => definition.user === user);
-    return new UserSelections({ connection, js, jsm }, instrument, dayObs, user, own, publisher);
-  });
-  for (const user of users) await user.resume();
+  const users = new Map<string, UserSelections>();
+  const prepare = async (filters: readonly CompiledFilter[]): Promise<void> => {
+    for (const { definition: { user, rank } } of filters) {
+      if (rank === undefined || users.has(user)) continue;
+      const made = new UserSelections({ connection, js, jsm }, instrument, dayObs, user, publisher);
+      await made.resume();
+      users.set(user, made);
+    }
+  };
+  await prepare(active);
   const source = streams.alerts(instrument, dayObs);
   const clock = new VisitClock(jsm, instrument);
   const ended = new AbortController();
@@ -59,14 +69,17 @@ export async function startRankedFilters(
     }
   };
   const timer = setInterval(() => void look(), brokersConfig.selectionPollMs);
+  const visits = new VisitFilters();
   return {
-    resumeFrom: users.map((user) => user.resumeFrom),
-    observe(message, alert) {
-      for (const user of users) user.observe(message, alert);
+    resumeFrom: [...users.values()].map((user) => user.resumeFrom),
+    prepare,
+    observe(message, alert, activeNow) {
+      const byUser = visits.of(alert, activeNow);
+      for (const [name, user] of users) user.observe(message, alert, byUser.get(name) ?? []);
       closing.seen = message.seq;
     },
     closeAll: () => closing.closeAll(),
-    progress: (alertSequence) => users.flatMap((user) => user.filters.map(({ compiled, ...counts }) => ({
+    progress: (alertSequence) => [...users.values()].flatMap((user) => user.filters.map(({ compiled, ...counts }) => ({
       filter: compiled.label, ...counts, alertSequence,
     }))),
     async stop() {
@@ -80,10 +93,35 @@ export async function startRankedFilters(
 /** A night's streams are made before its first readout; clocks may differ a little. */
 const MARGIN_MS = 3_600_000;
 
-const NONE: RankedFilters = {
-  resumeFrom: [], observe: () => undefined, closeAll: async () => undefined, progress: () => [],
-  stop: async () => undefined,
-};
+type ByUser = ReadonlyMap<string, readonly CompiledFilter[]>;
+
+/** Each visit's ranked filters by user, as they were when its first alert came. */
+class VisitFilters {
+  readonly #visits = new Map<number, ByUser>();
+  #lastActive: readonly CompiledFilter[] = [];
+  #lastGrouped: ByUser = new Map();
+
+  of(alert: () => FilterableAlert, active: readonly CompiledFilter[]): ByUser {
+    const visit = visitOf(alert);
+    if (visit === null) return this.#grouped(active);
+    let found = this.#visits.get(visit);
+    if (found === undefined) {
+      found = this.#grouped(active);
+      this.#visits.set(visit, found);
+    }
+    return found;
+  }
+
+  /** The roster gives the same list until it changes. */
+  #grouped(active: readonly CompiledFilter[]): ByUser {
+    if (active !== this.#lastActive) {
+      const ranked = active.filter(({ definition }) => definition.rank !== undefined);
+      this.#lastGrouped = Map.groupBy(ranked, ({ definition }) => definition.user);
+      this.#lastActive = active;
+    }
+    return this.#lastGrouped;
+  }
+}
 
 /**
  * Closes visits. Once a visit is over, all its alerts are in ALERTS, so that the last sequence at that moment bounds
@@ -92,7 +130,7 @@ const NONE: RankedFilters = {
 class Closing {
   /** Last sequence of ALERTS that was observed. */
   seen = 0;
-  readonly #users: readonly UserSelections[];
+  readonly #users: ReadonlyMap<string, UserSelections>;
   readonly #clock: VisitClock;
   readonly #jsm: JetStreamManager;
   readonly #source: string;
@@ -100,7 +138,7 @@ class Closing {
   #work: Promise<void> = Promise.resolve();
   #isLooking = false;
 
-  constructor(users: readonly UserSelections[], clock: VisitClock, jsm: JetStreamManager, source: string) {
+  constructor(users: ReadonlyMap<string, UserSelections>, clock: VisitClock, jsm: JetStreamManager, source: string) {
     this.#users = users;
     this.#clock = clock;
     this.#jsm = jsm;
@@ -137,7 +175,7 @@ class Closing {
   }
 
   async #closeEnded(): Promise<void> {
-    for (const user of this.#users) await user.deliver();
+    for (const user of this.#users.values()) await user.deliver();
     for (const visit of this.#openVisits()) {
       const bound = this.#bounds.get(visit) ?? await this.#boundOf(visit);
       if (bound === null || this.seen < bound.upTo) continue;
@@ -164,12 +202,12 @@ class Closing {
   }
 
   async #close(visit: number, closedBy: ClosedBy): Promise<void> {
-    for (const user of this.#users) {
+    for (const user of this.#users.values()) {
       await user.close(visit, closedBy, this.#clock.readoutEndedMs(visit), this.seen);
     }
   }
 
   #openVisits(): readonly number[] {
-    return [...new Set(this.#users.flatMap((user) => user.openVisits()))].sort((a, b) => a - b);
+    return [...new Set([...this.#users.values()].flatMap((user) => user.openVisits()))].sort((a, b) => a - b);
   }
 }

@@ -1,9 +1,10 @@
 /** Computes a night's selections again from ALERTS and compares: with their entries, and with what was delivered. */
+import type { JsMsg } from '@nats-io/jetstream';
 import { partsOfDiaSourceId, type DayObs } from '../../schemas/ids.ts';
 import { streams } from '../../schemas/subjects.ts';
 import { readStored } from '../../engine/stream/readStream.ts';
 import type { Log } from '../../engine/stream/log.ts';
-import { compileFilter, type CompiledFilter } from './expression.ts';
+import { compileFilter, type CompiledFilter, type FilterableAlert, type FilterDefinition } from './expression.ts';
 import { filterHeaders } from './publisher.ts';
 import { decodeSelection, selectAlerts, type Candidate, type FilterSelection } from './selection.ts';
 import { decodeOnce } from './tally.ts';
@@ -32,36 +33,77 @@ type Recount = {
   after: number;
 };
 
-/** @throws Error when a stream is missing. */
-export async function auditSelections(log: Log, instrument: string, dayObs: DayObs): Promise<SelectionAudit> {
+/** The filters of FILTERS: who was at work when, and what a label stands for. */
+export type FilterRecords = Readonly<{
+  activeAt(timeNanos: bigint): readonly CompiledFilter[];
+  definitionOf(label: string): FilterDefinition | null;
+}>;
+
+/**
+ * @param records Given, each entry must name the filters that were at work when the visit's first alert was stored.
+ * @throws Error when a stream is missing.
+ */
+export async function auditSelections(
+  log: Log, instrument: string, dayObs: DayObs, records: FilterRecords | null = null,
+): Promise<SelectionAudit> {
   const { stored, deliveries } = await readFiltered(log, streams.filtered(instrument, dayObs));
-  const recounts = new Map(stored.map((each) => [each, each.selection.filters.map((entry) => recountOf(each, entry))]));
+  const recounts = new Map(stored.map((each) => [
+    each, each.selection.filters.map((entry) => recountOf(each, entry, records)),
+  ]));
   const byVisit = Map.groupBy(stored, ({ selection }) => selection.visit);
-  const newest = new Map(stored.map((each) => [each.selection.user, recounts.get(each) ?? []]));
+  const newest = new Map(stored.map((each) => [
+    each.selection.user, (recounts.get(each) ?? []).map(({ filter }) => filter),
+  ]));
+  const atWork = new Map<number, ReadonlyMap<string, readonly CompiledFilter[]>>();
+  const foreign: string[] = [];
   let waiting = 0;
   for await (const message of readStored(log, streams.alerts(instrument, dayObs))) {
     const alert = decodeOnce(message.data);
-    const entries = byVisit.get(partsOfDiaSourceId(alert().diaSourceId).visit) ?? [];
-    for (const each of entries) {
-      for (const recount of recounts.get(each) ?? []) {
-        if (recount.filter.evaluate(alert()).outcome !== 'matched') continue;
-        if (message.seq > each.selection.upTo) recount.after++;
-        else {
-          recount.candidates.push({
-            diaSourceId: alert().diaSourceId,
-            alertSequence: message.seq,
-            rank: recount.filter.rankOf(alert()),
-            storedMs: message.time.getTime(),
-          });
-        }
-      }
+    const { visit } = partsOfDiaSourceId(alert().diaSourceId);
+    const entries = byVisit.get(visit) ?? [];
+    let filters = atWork.get(visit);
+    if (filters === undefined) {
+      filters = records === null ? newest : rankedByUser(records.activeAt(message.timestampNanos));
+      atWork.set(visit, filters);
+      if (records !== null) foreign.push(...entries.flatMap((each) => otherFilters(each, filters ?? new Map())));
     }
-    for (const [user, filters] of newest) {
+    for (const each of entries) {
+      for (const recount of recounts.get(each) ?? []) recountAlert(recount, each, message, alert);
+    }
+    for (const [user, own] of filters) {
       if (entries.some(({ selection }) => selection.user === user)) continue;
-      waiting += filters.filter(({ filter }) => filter.evaluate(alert()).outcome === 'matched').length;
+      waiting += own.filter((filter) => filter.evaluate(alert()).outcome === 'matched').length;
     }
   }
-  return { ...compare(recounts, deliveries), waiting };
+  const sums = compare(recounts, deliveries);
+  return { ...sums, violations: [...foreign, ...sums.violations], waiting };
+}
+
+function recountAlert(
+  recount: Recount, { selection }: StoredSelection, message: JsMsg, alert: () => FilterableAlert,
+): void {
+  if (recount.filter.evaluate(alert()).outcome !== 'matched') return;
+  if (message.seq > selection.upTo) { recount.after++; return; }
+  recount.candidates.push({
+    diaSourceId: alert().diaSourceId,
+    alertSequence: message.seq,
+    rank: recount.filter.rankOf(alert()),
+    storedMs: message.time.getTime(),
+  });
+}
+
+function rankedByUser(active: readonly CompiledFilter[]): ReadonlyMap<string, readonly CompiledFilter[]> {
+  const ranked = active.filter(({ definition }) => definition.rank !== undefined);
+  return Map.groupBy(ranked, ({ definition }) => definition.user);
+}
+
+function otherFilters(
+  { sequence, selection }: StoredSelection, filters: ReadonlyMap<string, readonly CompiledFilter[]>,
+): readonly string[] {
+  const wanted = (filters.get(selection.user) ?? []).map(({ label }) => label).sort().join(' ');
+  const found = selection.filters.map(({ filter }) => filter).sort().join(' ');
+  if (wanted === found) return [];
+  return [`selection ${sequence} of ${selection.user}, visit ${selection.visit}: is of ${found}, at work were ${wanted}`];
 }
 
 function compare(
@@ -97,10 +139,16 @@ function compare(
   return { selections: recounts.size, matched, selected, dropped, late, delivered, violations };
 }
 
-function recountOf({ selection }: StoredSelection, entry: FilterSelection): Recount {
+function recountOf(
+  { selection }: StoredSelection, entry: FilterSelection, records: FilterRecords | null,
+): Recount {
   const version = Number(entry.filter.slice(entry.filter.lastIndexOf('@') + 1));
   const { name, expression, rank } = entry;
-  const filter = compileFilter({ user: selection.user, name, version, expression, rank });
+  // The words are the entry's; a region, which may be long, stands in FILTERS alone.
+  const region = records?.definitionOf(entry.filter)?.region;
+  const filter = compileFilter({
+    user: selection.user, name, version, expression, rank, ...(region === undefined ? {} : { region }),
+  });
   return { filter, entry, candidates: [], after: 0 };
 }
 

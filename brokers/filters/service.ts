@@ -1,12 +1,13 @@
 /** Runs filters over a night's alerts and publishes what matches, each alert once per filter. */
 import { DeliverPolicy, type JsMsg } from '@nats-io/jetstream';
-import type { MsgHdrs } from '@nats-io/nats-core';
 import type { DayObs } from '../../schemas/ids.ts';
-import { streams, subjects } from '../../schemas/subjects.ts';
+import { streams } from '../../schemas/subjects.ts';
 import { brokersConfig } from '../config.ts';
 import { feedMessages, jetStreamOf, type FeedOptions } from '../messageFeed.ts';
-import type { CompiledFilter, FilterableAlert } from './expression.ts';
-import { filterHeaders, FilteredPublisher, headersFor, type Slot } from './publisher.ts';
+import type { CompiledFilter } from './expression.ts';
+import { fixedRoster, type FilterRoster } from './filterLog.ts';
+import { PlainFilters } from './plainFilters.ts';
+import { FilteredPublisher } from './publisher.ts';
 import { startRankedFilters } from './rankedFilters.ts';
 import { decodeOnce, tally, type Tally } from './tally.ts';
 
@@ -33,15 +34,13 @@ export type FilterServiceOptions = Omit<FeedOptions, 'stream'> &
   Readonly<{
     instrument: string;
     dayObs: DayObs;
+    /** Filters that are at work all night … */
     filters: readonly CompiledFilter[];
+    /** … and those that come and go while it runs. */
+    roster?: FilterRoster;
     /** Called after each handful of alerts. */
     onProgress?: (progress: readonly FilterProgress[]) => void;
   }>;
-
-type RunningFilter = { -readonly [Key in keyof FilterProgress]: FilterProgress[Key] } & {
-  readonly compiled: CompiledFilter;
-  readonly slot: Slot;
-};
 
 /**
  * Reads ALERTS in order and publishes the bytes of each match, unchanged, on the filter's own subject: at once for
@@ -60,27 +59,39 @@ export async function runFilterService(options: FilterServiceOptions): Promise<r
   const { js, jsm } = await jetStreamOf(connection);
   const source = streams.alerts(instrument, dayObs);
   const publisher = new FilteredPublisher(js, jsm, streams.filtered(instrument, dayObs));
-  const plain = options.filters.filter(({ definition }) => definition.rank === undefined);
-  const running = await Promise.all(plain.map((compiled) => startPlain(publisher, instrument, dayObs, compiled)));
+  const roster = options.roster ?? fixedRoster([]);
+  await roster.refresh();
+  const { created } = await jsm.streams.info(source);
+  const tonight = [...options.filters, ...roster.activeSince(BigInt(Date.parse(created)) * 1_000_000n)];
+  const plain = new PlainFilters(publisher, instrument, dayObs);
+  await plain.prepare(tonight);
   const failure = new AbortController();
-  const ranked = await startRankedFilters(options, publisher, (error) => failure.abort(error));
-  const starts = [...running.map((filter) => filter.alertSequence + 1), ...ranked.resumeFrom];
-  const start = Math.min(...starts);
+  const ranked = await startRankedFilters(options, publisher, tonight, (error) => failure.abort(error));
+  const start = Math.max(1, Math.min(Infinity, ...plain.resumeFrom, ...ranked.resumeFrom));
   const consumer = await js.consumers.get(source, {
     deliver_policy: DeliverPolicy.StartSequence,
-    opt_start_seq: start,
+    opt_start_seq: Number.isFinite(start) ? start : 1,
   });
-  let seen = start - 1;
+  const activeAt = joined(options.filters, roster);
+  let seen = Number.isFinite(start) ? start - 1 : 0;
   const progress = (): FilterProgress[] => {
-    const all = [...running.map(progressOf), ...ranked.progress(seen)];
-    return options.filters.map(({ label }) => find(all, label));
+    const all = [...plain.progress(), ...ranked.progress(seen)];
+    const fixed = options.filters.map(({ label }) => find(all, label));
+    return [...fixed, ...all.filter((each) => !fixed.includes(each))];
   };
   const handle = async (messages: readonly JsMsg[]): Promise<void> => {
-    for (const message of messages) {
+    // Whatever was changed before any of these alerts was stored is in FILTERS by now.
+    await roster.refresh();
+    const actives = messages.map((message) => activeAt(message.timestampNanos));
+    for (const active of new Set(actives)) {
+      await plain.prepare(active);
+      await ranked.prepare(active);
+    }
+    for (const [i, message] of messages.entries()) {
       if (options.signal.aborted) break;
       const alert = decodeOnce(message.data);
-      await Promise.all(running.map((filter) => applyFilter(filter, message, alert, publisher)));
-      ranked.observe(message, alert);
+      await plain.apply(message, alert, actives[i]);
+      ranked.observe(message, alert, actives[i]);
       seen = message.seq;
     }
     options.onProgress?.(progress());
@@ -102,27 +113,6 @@ export async function runFilterService(options: FilterServiceOptions): Promise<r
   return progress();
 }
 
-async function startPlain(
-  publisher: FilteredPublisher,
-  instrument: string,
-  dayObs: DayObs,
-  compiled: CompiledFilter,
-): Promise<RunningFilter> {
-  const { user, name } = compiled.definition;
-  const subject = subjects.filtered(user, name, instrument, dayObs);
-  const last = await publisher.last(subject);
-  const counts = { evaluated: 0, matched: 0, undecided: 0, errors: 0, lastError: null, published: 0, adopted: 0 };
-  return {
-    compiled,
-    slot: { subject, subjectSequence: last?.sequence ?? 0 },
-    filter: compiled.label,
-    ...counts,
-    dropped: 0,
-    late: 0,
-    alertSequence: last === null ? 0 : alertSequenceOf(subject, last.headers),
-  };
-}
-
 /** What a filter makes of packets, computed from them alone: the check against what the service has published. */
 export async function countMatches(
   compiled: CompiledFilter,
@@ -133,51 +123,24 @@ export async function countMatches(
   return { evaluated: count.evaluated, matched: count.matched, undecided: count.undecided, errors: count.errors };
 }
 
-async function applyFilter(
-  filter: RunningFilter,
-  message: JsMsg,
-  alert: () => FilterableAlert,
-  publisher: FilteredPublisher,
-): Promise<void> {
-  if (message.seq <= filter.alertSequence) return; // Of several filters this one had got further.
-  if (tally(filter, filter.compiled, alert)) await publishMatch(filter, message, alert().diaSourceId, publisher);
-  filter.alertSequence = Math.max(filter.alertSequence, message.seq);
-}
-
-async function publishMatch(
-  filter: RunningFilter,
-  message: JsMsg,
-  diaSourceId: bigint,
-  publisher: FilteredPublisher,
-): Promise<void> {
-  const { slot, compiled } = filter;
-  const publication = {
-    messageId: `${compiled.label}.${diaSourceId}`,
-    headers: headersFor(compiled.label, { headers: message.headers, sequence: message.seq }),
-    data: message.data,
-  };
-  const isOurs = await publisher.publish(slot, publication, (last) => {
-    const reached = alertSequenceOf(slot.subject, last);
-    if (reached >= message.seq) filter.alertSequence = Math.max(filter.alertSequence, reached);
-    return reached >= message.seq;
-  });
-  if (isOurs) filter.published++;
-  else filter.adopted++;
-}
-
-/** The alert that a message on a filter's subject came from. */
-function alertSequenceOf(subject: string, headers: MsgHdrs): number {
-  const sequence = Number(headers.get(filterHeaders.alertSequence));
-  if (Number.isInteger(sequence) && sequence >= 1) return sequence;
-  throw new Error(`${subject}: the last message does not name its alert (${filterHeaders.alertSequence})`);
-}
-
 function find(all: readonly FilterProgress[], label: string): FilterProgress {
   const found = all.find(({ filter }) => filter === label);
   if (found === undefined) throw new Error(`filter ${label} does not run`);
   return found;
 }
 
-function progressOf({ compiled: _compiled, slot: _slot, ...progress }: RunningFilter): FilterProgress {
-  return { ...progress };
+/** Filters at work at a time; the same list as long as nothing changes. */
+function joined(
+  fixed: readonly CompiledFilter[], roster: FilterRoster,
+): (timeNanos: bigint) => readonly CompiledFilter[] {
+  let lastRoster: readonly CompiledFilter[] = [];
+  let last = fixed;
+  return (timeNanos) => {
+    const active = roster.activeAt(timeNanos);
+    if (active !== lastRoster) {
+      lastRoster = active;
+      last = fixed.length === 0 ? active : [...fixed, ...active];
+    }
+    return last;
+  };
 }

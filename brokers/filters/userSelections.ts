@@ -34,11 +34,17 @@ export type RankedFilter = Tally & {
   late: number;
 };
 
-type OpenVisit = { readonly firstSequence: number; readonly candidates: Map<RankedFilter, Candidate[]> };
+type OpenVisit = {
+  /** Of the visit's first alert in ALERTS. */
+  readonly firstSequence: number;
+  /** The user's ranked filters at work when that was stored: a change holds from the next visit on. */
+  readonly filters: readonly RankedFilter[];
+  readonly candidates: Map<RankedFilter, Candidate[]>;
+};
 
 export class UserSelections {
   readonly user: string;
-  readonly filters: readonly RankedFilter[];
+  readonly #filters = new Map<string, RankedFilter>();
   readonly #log: Log;
   readonly #alerts: string;
   readonly #filtered: string;
@@ -60,11 +66,9 @@ export class UserSelections {
     instrument: string,
     dayObs: DayObs,
     user: string,
-    filters: readonly CompiledFilter[],
     publisher: FilteredPublisher,
   ) {
     this.user = user;
-    this.filters = filters.map((compiled) => ({ compiled, ...emptyCounts() }));
     this.#log = log;
     this.#alerts = streams.alerts(instrument, dayObs);
     this.#filtered = streams.filtered(instrument, dayObs);
@@ -78,7 +82,12 @@ export class UserSelections {
     return this.#resumeFrom;
   }
 
-  /** Visits with matches that wait for their selection. */
+  /** Filters that were at work in this run. */
+  get filters(): readonly RankedFilter[] {
+    return [...this.#filters.values()];
+  }
+
+  /** Visits with alerts that wait for their selection. */
   openVisits(): readonly number[] {
     return [...this.#open.keys()];
   }
@@ -88,17 +97,22 @@ export class UserSelections {
     await this.#adoptEntries();
   }
 
-  /** Evaluates the user's filters on one alert. */
-  observe(message: JsMsg, alert: () => FilterableAlert): void {
+  /**
+   * Evaluates the user's filters on one alert.
+   *
+   * @param active The user's ranked filters that were at work when the visit's first alert was stored.
+   */
+  observe(message: JsMsg, alert: () => FilterableAlert, active: readonly CompiledFilter[]): void {
     if (message.seq < this.#resumeFrom) return;
     const visit = visitOf(alert);
     const closedUpTo = visit === null ? undefined : this.#closed.get(visit);
     if (closedUpTo !== undefined && message.seq <= closedUpTo) return; // Its entry has counted it.
-    for (const filter of this.filters) {
+    const open = visit === null || closedUpTo !== undefined ? null : this.#openVisit(visit, message.seq, active);
+    for (const filter of open?.filters ?? active.map((compiled) => this.#running(compiled))) {
       if (!tally(filter, filter.compiled, alert)) continue;
       // Whatever matched could be decoded, so it has an id and a visit.
-      if (closedUpTo !== undefined || visit === null) filter.late++;
-      else this.#keep(filter, visit, message, alert());
+      if (open === null) filter.late++;
+      else this.#keep(filter, open, message, alert());
     }
   }
 
@@ -109,6 +123,10 @@ export class UserSelections {
    */
   async close(visit: number, closedBy: ClosedBy, readoutEndedMs: number | null, upTo: number): Promise<void> {
     while (this.#open.has(visit)) {
+      if (this.#open.get(visit)?.candidates.size === 0) {
+        this.#open.delete(visit); // Nothing is owed, so there is nothing to record.
+        return;
+      }
       const selection = this.#select(visit, closedBy, readoutEndedMs, upTo);
       const headers = newHeaders();
       headers.set(filterHeaders.filter, `${this.user}.${SELECTION_NAME}`);
@@ -124,9 +142,25 @@ export class UserSelections {
     }
   }
 
-  #keep(filter: RankedFilter, visit: number, message: JsMsg, alert: FilterableAlert): void {
-    const open = this.#open.get(visit) ?? { firstSequence: message.seq, candidates: new Map() };
-    this.#open.set(visit, open);
+  #openVisit(visit: number, firstSequence: number, active: readonly CompiledFilter[]): OpenVisit {
+    let open = this.#open.get(visit);
+    if (open === undefined) {
+      open = { firstSequence, filters: active.map((compiled) => this.#running(compiled)), candidates: new Map() };
+      this.#open.set(visit, open);
+    }
+    return open;
+  }
+
+  #running(compiled: CompiledFilter): RankedFilter {
+    let filter = this.#filters.get(compiled.label);
+    if (filter === undefined) {
+      filter = { compiled, ...emptyCounts() };
+      this.#filters.set(compiled.label, filter);
+    }
+    return filter;
+  }
+
+  #keep(filter: RankedFilter, open: OpenVisit, message: JsMsg, alert: FilterableAlert): void {
     const candidates = open.candidates.get(filter) ?? [];
     open.candidates.set(filter, candidates);
     candidates.push({
@@ -141,7 +175,7 @@ export class UserSelections {
     const closesAtMs = readoutEndedMs === null ? null : readoutEndedMs + brokersConfig.selectionSeconds * 1000;
     const open = this.#open.get(visit);
     const others = [...this.#open].filter(([each]) => each !== visit).map(([, { firstSequence }]) => firstSequence);
-    const filters = this.filters.map((filter) => {
+    const filters = (open?.filters ?? []).map((filter) => {
       const { name, expression, rank = '' } = filter.compiled.definition;
       const candidates = (open?.candidates.get(filter) ?? []).filter((each) => each.alertSequence <= upTo);
       return { name, filter: filter.compiled.label, expression, rank, candidates };
@@ -225,7 +259,7 @@ export class UserSelections {
   }
 
   #filterOf(entry: FilterSelection): RankedFilter | undefined {
-    return this.filters.find(({ compiled }) => compiled.label === entry.filter);
+    return this.#filters.get(entry.filter);
   }
 
   async #slotOf(name: string): Promise<FilterSlot> {
@@ -257,7 +291,7 @@ function placeOf(headers: Readonly<{ get(name: string): string }>): Place | null
 }
 
 /** The visit that an alert's id names; null when the packet or its id is damaged, which the filters then count. */
-function visitOf(alert: () => FilterableAlert): number | null {
+export function visitOf(alert: () => FilterableAlert): number | null {
   try {
     return partsOfDiaSourceId(alert().diaSourceId).visit;
   } catch {

@@ -3,8 +3,7 @@ import type { JsMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { runArchiveService } from '../../brokers/archive/service.ts';
 import { consumeAlerts } from '../../brokers/consume.ts';
-import { compileFilter } from '../../brokers/filters/expression.ts';
-import { predefinedFilters } from '../../brokers/filters/predefined.ts';
+import { openFilterLog } from '../../brokers/filters/filterLog.ts';
 import { runFilterService } from '../../brokers/filters/service.ts';
 import type { DayObs } from '../../schemas/ids.ts';
 import { decodeAlert } from '../../schemas/packet.ts';
@@ -43,9 +42,11 @@ export function startBrokerServices(
       onArchived: (entries) => onArchived(entries.map(({ diaSourceId }) => diaSourceId)),
     })),
     watch(
-      runFilterService({
-        ...base, instrument, dayObs, filters: Object.values(predefinedFilters).map(compileFilter),
-        untilCaughtUp: firstDrain.signal,
+      openFilterLog(connection).then(async (roster) => {
+        await roster.recordShipped();
+        return runFilterService({
+          ...base, instrument, dayObs, filters: [], roster, untilCaughtUp: firstDrain.signal,
+        });
       }),
     ),
     watch(

@@ -6,6 +6,7 @@ import type { Apdb } from '../../apdb/apdb.ts';
 import { listArchive } from '../../brokers/archive/reader.ts';
 import { consumerState } from '../../brokers/consume.ts';
 import { compileFilter } from '../../brokers/filters/expression.ts';
+import { FilterLog } from '../../brokers/filters/filterLog.ts';
 import { lazyAlert } from '../../brokers/filters/lazyAlert.ts';
 import { predefinedFilters } from '../../brokers/filters/predefined.ts';
 import { auditSelections, type SelectionAudit } from '../../brokers/filters/selectionCheck.ts';
@@ -62,7 +63,9 @@ export async function countNight(sources: Sources): Promise<NightAudit> {
       violations.push(`consumer ${name}: ${delivered[name]} delivered + ${owed[name]} owed, ${total} expected`);
     }
   }
-  const { violations: ofSelections, ...ranked } = await auditSelections(log, instrument, dayObs);
+  const { violations: ofSelections, ...ranked } = await auditSelections(
+    log, instrument, dayObs, await FilterLog.open(log),
+  );
   violations.push(...ofSelections);
   const { detected, droppedByReason, associated, withheldByReason, packed } = commits;
   const counts = {

@@ -4,6 +4,7 @@ import {
 } from '../../brokers/archive/reader.ts';
 import { explainFilter, type Clause, type ClauseValue, type Explanation } from '../../brokers/filters/explain.ts';
 import { compileFilter, type FilterDefinition } from '../../brokers/filters/expression.ts';
+import { FilterLog } from '../../brokers/filters/filterLog.ts';
 import { lazyAlert } from '../../brokers/filters/lazyAlert.ts';
 import { predefinedFilter, predefinedFilters, type PredefinedFilter } from '../../brokers/filters/predefined.ts';
 import { refusalOf, tryFilter, type Trial } from '../../brokers/filters/trial.ts';
@@ -11,6 +12,7 @@ import { asDayObs, partsOfDiaSourceId, type DayObs } from '../../schemas/ids.ts'
 import type { FilterExplainOptions, FilterTestOptions } from '../setup/arguments.mjs';
 import { isSimulated } from './instruments.ts';
 import { note, print, printJson, table } from './output.ts';
+import { withOpenStores } from './stores.ts';
 
 export async function runFilterList(options: Readonly<{ json: boolean }>): Promise<number> {
   const filters: readonly PredefinedFilter[] = Object.values(predefinedFilters);
@@ -25,7 +27,7 @@ export async function runFilterList(options: Readonly<{ json: boolean }>): Promi
 export async function runFilterExplain(
   names: Readonly<{ filter: string; diaSourceId: string }>, options: FilterExplainOptions,
 ): Promise<number> {
-  const definition = definitionOf(names.filter, options);
+  const definition = await definitionOf(names.filter, options);
   compileFilter(definition);
   const id = BigInt(names.diaSourceId);
   partsOfDiaSourceId(id);
@@ -43,7 +45,7 @@ export async function runFilterExplain(
 }
 
 export async function runFilterTest(name: string, options: FilterTestOptions): Promise<number> {
-  const filter = compileFilter(definitionOf(name, options));
+  const filter = compileFilter(await definitionOf(name, options));
   const { instrument, dayObs } = await nightOf(options);
   const trial = await tryFilter(filter, packetsOf(options.dataDir, instrument, dayObs));
   const refusal = refusalOf(trial, options.shareMax);
@@ -52,22 +54,32 @@ export async function runFilterTest(name: string, options: FilterTestOptions): P
   return refusal === null ? 0 : 1;
 }
 
-/** @throws Error of one line when the name is not one that ships and there is no expression. */
-function definitionOf(
-  name: string, { expression, rank }: Readonly<{ expression: string | null; rank: string | null }>,
-): FilterDefinition {
+/**
+ * A filter by its words, one that ships, or a recorded one: for that alone the stores are looked at.
+ *
+ * @throws Error of one line when there is none.
+ */
+async function definitionOf(
+  name: string,
+  { expression, rank, dataDir }: Readonly<{ expression: string | null; rank: string | null; dataDir: string }>,
+): Promise<FilterDefinition> {
   if (expression !== null) {
     return { user: 'me', name, version: 1, expression, ...(rank === null ? {} : { rank }) };
   }
   if (rank !== null) throw new Error('--rank needs --expression');
   const found = predefinedFilter(name);
   if (found !== null) return found;
+  const [, user, own, version] = /^([\w-]+)\.([\w-]+)(?:@(\d{1,6}))?$/.exec(name) ?? [];
+  if (user !== undefined) {
+    return withOpenStores(dataDir, 'filter', async ({ log }) =>
+      (await FilterLog.open(log)).definition(user, own, version === undefined ? null : Number(version)));
+  }
   throw new Error(`there is no filter ${JSON.stringify(name)}: "vesper filter list" names them, or give --expression`);
 }
 
 /** The night asked for, else the newest: of the instrument given, else of a simulated one. */
-async function nightOf(
-  { dataDir, instrument, night }: FilterTestOptions,
+export async function nightOf(
+  { dataDir, instrument, night }: Pick<FilterTestOptions, 'dataDir' | 'instrument' | 'night'>,
 ): Promise<Readonly<{ instrument: string; dayObs: DayObs }>> {
   const wanted = night === null ? null : asDayObs(night);
   const instruments = instrument === null ? (await archivedInstruments(dataDir)).filter(isSimulated) : [instrument];
@@ -118,7 +130,7 @@ function formatValues(values: readonly ClauseValue[], text: string): string {
   return shown.length === 0 ? '' : `    [${shown.join(', ')}]`;
 }
 
-function formatTrial(instrument: string, dayObs: DayObs, trial: Trial, refusal: string | null): string {
+export function formatTrial(instrument: string, dayObs: DayObs, trial: Trial, refusal: string | null): string {
   const { filter, evaluated, matched, undecided, errors, share, visits, matchedPerVisitMax } = trial;
   const perVisit = visits === 0 ? 0 : matched / visits;
   const lines = [

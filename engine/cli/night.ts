@@ -2,6 +2,7 @@
  * `npm start`: a simulated night through the whole system, from the first announcement to decoded alerts in a
  * consumer's hand.
  */
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { availableParallelism } from 'node:os';
 import { startDashboard } from '../../brokers/dashboard/server.ts';
@@ -92,6 +93,7 @@ async function observe(
   teardown.add(() => brokers.stop());
   const dashboard = await startDashboard({
     connection: log.connection, instrument, dayObs, dataDir, port: options.dashboardPort,
+    host: options.dashboardHost, tls: tlsOf(options),
   });
   teardown.add(() => dashboard.close());
   writeRun(dataDir, { ...stores, command: 'night', dashboardUrl: dashboard.url });
@@ -175,6 +177,13 @@ function askedOf({ visits, cadence, camera, seed }: NightOptions): NightArgument
 /** A resumed night exposes again what was not read: its raws come as late as a visit takes. */
 function rawWaitOf({ isResumed, arguments: { cadenceSeconds } }: Plan): number {
   return engineConfig.rawWaitMs + (isResumed ? 3000 * cadenceSeconds : 0);
+}
+
+/** @throws Error of one line when only one of the two is given, or cannot be read. */
+function tlsOf({ tlsCert, tlsKey }: NightOptions): { cert: Buffer; key: Buffer } | null {
+  if (tlsCert === null && tlsKey === null) return null;
+  if (tlsCert === null || tlsKey === null) throw new Error('--tls-cert and --tls-key go together');
+  return { cert: readFileSync(tlsCert), key: readFileSync(tlsKey) };
 }
 
 /** One line a visit on stderr when it is complete. */

@@ -16,6 +16,10 @@ export interface NightOptions extends JsonOption, DataDirOption {
   readonly keepRunning: boolean;
   /** 0 takes any free port. */
   readonly dashboardPort: number;
+  readonly dashboardHost: string;
+  /** Files, absolute. */
+  readonly tlsCert: string | null;
+  readonly tlsKey: string | null;
 }
 export interface SeriesOptions extends JsonOption, DataDirOption {
   /** As given: a name in the directory, or a path from where the user stands. */
@@ -115,6 +119,27 @@ export interface FilterTestOptions extends RecordedOptions, OwnFilterOptions {
   readonly shareMax: number;
 }
 
+export interface FilterActorOptions extends JsonOption, DataDirOption {
+  readonly user: string | null;
+  readonly operator: boolean;
+}
+export interface FilterDefineOptions extends FilterActorOptions {
+  readonly expression: string;
+  readonly rank: string | null;
+  readonly summary: string | null;
+  /** A file, absolute. */
+  readonly region: string | null;
+}
+export interface FilterActivateOptions extends FilterActorOptions, InstrumentOption {
+  readonly version: number | null;
+  readonly shareMax: number;
+  readonly night: number | null;
+}
+export interface AccessGrantOptions extends JsonOption, DataDirOption {
+  readonly operator: boolean;
+  readonly pixels: boolean;
+}
+
 interface Parsed<C extends string, O, P = Record<string, never>> {
   readonly kind: 'run';
   readonly command: C;
@@ -138,6 +163,13 @@ export type ParsedCommand =
   | Parsed<'filter list', JsonOption>
   | Parsed<'filter explain', FilterExplainOptions, { readonly filter: string; readonly diaSourceId: string }>
   | Parsed<'filter test', FilterTestOptions, { readonly filter: string }>
+  | Parsed<'filter status', JsonOption & DataDirOption>
+  | Parsed<'filter create' | 'filter edit', FilterDefineOptions, { readonly name: string }>
+  | Parsed<'filter activate', FilterActivateOptions, { readonly name: string }>
+  | Parsed<'filter deactivate', FilterActorOptions, { readonly name: string }>
+  | Parsed<'access grant', AccessGrantOptions, { readonly user: string }>
+  | Parsed<'access revoke', JsonOption & DataDirOption, { readonly user: string }>
+  | Parsed<'access list', JsonOption & DataDirOption>
   | Parsed<'isr', IsrOptions, { readonly raw: string }>
   | Parsed<'calibrate', CalibrateOptions, { readonly image: string }>
   | Parsed<'detect', DetectOptions, { readonly image: string }>

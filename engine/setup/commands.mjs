@@ -12,11 +12,31 @@ const DIA_SOURCE_ID = { name: 'diaSourceId', argument: 'DIASOURCEID', type: 'id'
 
 /** Shared by the commands that take a filter. */
 const FILTER = { name: 'filter', argument: 'FILTER', type: 'text',
-  explanation: 'a name from `vesper filter list`, or one of your own with --expression' };
+  explanation: 'a name from `vesper filter list`, USER.NAME[@VERSION], or a name of your own with --expression' };
 const EXPRESSION = { name: 'expression', argument: 'CEL', type: 'text', default: null,
   explanation: 'what to match, in CEL over the packet\'s fields: diaSource.snr > 10.0' };
 const RANK = { name: 'rank', argument: 'CEL', type: 'text', default: null,
   explanation: 'with --expression: a number, the higher the better, for the 20 alerts a visit' };
+
+/** Shared by the commands that record filters. */
+const FILTER_NAME = { name: 'name', argument: 'NAME', type: 'name', explanation: 'letters, digits, - and _' };
+const USER = { name: 'user', argument: 'USER', type: 'name', default: null,
+  explanation: 'whose filter (default: your account\'s name)' };
+const OPERATOR = { name: 'operator', type: 'flag',
+  explanation: 'as an operator: everyone\'s filters, and filters without a rank are not capped' };
+const FILTER_TEXT = [
+  { name: 'expression', argument: 'CEL', type: 'text', default: null, isRequired: true,
+    explanation: 'what to match, in CEL over the packet\'s fields: diaSource.snr > 10.0' },
+  { name: 'rank', argument: 'CEL', type: 'text', default: null,
+    explanation: 'a number, the higher the better, for the 20 alerts a visit (default: diaSource.snr)' },
+  { name: 'summary', argument: 'TEXT', type: 'text', default: null, explanation: 'one line on what it is for' },
+  { name: 'region', argument: 'FILE', type: 'path', default: null,
+    explanation: 'JSON of a cone, polygon, moc or watchList; see brokers/README.md' },
+];
+const SHARE_MAX = { name: 'share-max', argument: 'SHARE', type: 'number', min: 0, max: 1, default: 0.25,
+  explanation: 'refuse a filter that passes more of the alerts than this' };
+const TRIAL_NIGHT = { name: 'night', argument: 'DAYOBS', type: 'dayObs', default: null,
+  explanation: 'night to try it on, YYYYMMDD (default: the newest in the archive)' };
 
 /** Shared by the commands that work on one file. */
 const OUT_FILE = { name: 'out', argument: 'FILE', type: 'path', default: null, isRequired: true,
@@ -72,6 +92,10 @@ export const COMMANDS = [
       { name: 'keep-running', type: 'flag', explanation: 'keep stores and dashboard up after the night' },
       { name: 'dashboard-port', argument: 'N', type: 'integer', min: 0, max: 65_535, default: 0,
         explanation: 'port of the live page; 0 takes any free one' },
+      { name: 'dashboard-host', argument: 'HOST', type: 'text', default: '127.0.0.1',
+        explanation: 'address of the page; beyond loopback it takes a certificate and users' },
+      { name: 'tls-cert', argument: 'FILE', type: 'path', default: null, explanation: 'certificate of the page, PEM' },
+      { name: 'tls-key', argument: 'FILE', type: 'path', default: null, explanation: 'its key, PEM' },
       JSON_OUTPUT, DATA_DIR,
     ],
     setup: 'servers', needs: 'stores',
@@ -223,6 +247,57 @@ export const COMMANDS = [
     setup: 'packages', needs: 'none',
   },
   {
+    name: 'filter status',
+    summary: 'list the recorded filters of all users',
+    description: ['Owners, versions, which is at work, and what its trial showed.'],
+    examples: ['vesper filter status --json'],
+    positionals: [],
+    options: [JSON_OUTPUT, DATA_DIR],
+    setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'filter create',
+    summary: 'record a filter of your own',
+    description: ['Checks and records it as version 1. It is at work once activated, also while a night runs.'],
+    examples: ['vesper filter create mine --expression "diaSource.snr > 50.0" --summary "the brightest"'],
+    positionals: [FILTER_NAME],
+    options: [...FILTER_TEXT, USER, OPERATOR, JSON_OUTPUT, DATA_DIR],
+    setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'filter edit',
+    summary: 'record the next version of a filter',
+    description: ['The version at work stays so until the new one is activated.'],
+    examples: ['vesper filter edit mine --expression "diaSource.snr > 80.0" --rank diaSource.psfFlux'],
+    positionals: [FILTER_NAME],
+    options: [...FILTER_TEXT, USER, OPERATOR, JSON_OUTPUT, DATA_DIR],
+    setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'filter activate',
+    summary: 'try a recorded filter on a past night and put it to work',
+    description: [
+      'A running night takes it up with the next visit. Exit 1 when its trial refuses it.',
+    ],
+    examples: ['vesper filter activate mine', 'vesper filter activate mine --version 1 --night 20261001'],
+    positionals: [FILTER_NAME],
+    options: [
+      { name: 'version', argument: 'N', type: 'integer', min: 1, max: 1_000_000, default: null,
+        explanation: 'which (default: the newest)' },
+      SHARE_MAX, TRIAL_NIGHT, USER, OPERATOR, INSTRUMENT, JSON_OUTPUT, DATA_DIR,
+    ],
+    setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'filter deactivate',
+    summary: 'take a filter off work',
+    description: ['A running night leaves it out from the next visit on; what it has selected is delivered.'],
+    examples: ['vesper filter deactivate mine'],
+    positionals: [FILTER_NAME],
+    options: [USER, OPERATOR, JSON_OUTPUT, DATA_DIR],
+    setup: 'servers', needs: 'stores',
+  },
+  {
     name: 'filter test',
     summary: 'try a filter on the alerts of a past night',
     description: [
@@ -233,13 +308,43 @@ export const COMMANDS = [
       'vesper filter test mine --expression diaSource.snr>50.0 --share-max 0.1 --json'],
     positionals: [FILTER],
     options: [
-      { name: 'night', argument: 'DAYOBS', type: 'dayObs', default: null,
-        explanation: 'which night, YYYYMMDD (default: the newest in the archive)' },
-      // Who wants more than a quarter of all alerts is better served by the full stream.
-      { name: 'share-max', argument: 'SHARE', type: 'number', min: 0, max: 1, default: 0.25,
-        explanation: 'refuse a filter that passes more of the alerts than this' },
+      TRIAL_NIGHT, SHARE_MAX,
       EXPRESSION, RANK, INSTRUMENT, JSON_OUTPUT, DATA_DIR,
     ],
+    setup: 'packages', needs: 'none',
+  },
+  {
+    name: 'access grant',
+    summary: 'give a user a token for the page\'s server',
+    description: [
+      'Prints the token, which is kept nowhere and replaces an earlier one. Once there are users, changes to filters take',
+      'a token; beyond loopback everything does. The user can then attach to NATS with the same token as password.',
+    ],
+    examples: ['vesper access grant ana', 'vesper access grant ops --operator'],
+    positionals: [{ name: 'user', argument: 'USER', type: 'name', explanation: 'letters, digits, - and _' }],
+    options: [
+      { name: 'operator', type: 'flag', explanation: 'may change everyone\'s filters' },
+      { name: 'pixels', type: 'flag', explanation: 'may see pixels before their embargo ends' },
+      JSON_OUTPUT, DATA_DIR,
+    ],
+    setup: 'packages', needs: 'none',
+  },
+  {
+    name: 'access revoke',
+    summary: 'take a user\'s token away',
+    description: ['Holds at once over HTTP. Exit 2 when there is no such user.'],
+    examples: ['vesper access revoke ana'],
+    positionals: [{ name: 'user', argument: 'USER', type: 'name', explanation: 'as granted' }],
+    options: [JSON_OUTPUT, DATA_DIR],
+    setup: 'packages', needs: 'none',
+  },
+  {
+    name: 'access list',
+    summary: 'list the users with a token',
+    description: ['Their names and rights.'],
+    examples: ['vesper access list --json'],
+    positionals: [],
+    options: [JSON_OUTPUT, DATA_DIR],
     setup: 'packages', needs: 'none',
   },
   {

@@ -33,4 +33,6 @@ export const streamConfig = {
   /** A night of 10,000,000 alerts needs more; an operator of such a night sets more. Brokers have 30 days. */
   alerts: { maxAgeNs: 30 * DAY_NS, maxBytes: 16 * GIB },
   filtered: { maxAgeNs: 30 * DAY_NS, maxBytes: 4 * GIB },
+  /** What filters were at work at any time is never forgotten; a change is a few kB. */
+  filterChanges: { maxBytes: 1 * GIB },
 } as const;

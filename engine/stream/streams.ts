@@ -48,6 +48,14 @@ export async function openNightStreams(log: Log, instrument: string, dayObs: Day
   });
 }
 
+/** The stream of changes to alert filters, which is of no night. */
+export async function openFilterChanges(log: Log): Promise<void> {
+  await ensureStream(log, {
+    name: streams.filterChanges(), subjects: [subjects.filterChangesAll()], discard: DiscardPolicy.New,
+    max_age: 0, max_bytes: streamConfig.filterChanges.maxBytes, deny_delete: true, deny_purge: true,
+  });
+}
+
 /**
  * Makes a stream unless it exists, then asserts that the server took every setting that the design rests on.
  *
