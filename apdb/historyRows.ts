@@ -4,6 +4,9 @@
  * `HistoryColumns` holds the rows of many objects; `HistoryRows` is a window on those of one.
  */
 import type { CommitPosition } from '../schemas/ids.ts';
+import {
+  FORCED_POINT_SIZE, readForcedPoint, readSourcePoint, SOURCE_POINT_SIZE, viewOf, type LightCurve,
+} from '../schemas/lightCurve.ts';
 
 /** One row of a light curve: of DiaSource or DiaForcedSource. */
 export type HistoryRow = Readonly<{
@@ -24,10 +27,16 @@ export type HistoryColumns = Readonly<{
   offsets: Float64Array;
   lengths: Uint32Array;
   bytes: Uint8Array;
+  /** [rows × pointSize] row-major: the point of each row (`schemas/lightCurve.ts`). */
+  points: Float64Array;
+  pointSize: number;
 }>;
 
+/** Which table the rows are of. */
+export type HistoryKind = 'source' | 'forced';
+
 /** Rows of one object in one table, by ascending (position, id). Iterating makes a record of each. */
-export class HistoryRows implements Iterable<HistoryRow> {
+export class HistoryRows implements Iterable<HistoryRow>, LightCurve {
   readonly length: number;
   readonly #columns: HistoryColumns;
   readonly #start: number;
@@ -56,6 +65,12 @@ export class HistoryRows implements Iterable<HistoryRow> {
     return bytes.subarray(offsets[row], offsets[row] + lengths[row]);
   }
 
+  copyPoint(index: number, out: Float64Array, place: number): void {
+    const { points, pointSize } = this.#columns;
+    const from = this.#at(index) * pointSize;
+    for (let k = 0; k < pointSize; k++) out[place + k] = points[from + k];
+  }
+
   /** The encoded rows, as a packet takes them. */
   payloads(): Uint8Array[] {
     return Array.from({ length: this.length }, (_, index) => this.payload(index));
@@ -78,11 +93,13 @@ export class HistoryRows implements Iterable<HistoryRow> {
 export class HistoryCollector {
   readonly #objectCount: number;
   readonly #objects: Int32Array;
-  readonly #unordered: Omit<HistoryColumns, 'bytes'>;
+  readonly #unordered: RowColumns;
+  readonly #kind: HistoryKind;
   #count = 0;
 
   /** @param rowCount How many rows will be added at most. */
-  constructor(objectCount: number, rowCount: number) {
+  constructor(kind: HistoryKind, objectCount: number, rowCount: number) {
+    this.#kind = kind;
     this.#objectCount = objectCount;
     this.#objects = new Int32Array(rowCount);
     this.#unordered = emptyColumns(rowCount);
@@ -103,7 +120,11 @@ export class HistoryCollector {
   finish(bytes: Uint8Array): HistoryRows[] {
     const from = this.#unordered;
     const { order, starts } = this.#grouped();
-    const columns: HistoryColumns = { ...emptyColumns(this.#count), bytes };
+    const pointSize = this.#kind === 'source' ? SOURCE_POINT_SIZE : FORCED_POINT_SIZE;
+    const readPoint = this.#kind === 'source' ? readSourcePoint : readForcedPoint;
+    const points = new Float64Array(this.#count * pointSize);
+    const columns: HistoryColumns = { ...emptyColumns(this.#count), bytes, points, pointSize };
+    const view = viewOf(bytes);
     for (let i = 0; i < this.#count; i++) {
       const row = order[i];
       columns.ids[i] = from.ids[row];
@@ -111,6 +132,7 @@ export class HistoryCollector {
       columns.positions[i] = from.positions[row];
       columns.offsets[i] = from.offsets[row];
       columns.lengths[i] = from.lengths[row];
+      readPoint(bytes, view, from.offsets[row], points, i * pointSize);
     }
     return Array.from({ length: this.#objectCount }, (_, k) => new HistoryRows(columns, starts[k], starts[k + 1]));
   }
@@ -141,7 +163,9 @@ export class HistoryCollector {
   }
 }
 
-function emptyColumns(rowCount: number): Omit<HistoryColumns, 'bytes'> {
+type RowColumns = Pick<HistoryColumns, 'ids' | 'midpointMjdTai' | 'positions' | 'offsets' | 'lengths'>;
+
+function emptyColumns(rowCount: number): RowColumns {
   return {
     ids: new BigInt64Array(rowCount), midpointMjdTai: new Float64Array(rowCount),
     // Offsets are doubles because an answer may pass 4 GB; they are exact.

@@ -6,7 +6,7 @@ import type { CommitPosition, DayObs } from '../../schemas/ids.ts';
 import { readablePosition } from '../apdb.ts';
 import type { Apdb, ApdbTable, CommittedRows, NightCounts, ObjectHistory } from '../apdb.ts';
 import { HistoryCollector } from '../historyRows.ts';
-import type { HistoryRows } from '../historyRows.ts';
+import type { HistoryKind, HistoryRows } from '../historyRows.ts';
 import { assertCone, isInCone } from '../pixelization.ts';
 import { assertAscending, decodeCommit } from '../rows.ts';
 import type { DecodedCommit, DecodedRow } from '../rows.ts';
@@ -31,8 +31,8 @@ export function openMemoryApdb(): Apdb {
 
   const histories = (objects: readonly Version[], sinceMjdTai: number, asOf: CommitPosition): ObjectHistory[] => {
     const ids = objects.map(({ row }) => row.diaObjectId);
-    const sources = historyRows(tables.sources, (row) => row.diaSourceId, ids, sinceMjdTai, asOf);
-    const forced = historyRows(tables.forcedSources, (row) => row.diaForcedSourceId, ids, sinceMjdTai, asOf);
+    const sources = historyRows('source', tables.sources, (row) => row.diaSourceId, ids, sinceMjdTai, asOf);
+    const forced = historyRows('forced', tables.forcedSources, (row) => row.diaForcedSourceId, ids, sinceMjdTai, asOf);
     return objects.map(({ row, payload }, k) => ({
       diaObjectId: row.diaObjectId, diaObject: payload, ra: row.ra, dec: row.dec,
       sources: sources[k], forcedSources: forced[k],
@@ -133,14 +133,14 @@ function versionAt(versions: readonly Version[], asOf: CommitPosition): Version 
 }
 
 function historyRows<Row extends Readonly<{ diaObjectId: bigint | null; midpointMjdTai: number }>>(
-  stored: readonly Stored<Row>[], idOf: (row: Row) => bigint,
+  kind: HistoryKind, stored: readonly Stored<Row>[], idOf: (row: Row) => bigint,
   objectIds: readonly bigint[], sinceMjdTai: number, asOf: CommitPosition,
 ): HistoryRows[] {
   if (Number.isNaN(sinceMjdTai)) throw new Error('a time is not a number');
   const places = new Map(objectIds.map((id, place) => [id, place]));
   const rows = stored.filter(({ row, commitFrom }) => commitFrom <= asOf && row.midpointMjdTai >= sinceMjdTai
     && row.diaObjectId !== null && places.has(row.diaObjectId));
-  const collector = new HistoryCollector(objectIds.length, rows.length);
+  const collector = new HistoryCollector(kind, objectIds.length, rows.length);
   let offset = 0;
   for (const { row, commitFrom, payload } of rows) {
     const place = places.get(row.diaObjectId as bigint) as number; // The filter has seen to both.

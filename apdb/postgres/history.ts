@@ -75,7 +75,8 @@ async function historyRows(
     WHERE s."midpointMjdTai" >= ${double(sinceMjdTai)} AND s."commitFrom" <= ${integer(asOf)}
   ) TO STDOUT (FORMAT binary)`);
   const reader = new CopyBinaryReader(answer);
-  const collector = new HistoryCollector(objectIds.length, reader.countRows());
+  const collector = new HistoryCollector(
+    table === 'DiaSource' ? 'source' : 'forced', objectIds.length, reader.countRows());
   while (reader.next()) {
     const place = reader.integer();
     const id = reader.bigint();

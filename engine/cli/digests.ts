@@ -7,8 +7,9 @@ const REPOSITORY = join(import.meta.dirname, '..', '..');
 /** What can change a row or a packet: pixels to packets, the contract, and the libraries. */
 const DECIDING = [
   'schemas', 'engine/image', 'engine/kernels', 'engine/stages', 'engine/ephemerides', 'engine/workers',
-  'engine/batch/series', 'engine/stream/associateDetector.ts', 'engine/stream/associator.ts', 'engine/stream/packCommit.ts',
-  'engine/stream/skyState.ts', 'engine/pipeline.ts', 'engine/config.ts', 'engine/preload.ts', 'package-lock.json',
+  'engine/batch/series', 'engine/stream/associateDetector.ts', 'engine/stream/associator.ts',
+  'engine/stream/packCommit.ts', 'engine/stream/heldObject.ts', 'engine/stream/skyGrid.ts', 'engine/stream/skyState.ts',
+  'engine/pipeline.ts', 'engine/config.ts', 'engine/preload.ts', 'package-lock.json',
 ];
 
 export type RunDigests = Readonly<{ code: string; node: string }>;

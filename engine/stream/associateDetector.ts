@@ -10,7 +10,8 @@ import type { KnownDiaObject } from '../stages/associate/features.ts';
 import { engineConfig } from '../config.ts';
 import type { SkyCone } from '../preload.ts';
 import type { CommitNames, DetectorMeasurements, KnownPosition } from '../workers/detectorTask.ts';
-import type { HeldObject, SkyState } from './skyState.ts';
+import type { HeldObject } from './heldObject.ts';
+import type { SkyState } from './skyState.ts';
 
 export type DetectorAssociation = Readonly<{
   rows: CommittedRowBytes; withheld: DiaSourcesAssociated['withheld']; newDiaObjects: number;
@@ -34,14 +35,13 @@ export function associateDetector(
     visit: task.visit, detector: task.detector, band: task.band, midpointMjdTai: task.midpointMjdTai,
     timeProcessedMjdTai, forced,
   }, config);
-  const indexOf = new Map(result.diaSources.map(({ row }, index) => [row.diaSourceId, index]));
   return {
     rows: {
       diaSources: result.diaSources.map(({ payload }) => payload),
       diaObjects: result.diaObjects.map(({ payload }) => payload),
       diaForcedSources: result.diaForcedSources.map(({ payload }) => payload),
     },
-    withheld: result.withheld.map(({ diaSourceId, reason }) => ({ index: indexOf.get(diaSourceId) ?? -1, reason })),
+    withheld: result.withheld.map(({ index, reason }) => ({ index, reason })),
     newDiaObjects: result.diaSources.filter(({ isNew }) => isNew).length,
     warnings: result.warnings,
   };
@@ -55,14 +55,12 @@ export function historyStart(midpointMjdTai: number): number {
 /** Objects for forced photometry on one detector, with their positions as of a commit. */
 export function knownPositions(state: SkyState, footprint: SkyCone, asOf: CommitPosition): KnownPosition[] {
   return state.objectsIn(footprint, asOf)
-    .map(({ version }) => ({ diaObjectId: version.diaObjectId, raDeg: version.ra, decDeg: version.dec }));
+    .map(({ object, version }) => ({ diaObjectId: object.diaObjectId, raDeg: version.ra, decDeg: version.dec }));
 }
 
 function knownDiaObject(object: HeldObject, sinceMjdTai: number): KnownDiaObject {
-  const isRecent = ({ row }: { row: { midpointMjdTai: number } }) => row.midpointMjdTai >= sinceMjdTai;
   return {
-    last: object.versions[object.versions.length - 1].row,
-    sources: object.sources.filter(isRecent).map(({ row }) => row),
-    forced: object.forcedSources.filter(isRecent).map(({ row }) => row),
+    last: object.latest.row,
+    sources: object.sources.since(sinceMjdTai), forced: object.forcedSources.since(sinceMjdTai),
   };
 }

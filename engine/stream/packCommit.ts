@@ -7,7 +7,8 @@ import { buildPackets, type Packet, type PacketHistory } from '../stages/packet/
 import { decodeCutouts } from '../stages/packet/spool.ts';
 import { historyStart } from './associateDetector.ts';
 import { rowsOf } from './projector.ts';
-import { heldObject, rowsUpTo, type HeldObject, type SkyState } from './skyState.ts';
+import { HeldObject, type HeldRows } from './heldObject.ts';
+import type { SkyState } from './skyState.ts';
 import type { Spool } from './spool.ts';
 
 /**
@@ -30,7 +31,7 @@ export async function packCommit(
   if (missing.length > 0) {
     if (before > await apdb.position()) await projection();
     for (const history of await apdb.loadObjects(missing, historyStart(associated.midpointMjdTai), before)) {
-      loaded.set(history.diaObjectId, heldObject(history));
+      loaded.set(history.diaObjectId, new HeldObject(history.diaObjectId, history));
     }
   }
   const history = new Map<bigint, PacketHistory>();
@@ -50,7 +51,19 @@ export async function packCommit(
 
 /** Rows of one object up to a commit. */
 export function historyBefore(object: HeldObject, before: CommitPosition): PacketHistory {
-  return { diaSources: rowsUpTo(object.sources, before), diaForcedSources: rowsUpTo(object.forcedSources, before) };
+  return {
+    diaSources: historyUpTo(object.sources, before)
+      .map(({ id, midpointMjdTai, payload }) => ({ row: { diaSourceId: id, midpointMjdTai }, payload })),
+    diaForcedSources: historyUpTo(object.forcedSources, before)
+      .map(({ id, midpointMjdTai, payload }) => ({ row: { diaForcedSourceId: id, midpointMjdTai }, payload })),
+  };
+}
+
+function historyUpTo(
+  rows: HeldRows, before: CommitPosition,
+): Readonly<{ id: bigint; midpointMjdTai: number; payload: Uint8Array }>[] {
+  return Array.from({ length: rows.countUpTo(before) }, (_, i) => (
+    { id: rows.id(i), midpointMjdTai: rows.midpointMjdTai(i), payload: rows.payload(i) }));
 }
 
 /** Position of the entry before: of this night, or of the last one of earlier nights. */

@@ -7,24 +7,18 @@
  */
 import { decodeDiaForcedSource, decodeDiaObject, decodeDiaSource } from '../../schemas/avro.ts';
 import type { CommittedRowBytes } from '../../schemas/commit.ts';
-import type { DiaForcedSource, DiaObject, DiaSource } from '../../schemas/diaRows.ts';
+import type { DiaObject } from '../../schemas/diaRows.ts';
 import { BEFORE_EVERYTHING, type CommitPosition } from '../../schemas/ids.ts';
-import type { ObjectHistory, RegionSnapshot } from '../../apdb/apdb.ts';
+import type { RegionSnapshot } from '../../apdb/apdb.ts';
 import { isInside, type SkyCone } from '../preload.ts';
-
-/** A row, its Avro bytes, and the commit that made it. */
-export type HeldRow<Row> = Readonly<{ position: CommitPosition; row: Row; payload: Uint8Array }>;
-
-/** One diaObject with its rows in commit order. */
-export type HeldObject = Readonly<{
-  diaObjectId: bigint;
-  versions: HeldRow<DiaObject>[]; sources: HeldRow<DiaSource>[]; forcedSources: HeldRow<DiaForcedSource>[];
-}>;
+import { HeldObject, HeldVersion } from './heldObject.ts';
+import { SkyGrid } from './skyGrid.ts';
 
 type TailEntry = Readonly<{ position: CommitPosition; rows: CommittedRowBytes }>;
 
 export class SkyState {
   readonly #objects = new Map<bigint, HeldObject>();
+  readonly #grid = new SkyGrid<HeldObject>();
   readonly #regions = new Map<string, SkyCone>();
   /** Commits that the APDB's snapshots may not hold yet, in order. */
   #tail: TailEntry[] = [];
@@ -42,13 +36,15 @@ export class SkyState {
     const added = new Set<bigint>();
     for (const history of snapshot.objects) {
       if (this.#objects.has(history.diaObjectId)) continue;
-      this.#objects.set(history.diaObjectId, heldObject(history));
+      const object = new HeldObject(history.diaObjectId, history);
+      this.#objects.set(history.diaObjectId, object);
+      this.#grid.add(object, history.ra, history.dec);
       added.add(history.diaObjectId);
     }
+    const tail = this.#tail.filter(({ position }) => position > snapshot.position);
+    if (tail.length === 0) return;
     const held = new Set([...this.#objects.keys()].filter((id) => !added.has(id)));
-    for (const { position, rows } of this.#tail) {
-      if (position > snapshot.position) this.#addRows(position, rows, (id) => !held.has(id));
-    }
+    for (const { position, rows } of tail) this.#addRows(position, rows, (id) => !held.has(id));
   }
 
   /** Forgets a region, and every object that lies in no other one. */
@@ -56,9 +52,10 @@ export class SkyState {
     if (!this.#regions.delete(key)) return;
     const regions = [...this.#regions.values()];
     for (const [id, object] of this.#objects) {
-      const { ra, dec } = latest(object);
+      const { ra, dec } = object.latest;
       if (!regions.some((cone) => isInside(cone, ra, dec))) this.#objects.delete(id);
     }
+    this.#grid.keep(({ diaObjectId }) => this.#objects.has(diaObjectId));
   }
 
   /** Applies one commit, in order. Entries without rows only move the position. */
@@ -77,10 +74,10 @@ export class SkyState {
   }
 
   /** Objects inside a cone as of a commit, sorted by id; each with the version that held then. */
-  objectsIn(cone: SkyCone, asOf: CommitPosition = this.#position): { object: HeldObject; version: DiaObject }[] {
-    const found: { object: HeldObject; version: DiaObject }[] = [];
-    for (const object of this.#objects.values()) {
-      const version = versionAt(object, asOf);
+  objectsIn(cone: SkyCone, asOf: CommitPosition = this.#position): { object: HeldObject; version: HeldVersion }[] {
+    const found: { object: HeldObject; version: HeldVersion }[] = [];
+    for (const object of this.#grid.near(cone)) {
+      const version = object.versionAt(asOf);
       if (version && isInside(cone, version.ra, version.dec)) found.push({ object, version });
     }
     return found.sort((a, b) => (a.object.diaObjectId < b.object.diaObjectId ? -1 : 1));
@@ -96,24 +93,26 @@ export class SkyState {
       const row = decodeDiaObject(payload);
       if (!isWanted(row.diaObjectId)) continue;
       const object = this.#objects.get(row.diaObjectId) ?? (isBirth(row) ? this.#hold(row.diaObjectId) : null);
-      object?.versions.push({ position, row, payload });
+      if (!object) continue;
+      object.versions.push(new HeldVersion(position, payload, row.ra, row.dec, row));
+      this.#grid.add(object, row.ra, row.dec);
     }
     for (const payload of rows.diaSources) {
-      const row = decodeDiaSource(payload);
-      if (row.diaObjectId !== null && isWanted(row.diaObjectId)) {
-        this.#objects.get(row.diaObjectId)?.sources.push({ position, row, payload });
+      const { diaObjectId, diaSourceId } = decodeDiaSource(payload);
+      if (diaObjectId !== null && isWanted(diaObjectId)) {
+        this.#objects.get(diaObjectId)?.sources.push(position, diaSourceId, payload);
       }
     }
     for (const payload of rows.diaForcedSources) {
-      const row = decodeDiaForcedSource(payload);
-      if (isWanted(row.diaObjectId)) {
-        this.#objects.get(row.diaObjectId)?.forcedSources.push({ position, row, payload });
+      const { diaObjectId, diaForcedSourceId } = decodeDiaForcedSource(payload);
+      if (isWanted(diaObjectId)) {
+        this.#objects.get(diaObjectId)?.forcedSources.push(position, diaForcedSourceId, payload);
       }
     }
   }
 
   #hold(id: bigint): HeldObject {
-    const object: HeldObject = { diaObjectId: id, versions: [], sources: [], forcedSources: [] };
+    const object = new HeldObject(id, null);
     this.#objects.set(id, object);
     return object;
   }
@@ -122,35 +121,4 @@ export class SkyState {
 /** Whether a version is the first of its diaObject: it was made of one diaSource. */
 function isBirth(row: DiaObject): boolean {
   return row.nDiaSources === 1;
-}
-
-/** A history from the APDB in the form that is held. */
-export function heldObject(history: ObjectHistory): HeldObject {
-  const { diaObjectId, diaObject } = history;
-  return {
-    diaObjectId,
-    versions: [{ position: BEFORE_EVERYTHING, row: decodeDiaObject(diaObject), payload: diaObject }],
-    sources: Array.from(
-      history.sources, ({ position, payload }) => ({ position, row: decodeDiaSource(payload), payload }),
-    ),
-    forcedSources: Array.from(
-      history.forcedSources, ({ position, payload }) => ({ position, row: decodeDiaForcedSource(payload), payload }),
-    ),
-  };
-}
-
-/** Rows of commits up to and including `asOf`; rows are in commit order. */
-export function rowsUpTo<Row>(rows: readonly HeldRow<Row>[], asOf: CommitPosition): readonly HeldRow<Row>[] {
-  let end = rows.length;
-  while (end > 0 && rows[end - 1].position > asOf) end--;
-  return end === rows.length ? rows : rows.slice(0, end);
-}
-
-/** The row of a diaObject that held at a commit, or null when it was not born yet. */
-export function versionAt(object: HeldObject, asOf: CommitPosition): DiaObject | null {
-  return rowsUpTo(object.versions, asOf).at(-1)?.row ?? null;
-}
-
-function latest(object: HeldObject): DiaObject {
-  return object.versions[object.versions.length - 1].row;
 }

@@ -1,15 +1,26 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { HistoryCollector } from '../../apdb/historyRows.ts';
+import { decodeDiaSource, encodeDiaSource } from '../../schemas/avro.ts';
+import { newDiaSource } from '../../schemas/diaRows.ts';
+import { POINT, SOURCE_POINT_SIZE } from '../../schemas/lightCurve.ts';
+
+function encoded(id: bigint, midpointMjdTai: number, psfFlux: number | null): Buffer {
+  return encodeDiaSource(newDiaSource({
+    diaSourceId: id, visit: 1n, detector: 3, midpointMjdTai, ra: 1.5, dec: -2.5, x: 1, y: 2, bboxSize: 9,
+    timeProcessedMjdTai: midpointMjdTai, psfFlux, band: 'g',
+  }));
+}
 
 test('rows taken in any order come by object, position and id, each with its own payload', () => {
   const rowArbitrary = fc.record({
     object: fc.nat(3), id: fc.bigInt({ min: -5n, max: 2n ** 62n }),
-    position: fc.integer({ min: 0, max: 4 }), midpointMjdTai: fc.double({ noNaN: true }),
+    position: fc.integer({ min: 0, max: 4 }), midpointMjdTai: fc.double({ min: 50_000, max: 70_000, noNaN: true }),
   });
   fc.assert(fc.property(fc.uniqueArray(rowArbitrary, { selector: ({ id }) => id }), (rows) => {
-    const payloads = rows.map(({ id, object }) => Buffer.from(`${object}:${id}`));
-    const collector = new HistoryCollector(4, rows.length);
+    const payloads = rows.map(({ id, object, midpointMjdTai }) => (
+      encoded(id, midpointMjdTai, object === 0 ? null : object)));
+    const collector = new HistoryCollector('source', 4, rows.length);
     let offset = 0;
     rows.forEach(({ object, id, midpointMjdTai, position }, k) => {
       collector.add(object, id, midpointMjdTai, position, offset, payloads[k].length);
@@ -22,16 +33,25 @@ test('rows taken in any order come by object, position and id, each with its own
       const given = [...history];
       expect(given.map(({ payload, ...row }) => ({ ...row, object }))).toEqual(expected);
       expect(given.map(({ payload }) => Buffer.from(payload))).toEqual(history.payloads());
-      expect(history.payloads().map(String)).toEqual(expected.map(({ id }) => `${object}:${id}`));
+      expect(history.payloads().map((payload) => decodeDiaSource(payload).diaSourceId))
+        .toEqual(expected.map(({ id }) => id));
+      const point = new Float64Array(SOURCE_POINT_SIZE);
+      expected.forEach(({ midpointMjdTai }, row) => {
+        history.copyPoint(row, point, 0);
+        expect([point[POINT.time], point[POINT.psfFlux], point[POINT.ra], point[POINT.dec], point[POINT.raErr]])
+          .toEqual([midpointMjdTai, object === 0 ? NaN : object, 1.5, -2.5, NaN]);
+        expect(String.fromCharCode(point[POINT.band])).toBe('g');
+      });
     });
   }));
 });
 
 test('a row beyond the window is an error, not a row of the next object', () => {
-  const collector = new HistoryCollector(2, 2);
-  collector.add(0, 1n, 61000, 5, 0, 1);
-  collector.add(1, 2n, 61000, 5, 1, 1);
-  const [first] = collector.finish(Buffer.from('ab'));
+  const collector = new HistoryCollector('source', 2, 2);
+  const rows = [encoded(1n, 61000, 1), encoded(2n, 61000, 1)];
+  collector.add(0, 1n, 61000, 5, 0, rows[0].length);
+  collector.add(1, 2n, 61000, 5, rows[0].length, rows[1].length);
+  const [first] = collector.finish(Buffer.concat(rows));
   expect(first.length).toBe(1);
   expect(() => first.id(1)).toThrow('row 1 of 1');
   expect(() => first.payload(-1)).toThrow('row -1 of 1');

@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { openMemoryApdb } from '../../apdb/memory/memoryApdb.ts';
-import { rowsUpTo, SkyState, versionAt, type HeldObject } from '../../engine/stream/skyState.ts';
+import type { HeldObject } from '../../engine/stream/heldObject.ts';
+import { SkyState } from '../../engine/stream/skyState.ts';
 import type { CommitPosition } from '../../schemas/ids.ts';
 import type { CommittedRows } from '../../apdb/apdb.ts';
 import { commitOf, NIGHT, WHOLE_FIELD } from '../apdb/commits.ts';
@@ -30,8 +31,8 @@ function summary(state: SkyState, asOf: CommitPosition): Summary {
 }
 
 function ids(object: HeldObject, table: 'sources' | 'forcedSources', asOf: CommitPosition): string[] {
-  return table === 'sources' ? rowsUpTo(object.sources, asOf).map(({ row }) => String(row.diaSourceId))
-    : rowsUpTo(object.forcedSources, asOf).map(({ row }) => String(row.diaForcedSourceId));
+  const rows = object[table];
+  return Array.from({ length: rows.countUpTo(asOf) }, (_, i) => String(rows.id(i)));
 }
 
 function folded(all: readonly CommittedRows[]): SkyState {
@@ -81,7 +82,7 @@ test('an object is unknown before the commit that made it, and moves only with l
   ]);
   const object = state.get(7n);
   if (!object) throw new Error('object 7 is not held');
-  const at = (sequence: number) => versionAt(object, commitOf(NIGHT, sequence, []).position)?.ra ?? null;
+  const at = (sequence: number) => object.versionAt(commitOf(NIGHT, sequence, []).position)?.ra ?? null;
   expect([1, 2, 3].map(at)).toEqual([null, 0.5, 0.6]);
 });
 
@@ -99,5 +100,5 @@ test('an object that a later commit touches while another region is loaded is ne
   state.mergeRegion('again', cone, await apdb.loadRegion(cone, 0));
   const object = state.get(3n);
   expect(object && ids(object, 'sources', all[1].position)).toHaveLength(2);
-  expect(object?.versions.at(-1)?.row.nDiaSources).toBe(2);
+  expect(object?.latest.row.nDiaSources).toBe(2);
 });

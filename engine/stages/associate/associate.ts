@@ -1,8 +1,11 @@
-import { encodeDiaForcedSource, encodeDiaObject, encodeDiaSource } from '../../../schemas/avro.ts';
+import {
+  decodeDiaForcedSource, decodeDiaObject, decodeDiaSource, encodeDiaForcedSource, encodeDiaObject, encodeDiaSource,
+} from '../../../schemas/avro.ts';
 import { newDiaForcedSource } from '../../../schemas/diaRows.ts';
 import type { DiaForcedSource, DiaObject, DiaSource } from '../../../schemas/diaRows.ts';
 import { diaSourceIdOf } from '../../../schemas/ids.ts';
 import type { DetectorId, Visit } from '../../../schemas/ids.ts';
+import { lightCurveOf, NO_LIGHT_CURVE } from '../../../schemas/lightCurve.ts';
 import type { Band } from '../../../schemas/units.ts';
 import { associateConfig } from './config.ts';
 import type { AssociateConfig } from './config.ts';
@@ -11,7 +14,7 @@ import type { KnownDiaObject } from './features.ts';
 import { matchMinimumCost } from './matching.ts';
 import { gatedPairs, unmatchedCost } from './pairs.ts';
 import type { SkyPosition } from './position.ts';
-import { asStored } from './storedRow.ts';
+import { EncodedRow } from './encodedRow.ts';
 
 /** A diaSource as measurement leaves it: what association decides is not there yet. */
 export type MeasuredDiaSource = Omit<DiaSource, 'diaObjectId' | 'ssObjectId' | 'timeProcessedMjdTai'>;
@@ -26,8 +29,18 @@ export type AssociationContext = Readonly<{
   forced: readonly ForcedFlux[];
 }>;
 
-/** A row and its Avro bytes; the row equals what the bytes decode to. */
-export type EncodedRow<Row> = Readonly<{ row: Row; payload: Uint8Array }>;
+/** A diaSource with its diaObject, if it has one. */
+export class AssociatedSource extends EncodedRow<DiaSource> {
+  readonly diaSourceId: bigint;
+  /** Whether it made its diaObject. */
+  readonly isNew: boolean;
+
+  constructor(diaSourceId: bigint, isNew: boolean, payload: Uint8Array) {
+    super(payload, decodeDiaSource);
+    this.diaSourceId = diaSourceId;
+    this.isNew = isNew;
+  }
+}
 
 /** A diaSource that is kept but makes no alert; `index` is its row's in `diaSources`. */
 export type WithheldSource = Readonly<{ index: number; diaSourceId: bigint; reason: `noObject:${string}` }>;
@@ -36,9 +49,12 @@ export type AssociationWarning = Readonly<{
   code: 'NEW_OBJECTS_MANY'; newObjects: number; newObjectsWarningCount: number;
 }>;
 
-/** Rows in order of their ids. `diaObjects` holds the new and the updated: one a source that is not withheld. */
+/**
+ * Rows in order of their ids; they are what their bytes decode to. `diaObjects` holds the new and the
+ * updated: one a source that is not withheld.
+ */
 export type AssociationResult = Readonly<{
-  diaSources: readonly (EncodedRow<DiaSource> & Readonly<{ isNew: boolean }>)[];
+  diaSources: readonly AssociatedSource[];
   diaObjects: readonly EncodedRow<DiaObject>[];
   diaForcedSources: readonly EncodedRow<DiaForcedSource>[];
   withheld: readonly WithheldSource[];
@@ -77,34 +93,35 @@ export function associate(
   const pairs = gatedPairs(sources, objects.map((object) => object.last), config);
   const objectOfSource = matchMinimumCost(pairs, unmatchedCost(config));
   const diaForcedSources = forcedRows(context);
-  const forcedByObject = new Map(diaForcedSources.map((row) => [row.diaObjectId, row]));
+  const forcedByObject = new Map(diaForcedSources.map(({ diaObjectId, id, encoded }) => (
+    [diaObjectId, lightCurveOf('forced', [{ id, payload: encoded.payload }])])));
+  const knownIds = new Set(objects.map((object) => object.last.diaObjectId));
 
-  const diaSources: (EncodedRow<DiaSource> & { isNew: boolean })[] = [];
+  const diaSources: AssociatedSource[] = [];
   const diaObjects: DiaObject[] = [];
   const withheld: WithheldSource[] = [];
-  const knownIds = new Set(objects.map((object) => object.last.diaObjectId));
-  let newObjects = 0;
   sources.forEach((source, i) => {
+    const { diaSourceId } = source;
     const matched = objectOfSource[i] < 0 ? null : objects[objectOfSource[i]];
     const obstacle = matched === null ? obstacleToNewObject(source, config) : null;
     const isNew = matched === null && obstacle === null;
-    if (obstacle !== null) withheld.push({ index: i, diaSourceId: source.diaSourceId, reason: `noObject:${obstacle}` });
-    const object = matched !== null
-      ? updatedDiaObject(matched, source, forcedPoints(forcedByObject, matched), context.timeProcessedMjdTai, config)
-      : isNew ? firstDiaObject(source, context.timeProcessedMjdTai, config) : null;
-    if (object !== null) diaObjects.push(object);
-    if (isNew && knownIds.has(source.diaSourceId)) throw new Error(`diaObject ${source.diaSourceId} exists already`);
-    if (isNew) newObjects++;
-    const row = { ...source, diaObjectId: object?.diaObjectId ?? null };
-    diaSources.push({ row, payload: encodeDiaSource(row), isNew });
+    if (obstacle !== null) withheld.push({ index: i, diaSourceId, reason: `noObject:${obstacle}` });
+    if (isNew && knownIds.has(diaSourceId)) throw new Error(`diaObject ${diaSourceId} exists already`);
+    const diaObjectId = matched?.last.diaObjectId ?? (isNew ? diaSourceId : null);
+    const payload = encodeDiaSource({ ...source, diaObjectId });
+    diaSources.push(new AssociatedSource(diaSourceId, isNew, payload));
+    if (diaObjectId === null) return;
+    const added = lightCurveOf('source', [{ id: diaSourceId, payload }]);
+    diaObjects.push(matched === null ? firstDiaObject(added, context.timeProcessedMjdTai, config) : updatedDiaObject(
+      matched, added, forcedByObject.get(diaObjectId) ?? NO_LIGHT_CURVE, context.timeProcessedMjdTai, config));
   });
   const objectRows = inIdOrder('diaObject', diaObjects, (row) => row.diaObjectId);
   return {
     diaSources,
-    diaObjects: objectRows.map((row) => ({ row, payload: encodeDiaObject(row) })),
-    diaForcedSources: diaForcedSources.map((row) => ({ row, payload: encodeDiaForcedSource(row) })),
+    diaObjects: objectRows.map((row) => new EncodedRow(encodeDiaObject(row), decodeDiaObject)),
+    diaForcedSources: diaForcedSources.map(({ encoded }) => encoded),
     withheld,
-    warnings: warningsOf(newObjects, config),
+    warnings: warningsOf(diaSources.filter(({ isNew }) => isNew).length, config),
   };
 }
 
@@ -121,41 +138,48 @@ export function obstacleToNewObject(
  * Rows of the forced fluxes, in order of diaObjectId. Ids are packed as a diaSourceId is, the counter being 2²³ plus
  * the rank of the diaObject among those forced on the detector, by id: the same inputs give the same ids.
  */
-function forcedRows(context: AssociationContext): DiaForcedSource[] {
+function forcedRows(
+  context: AssociationContext,
+): Readonly<{ diaObjectId: bigint; id: bigint; encoded: EncodedRow<DiaForcedSource> }>[] {
   const { visit, detector, band, midpointMjdTai, timeProcessedMjdTai } = context;
   const forced = inIdOrder('forced flux at diaObject', context.forced, (flux) => flux.diaObjectId);
   return forced.map((flux, rank) => {
-    assertOnSky(`forced flux at diaObject ${flux.diaObjectId}`, flux);
-    return asStored('diaForcedSource', newDiaForcedSource({
-      diaForcedSourceId: diaSourceIdOf(visit, detector, FORCED_COUNTER_BASE + rank),
-      diaObjectId: flux.diaObjectId, ra: flux.ra, dec: flux.dec, visit: BigInt(visit), detector,
-      psfFlux: flux.psfFlux, psfFluxErr: flux.psfFluxErr, midpointMjdTai,
-      scienceFlux: flux.scienceFlux, scienceFluxErr: flux.scienceFluxErr, band, timeProcessedMjdTai,
+    const { diaObjectId, ra, dec, psfFlux, psfFluxErr, scienceFlux, scienceFluxErr } = flux;
+    assertOnSky('forced flux at diaObject', diaObjectId, flux);
+    const id = diaSourceIdOf(visit, detector, FORCED_COUNTER_BASE + rank);
+    const payload = encodeDiaForcedSource(newDiaForcedSource({
+      diaForcedSourceId: id, diaObjectId, ra, dec, visit: BigInt(visit), detector, psfFlux, psfFluxErr, midpointMjdTai,
+      scienceFlux, scienceFluxErr, band, timeProcessedMjdTai,
     }));
+    return { diaObjectId, id, encoded: new EncodedRow(payload, decodeDiaForcedSource) };
   });
 }
 
-function forcedPoints(byObject: ReadonlyMap<bigint, DiaForcedSource>, object: KnownDiaObject): DiaForcedSource[] {
-  const row = byObject.get(object.last.diaObjectId);
-  return row === undefined ? [] : [row];
-}
-
+/** The sources in order of id; errors of positions as float32, so that all that follows is what anyone would decode. */
 function soundSources(measured: readonly MeasuredDiaSource[], context: AssociationContext): DiaSource[] {
   const { visit, detector, timeProcessedMjdTai } = context;
   const sources = inIdOrder('diaSource', measured, (source) => source.diaSourceId);
+  const ownVisit = BigInt(visit);
   return sources.map((source) => {
-    const name = `diaSource ${source.diaSourceId}`;
-    assertOnSky(name, source);
-    if (source.visit !== BigInt(visit) || source.detector !== detector) {
-      throw new Error(`${name} is of visit ${source.visit}, detector ${source.detector}, not ${visit}, ${detector}`);
+    assertOnSky('diaSource', source.diaSourceId, source);
+    if (source.visit !== ownVisit || source.detector !== detector) {
+      throw new Error(`diaSource ${source.diaSourceId} is of visit ${source.visit}, detector ${source.detector}, `
+        + `not ${visit}, ${detector}`);
     }
-    return asStored('diaSource', { ...source, diaObjectId: null, ssObjectId: null, timeProcessedMjdTai });
+    return {
+      ...source, raErr: rounded(source.raErr), decErr: rounded(source.decErr), ra_dec_Cov: rounded(source.ra_dec_Cov),
+      diaObjectId: null, ssObjectId: null, timeProcessedMjdTai,
+    };
   });
+}
+
+function rounded(value: number | null): number | null {
+  return value === null ? null : Math.fround(value);
 }
 
 function soundObjects(known: readonly KnownDiaObject[]): KnownDiaObject[] {
   const objects = inIdOrder('diaObject', known, (object) => object.last.diaObjectId);
-  for (const { last } of objects) assertOnSky(`diaObject ${last.diaObjectId}`, last);
+  for (const { last } of objects) assertOnSky('diaObject', last.diaObjectId, last);
   return objects;
 }
 
@@ -173,10 +197,17 @@ function inIdOrder<Row>(name: string, rows: readonly Row[], idOf: (row: Row) => 
   return sorted;
 }
 
-function assertOnSky(name: string, position: Partial<SkyPosition> & Readonly<{ ra: number; dec: number }>): void {
+function assertOnSky(
+  name: string, id: bigint, position: Partial<SkyPosition> & Readonly<{ ra: number; dec: number }>,
+): void {
   const { ra, dec, raErr = null, decErr = null, ra_dec_Cov = null } = position;
-  const errorsAreSound = [raErr, decErr].every((error) => error === null || (Number.isFinite(error) && error >= 0))
-    && (ra_dec_Cov === null || Number.isFinite(ra_dec_Cov));
+  const errorsAreSound = isError(raErr) && isError(decErr) && (ra_dec_Cov === null || Number.isFinite(ra_dec_Cov));
   if (Number.isFinite(ra) && Math.abs(dec) <= 90 && errorsAreSound) return;
-  throw new Error(`${name} has no position: ra ${ra} ± ${raErr}, dec ${dec} ± ${decErr}, covariance ${ra_dec_Cov}`);
+  throw new Error(
+    `${name} ${id} has no position: ra ${ra} ± ${raErr}, dec ${dec} ± ${decErr}, covariance ${ra_dec_Cov}`,
+  );
+}
+
+function isError(error: number | null): boolean {
+  return error === null || (Number.isFinite(error) && error >= 0);
 }

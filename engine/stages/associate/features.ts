@@ -1,27 +1,23 @@
-import type { DiaForcedSource, DiaObject, DiaSource } from '../../../schemas/diaRows.ts';
+import type { DiaObject } from '../../../schemas/diaRows.ts';
 import { newDiaObject } from '../../../schemas/diaRows.ts';
+import {
+  BAND_CODES, FORCED_POINT_SIZE, POINT, SOURCE_POINT_SIZE, type LightCurve,
+} from '../../../schemas/lightCurve.ts';
 import { BANDS } from '../../../schemas/units.ts';
-import type { Band } from '../../../schemas/units.ts';
 import type { AssociateConfig } from './config.ts';
 import { meanPosition } from './position.ts';
-import { asStored } from './storedRow.ts';
-
-/** What the features need of one diaSource, as decoded from its payload. Whole rows fit. */
-export type SourcePoint = Pick<DiaSource,
-  | 'diaSourceId' | 'midpointMjdTai' | 'band' | 'ra' | 'dec' | 'raErr' | 'decErr' | 'ra_dec_Cov'
-  | 'psfFlux' | 'psfFluxErr' | 'scienceFlux' | 'scienceFluxErr'>;
-
-/** What the features need of one diaForcedSource, as decoded from its payload. Whole rows fit. */
-export type ForcedPoint = Pick<DiaForcedSource,
-  'diaForcedSourceId' | 'midpointMjdTai' | 'band' | 'psfFlux' | 'psfFluxErr'>;
+import { PointsInOrder } from './pointsInOrder.ts';
+import type { SkyPosition } from './position.ts';
 
 /**
  * A diaObject as of the last commit. `sources` and `forced` are those of the history window (12 × 30 days), in any
  * order, and without those withdrawn.
  */
-export type KnownDiaObject = Readonly<{
-  last: DiaObject; sources: readonly SourcePoint[]; forced: readonly ForcedPoint[];
-}>;
+export type KnownDiaObject = Readonly<{ last: DiaObject; sources: LightCurve; forced: LightCurve }>;
+
+/** Reused by every object of a call: association runs on one thread, one detector after the other. */
+const sourcePoints = new PointsInOrder(SOURCE_POINT_SIZE);
+const forcedPoints = new PointsInOrder(FORCED_POINT_SIZE);
 
 /**
  * The row of a diaObject after one more diaSource; `forced` are the new forced measurements of the same visit.
@@ -31,35 +27,39 @@ export type KnownDiaObject = Readonly<{
  * - Fluxes: computed for every band that the window holds; other bands keep the last row's values.
  *
  * Points are taken in order of time, then id, and summed in doubles, so the row does not depend on the order given.
+ *
+ * @param added One row. Its band and errors may be missing, its position and time may not.
  */
 export function updatedDiaObject(
-  known: KnownDiaObject, added: SourcePoint, forced: readonly ForcedPoint[],
-  timeProcessedMjdTai: number, config: AssociateConfig,
+  known: KnownDiaObject, added: LightCurve, forced: LightCurve, timeProcessedMjdTai: number, config: AssociateConfig,
 ): DiaObject {
   const { last } = known;
-  const positions = known.sources.length === 0 ? [last, added] : inTimeOrder([...known.sources, added], sourceId);
-  const time = added.midpointMjdTai;
-  return asStored('diaObject', {
+  added.copyPoint(0, onePoint, 0);
+  const time = onePoint[POINT.time];
+  const points = sourcePoints.gather([known.sources, added]);
+  const row: DiaObject = {
     ...last,
-    ...meanPosition(positions, config),
-    ...fluxFeatures([...known.sources, added], [...known.forced, ...forced]),
+    ...roundedErrors(known.sources.length === 0 ? meanWithLast(last, config)
+      : meanPosition(points.values, points.length, SOURCE_POINT_SIZE, POINT.ra, config)),
     validityStartMjdTai: timeProcessedMjdTai,
     firstDiaSourceMjdTai: Math.min(last.firstDiaSourceMjdTai ?? time, time),
     lastDiaSourceMjdTai: Math.max(last.lastDiaSourceMjdTai ?? time, time),
     nDiaSources: last.nDiaSources + 1,
-  });
+  };
+  addFluxFeatures(row, points, forcedPoints.gather([known.forced, forced]));
+  return row;
 }
 
-/** The first row of a diaObject, which takes the id of the diaSource that made it. */
-export function firstDiaObject(source: SourcePoint, timeProcessedMjdTai: number, config: AssociateConfig): DiaObject {
-  return asStored('diaObject', {
-    ...newDiaObject({
-      diaObjectId: source.diaSourceId, ...meanPosition([source], config),
-      validityStartMjdTai: timeProcessedMjdTai, nDiaSources: 1,
-      firstDiaSourceMjdTai: source.midpointMjdTai, lastDiaSourceMjdTai: source.midpointMjdTai,
-    }),
-    ...fluxFeatures([source], []),
+/** The first row of a diaObject, which takes the id of the diaSource that made it, the one row of `source`. */
+export function firstDiaObject(source: LightCurve, timeProcessedMjdTai: number, config: AssociateConfig): DiaObject {
+  const points = sourcePoints.gather([source]);
+  const time = points.values[POINT.time];
+  const row = newDiaObject({
+    diaObjectId: source.id(0), ...roundedErrors(meanPosition(points.values, 1, SOURCE_POINT_SIZE, POINT.ra, config)),
+    validityStartMjdTai: timeProcessedMjdTai, nDiaSources: 1, firstDiaSourceMjdTai: time, lastDiaSourceMjdTai: time,
   });
+  addFluxFeatures(row, points, forcedPoints.gather([]));
+  return row;
 }
 
 /**
@@ -68,48 +68,72 @@ export function firstDiaObject(source: SourcePoint, timeProcessedMjdTai: number,
  * Definitions are those of Rubin's plugins (lsst/meas_base diaCalculationPlugins.py: ap_meanFlux, ap_sigmaFlux,
  * ap_minMaxFlux, ap_maxSlopeFlux, ap_meanErrFlux, ap_meanTotFlux): psfFlux and scienceFlux are the diaSources', fpFlux
  * the psfFlux of the diaForcedSources. A value that was not measured is left out; a statistic of too few is null.
+ * Values are rounded to float32, as they are stored.
  */
-export function fluxFeatures(sources: readonly SourcePoint[], forced: readonly ForcedPoint[]): Partial<DiaObject> {
-  const sourcesInOrder = inTimeOrder(sources, sourceId);
-  const forcedInOrder = inTimeOrder(forced, (point) => point.diaForcedSourceId);
-  const features: Partial<DiaObject> = {};
-  for (const band of BANDS) {
-    const ofBand = sourcesInOrder.filter((point) => point.band === band);
-    const forcedOfBand = forcedInOrder.filter((point) => point.band === band);
-    if (ofBand.length + forcedOfBand.length > 0) Object.assign(features, bandFeatures(band, ofBand, forcedOfBand));
-  }
+export function fluxFeatures(sources: LightCurve, forced: LightCurve): Partial<DiaObject> {
+  const features = {};
+  addFluxFeatures(features, sourcePoints.gather([sources]), forcedPoints.gather([forced]));
   return features;
 }
 
-function bandFeatures(band: Band, sources: readonly SourcePoint[], forced: readonly ForcedPoint[]): Partial<DiaObject> {
-  const psf = weightedMean(sources.map((point) => [point.psfFlux, point.psfFluxErr]));
-  const science = weightedMean(sources.map((point) => [point.scienceFlux, point.scienceFluxErr]));
-  const atPosition = weightedMean(forced.map((point) => [point.psfFlux, point.psfFluxErr]));
-  const fluxes = measuredOnly(sources.map((point) => point.psfFlux));
-  // The keys are those of the schema, which a test proves; the compiler widens a computed key to string.
-  return {
-    [`${band}_psfFluxMean`]: psf.mean,
-    [`${band}_psfFluxMeanErr`]: psf.meanErr,
-    [`${band}_psfFluxNdata`]: psf.count,
-    [`${band}_psfFluxSigma`]: sampleSigma(fluxes),
-    [`${band}_psfFluxMin`]: fluxes.length === 0 ? null : fluxes.reduce((a, b) => Math.min(a, b)),
-    [`${band}_psfFluxMax`]: fluxes.length === 0 ? null : fluxes.reduce((a, b) => Math.max(a, b)),
-    [`${band}_psfFluxMaxSlope`]: maxSlope(sources),
-    [`${band}_psfFluxErrMean`]: mean(measuredOnly(sources.map((point) => point.psfFluxErr))),
-    [`${band}_fpFluxMean`]: atPosition.mean,
-    [`${band}_fpFluxMeanErr`]: atPosition.meanErr,
-    [`${band}_scienceFluxMean`]: science.mean,
-    [`${band}_scienceFluxMeanErr`]: science.meanErr,
-  } as Partial<DiaObject>;
+const onePoint = new Float64Array(SOURCE_POINT_SIZE);
+const twoPositions = new Float64Array(10);
+
+/** Mean of the last row's position and that of `onePoint`. */
+function meanWithLast(last: DiaObject, config: AssociateConfig): SkyPosition {
+  twoPositions.set([last.ra, last.dec, last.raErr ?? NaN, last.decErr ?? NaN, last.ra_dec_Cov ?? NaN]);
+  for (let k = 0; k < 5; k++) twoPositions[5 + k] = onePoint[POINT.ra + k];
+  return meanPosition(twoPositions, 2, 5, 0, config);
 }
 
-/** Inverse-variance weighted mean and its standard error 1/√Σw, of the values that have a positive error. */
+/** The errors as float32: what anyone decodes from the stored row. */
+function roundedErrors({ ra, dec, raErr, decErr, ra_dec_Cov }: SkyPosition): SkyPosition {
+  return { ra, dec, raErr: rounded(raErr), decErr: rounded(decErr), ra_dec_Cov: rounded(ra_dec_Cov) };
+}
+
+function rounded(value: number | null): number | null {
+  return value === null ? null : Math.fround(value);
+}
+
+/** The fields of each band by name, in the order in which `addFluxFeatures` fills them. */
+const FIELDS = BANDS.map((band) => ([
+  'psfFluxMean', 'psfFluxMeanErr', 'psfFluxNdata', 'psfFluxSigma', 'psfFluxMin', 'psfFluxMax', 'psfFluxMaxSlope',
+  'psfFluxErrMean', 'fpFluxMean', 'fpFluxMeanErr', 'scienceFluxMean', 'scienceFluxMeanErr',
+].map((name) => `${band}_${name}`)));
+
+function addFluxFeatures(row: Partial<DiaObject>, sources: PointsInOrder, forced: PointsInOrder): void {
+  // The keys are those of the schema, which a test proves; the compiler cannot see it.
+  const fields = row as Record<string, number | null>;
+  BAND_CODES.forEach((code, b) => {
+    if (!sources.holdsBand(code) && !forced.holdsBand(code)) return;
+    const psf = weightedMean(sources, code, POINT.psfFlux, POINT.psfFluxErr);
+    const science = weightedMean(sources, code, POINT.scienceFlux, POINT.scienceFluxErr);
+    const atPosition = weightedMean(forced, code, POINT.psfFlux, POINT.psfFluxErr);
+    const { min, max } = minAndMax(sources, code);
+    const names = FIELDS[b];
+    fields[names[0]] = rounded(psf.mean);
+    fields[names[1]] = rounded(psf.meanErr);
+    fields[names[2]] = psf.count;
+    fields[names[3]] = rounded(sampleSigma(sources, code));
+    fields[names[4]] = min;
+    fields[names[5]] = max;
+    fields[names[6]] = rounded(maxSlope(sources, code));
+    fields[names[7]] = rounded(mean(sources, code, POINT.psfFluxErr));
+    fields[names[8]] = rounded(atPosition.mean);
+    fields[names[9]] = rounded(atPosition.meanErr);
+    fields[names[10]] = rounded(science.mean);
+    fields[names[11]] = rounded(science.meanErr);
+  });
+}
+
+/** Inverse-variance weighted mean and its standard error 1/√Σw, of the values of a band that have a positive error. */
 export function weightedMean(
-  values: readonly (readonly [value: number | null, error: number | null])[],
+  { values, length, size }: PointsInOrder, band: number, valueField: number, errorField: number,
 ): Readonly<{ mean: number | null; meanErr: number | null; count: number }> {
   let weightSum = 0, sum = 0, count = 0;
-  for (const [value, error] of values) {
-    if (value === null || error === null || !(error > 0)) continue;
+  for (let at = 0; at < length * size; at += size) {
+    const value = values[at + valueField], error = values[at + errorField];
+    if (values[at + POINT.band] !== band || Number.isNaN(value) || !(error > 0)) continue;
     const weight = 1 / (error * error);
     weightSum += weight;
     sum += weight * value;
@@ -119,52 +143,55 @@ export function weightedMean(
   return { mean: sum / weightSum, meanErr: Math.sqrt(1 / weightSum), count };
 }
 
-/** Standard deviation with n − 1 below, by two passes; null for fewer than two values. */
-export function sampleSigma(values: readonly number[]): number | null {
-  const centre = mean(values);
-  if (centre === null || values.length < 2) return null;
-  let sum = 0;
-  for (const value of values) sum += (value - centre) * (value - centre);
-  return Math.sqrt(sum / (values.length - 1));
+/** Standard deviation of psfFlux with n − 1 below, by two passes; null for fewer than two values. */
+export function sampleSigma(points: PointsInOrder, band: number): number | null {
+  const centre = mean(points, band, POINT.psfFlux);
+  const { values, length, size } = points;
+  if (centre === null) return null;
+  let sum = 0, count = 0;
+  for (let at = 0; at < length * size; at += size) {
+    const flux = values[at + POINT.psfFlux];
+    if (values[at + POINT.band] !== band || Number.isNaN(flux)) continue;
+    sum += (flux - centre) * (flux - centre);
+    count++;
+  }
+  return count < 2 ? null : Math.sqrt(sum / (count - 1));
 }
 
 /**
- * Largest slope between neighbouring measurements, nJy a day, signed: a fading light curve has a negative one.
- * Neighbours at the same instant have no slope and are passed over; null when no pair is left.
- *
- * @param points In order of time.
+ * Largest slope of psfFlux between neighbouring measurements of a band, nJy a day, signed: a fading light curve has a
+ * negative one. Neighbours at the same instant have no slope and are passed over; null when no pair is left.
  */
-export function maxSlope(points: readonly Pick<SourcePoint, 'midpointMjdTai' | 'psfFlux'>[]): number | null {
-  let largest: number | null = null;
-  let before: Readonly<{ time: number; flux: number }> | null = null;
-  for (const { midpointMjdTai: time, psfFlux: flux } of points) {
-    if (flux === null) continue;
-    if (before !== null && time > before.time) {
-      const slope = (flux - before.flux) / (time - before.time);
-      if (largest === null || slope > largest) largest = slope;
-    }
-    before = { time, flux };
+export function maxSlope({ values, length, size }: PointsInOrder, band: number): number | null {
+  let largest = -Infinity;
+  let timeBefore = NaN, fluxBefore = NaN;
+  for (let at = 0; at < length * size; at += size) {
+    const time = values[at + POINT.time], flux = values[at + POINT.psfFlux];
+    if (values[at + POINT.band] !== band || Number.isNaN(flux)) continue;
+    if (time > timeBefore) largest = Math.max(largest, (flux - fluxBefore) / (time - timeBefore));
+    timeBefore = time;
+    fluxBefore = flux;
   }
-  return largest;
+  return largest === -Infinity ? null : largest;
 }
 
-function mean(values: readonly number[]): number | null {
-  if (values.length === 0) return null;
-  let sum = 0;
-  for (const value of values) sum += value;
-  return sum / values.length;
+function minAndMax({ values, length, size }: PointsInOrder, band: number): { min: number | null; max: number | null } {
+  let min = Infinity, max = -Infinity;
+  for (let at = 0; at < length * size; at += size) {
+    const flux = values[at + POINT.psfFlux];
+    if (values[at + POINT.band] !== band || Number.isNaN(flux)) continue;
+    min = Math.min(min, flux);
+    max = Math.max(max, flux);
+  }
+  return min > max ? { min: null, max: null } : { min, max };
 }
 
-function measuredOnly(values: readonly (number | null)[]): number[] {
-  return values.filter((value) => value !== null);
-}
-
-function sourceId(point: SourcePoint): bigint {
-  return point.diaSourceId;
-}
-
-function inTimeOrder<Point extends { readonly midpointMjdTai: number }>(
-  points: readonly Point[], idOf: (point: Point) => bigint,
-): Point[] {
-  return [...points].sort((a, b) => a.midpointMjdTai - b.midpointMjdTai || (idOf(a) < idOf(b) ? -1 : 1));
+function mean({ values, length, size }: PointsInOrder, band: number, field: number): number | null {
+  let sum = 0, count = 0;
+  for (let at = 0; at < length * size; at += size) {
+    if (values[at + POINT.band] !== band || Number.isNaN(values[at + field])) continue;
+    sum += values[at + field];
+    count++;
+  }
+  return count === 0 ? null : sum / count;
 }

@@ -87,14 +87,23 @@ export function inFrame(covariance: Covariance, own: LocalFrame, other: LocalFra
  * Error-weighted mean of positions within arcseconds of each other: the generalized least-squares mean, weights being
  * the inverse covariances, which for independent axes is the inverse-variance mean of each. Summed in index order in
  * the tangent plane of the first. One position gives itself. The errors are null when no position came with errors.
+ *
+ * @param positions [count × stride] row-major: each row holds ra, dec, raErr, decErr [degrees], ra_dec_Cov [degrees²]
+ *   from `place` on; NaN is "not known". Read only.
  */
-export function meanPosition(positions: readonly SkyPosition[], model: ErrorModel): SkyPosition {
-  const frames = positions.map((position) => localFrame(position.ra, position.dec));
-  const origin = frames[0];
+export function meanPosition(
+  positions: Float64Array, count: number, stride: number, place: number, model: ErrorModel,
+): SkyPosition {
+  const origin = localFrame(positions[place], positions[place + 1]);
   let wee = 0, wnn = 0, wen = 0, sumEast = 0, sumNorth = 0;
-  for (let i = 0; i < positions.length; i++) {
-    const weight = inverse(inFrame(covarianceOf(positions[i], model), frames[i], origin));
-    const [east, north] = offsetArcsec(origin, frames[i]);
+  let isMeasured = false;
+  for (let i = 0; i < count; i++) {
+    const at = i * stride + place;
+    const position = positionAt(positions, at);
+    if (position.raErr !== null && position.decErr !== null) isMeasured = true;
+    const frame = localFrame(position.ra, position.dec);
+    const weight = inverse(inFrame(covarianceOf(position, model), frame, origin));
+    const [east, north] = offsetArcsec(origin, frame);
     wee += weight.ee;
     wnn += weight.nn;
     wen += weight.en;
@@ -102,12 +111,11 @@ export function meanPosition(positions: readonly SkyPosition[], model: ErrorMode
     sumNorth += weight.en * east + weight.nn * north;
   }
   const covariance = inverse({ ee: wee, nn: wnn, en: wen });
-  const { ra, dec } = positions.length === 1 ? positions[0] : movedBy(
+  const { ra, dec } = count === 1 ? positionAt(positions, place) : movedBy(
     origin,
     covariance.ee * sumEast + covariance.en * sumNorth,
     covariance.en * sumEast + covariance.nn * sumNorth,
   );
-  const isMeasured = positions.some((position) => position.raErr !== null && position.decErr !== null);
   if (!isMeasured) return { ra, dec, raErr: null, decErr: null, ra_dec_Cov: null };
   const there = inFrame(covariance, origin, localFrame(ra, dec));
   return {
@@ -115,6 +123,14 @@ export function meanPosition(positions: readonly SkyPosition[], model: ErrorMode
     raErr: Math.sqrt(there.ee) / ARCSEC_PER_DEGREE,
     decErr: Math.sqrt(there.nn) / ARCSEC_PER_DEGREE,
     ra_dec_Cov: there.en / ARCSEC_PER_DEGREE ** 2,
+  };
+}
+
+function positionAt(positions: Float64Array, at: number): SkyPosition {
+  const known = (value: number) => (Number.isNaN(value) ? null : value);
+  return {
+    ra: positions[at], dec: positions[at + 1], raErr: known(positions[at + 2]), decErr: known(positions[at + 3]),
+    ra_dec_Cov: known(positions[at + 4]),
   };
 }
 

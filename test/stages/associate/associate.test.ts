@@ -5,7 +5,7 @@ import { associateConfig } from '../../../engine/stages/associate/config.ts';
 import type { KnownDiaObject } from '../../../engine/stages/associate/features.ts';
 import { decodeDiaForcedSource, decodeDiaObject, decodeDiaSource } from '../../../schemas/avro.ts';
 import { partsOfDiaSourceId } from '../../../schemas/ids.ts';
-import { ARCSEC, context, known, measured, point } from './rows.ts';
+import { ARCSEC, context, forcedCurve, known, measured, point } from './rows.ts';
 
 function objectIds(result: AssociationResult): (bigint | null)[] {
   return result.diaSources.map(({ row }) => row.diaObjectId);
@@ -88,7 +88,7 @@ describe('associate', () => {
       ({ diaObjectId, ra: 150, dec: 2, psfFlux, psfFluxErr: 1, scienceFlux: null, scienceFluxErr: null });
     const object = {
       ...known(9n, 150, 2),
-      forced: [{ diaForcedSourceId: 1n, midpointMjdTai: 61300, band: 'r', psfFlux: 10, psfFluxErr: 1 }],
+      forced: forcedCurve([{ diaForcedSourceId: 1n, midpointMjdTai: 61300, band: 'r', psfFlux: 10, psfFluxErr: 1 }]),
     };
     const forced = [forcedAt(9n, 20), forcedAt(7n, 5)];
     const result = associate([measured(0, 150, 2)], [object], { ...context, forced });

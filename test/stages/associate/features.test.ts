@@ -5,11 +5,18 @@ import {
   firstDiaObject, fluxFeatures, maxSlope, sampleSigma, updatedDiaObject, weightedMean,
 } from '../../../engine/stages/associate/features.ts';
 import { decodeDiaObject, encodeDiaObject } from '../../../schemas/avro.ts';
-import { ARCSEC, known, point } from './rows.ts';
+import { PointsInOrder } from '../../../engine/stages/associate/pointsInOrder.ts';
+import { BAND_CODES, POINT, SOURCE_POINT_SIZE } from '../../../schemas/lightCurve.ts';
+import { ARCSEC, curve, forcedCurve, known, point, type ForcedPoint, type SourcePoint } from './rows.ts';
+
+const R = BAND_CODES[2];
+const gathered = (points: readonly SourcePoint[]) => new PointsInOrder(SOURCE_POINT_SIZE).gather([curve(points)]);
+const featuresOf = (sources: readonly SourcePoint[], forced: readonly ForcedPoint[]) => (
+  fluxFeatures(curve(sources), forcedCurve(forced)));
 
 describe('fluxFeatures', () => {
   test('gives the closed forms of three points of one band', () => {
-    const features = fluxFeatures([
+    const features = featuresOf([
       point(3n, 61003, 400, 20, { scienceFlux: 900, scienceFluxErr: 30 }),
       point(1n, 61000, 100, 10, { scienceFlux: 500, scienceFluxErr: 30 }),
       point(2n, 61001, 200, 20),
@@ -28,61 +35,66 @@ describe('fluxFeatures', () => {
     };
     expect(Object.keys(features).sort()).toEqual(Object.keys(expected).sort());
     for (const [name, value] of Object.entries(expected)) {
-      // Sums of three doubles of magnitude 1e3: good to 1e-12 of it.
-      expect(Math.abs((features as Record<string, number>)[name] - value), name).toBeLessThan(1e-9);
+      // Stored as float32: within half of 2^-23 of the value.
+      expect(Math.abs((features as Record<string, number>)[name] - value), name).toBeLessThan(value * 2 ** -23);
     }
   });
 
   test('keeps bands apart and names only those that have a point', () => {
     const points = [point(1n, 61000, 100, 10, { band: 'g' }), point(2n, 61001, 300, 10, { band: 'i' })];
-    const features = fluxFeatures(points, []);
+    const features = featuresOf(points, []);
     expect(new Set(Object.keys(features).map((name) => name[0]))).toEqual(new Set(['g', 'i']));
     expect([features.g_psfFluxMean, features.i_psfFluxMean]).toEqual([100, 300]);
   });
 
   test('has null, not a number, for what too few measurements cannot give', () => {
-    const features = fluxFeatures([point(1n, 61000, null, null)], []);
+    const features = featuresOf([point(1n, 61000, null, null)], []);
     expect(features.r_psfFluxNdata).toBe(0);
     for (const [name, value] of Object.entries(features)) if (name !== 'r_psfFluxNdata') expect(value, name).toBeNull();
-    const one = fluxFeatures([point(1n, 61000, 5, 1)], []);
+    const one = featuresOf([point(1n, 61000, 5, 1)], []);
     expect([one.r_psfFluxSigma, one.r_psfFluxMaxSlope, one.r_fpFluxMean]).toEqual([null, null, null]);
   });
 
   test('produces only fields of the schema', () => {
-    const row = firstDiaObject(point(1n, 61000, 5, 1), 61000, associateConfig);
+    const row = firstDiaObject(curve([point(1n, 61000, 5, 1)]), 61000, associateConfig);
     expect(Object.keys(decodeDiaObject(encodeDiaObject(row))).sort()).toEqual(Object.keys(row).sort());
   });
 });
 
 describe('weightedMean', () => {
   test('leaves out values without a positive error', () => {
-    expect(weightedMean([[10, 1], [99, null], [null, 1], [99, 0], [99, -1], [20, 1]]))
+    const values = [[10, 1], [99, null], [null, 1], [99, 0], [99, -1], [20, 1]] as const;
+    const points = gathered(values.map(([flux, error], i) => point(BigInt(i), 61000 + i, flux, error)));
+    expect(weightedMean(points, R, POINT.psfFlux, POINT.psfFluxErr))
       .toEqual({ mean: 15, meanErr: Math.SQRT1_2, count: 2 });
   });
 });
 
 describe('sampleSigma', () => {
   test('of a constant far from zero is zero, not the rounding of its square', () => {
-    expect(sampleSigma([1e8, 1e8, 1e8])).toBe(0);
+    expect(sampleSigma(gathered([1n, 2n, 3n].map((id) => point(id, 61000, 1e8, 1))), R)).toBe(0);
   });
 });
 
 describe('maxSlope', () => {
   test('of a fading light curve is negative, and passes over equal times and missing fluxes', () => {
-    const at = (midpointMjdTai: number, psfFlux: number | null) => ({ midpointMjdTai, psfFlux });
-    expect(maxSlope([at(1, 100), at(1, 500), at(2, null), at(3, 300), at(5, 290)])).toBe(-5);
-    expect(maxSlope([at(1, 100), at(1, 500)])).toBeNull();
+    let id = 0n;
+    const at = (mjd: number, psfFlux: number | null) => point(id++, mjd, psfFlux, 1);
+    expect(maxSlope(gathered([at(1, 100), at(1, 500), at(2, null), at(3, 300), at(5, 290)]), R)).toBe(-5);
+    expect(maxSlope(gathered([at(1, 100), at(1, 500)]), R)).toBeNull();
   });
 });
 
 describe('updatedDiaObject', () => {
+  const none = forcedCurve([]);
   const added = point(50n, 61364, 500, 25, { ra: 150 + 0.3 * ARCSEC, dec: 2 });
+  const addedCurve = curve([added]);
 
   test('counts what has left the window, and keeps the features of bands that the window lacks', () => {
     const object = known(7n, 150, 2, [], {
       nDiaSources: 12, firstDiaSourceMjdTai: 60500, g_psfFluxMean: 77, g_psfFluxNdata: 3,
     });
-    const row = updatedDiaObject(object, added, [], 61364.5, associateConfig);
+    const row = updatedDiaObject(object, addedCurve, none, 61364.5, associateConfig);
     expect(row.nDiaSources).toBe(13);
     expect([row.firstDiaSourceMjdTai, row.lastDiaSourceMjdTai]).toEqual([60500, 61364]);
     expect(row.validityStartMjdTai).toBe(61364.5);
@@ -91,15 +103,16 @@ describe('updatedDiaObject', () => {
 
   test('takes the mean over the history, or with the last position where there is none', () => {
     const east = (row: { ra: number; dec: number }): number => (row.ra - 150) / ARCSEC;
-    const alone = updatedDiaObject(known(7n, 150, 2), added, [], 61364.5, associateConfig);
+    const alone = updatedDiaObject(known(7n, 150, 2), addedCurve, none, 61364.5, associateConfig);
     const two = known(7n, 150, 2, [point(1n, 61000, 1, 1), point(2n, 61001, 1, 1)]);
     // Equal errors: half way, and a third of the way. Doubles near 150° differ by 3e-14°, 1e-10″.
     expect(east(alone)).toBeCloseTo(0.15, 6);
-    expect(east(updatedDiaObject(two, added, [], 61364.5, associateConfig))).toBeCloseTo(0.1, 6);
+    expect(east(updatedDiaObject(two, addedCurve, none, 61364.5, associateConfig))).toBeCloseTo(0.1, 6);
   });
 
   test('does not move the last time back for a source that comes late', () => {
-    const row = updatedDiaObject(known(7n, 150, 2), { ...added, midpointMjdTai: 60900 }, [], 61364.5, associateConfig);
+    const late = curve([{ ...added, midpointMjdTai: 60900 }]);
+    const row = updatedDiaObject(known(7n, 150, 2), late, none, 61364.5, associateConfig);
     expect([row.firstDiaSourceMjdTai, row.lastDiaSourceMjdTai]).toEqual([60900, 61300]);
   });
 
@@ -112,8 +125,8 @@ describe('updatedDiaObject', () => {
       const history = list.map((p, i) => point(BigInt(i), p.mjd, p.flux, p.err, { band: p.band }));
       const keys = new Map(history.map((p) => [p, order.next().value]));
       const shuffled = [...history].sort((a, b) => keys.get(a)! - keys.get(b)!);
-      const row = updatedDiaObject(known(7n, 150, 2, history), added, [], 61364.5, associateConfig);
-      expect(updatedDiaObject(known(7n, 150, 2, shuffled), added, [], 61364.5, associateConfig)).toEqual(row);
+      const row = updatedDiaObject(known(7n, 150, 2, history), addedCurve, none, 61364.5, associateConfig);
+      expect(updatedDiaObject(known(7n, 150, 2, shuffled), addedCurve, none, 61364.5, associateConfig)).toEqual(row);
       expect(decodeDiaObject(encodeDiaObject(row))).toEqual(row);
     }), { numRuns: 200, seed: 20261120 });
   });

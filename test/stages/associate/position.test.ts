@@ -3,10 +3,15 @@ import { describe, expect, test } from 'vitest';
 import { associateConfig } from '../../../engine/stages/associate/config.ts';
 import { gatedPairs, pairCost, unmatchedCost } from '../../../engine/stages/associate/pairs.ts';
 import {
-  covarianceOf, inFrame, localFrame, meanPosition, offsetArcsec, separationArcsec, type SkyPosition,
+  covarianceOf, inFrame, localFrame, meanPosition as meanOfColumns, offsetArcsec, separationArcsec, type SkyPosition,
 } from '../../../engine/stages/associate/position.ts';
 
 const ARCSEC = 1 / 3600;
+
+function meanPosition(positions: readonly SkyPosition[], config: typeof associateConfig): SkyPosition {
+  const columns = positions.flatMap((p) => [p.ra, p.dec, p.raErr ?? NaN, p.decErr ?? NaN, p.ra_dec_Cov ?? NaN]);
+  return meanOfColumns(Float64Array.from(columns), positions.length, 5, 0, config);
+}
 
 function at(ra: number, dec: number, sigmaArcsec: number | null = null, correlation = 0): SkyPosition {
   if (sigmaArcsec === null) return { ra, dec, raErr: null, decErr: null, ra_dec_Cov: null };
