@@ -77,7 +77,7 @@ async function recorded(
   try {
     const { manifest, frames, cpuSeconds } = await record({
       outDir, camera, detectors: some, seed, dayObs, model, threads, faults: null, hasReferences: false,
-      request: { command: 'bench' },
+      hasProducts: false, request: { command: 'bench' },
     }, [{ plan, observationType: 'science', light: null }]);
     const digest = createHash('sha256').update(JSON.stringify(manifest.files)).digest('hex');
     return { cpuSecondsEach: cpuSeconds / frames, digest };

@@ -27,6 +27,8 @@ export const engineConfig = {
   preloadLimitMs: 20_000,
   /** Pause between tries of a preload while the store is away, ms. */
   preloadRetryMs: 500,
+  /** Pause between two looks for a night that somebody else opens, ms. */
+  nightPollMs: 500,
   /** Attempts at a detector whose failure may pass, such as a worker that died. */
   attemptsMax: 2,
   /**

@@ -25,7 +25,7 @@ const FIELDS: Readonly<Record<ObservatoryEvent['type'], Readonly<Record<string, 
   NightOpened: {
     instrument: isString, dayObs: isDayObs, simulated: isBoolean,
     arguments: (v) => isRecord(v) && isCount(v['visits']) && isNumber(v['cadenceSeconds'])
-      && isString(v['camera']) && isNumber(v['seed']),
+      && isString(v['camera']) && isNumber(v['seed']) && [undefined, 'recorded'].includes(v['source'] as undefined),
   },
   NextVisitAnnounced: {
     instrument: isString, dayObs: isDayObs, groupId: isString, coordinateSystem: isCount, position: isPosition,

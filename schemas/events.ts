@@ -8,7 +8,11 @@ import type { DayObs, DetectorId, Exposure, Visit } from './ids.ts';
 import type { Band } from './units.ts';
 
 /** What a night of the simulator was started with; recorded so that it can be resumed with the same. */
-export type NightArguments = Readonly<{ visits: number; cadenceSeconds: number; camera: string; seed: number }>;
+export type NightArguments = Readonly<{
+  visits: number; cadenceSeconds: number; camera: string; seed: number;
+  /** Whether it is told from a recording, so that nobody performs its rest; left out when it is performed. */
+  source?: 'recorded';
+}>;
 
 /** Fields of Rubin's `ScriptQueue.logevent_nextVisit`, so that a real summit can drive the engine. */
 export type NextVisit = Readonly<{

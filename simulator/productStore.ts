@@ -1,14 +1,14 @@
 /** Makes sure that the products a visit needs exist and stand in the index before the visit is announced. */
 import { join } from 'node:path';
-import type { Camera } from '../schemas/camera.ts';
+import { pixelScaleArcsec, type Camera, type Detector } from '../schemas/camera.ts';
 import type { DayObs, DetectorId } from '../schemas/ids.ts';
 import { productPaths, type Product, type ProductIndex } from '../schemas/products.ts';
 import type { Band } from '../schemas/units.ts';
 import { referenceRadiusDeg } from './calibrations.ts';
-import { calibrationConfig, skyConfig } from './config.ts';
+import { skyConfig } from './config.ts';
 import { readIfPresent, sha256, writeWhole } from './files.ts';
 import { DEMONSTRATION, effectNames, type SimulationModel } from './model.ts';
-import { fieldRadiusMm } from './optics.ts';
+import { detectorMap, skyOfVector } from './projection.ts';
 import type { Renderer } from './render.ts';
 import type { Field } from './schedule.ts';
 
@@ -19,6 +19,8 @@ export type ProductStore = Readonly<{
 
 export type ProductStoreOptions = Readonly<{
   dataDir: string; instrument: string; camera: Camera; seed: number; dayObs: DayObs; renderer: Renderer;
+  /** Those to make products for; all of the camera's without. */
+  detectors?: readonly Detector[];
   model: SimulationModel;
 }>;
 
@@ -26,7 +28,7 @@ export type ProductStoreOptions = Readonly<{
 type Wanted = Omit<Product, 'checksum' | 'fromDayObs'>;
 
 export function createProductStore(options: ProductStoreOptions): ProductStore {
-  const { camera, renderer } = options;
+  const { camera, renderer, detectors = camera.detectors } = options;
   const folder = `products/${options.instrument}/sky${skyConfig.version}-seed${options.seed}${kindOf(options.model)}`;
   const verified = new Map<string, string>(); // Path → checksum of what was made or checked in this process.
   let lastChange: Promise<void> = Promise.resolve();
@@ -72,13 +74,13 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
   async function makeAndIndex(field: Field, band: Band): Promise<void> {
     const index = readIndex(options.dataDir, options.instrument);
     const references = referencesOf(folder, camera, field);
-    const templates = camera.detectors.map((d) => templateOf(folder, camera, field, band, d.id));
+    const templates = detectors.map((d) => templateOf(folder, camera, field, band, d));
     await Promise.all([
       ensureReferences(index, references, field),
-      ...camera.detectors.map((d) => ensureDetector(index, d.id)),
-      ...camera.detectors.map((d, i) => ensureTemplate(index, templates[i], field, band, d.id)),
+      ...detectors.map((d) => ensureDetector(index, d.id)),
+      ...detectors.map((d, i) => ensureTemplate(index, templates[i], field, band, d.id)),
     ]);
-    const calibrations = camera.detectors.flatMap((d) => [biasOf(folder, d.id), flatOf(folder, d.id)]);
+    const calibrations = detectors.flatMap((d) => [biasOf(folder, d.id), flatOf(folder, d.id)]);
     const made = [references, ...calibrations, ...templates].map(asMade);
     const next = mergeIndex(index, made);
     if (next === index) return;
@@ -158,11 +160,13 @@ function flatOf(folder: string, detector: DetectorId): Wanted {
   return { kind: 'flat', band: null, detector, uri: `${folder}/flat_${padded(detector)}.fits`, sky: null };
 }
 
-function templateOf(folder: string, camera: Camera, field: Field, band: Band, detector: DetectorId): Wanted {
-  const marginMm = calibrationConfig.templateMarginPx * camera.pixelSizeMm;
-  const radiusDeg = ((fieldRadiusMm(camera) + marginMm) * camera.plateScaleArcsecPerMm) / 3600;
-  const uri = `${folder}/${field.name}/template_${band}_${padded(detector)}.fits`;
-  return { kind: 'template', band, detector, uri, sky: { raDeg: field.raDeg, decDeg: field.decDeg, radiusDeg } };
+/** It serves where a detector's middle lies on it; a camera's fields overlap, but not the places of one detector. */
+function templateOf(folder: string, camera: Camera, field: Field, band: Band, detector: Detector): Wanted {
+  const map = detectorMap(camera, detector, { ...field, cameraAngleDeg: 0 });
+  const { raDeg, decDeg } = skyOfVector(map.toSky((detector.width - 1) / 2, (detector.height - 1) / 2));
+  const radiusDeg = (Math.min(detector.width, detector.height) / 2 * pixelScaleArcsec(camera)) / 3600;
+  const uri = `${folder}/${field.name}/template_${band}_${padded(detector.id)}.fits`;
+  return { kind: 'template', band, detector: detector.id, uri, sky: { raDeg, decDeg, radiusDeg } };
 }
 
 function referencesOf(folder: string, camera: Camera, field: Field): Wanted {

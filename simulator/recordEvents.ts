@@ -36,7 +36,9 @@ export function nightEvents(question: EventQuestion): TimedEvent[] {
   if (plans.length === 0) return timed;
   const night: SummitNight = { instrument: camera.name, dayObs, seed };
   const first = plans[0].startMjdTai - 300 / DAY_SECONDS, last = plans[plans.length - 1];
-  say(first, events.nightOpened({ visits, cadenceSeconds: nightConfig.cadenceSeconds, camera: camera.name, seed }));
+  say(first, events.nightOpened({
+    visits, cadenceSeconds: nightConfig.cadenceSeconds, camera: camera.name, seed, source: 'recorded',
+  }));
   openingCommands(night, first).forEach(order);
   let band: string | null = null;
   for (const plan of plans) {

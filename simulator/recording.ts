@@ -12,7 +12,8 @@ import { effectNames, type SimulationModel } from './model.ts';
 import { nightEvents, type RecordedFile } from './recordEvents.ts';
 import { EVENTS, MANIFEST, recordPaths } from './recordPaths.ts';
 import type { FrameTask, RecordedFrame } from './recordTasks.ts';
-import { createRenderer } from './render.ts';
+import { createProductStore } from './productStore.ts';
+import { createRenderer, type Renderer } from './render.ts';
 import type { PlannedVisit } from './schedule.ts';
 import { encodeTruth } from './truth.ts';
 
@@ -25,6 +26,8 @@ export type RecordingOptions = Readonly<{
    */
   request: Readonly<Record<string, unknown>>;
   faults: NightFaults | null; hasReferences: boolean;
+  /** Also makes bias, flat, templates and references of every field and band, with their index. */
+  hasProducts: boolean;
   /** One line of progress for people. */
   report?: (line: string) => void;
   signal?: AbortSignal;
@@ -73,6 +76,7 @@ export async function record(options: RecordingOptions, orders: readonly FrameOr
     { dataDir: outDir, instrument: camera.name, camera, seed: options.seed, model: options.model }, options.threads,
   );
   try {
+    if (options.hasProducts) await makeProducts(options, orders, renderer);
     for (const [index, order] of orders.entries()) {
       if (options.signal?.aborted) throw new Error('stopped before the end; start again to begin afresh');
       const { plan } = order, exposed = detectors.filter(({ id }) => isExposed(options, plan, id));
@@ -114,6 +118,21 @@ export async function record(options: RecordingOptions, orders: readonly FrameOr
   }
   writeWhole(join(outDir, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
   return summaryOf(manifest, frames);
+}
+
+/** Once for each field and band of the night's visits. */
+async function makeProducts(
+  { outDir, camera, detectors, seed, dayObs, model, report, signal }: RecordingOptions, orders: readonly FrameOrder[],
+  renderer: Renderer,
+): Promise<void> {
+  const store = createProductStore({
+    dataDir: outDir, instrument: camera.name, camera, detectors, seed, dayObs, renderer, model,
+  });
+  for (const { plan, observationType } of orders) {
+    if (signal?.aborted || observationType !== 'science') continue;
+    await store.ensure(plan.field, plan.band);
+    report?.(`products of ${plan.field.name} ${plan.band}`);
+  }
 }
 
 function manifestHead(

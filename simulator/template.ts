@@ -23,7 +23,7 @@ const STILL_SKY: SurveyScene = {
 };
 
 export type Template = Readonly<{
-  grid: TanGrid;
+  grid: TanGrid; seeingArcsec: number;
   /** [height × width] row-major: nJy, nJy², mask bits. */
   image: Float32Array; variance: Float32Array; mask: Uint16Array;
 }>;
@@ -52,9 +52,11 @@ export function makeTemplate(
   seed: number, camera: Camera, detector: Detector, field: Field, band: Band, sky: SkyModel = 'demonstration',
 ): Template {
   const grid = templateGrid(seed, camera, detector, field);
-  const scale = pixelScaleArcsec(camera), { templateVisits, templateSeeingArcsec } = calibrationConfig;
+  const scale = pixelScaleArcsec(camera), { templateVisits } = calibrationConfig;
+  const seeingArcsec = sky === 'survey' ? calibrationConfig.surveyTemplateSeeingArcsec
+    : calibrationConfig.templateSeeingArcsec;
   const perNJy = electronsPerNJy(band, nightConfig.exposureSeconds, 1);
-  const shape = moffat(templateSeeingArcsec / scale, 0.01, 0);
+  const shape = moffat(seeingArcsec / scale, 0.01, 0);
   const image = new Float32Array(grid.width * grid.height);
   // Its noise is four times smaller than a visit's, and drawScene's floor with it: light is drawn in electrons of 4
   // visits.
@@ -78,7 +80,7 @@ export function makeTemplate(
     variance[i] = (electrons + skyLevel + readVariance) / templateVisits / (perNJy * perNJy);
     image[i] = electrons / perNJy + Math.sqrt(variance[i]) * normal(random);
   }
-  return { grid, image, variance, mask };
+  return { grid, seeingArcsec, image, variance, mask };
 }
 
 /** Bytes of the product, as `schemas/products.ts` says. */
@@ -91,7 +93,7 @@ export function encodeTemplate(template: Template, band: Band): Buffer {
   ];
   const about: Card[] = [
     ['BAND', band, 'band'], ['NVISITS', calibrationConfig.templateVisits, 'depth, visits'],
-    ['SEEING', calibrationConfig.templateSeeingArcsec, '[arcsec] full width at half maximum'],
+    ['SEEING', template.seeingArcsec, '[arcsec] full width at half maximum'],
   ];
   const plane = (cards: readonly Card[], pixels: Float32Array | Uint16Array): Hdu =>
     ({ cards: [...cards, ...wcs], image: { width, height, pixels } });

@@ -277,7 +277,8 @@ type Command = NonNullable<NightView['lastCommand']>;
 
 /** By name where they were given at one moment, so that the order of telling does not matter. */
 function isLaterCommand(a: Command, b: Command | null): boolean {
-  if (b === null || a.commandedMjdTai !== b.commandedMjdTai) return a.commandedMjdTai > (b?.commandedMjdTai ?? -Infinity);
+  if (b === null) return true;
+  if (a.commandedMjdTai !== b.commandedMjdTai) return a.commandedMjdTai > b.commandedMjdTai;
   return `${a.component} ${a.command}` > `${b.component} ${b.command}`;
 }
 

@@ -1,15 +1,14 @@
 /**
- * `npm start`: a simulated night through the whole system, from the first announcement to decoded alerts in a
- * consumer's hand.
+ * `npm start`: a night through the whole system, from the first announcement to decoded alerts in a consumer's hand.
+ * It is performed by the simulator in this process, told from a recording, or followed as somebody else publishes it.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { availableParallelism } from 'node:os';
 import { startDashboard } from '../../brokers/dashboard/server.ts';
 import { openPostgresApdb } from '../../apdb/postgres/postgresApdb.ts';
-import { asDayObs, nextDayObs, type DayObs } from '../../schemas/ids.ts';
 import { loadCamera } from '../../schemas/camera.ts';
-import type { NightArguments, PipelineEvent } from '../../schemas/events.ts';
+import type { PipelineEvent } from '../../schemas/events.ts';
 import { createObservatory } from '../../simulator/observatory.ts';
 import { progressOf } from '../../simulator/nightProgress.ts';
 import { streams } from '../../schemas/subjects.ts';
@@ -17,30 +16,22 @@ import { ProductCatalog } from '../archive/productCatalog.ts';
 import { engineConfig } from '../config.ts';
 import { Component, sendCommand } from '../ocs/component.ts';
 import type { NightOptions } from '../setup/arguments.mjs';
-import { lockDataDir, removeRun, startStores, writeRun } from '../setup/services.mjs';
-import { listRecordedNights } from '../stream/commitExport.ts';
-import { isNightSealed } from '../stream/commitLog.ts';
+import { lockDataDir, removeRun, startStores, writeRun, type StoreAddresses } from '../setup/services.mjs';
 import { EngineRun } from '../stream/engineRun.ts';
 import { closeLog, openLog, type Log } from '../stream/log.ts';
-import {
-  lastNightOpened, publishObservatory, readObservatory, type StoredObservatoryEvent,
-} from '../stream/observatory.ts';
-import { lastSequence, listInstruments, listNights, openInstrumentStreams } from '../stream/streams.ts';
+import { publishObservatory, readObservatory, type StoredObservatoryEvent } from '../stream/observatory.ts';
+import { lastSequence, openInstrumentStreams } from '../stream/streams.ts';
 import { createDetectorPool } from '../workers/pool.ts';
 import { startBrokerServices } from './brokerServices.ts';
 import { countNight } from './countNight.ts';
 import { runDigests } from './digests.ts';
 import { formatAudit } from './verify.ts';
 import { formatSummary, summarizeNight } from './nightSummary.ts';
-import { isSimulated } from './instruments.ts';
+import { planFollowedNight, planPerformedNight, planRecordedNight, type NightPlan } from './nightPlan.ts';
 import { note, print, printJson } from './output.ts';
 import { detectorProcess, warmProducts } from './processDetector.ts';
+import { adoptProducts, readRecordedNight, tellNight } from './recordedNight.ts';
 import { Teardown, within } from './teardown.ts';
-
-/** The night that an empty data directory begins with; a fixed one, so that the same seed sees the same sky. */
-const FIRST_NIGHT = asDayObs(20261001);
-
-type Plan = Readonly<{ instrument: string; dayObs: DayObs; arguments: NightArguments; isResumed: boolean }>;
 
 export async function runNight(options: NightOptions, signal: AbortSignal): Promise<number> {
   const teardown = new Teardown();
@@ -58,6 +49,8 @@ async function observe(
   options: NightOptions, signal: AbortSignal, teardown: Teardown, fail: (error: Error) => void,
 ): Promise<number> {
   const { dataDir } = options;
+  if (options.follow && options.from !== null) throw new Error('a night is taken --from a folder or followed, not both');
+  const recorded = options.from === null ? null : readRecordedNight(options.from);
   const lock = lockDataDir(dataDir, 'night');
   teardown.add(() => lock.release());
   const stores = await startStores({ dataDir, log: (line) => note(line) });
@@ -65,13 +58,23 @@ async function observe(
   stores.onExit((death) => fail(new Error(death.reason)));
   const log = await openLog(stores.natsUrl, 'vesper night', (reason) => fail(new Error(reason)));
   teardown.add(() => closeLog(log));
-  const plan = await planNight(log, options);
+  const plan = recorded ? await planRecordedNight(log, dataDir, recorded)
+    : options.follow ? await awaitNight(log, stores, options, signal, teardown)
+      : await planPerformedNight(log, options);
+  if (plan === null) {
+    note('no night was opened');
+    return 1;
+  }
   const { instrument, arguments: night, dayObs } = plan;
   await openInstrumentStreams(log, instrument);
   const camera = loadCamera(night.camera);
-  note(`night ${dayObs} of ${instrument}${plan.isResumed ? ' goes on' : ''}: `
-    + `${night.visits} visits of ${camera.detectors.length} detectors, `
-    + `one every ${night.cadenceSeconds} s, seed ${night.seed}`);
+  const productsFrom = options.products ?? options.from;
+  if (productsFrom !== null) {
+    note(`${adoptProducts(dataDir, productsFrom, instrument)} products of ${productsFrom} are in force`);
+  }
+  const how = plan.source !== 'performed' ? plan.source
+    : `of ${camera.detectors.length} detectors, one every ${night.cadenceSeconds} s, seed ${night.seed}`;
+  note(`night ${dayObs} of ${instrument}${plan.isResumed ? ' goes on' : ''}: ${night.visits} visits ${how}`);
 
   const apdb = await openPostgresApdb(stores.postgres, instrument);
   teardown.add(() => apdb.close());
@@ -101,15 +104,11 @@ async function observe(
   note(`dashboard: ${dashboard.url}`);
 
   await enable(log, instrument, run, past, teardown);
-  const observatory = createObservatory({
-    dataDir, instrument, camera, seed: night.seed, dayObs, visits: night.visits, cadenceSeconds: night.cadenceSeconds,
-    now: Date.now, signal,
-    publish: (event, id) => publishObservatory(log, event, id, Date.now),
-    sleepUntil: (unixMs) => sleep(Math.max(0, unixMs - Date.now()), undefined, { signal }).catch(() => undefined),
-    alreadyDone: progressOf(past.map(({ event }) => event)), report: note,
-  });
-  teardown.add(() => observatory.close());
-  await observatory.run();
+  if (plan.source === 'performed') await performNight(log, options, plan, past, signal, teardown);
+  if (recorded) {
+    const told = new Set(past.map(({ id }) => id));
+    note(`told ${await tellNight(log, recorded, { pace: options.pace, told, signal })} events of ${options.from}`);
+  }
   const isStopped = await Promise.race([run.settled().then(() => false), aborted(signal).then(() => true)]);
   if (isStopped) {
     note(`night ${dayObs} was stopped before its end; start again to resume it`);
@@ -121,7 +120,8 @@ async function observe(
   await disable(log, instrument);
   const audit = await countNight({ log, apdb, dataDir, instrument, dayObs });
   dashboard.setCounts({ counts: audit.counts, closes: audit.closes, violations: audit.violations });
-  const summary = await summarizeNight({ log, dataDir, instrument, dayObs }, audit);
+  const truthDir = productsFrom ?? dataDir; // A recording keeps its truth beside its products.
+  const summary = await summarizeNight({ log, dataDir: truthDir, instrument, dayObs }, audit);
   if (options.json) printJson(summary); else print(formatSummary(summary));
   if (!audit.closes) note(formatAudit(audit));
   if (options.keepRunning) {
@@ -129,6 +129,34 @@ async function observe(
     await aborted(signal);
   }
   return audit.closes ? 0 : 1;
+}
+
+/** Waits for a night that somebody else opens; commands that publish one find the stores by the record of this run. */
+async function awaitNight(
+  log: Log, stores: StoreAddresses, options: NightOptions, signal: AbortSignal, teardown: Teardown,
+): Promise<NightPlan | null> {
+  const { dataDir, camera } = options;
+  loadCamera(camera); // Refuses an unknown one before anything is waited for.
+  await openInstrumentStreams(log, camera);
+  writeRun(dataDir, { ...stores, command: 'night' });
+  teardown.add(() => removeRun(dataDir));
+  return planFollowedNight(log, dataDir, camera, signal);
+}
+
+/** Performs the night in this process: frames are rendered while the sky is exposed. */
+async function performNight(
+  log: Log, { dataDir }: NightOptions, plan: NightPlan, past: readonly StoredObservatoryEvent[], signal: AbortSignal,
+  teardown: Teardown,
+): Promise<void> {
+  const { instrument, dayObs, arguments: { camera, seed, visits, cadenceSeconds } } = plan;
+  const observatory = createObservatory({
+    dataDir, instrument, camera: loadCamera(camera), seed, dayObs, visits, cadenceSeconds, now: Date.now, signal,
+    publish: (event, id) => publishObservatory(log, event, id, Date.now),
+    sleepUntil: (unixMs) => sleep(Math.max(0, unixMs - Date.now()), undefined, { signal }).catch(() => undefined),
+    alreadyDone: progressOf(past.map(({ event }) => event)), report: note,
+  });
+  teardown.add(() => observatory.close());
+  await observatory.run();
 }
 
 /** Brings the engine up by command, as a control system does: it follows the night from its opening on. */
@@ -152,31 +180,9 @@ async function disable(log: Log, instrument: string): Promise<void> {
   }
 }
 
-/**
- * The night to observe: an unsealed simulated one, of whatever camera, with its recorded arguments; else the next
- * unused one of the camera asked for.
- */
-async function planNight(log: Log, options: NightOptions): Promise<Plan> {
-  for (const instrument of (await listInstruments(log)).filter(isSimulated)) {
-    const dayObs = (await listNights(log, instrument)).at(-1);
-    if (dayObs === undefined || await isNightSealed(log, instrument, dayObs)) continue;
-    const opened = await lastNightOpened(log, instrument);
-    if (opened?.dayObs === dayObs) return { instrument, dayObs, arguments: opened.arguments, isResumed: true };
-    if (instrument === options.camera) return { instrument, dayObs, arguments: askedOf(options), isResumed: true };
-  }
-  const instrument = options.camera;
-  const last = (await listRecordedNights(log, options.dataDir, instrument)).at(-1);
-  const dayObs = last === undefined ? FIRST_NIGHT : nextDayObs(last);
-  return { instrument, dayObs, arguments: askedOf(options), isResumed: false };
-}
-
-function askedOf({ visits, cadence, camera, seed }: NightOptions): NightArguments {
-  return { visits, cadenceSeconds: cadence, camera, seed };
-}
-
 /** A resumed night exposes again what was not read: its raws come as late as a visit takes. */
-function rawWaitOf({ isResumed, arguments: { cadenceSeconds } }: Plan): number {
-  return engineConfig.rawWaitMs + (isResumed ? 3000 * cadenceSeconds : 0);
+function rawWaitOf({ source, isResumed, arguments: { cadenceSeconds } }: NightPlan): number {
+  return engineConfig.rawWaitMs + (source === 'performed' && isResumed ? 3000 * cadenceSeconds : 0);
 }
 
 /** @throws Error of one line when only one of the two is given, or cannot be read. */

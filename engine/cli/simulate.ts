@@ -1,10 +1,6 @@
 /** `vesper simulate`: frames of a camera written to files, and a recorded night told to the log. */
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { loadCamera } from '../../schemas/camera.ts';
-import type { ObservatoryEvent } from '../../schemas/events.ts';
 import { asDayObs } from '../../schemas/ids.ts';
 import { isBand, type Band } from '../../schemas/units.ts';
 import { planCalibrations } from '../../simulator/calibrationFrames.ts';
@@ -13,8 +9,6 @@ import { parseDetectorList } from '../../simulator/detectorList.ts';
 import { parseFaults } from '../../simulator/faults.ts';
 import { parseEffects, type SimulationModel } from '../../simulator/model.ts';
 import { record, type FrameOrder, type RecordingOptions, type RecordingSummary } from '../../simulator/recording.ts';
-import type { TimedEvent } from '../../simulator/recordEvents.ts';
-import { EVENTS } from '../../simulator/recordPaths.ts';
 import { physicalFilterOf } from '../../simulator/schedule.ts';
 import { planEngineering, planExposure, planSurveyNight } from '../../simulator/surveySchedule.ts';
 import type {
@@ -22,9 +16,9 @@ import type {
 } from '../setup/arguments.mjs';
 import { lockDataDir, readLiveRun, startStores } from '../setup/services.mjs';
 import { closeLog, openLog } from '../stream/log.ts';
-import { publishObservatory } from '../stream/observatory.ts';
 import { openInstrumentStreams } from '../stream/streams.ts';
 import { note, print, printJson } from './output.ts';
+import { readRecordedNight, tellNight } from './recordedNight.ts';
 import { Teardown } from './teardown.ts';
 
 /** Calibrations of a night are numbered from here, apart from its visits. */
@@ -49,10 +43,12 @@ export async function runSimulateNight(options: SimulateNightOptions, signal: Ab
     ...visits.map((plan): FrameOrder => ({ plan, observationType: 'science', light: null })),
   ];
   const summary = await record({
-    ...base, signal, hasReferences: options.references, faults: parseFaults(options.faults ?? 'late=0'),
+    ...base, signal, hasReferences: options.references, hasProducts: options.products,
+    faults: parseFaults(options.faults ?? 'late=0'),
     request: {
       command: 'night', visits: options.visits, bands, snaps, calibrations: options.calibrations,
       engineering: options.engineering, faults: options.faults, references: options.references,
+      products: options.products,
     },
   }, orders);
   reportRecording(options, summary);
@@ -71,7 +67,7 @@ export async function runSimulateExposure(options: SimulateExposureOptions, sign
   });
   conditionsFor(seed, plan, base.model); // Refuses a place below the horizon before anything is written.
   const summary = await record({
-    ...base, signal, hasReferences: options.references, faults: null,
+    ...base, signal, hasReferences: options.references, hasProducts: false, faults: null,
     request: {
       command: 'exposure', pointing: [raDeg, decDeg], angle: options.angle, band,
       exposureSeconds: options.exposureSeconds, mjd: options.mjd, references: options.references,
@@ -98,13 +94,15 @@ export async function runSimulateCalibrations(
   );
   if (orders.length === 0) throw new Error('a calibration sequence needs a bias, a dark or a flat');
   const request = { command: 'calibrations', biases, darks, darkSeconds, flatLevels, band };
-  reportRecording(options, await record({ ...base, signal, hasReferences: false, faults: null, request }, orders));
+  reportRecording(options, await record(
+    { ...base, signal, hasReferences: false, hasProducts: false, faults: null, request }, orders,
+  ));
   return 0;
 }
 
 function recordingOf(
   options: RenderingOptions, sky: SimulationModel['sky'],
-): Omit<RecordingOptions, 'request' | 'faults' | 'hasReferences'> {
+): Omit<RecordingOptions, 'request' | 'faults' | 'hasReferences' | 'hasProducts'> {
   const camera = loadCamera(options.camera);
   return {
     outDir: options.out, camera, detectors: parseDetectorList(camera, options.detectors), seed: options.seed,
@@ -144,25 +142,15 @@ function reportRecording(
 
 /** Tells the recorded events to the live run's log, or to the data directory's own stores, at the pace asked for. */
 async function publishNight(options: SimulateNightOptions, instrument: string, signal: AbortSignal): Promise<number> {
-  const events = readFileSync(join(options.out, EVENTS), 'utf8').trim().split('\n')
-    // Written by the recording.
-    .map((line) => JSON.parse(line) as TimedEvent);
-  const teardown = new Teardown();
+  const night = readRecordedNight(options.out), teardown = new Teardown();
   try {
     const natsUrl = readLiveRun(options.dataDir)?.natsUrl ?? await ownStores(options.dataDir, teardown);
     const log = await openLog(natsUrl, 'vesper simulate', note);
     teardown.add(() => closeLog(log));
     await openInstrumentStreams(log, instrument);
-    const firstMjd = events[0].mjdTai, begunMs = Date.now();
-    for (const { mjdTai, event, id } of events) {
-      const waitMs = begunMs + ((mjdTai - firstMjd) * 86_400_000) / options.pace - Date.now();
-      // An end that was asked for is no fault.
-      if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return 1;
-      await publishObservatory(log, asTold(event, options.out), id, Date.now);
-    }
-    note(`told ${events.length} events of ${instrument}`);
-    return 0;
+    const count = await tellNight(log, night, { pace: options.pace, told: new Set(), signal });
+    note(`told ${count} of ${night.events.length} events of ${instrument}`);
+    return signal.aborted ? 1 : 0;
   } finally {
     await teardown.run();
   }
@@ -174,9 +162,4 @@ async function ownStores(dataDir: string, teardown: Teardown): Promise<string> {
   const stores = await startStores({ dataDir, log: note });
   teardown.add(() => stores.stop());
   return stores.natsUrl;
-}
-
-/** Files where they lie, and the readout's end as the moment at which it is told: latencies count from there. */
-function asTold(event: ObservatoryEvent, out: string): ObservatoryEvent {
-  return event.type === 'DetectorRead' ? { ...event, uri: resolve(out, event.uri), readoutEndedMs: Date.now() } : event;
 }

@@ -20,6 +20,12 @@ export interface NightOptions extends JsonOption, DataDirOption {
   /** Files, absolute. */
   readonly tlsCert: string | null;
   readonly tlsKey: string | null;
+  /** Folder of a recorded night to tell in place of performing one. */
+  readonly from: string | null;
+  readonly follow: boolean;
+  readonly pace: number;
+  /** Folder whose products serve the night. */
+  readonly products: string | null;
 }
 export interface SeriesOptions extends JsonOption, DataDirOption {
   /** As given: a name in the directory, or a path from where the user stands. */
@@ -68,6 +74,7 @@ export interface SimulateNightOptions extends RenderingOptions, SkyOptions, Data
   readonly calibrations: boolean;
   readonly engineering: number;
   readonly faults: string | null;
+  readonly products: boolean;
   readonly publish: boolean;
   readonly pace: number;
 }

@@ -31,7 +31,8 @@ export async function publishObservatory(
   }
 }
 
-export type StoredObservatoryEvent = Readonly<{ sequence: number; event: ObservatoryEvent }>;
+/** A fact as the log holds it: its place there, and the id that it was told under. */
+export type StoredObservatoryEvent = Readonly<{ sequence: number; id: string; event: ObservatoryEvent }>;
 
 /**
  * Facts of one night in order, from its opening on.
@@ -45,9 +46,9 @@ export async function readObservatory(
   const stream = streams.observatory(instrument);
   for await (const message of readStored(log, stream)) {
     try {
-      const { data } = parseObservatoryEvent(message.data);
+      const { id, data } = parseObservatoryEvent(message.data);
       if (data.dayObs === dayObs && data.instrument === instrument) {
-        events.push({ sequence: message.seq, event: data });
+        events.push({ sequence: message.seq, id, event: data });
       }
     } catch (error) {
       onMalformed(`${stream} ${message.seq}: ${(error as Error).message}`);

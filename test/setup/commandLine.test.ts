@@ -57,7 +57,7 @@ describe('parseArguments', () => {
     ['night --visits --json', '--visits needs a value'],
     ['night --visits 1 --visits 2', '--visits is given twice'],
     ['night --json=yes', '--json takes no value'],
-    ['night --camera hubble', '--camera must be minicam'],
+    ['night --camera hubble', '--camera must be one of minicam, '],
     ['night tonight', 'does not take "tonight"'],
     ['night --dashboard-port 65536', '--dashboard-port must be'],
     ['series', 'series needs DIR'],

@@ -35,7 +35,8 @@ function options(change: Partial<RecordingOptions> = {}): RecordingOptions {
   return {
     outDir: newFolder(), camera, detectors: camera.detectors, seed: 5, dayObs,
     model: { sky: 'survey', effects: EFFECT_SETS.realistic, compression: 'none' },
-    threads: 2, request: { command: 'test' }, faults: parseFaults('late=0'), hasReferences: true, ...change,
+    threads: 2, request: { command: 'test' }, faults: parseFaults('late=0'), hasReferences: true,
+    hasProducts: false, ...change,
   };
 }
 
