@@ -5,7 +5,7 @@ import { maskBits } from '../image/maskPlanes.ts';
 import { asProduct, type MaskedImage } from '../image/maskedImage.ts';
 import { effectiveAreaPx, evaluatePsf, psfFwhmPx, type PsfModel } from '../image/psf.ts';
 import { buildPsf } from '../image/psfFit.ts';
-import { createFitScratch, fitStar } from '../image/psfPhotometry.ts';
+import { createPsfFitter } from '../image/psfPhotometry.ts';
 import { findStars } from '../stages/calibrate/calibrate.ts';
 import { calibrateConfig } from '../stages/calibrate/config.ts';
 import { detectDefaults } from '../stages/detect/config.ts';
@@ -90,11 +90,11 @@ function medianSigma({ sigma }: Background): number {
 function rowMaker(
   planes: MaskedImage, psf: PsfModel, gain: number | null,
 ): (detection: Detection) => CatalogRow {
-  const { width, height, mask } = planes, scratch = createFitScratch(psf);
+  const { width, height, mask } = planes, fitter = createPsfFitter(planes, psf);
   const fwhmPx = psfFwhmPx(psf, width / 2, height / 2), radius = calibrateConfig.psf.fitRadiusFwhm * fwhmPx;
   const stamp = new Float32Array(psf.size * psf.size), reach = Math.ceil(fwhmPx);
   return (detection) => {
-    const fit = fitStar(planes, psf, detection.x, detection.y, radius, null, scratch);
+    const fit = fitter.fit(detection.x, detection.y, radius, null);
     const { x, y } = fit ?? detection, place = detection.y * width + detection.x;
     evaluatePsf(psf, x, y, stamp);
     const own = ownNoise(stamp, psf.size, radius), filterErr = Math.sqrt(planes.variance[place] * effectiveAreaPx(stamp));

@@ -4,6 +4,7 @@
  * median alone where crowding skews them.
  */
 import { createClippedCells, type ClippedCell } from '../kernels/background.ts';
+import { meshRow, subtractMesh, type Mesh } from '../kernels/mesh.ts';
 import { median } from './median.ts';
 
 export type BackgroundConfig = Readonly<{
@@ -13,13 +14,13 @@ export type BackgroundConfig = Readonly<{
   clipSigma: number;
   /** A cell with a smaller share of usable pixels takes its value from its neighbours. */
   usableFractionMin: number;
+  /** Rows from one that counts to the next; 1 when it is not given. */
+  rowStep?: number;
 }>;
 
 /** Level and noise at the centres of the cells; cell (column, row) is at row × columns + column. */
-export type Background = Readonly<{
+export type Background = Mesh & Readonly<{
   width: number; height: number;
-  columns: number; rows: number;
-  cellWidth: number; cellHeight: number;
   level: Float32Array;
   /** Standard deviation of the sky's pixels. */
   sigma: Float32Array;
@@ -40,15 +41,17 @@ export function measureBackground(
     rows = Math.max(1, Math.round(height / config.cellPx));
   const cellWidth = width / columns, cellHeight = height / rows;
   const level = new Float32Array(columns * rows), sigma = new Float32Array(columns * rows);
+  const rowStep = config.rowStep ?? 1;
   const cellOf = createClippedCells({
-    image, mask, ignoredBits: ignoreBits, width, clipSigma: config.clipSigma,
+    image, mask, ignoredBits: ignoreBits, width, clipSigma: config.clipSigma, rowStep,
     pixelsMax: Math.ceil(cellWidth + 1) * Math.ceil(cellHeight + 1),
   });
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const x0 = Math.round(column * cellWidth), x1 = Math.round((column + 1) * cellWidth);
       const y0 = Math.round(row * cellHeight), y1 = Math.round((row + 1) * cellHeight);
-      const cell = cellOf({ x0, x1, y0, y1 }, Math.max(16, config.usableFractionMin * (x1 - x0) * (y1 - y0)));
+      const pixels = (x1 - x0) * Math.ceil((y1 - y0) / rowStep);
+      const cell = cellOf({ x0, x1, y0, y1 }, Math.max(16, config.usableFractionMin * pixels));
       level[row * columns + column] = modeOf(cell);
       sigma[row * columns + column] = cell.sigma;
     }
@@ -82,7 +85,8 @@ function fillEmptyCells(cells: Float32Array, columns: number, rows: number): boo
 
 /**
  * A cell under a bright star or galaxy differs from all its neighbours; the median passes it over. Only neighbours
- * that lie opposite each other count, so that a gradient keeps its slope up to the edge.
+ * that lie opposite each other count, so that a gradient keeps its slope up to the edge. A corner
+ * stays as it is: straight lines through the cells beside it scatter by √5 of a cell's error, more than they mend.
  */
 function medianFiltered(cells: Float32Array, columns: number, rows: number): Float32Array {
   return cells.map((value, i) => {
@@ -114,32 +118,23 @@ function neighbours(cells: Float32Array, columns: number, rows: number, index: n
  * @param out   At least `width` long; the first `width` values are overwritten.
  */
 export function interpolateRow(background: Background, cells: Float32Array, y: number, out: Float32Array): void {
-  const { columns, rows, cellWidth, cellHeight, width } = background;
-  const v = rows === 1 ? 0 : (y + 0.5) / cellHeight - 0.5;
-  const row = Math.min(Math.max(Math.floor(v), 0), Math.max(rows - 2, 0)), fy = rows === 1 ? 0 : v - row;
-  const below = row * columns, above = Math.min(row + 1, rows - 1) * columns;
-  for (let column = 0; column < Math.max(columns - 1, 1); column++) {
-    const next = Math.min(column + 1, columns - 1);
-    const left = cells[below + column] * (1 - fy) + cells[above + column] * fy;
-    const right = cells[below + next] * (1 - fy) + cells[above + next] * fy;
-    const centre = (column + 0.5) * cellWidth - 0.5, slope = columns === 1 ? 0 : (right - left) / cellWidth;
-    const x0 = column === 0 ? 0 : Math.ceil(centre);
-    const x1 = column >= columns - 2 ? width : Math.ceil(centre + cellWidth);
-    for (let x = x0; x < x1; x++) out[x] = left + slope * (x - centre);
-  }
+  meshRow(background, cells, y, background.width, out);
 }
 
-/**
- * Takes the background off, in place.
- *
- * @param image  [height × width] row-major; overwritten. NaN stays NaN.
- * @param rowScratch At least `width` long, contents destroyed.
- */
-export function subtractBackground(image: Float32Array, background: Background, rowScratch: Float32Array): void {
-  const { width, height } = background;
-  for (let y = 0; y < height; y++) {
-    interpolateRow(background, background.level, y, rowScratch);
-    const row = y * width;
-    for (let x = 0; x < width; x++) image[row + x] -= rowScratch[x];
-  }
+/** A mesh's value at a place; the same lines. */
+export function interpolateAt({ columns, rows, cellWidth, cellHeight }: Mesh, cells: Float32Array, x: number, y: number): number {
+  const along = (at: number, size: number, count: number): [number, number, number] => {
+    if (count === 1) return [0, 0, 0];
+    const v = (at + 0.5) / size - 0.5, low = Math.min(Math.max(Math.floor(v), 0), count - 2);
+    return [low, low + 1, v - low];
+  };
+  const [c0, c1, fx] = along(x, cellWidth, columns), [r0, r1, fy] = along(y, cellHeight, rows);
+  const left = cells[r0 * columns + c0] * (1 - fy) + cells[r1 * columns + c0] * fy;
+  const right = cells[r0 * columns + c1] * (1 - fy) + cells[r1 * columns + c1] * fy;
+  return left * (1 - fx) + right * fx;
+}
+
+/** Takes the background off, in place. @param image [height × width] row-major; overwritten. NaN stays NaN. */
+export function subtractBackground(image: Float32Array, background: Background): void {
+  subtractMesh(image, background.width, background.height, background, background.level);
 }

@@ -2,9 +2,10 @@
  * Finds point-like sources: peaks of the image smoothed with a Gaussian of the seeing, measured by weighted moments.
  */
 import KDBush from 'kdbush';
-import { listAbove } from '../kernels/difference.ts';
+import { listPeaks } from '../kernels/mesh.ts';
 import { smoothSeparable } from '../kernels/smooth.ts';
-import { interpolateRow, type Background } from './background.ts';
+import { createWindowed, type Windowed } from '../kernels/windowed.ts';
+import { interpolateAt, type Background } from './background.ts';
 import { maskBits } from './maskPlanes.ts';
 import { median } from './median.ts';
 import { gaussianTaps } from './smooth.ts';
@@ -48,6 +49,11 @@ export type DetectionScratch = Readonly<{
 
 export const FWHM_PER_SIGMA = 2 * Math.sqrt(2 * Math.log(2));
 const CENTROID_STEPS = 12;
+/** Step at which a centroid stands, pixels: the next one would be smaller by far, and noise moves it more. */
+const CENTROID_TOLERANCE_PX = 3e-4;
+
+/** Part of an image, whole rows. */
+type Band = Readonly<{ y0: number; y1: number }>;
 
 /**
  * @param image Background subtracted, [height × width]. Read only.
@@ -59,15 +65,59 @@ export function detectStars(
   image: Float32Array, mask: Uint16Array, sky: Background, fwhmPx: number, config: StarDetectionConfig,
   scratch: DetectionScratch,
 ): Star[] {
-  const { width, height } = sky;
-  const sigmaPx = fwhmPx / FWHM_PER_SIGMA;
-  const taps = gaussianTaps(sigmaPx);
-  smoothSeparable(image, mask, maskBits('NO_DATA', 'BAD'), width, height, taps, scratch.smooth);
-  const peaks = findPeaks(scratch, sky, taps, config);
-  const stars: Star[] = [];
-  for (const peak of peaks) {
-    const star = measurePeak(image, mask, width, height, peak, sigmaPx)
-      ?? blendedStar(scratch.smooth, width, height, peak, fwhmPx, taps, config.thresholdSigma);
+  const band = { y0: 0, y1: sky.height };
+  smoothBand(image, mask, sky.width, fwhmPx, band, scratch.smooth);
+  return starsOf(image, mask, sky, noLevel(sky), fwhmPx, config, scratch, band);
+}
+
+/**
+ * The stars of an image that was smoothed before: where its sky differs a little from zero, the smoothed one does by as
+ * much.
+ *
+ * @param image   As it is now. Read only.
+ * @param level   What was taken off `image` since it was smoothed, as cells of the mesh of `sky`.
+ * @param scratch `smooth` as `smoothImage` left it. Read only; `work`'s contents are destroyed.
+ */
+export function starsOfSmoothed(
+  image: Float32Array, mask: Uint16Array, sky: Background, level: Float32Array, fwhmPx: number,
+  config: StarDetectionConfig, scratch: DetectionScratch,
+): Star[] {
+  return starsOf(image, mask, sky, level, fwhmPx, config, scratch, { y0: 0, y1: sky.height });
+}
+
+/** Smooths with a Gaussian of `fwhmPx`; bad pixels and those without data count as zero. */
+export function smoothImage(
+  image: Float32Array, mask: Uint16Array, width: number, height: number, fwhmPx: number, out: Float32Array,
+): void {
+  smoothBand(image, mask, width, fwhmPx, { y0: 0, y1: height }, out);
+}
+
+function noLevel(sky: Background): Float32Array {
+  return new Float32Array(sky.level.length);
+}
+
+function smoothBand(
+  image: Float32Array, mask: Uint16Array, width: number, fwhmPx: number, { y0, y1 }: Band, out: Float32Array,
+): void {
+  const from = y0 * width, to = y1 * width;
+  smoothSeparable(image.subarray(from, to), mask.subarray(from, to), maskBits('NO_DATA', 'BAD'), width, y1 - y0,
+    gaussianTaps(fwhmPx / FWHM_PER_SIGMA), out.subarray(from, to));
+}
+
+function starsOf(
+  image: Float32Array, mask: Uint16Array, sky: Background, level: Float32Array, fwhmPx: number,
+  config: StarDetectionConfig, scratch: DetectionScratch, band: Band,
+): Star[] {
+  const { width, height } = sky, sigmaPx = fwhmPx / FWHM_PER_SIGMA;
+  const taps = gaussianTaps(sigmaPx), stars: Star[] = [];
+  const windowOf = createWindowed({
+    image, mask, width, height, sigmaPx, steps: CENTROID_STEPS, tolerancePx: CENTROID_TOLERANCE_PX,
+    driftPx: 1.5 * sigmaPx + 1, flagReach2: (1.5 * fwhmPx) ** 2,
+  });
+  for (const peak of findPeaks(scratch, sky, level, taps, config, band)) {
+    const window = windowOf(peak.x, peak.y);
+    const star = window === null ? blendedStar(scratch.smooth, width, height, peak, fwhmPx, taps, config.thresholdSigma)
+      : starOf(window, peak, width, height, sigmaPx);
     if (star) stars.push(star);
   }
   stars.sort((a, b) => b.flux - a.flux || a.y - b.y || a.x - b.x);
@@ -78,68 +128,51 @@ type Peak = Readonly<{ x: number; y: number; snr: number }>;
 
 /** Local maxima over 8 neighbours; of equal neighbours the first in reading order counts. */
 function findPeaks(
-  { smooth, work }: DetectionScratch, sky: Background, taps: Float64Array, config: StarDetectionConfig,
+  { smooth, work }: DetectionScratch, sky: Background, level: Float32Array, taps: Float64Array,
+  config: StarDetectionConfig, { y0, y1 }: Band,
 ): Peak[] {
-  const { width, height } = sky;
-  let squares = 0;
-  for (const tap of taps) squares += tap * tap;
+  const { width, height } = sky, from = y0 * width;
+  let noise = 0;
   // Noise of the smoothed sky: σ √(Σ taps² × Σ taps²), the two axes' sums being equal.
-  const noise = squares, border = Math.max(1, config.borderPx);
-  const sigmaRow = work.subarray(0, width), peaks: Peak[] = [];
-  const above = new Int32Array(work.buffer, work.byteOffset + sigmaRow.byteLength, width);
-  for (let y = border; y < height - border; y++) {
-    interpolateRow(sky, sky.sigma, y, sigmaRow);
-    const count = listAbove(smooth, y * width, sigmaRow, config.thresholdSigma * noise, above);
-    for (let k = 0; k < count; k++) {
-      const i = above[k], x = i - y * width, value = smooth[i];
-      if (x < border || x >= width - border) continue;
-      if (value < smooth[i + 1] || value <= smooth[i - 1] || value <= smooth[i - width]
-        || value < smooth[i + width]) continue;
-      if (value <= smooth[i - width - 1] || value <= smooth[i - width + 1]) continue;
-      if (value < smooth[i + width - 1] || value < smooth[i + width + 1]) continue;
-      peaks.push({ x, y, snr: value / (noise * sigmaRow[x]) });
-    }
-  }
-  return peaks;
+  for (const tap of taps) noise += tap * tap;
+  const indices = new Int32Array(work.buffer, work.byteOffset, work.length);
+  // A band's own ends are cut off like the image's, whose border is wider than a filter's half only for wide filters.
+  const isWhole = y0 === 0 && y1 === height, border = Math.max(1, config.borderPx);
+  const edge = isWhole ? border : Math.max(border, (taps.length + 1) >> 1);
+  const bandSky = isWhole ? sky : { ...sky, ...meshOfBand(sky, { y0, y1 }) };
+  const bandLevel = isWhole ? level : meshOfBand({ ...sky, level }, { y0, y1 }).level;
+  const count = listPeaks(
+    smooth.subarray(from, y1 * width), width, y1 - y0, edge, bandSky, bandLevel, bandSky.sigma,
+    config.thresholdSigma * noise, indices,
+  );
+  return Array.from(indices.subarray(0, count), (index): Peak => {
+    const x = index % width, y = (index - x) / width + y0, value = smooth[index + from];
+    return { x, y, snr: (value - interpolateAt(sky, level, x, y)) / (noise * interpolateAt(sky, sky.sigma, x, y)) };
+  });
 }
 
-/** Sums under a Gaussian window centred at (x, y). */
-type Sums = {
-  flux: number; dx: number; dy: number; xx: number; yy: number; xy: number; weights: number; peak: number; bits: number;
-};
+/** The mesh along the middle of a band: level and noise hardly change over its height. */
+function meshOfBand(sky: Background, { y0, y1 }: Band): Pick<Background, 'rows' | 'cellHeight' | 'level' | 'sigma'> {
+  const y = (y0 + y1 - 1) / 2;
+  const along = (cells: Float32Array): Float32Array => Float32Array.from(
+    { length: sky.columns }, (_, column) => interpolateAt(sky, cells, (column + 0.5) * sky.cellWidth - 0.5, y),
+  );
+  return { rows: 1, cellHeight: y1 - y0, level: along(sky.level), sigma: along(sky.sigma) };
+}
 
-/**
- * Windowed centroid by fixed-point iteration with SExtractor's factor 2 (a Gaussian source under an equal window
- * shows half its offset), then second moments with the window's part removed: 1/σ² = 1/m − 1/σ_w².
- */
-function measurePeak(
-  image: Float32Array, mask: Uint16Array, width: number, height: number, peak: Peak, sigmaPx: number,
-): Star | null {
-  let x = peak.x, y = peak.y;
-  const sums: Sums = { flux: 0, dx: 0, dy: 0, xx: 0, yy: 0, xy: 0, weights: 0, peak: 0, bits: 0 };
-  for (let step = 0; step < CENTROID_STEPS; step++) {
-    windowSums(image, mask, width, height, x, y, sigmaPx, sums);
-    if (!(sums.flux > 0)) return null;
-    const dx = (2 * sums.dx) / sums.flux, dy = (2 * sums.dy) / sums.flux;
-    x += dx;
-    y += dy;
-    // A centroid that runs away belongs to a neighbour, which has a peak of its own.
-    if (Math.hypot(x - peak.x, y - peak.y) > 1.5 * sigmaPx + 1) return null;
-    if (Math.hypot(dx, dy) < 1e-4) break;
-  }
-  windowSums(image, mask, width, height, x, y, sigmaPx, sums);
-  if (!(sums.flux > 0)) return null;
-  const mxx = sums.xx / sums.flux, myy = sums.yy / sums.flux, mxy = sums.xy / sums.flux;
-  const half = (mxx + myy) / 2, spread = Math.hypot((mxx - myy) / 2, mxy);
-  const inverse = 1 / half - 1 / (sigmaPx * sigmaPx);
-  const reach = 1.5 * sigmaPx * FWHM_PER_SIGMA;
+/** Second moments with the window's part removed: 1/σ² = 1/m − 1/σ_w². */
+function starOf(window: Windowed, peak: Peak, width: number, height: number, sigmaPx: number): Star {
+  const { x, y, xx, yy, xy, bits } = window, half = (xx + yy) / 2, spread = Math.hypot((xx - yy) / 2, xy);
+  const inverse = 1 / half - 1 / (sigmaPx * sigmaPx), reach = 1.5 * sigmaPx * FWHM_PER_SIGMA;
   const isAtBorder = x < reach || y < reach || x > width - 1 - reach || y > height - 1 - reach;
   return {
-    x, y, errorPx: sigmaPx / peak.snr, flux: sums.flux / sums.weights, snr: peak.snr, peak: sums.peak,
+    x, y, errorPx: sigmaPx / peak.snr, snr: peak.snr, peak: window.peak,
+    // The window as the profile of a source of unit flux is w / 2πσ².
+    flux: (window.flux / window.weights) * 2 * Math.PI * sigmaPx * sigmaPx,
     sigmaPx: half > 0 && inverse > 0 ? 1 / Math.sqrt(inverse) : NaN,
     ellipticity: half > spread ? 1 - Math.sqrt((half - spread) / (half + spread)) : 1,
-    isSaturated: (sums.bits & maskBits('SAT', 'SUSPECT')) !== 0,
-    isBlemished: isAtBorder || (sums.bits & maskBits('BAD', 'INTRP', 'CR', 'NO_DATA', 'EDGE')) !== 0,
+    isSaturated: (bits & maskBits('SAT', 'SUSPECT')) !== 0,
+    isBlemished: isAtBorder || (bits & maskBits('BAD', 'INTRP', 'CR', 'NO_DATA', 'EDGE')) !== 0,
   };
 }
 
@@ -174,38 +207,6 @@ function blendedStar(
   };
 }
 
-/** `weights` is Σ w², so that flux / weights is the flux of a Gaussian of unit sum whose profile is the window. */
-function windowSums(
-  image: Float32Array, mask: Uint16Array, width: number, height: number, x: number, y: number, sigmaPx: number,
-  out: Sums,
-): void {
-  const reach = Math.ceil(3.6 * sigmaPx), factor = -0.5 / (sigmaPx * sigmaPx),
-    norm = 1 / (2 * Math.PI * sigmaPx * sigmaPx);
-  const flagReach2 = (1.5 * FWHM_PER_SIGMA * sigmaPx) ** 2;
-  const x0 = Math.max(0, Math.round(x) - reach), x1 = Math.min(width - 1, Math.round(x) + reach);
-  const y0 = Math.max(0, Math.round(y) - reach), y1 = Math.min(height - 1, Math.round(y) + reach);
-  let flux = 0, sx = 0, sy = 0, xx = 0, yy = 0, xy = 0, weights = 0, peak = -Infinity, bits = 0;
-  for (let j = y0; j <= y1; j++) {
-    const dy = j - y;
-    for (let i = x0; i <= x1; i++) {
-      const dx = i - x, r2 = dx * dx + dy * dy, at = j * width + i, value = image[at];
-      if (r2 <= flagReach2) bits |= mask[at];
-      if (value !== value) continue;
-      const weight = norm * Math.exp(factor * r2), light = weight * value;
-      flux += light;
-      sx += light * dx;
-      sy += light * dy;
-      xx += light * dx * dx;
-      yy += light * dy * dy;
-      xy += light * dx * dy;
-      weights += weight * weight;
-      if (r2 <= 8 && value > peak) peak = value;
-    }
-  }
-  out.flux = flux; out.dx = sx; out.dy = sy; out.xx = xx; out.yy = yy; out.xy = xy;
-  out.weights = weights; out.peak = peak; out.bits = bits;
-}
-
 /** Of stars that lie closer than `separationPx`, the brightest stays. */
 function withoutDuplicates(brightestFirst: readonly Star[], separationPx: number): Star[] {
   if (brightestFirst.length === 0) return [];
@@ -220,27 +221,50 @@ export function indexOf(points: readonly Readonly<{ x: number; y: number }>[]): 
   return index.finish();
 }
 
+/** Images higher than this tell the seeing by bands: their number, height and the stars that they must hold. */
+const BANDS = { imageHeightMin: 1500, count: 4, height: 128, starCountMin: 40 };
+
 /**
  * Seeing from the stars themselves: detection at a guess, the usual size of bright stars, and again with that size
  * until both agree.
  *
- * @returns FWHM in pixels and the stars found with it; null when fewer than `starCountMin` stars serve.
+ * @returns FWHM in pixels; null when fewer than `starCountMin` stars serve.
  */
+export function seeingOf(
+  image: Float32Array, mask: Uint16Array, sky: Background, guessFwhmPx: number, starCountMin: number,
+  config: StarDetectionConfig, scratch: DetectionScratch,
+): number | null {
+  const { width, height } = sky, whole = { y0: 0, y1: height };
+  const bands = height < BANDS.imageHeightMin ? [whole] : Array.from({ length: BANDS.count }, (_, k): Band => {
+    const y0 = Math.floor(((k + 0.5) / BANDS.count) * height - BANDS.height / 2);
+    return { y0, y1: y0 + BANDS.height };
+  });
+  const measure = (places: readonly Band[], countMin: number): number | null => {
+    let fwhmPx = guessFwhmPx;
+    for (let round = 0; round < 5; round++) {
+      const stars = places.flatMap((band) => {
+        smoothBand(image, mask, width, fwhmPx, band, scratch.smooth);
+        return starsOf(image, mask, sky, noLevel(sky), fwhmPx, config, scratch, band);
+      }).sort((a, b) => b.flux - a.flux || a.y - b.y || a.x - b.x);
+      const size = usualSize(stars, countMin);
+      if (size === null) return null;
+      const measured = Math.min(Math.max(size * FWHM_PER_SIGMA, 0.5 * fwhmPx), 2 * fwhmPx);
+      // A filter 15 % too wide or narrow loses 1 % of the signal to noise.
+      if (Math.abs(measured - fwhmPx) < 0.15 * fwhmPx) return measured;
+      fwhmPx = measured;
+    }
+    return fwhmPx;
+  };
+  return (bands.length > 1 ? measure(bands, BANDS.starCountMin) : null) ?? measure([whole], starCountMin);
+}
+
+/** As `seeingOf`, with the stars that are found with that seeing. */
 export function measureSeeing(
   image: Float32Array, mask: Uint16Array, sky: Background, guessFwhmPx: number, starCountMin: number,
   config: StarDetectionConfig, scratch: DetectionScratch,
 ): { fwhmPx: number; stars: Star[] } | null {
-  let fwhmPx = guessFwhmPx;
-  for (let round = 0; round < 5; round++) {
-    const stars = detectStars(image, mask, sky, fwhmPx, config, scratch);
-    const size = usualSize(stars, starCountMin);
-    if (size === null) return null;
-    const measured = Math.min(Math.max(size * FWHM_PER_SIGMA, 0.5 * fwhmPx), 2 * fwhmPx);
-    // A filter 15 % too wide or narrow loses 1 % of the signal to noise.
-    if (Math.abs(measured - fwhmPx) < 0.15 * fwhmPx) return { fwhmPx: measured, stars };
-    fwhmPx = measured;
-  }
-  return { fwhmPx, stars: detectStars(image, mask, sky, fwhmPx, config, scratch) };
+  const fwhmPx = seeingOf(image, mask, sky, guessFwhmPx, starCountMin, config, scratch);
+  return fwhmPx === null ? null : { fwhmPx, stars: detectStars(image, mask, sky, fwhmPx, config, scratch) };
 }
 
 /**

@@ -110,13 +110,42 @@ export type CompiledKernels = Readonly<{
   clippedCell(
     image: number, mask: number, width: number, x0: number, x1: number, y0: number, y1: number, ignored: number,
     countMin: number,
-    clipSigma: number, values: number, sample: number, bins: number, result: number,
+    clipSigma: number, rowStep: number, sample: number, bins: number, result: number,
   ): number;
   markNear(
     mask: number, bits: number, width: number, height: number, reach: number, out: number, row: number, ages: number,
   ): void;
   markBlank(mask: number, bits: number, image: number, count: number, out: number): void;
   listAbove(plane: number, noise: number, count: number, factor: number, indices: number, capacity: number): number;
+  measureWindow(
+    image: number, mask: number, width: number, height: number, xStart: number, yStart: number, sigma: number,
+    reach: number, table: number, steps: number, tolerance: number, drift: number, flagReach2: number, lines: number,
+    result: number,
+  ): number;
+  placePsf(
+    coefficients: number, terms: number, weights: number, size: number, stride: number, table: number, dx: number,
+    dy: number, work: number,
+  ): void;
+  movePadded(size: number, stride: number, table: number, dx: number, dy: number, work: number): void;
+  fitStar(
+    image: number, variance: number, mask: number, width: number, height: number, skip: number, coefficients: number,
+    terms: number, weights: number, size: number, stride: number, table: number, xStart: number, yStart: number,
+    radius: number, light: number, work: number, result: number,
+  ): number;
+  subtractMesh(
+    plane: number, width: number, height: number, cells: number, columns: number, rows: number, cellWidth: number,
+    cellHeight: number, line: number,
+  ): void;
+  markAboveMesh(
+    plane: number, width: number, height: number, cells: number, columns: number, rows: number, cellWidth: number,
+    cellHeight: number, factor: number, mask: number, bit: number, line: number,
+  ): void;
+  markBytes(bytes: number, count: number, mask: number, bit: number): void;
+  listPeaks(
+    plane: number, width: number, height: number, border: number, level: number, sigma: number, columns: number,
+    rows: number, cellWidth: number, cellHeight: number, factor: number, line: number, indices: number,
+    capacity: number,
+  ): number;
 }>;
 
 export type PlaneView = Readonly<{ buffer: ArrayBufferLike; byteOffset: number }>;

@@ -3,7 +3,7 @@ import { measureBackground, subtractBackground } from '../../engine/image/backgr
 import { maskBits } from '../../engine/image/maskPlanes.ts';
 import { evaluatePsf, evaluatePsfAt, psfFwhmPx, type PsfModel } from '../../engine/image/psf.ts';
 import { buildPsf, type PsfFitConfig } from '../../engine/image/psfFit.ts';
-import { createFitScratch, fitStar, fluxAt } from '../../engine/image/psfPhotometry.ts';
+import { createPsfFitter } from '../../engine/image/psfPhotometry.ts';
 import { detectStars, measureSeeing } from '../../engine/image/starDetection.ts';
 import { moffat, renderField, strewnStars, type SkyField } from '../support/skyField.ts';
 
@@ -22,7 +22,7 @@ function found(field: SkyField, guessFwhmPx = 4) {
   const sky = measureBackground(field.image, field.mask, SIZE, SIZE, 0,
     { cellPx: 64, clipSigma: 3, usableFractionMin: 0.2 });
   if (!sky) throw new Error('no sky');
-  subtractBackground(field.image, sky, new Float32Array(SIZE));
+  subtractBackground(field.image, sky);
   const seeing = measureSeeing(field.image, field.mask, sky, guessFwhmPx, 5, { thresholdSigma: 8, borderPx: 6 },
     scratch());
   if (!seeing) throw new Error('no stars');
@@ -48,7 +48,8 @@ describe('star detection', () => {
   test.each([2.6, 4, 7.5])('seeing of %f px is found from a guess of 4 px, and every bright star with it', (fwhmPx) => {
     const made = field(31, { fwhmPx }), { stars } = found(made);
     for (const star of made.stars) {
-      const near = stars.filter((s) => Math.hypot(s.x - star.x, s.y - star.y) < 0.5);
+      // Four standard deviations along each axis of the faintest ones' centroids.
+      const near = stars.filter((s) => Math.hypot(s.x - star.x, s.y - star.y) < Math.max(0.5, 5.6 * s.errorPx));
       expect(near).toHaveLength(1);
     }
     // 8 σ in pure noise: none. Wings of bright stars make no peaks of their own.
@@ -88,7 +89,7 @@ describe('star detection', () => {
     const sky = measureBackground(made.image, made.mask, SIZE, SIZE, 0,
       { cellPx: 64, clipSigma: 3, usableFractionMin: 0.2 });
     if (!sky) throw new Error('no sky');
-    subtractBackground(made.image, sky, new Float32Array(SIZE));
+    subtractBackground(made.image, sky);
     expect(detectStars(made.image, made.mask, sky, 4, { thresholdSigma: 8, borderPx: 6 }, scratch())).toHaveLength(0);
   });
 });
@@ -151,7 +152,7 @@ describe('PSF model', () => {
     const sky = measureBackground(made.image, made.mask, SIZE, SIZE, 0,
       { cellPx: 64, clipSigma: 3, usableFractionMin: 0.2 });
     if (!sky) throw new Error('no sky');
-    subtractBackground(made.image, sky, new Float32Array(SIZE));
+    subtractBackground(made.image, sky);
     const stars = detectStars(made.image, made.mask, sky, 4, { thresholdSigma: 8, borderPx: 6 }, scratch());
     expect(buildPsf(made, stars, 4, psfConfig)).toBeNull();
   });
@@ -181,10 +182,10 @@ describe('PSF photometry', () => {
     const stars = strewnStars(51, 150, SIZE, SIZE, 3e3, 3e4, 26, 20);
     const made = field(52, { stars });
     for (let i = 0; i < made.image.length; i++) made.image[i] -= 500;
-    const psf = exactPsf(4), work = createFitScratch(psf), pulls: number[][] = [[], [], []];
+    const psf = exactPsf(4), fitter = createPsfFitter(made, psf), pulls: number[][] = [[], [], []];
     const norm = psf.coefficients.reduce((sum, value) => sum + value, 0);
     for (const star of stars) {
-      const fit = fitStar(made, psf, star.x + 0.2, star.y - 0.2, 7, null, work);
+      const fit = fitter.fit(star.x + 0.2, star.y - 0.2, 7, null);
       if (!fit) throw new Error('no fit');
       // The model has unit sum within its stamp; the renderer's stars within infinity.
       pulls[0].push((fit.flux - star.flux * norm) / fit.fluxErr);
@@ -200,29 +201,15 @@ describe('PSF photometry', () => {
     }
   });
 
-  test('fluxAt on an empty place is zero within its error, of either sign as often', () => {
-    const made = field(53, { stars: [] }), psf = exactPsf(4), work = createFitScratch(psf);
-    for (let i = 0; i < made.image.length; i++) made.image[i] -= 500;
-    let sum = 0, squares = 0, count = 0;
-    for (let y = 30; y < 480; y += 30) for (let x = 30; x < 480; x += 30) {
-      const at = fluxAt(made, psf, x + 0.4, y + 0.1, 10, work);
-      if (!at) throw new Error('no flux');
-      sum += at.flux / at.fluxErr; squares += (at.flux / at.fluxErr) ** 2; count++;
-    }
-    expect(Math.abs(sum / count)).toBeLessThan(4 / Math.sqrt(count));
-    expect(Math.abs(squares / count - 1)).toBeLessThan(4 * Math.sqrt(2 / count));
-  });
-
   test('masked pixels are ignored, and a star mostly masked has no flux', () => {
     const star = { x: 200.2, y: 201.4, flux: 2e4 }, made = field(54, { stars: [star] });
     for (let i = 0; i < made.image.length; i++) made.image[i] -= 500;
-    const psf = exactPsf(4), work = createFitScratch(psf), clean = fluxAt(made, psf, star.x, star.y, 8, work);
+    const fitter = createPsfFitter(made, exactPsf(4)), fit = () => fitter.fit(star.x, star.y, 8, null), clean = fit();
     made.image[201 * SIZE + 201] = 1e7;
     made.mask[201 * SIZE + 201] = maskBits('SAT');
-    const masked = fluxAt(made, psf, star.x, star.y, 8, work);
+    const masked = fit();
     expect(Math.abs((masked?.flux ?? NaN) - (clean?.flux ?? 0))).toBeLessThan(5 * (masked?.fluxErr ?? 0));
     made.mask.fill(maskBits('BAD'));
-    expect(fluxAt(made, psf, star.x, star.y, 8, work)).toBeNull();
-    expect(fitStar(made, psf, star.x, star.y, 8, null, work)).toBeNull();
+    expect(fit()).toBeNull();
   });
 });

@@ -56,7 +56,7 @@ function subtractSky(planes: MaskedImage, path: string): Background {
   const { image, mask, width, height } = planes;
   const sky = measureBackground(image, mask, width, height, maskBits('BAD', 'NO_DATA', 'SAT'), skyMesh(width, height));
   if (sky === null) throw new PairRefused('NO_SKY', `${path}: no part of the image shows the sky`);
-  subtractBackground(image, sky, new Float32Array(width));
+  subtractBackground(image, sky);
   return sky;
 }
 

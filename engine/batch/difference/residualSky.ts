@@ -27,7 +27,7 @@ export function flattenResidualSky(difference: DifferenceImage): ResidualSky {
   const sky = measureBackground(image, mask, width, height, UNUSED, skyMesh(width, height));
   const { residualSkyRms, residualSkyNoise } = scatterOf(sky);
   const isFlattened = sky !== null && residualSkyRms > pairConfig.residualSkyNoiseMax * residualSkyNoise;
-  if (isFlattened) subtractBackground(image, sky, new Float32Array(width));
+  if (isFlattened) subtractBackground(image, sky);
   const residualLevel = medianLevel(difference);
   for (let j = 0; j < image.length; j++) image[j] -= residualLevel;
   return { residualSkyRms, residualSkyNoise, isResidualSkySubtracted: isFlattened ? 1 : 0, residualLevel };

@@ -29,7 +29,7 @@ export function findFrameStars(planes: MaskedImage): FrameStars {
   if (sky === null) throw new FrameRejected('no part of it shows the sky');
   const skySigmaAdu = median(sky.sigma);
   if (!(skySigmaAdu > 0)) throw new FrameRejected('no light: its sky has no noise');
-  subtractBackground(image, sky, new Float32Array(width));
+  subtractBackground(image, sky);
   const scratch = { smooth: memory.float32(n), work: memory.float32(n) };
   const seeing = measureSeeing(
     image, mask, sky, seriesConfig.guessFwhmPx, seriesConfig.seeingStarCountMin, seriesConfig.stars, scratch,

@@ -81,7 +81,7 @@ function flatten(difference: DifferenceImage, fwhmPx: number): void {
   const sky = measureBackground(
     image, mask, width, height, maskBits('NO_DATA', 'SAT', 'SAT_TEMPLATE', 'BAD', 'EDGE'), config,
   );
-  if (sky !== null) subtractBackground(image, sky, new Float32Array(width));
+  if (sky !== null) subtractBackground(image, sky);
 }
 
 /** Median of the square of a normal value: what turns the median of squares into a variance. */

@@ -1,54 +1,51 @@
 /** Level and noise of the sky in a cell. The twin in `twins/background.ts` defines the result. */
 
-/** Places of the histogram; one more for a value on its upper end, and one for what is outside. */
-const BIN_COUNT = 128, OUTSIDE = BIN_COUNT + 1;
-const BINS_BYTES: usize = (BIN_COUNT + 2) * 4;
-const ROUNDS = 6;
+/** Bins of the histogram, and its half width in standard deviations of the sample. */
+const BIN_COUNT = 320, HALF_WIDTH: f64 = 5;
+/** Places beside the bins 1 … BIN_COUNT: 0 below, one above, one for pixels that are not usable. */
+const ABOVE = BIN_COUNT + 1, UNUSABLE = BIN_COUNT + 2, PLACES = BIN_COUNT + 3;
+const PLACES_BYTES: usize = 4 * PLACES;
+const ROUNDS = 8;
+/** Added to a small number, leaves no room for a fraction. */
+const MAGIC: f32 = 8388608;
+/** Sampled pixels below which all are taken. */
+const SAMPLE_MIN = 24;
 
 /**
- * @param values [pixels of the cell + 1] float32, work.
- * @param sample [an eighth of them, rounded up] float32, work.
- * @param bins   [2 × (BIN_COUNT + 2)] int32, work.
+ * @param sample [pixels of the cell] float32, work.
+ * @param bins   [4 × PLACES] int32, then three times [BIN_COUNT + 1] float64; work.
  * @param result Three f64, overwritten when there are usable pixels enough: median, mean and standard deviation after
  *                clipping.
  * @returns Usable pixels.
  */
 export function clippedCell(
   image: usize, mask: usize, width: i32, x0: i32, x1: i32, y0: i32, y1: i32, ignored: i32, countMin: f64,
-  clipSigma: f64,
-  values: usize, sample: usize, bins: usize, result: usize,
+  clipSigma: f64, rowStep: i32, sample: usize, bins: usize, result: usize,
 ): i32 {
-  const count = gather(image, mask, width, x0, x1, y0, y1, ignored, values);
-  if (<f64>count < countMin) return count;
-  const sampleCount = (count + 7) >> 3;
-  for (let i = 0; i < sampleCount; i++) store<f32>(sample + (<usize>i << 2), load<f32>(values + (<usize>i << 5)));
-  const centre = <f64>select(sample, sampleCount, sampleCount >> 1);
-  let sigma = centre - <f64>select(sample, sampleCount, <i32>(<f64>sampleCount * 0.1587));
-  if (!(sigma > 0)) sigma = scatterAbout(sample, sampleCount, centre);
-  clip(values, count, clipSigma, centre, sigma, bins, result);
-  return count;
+  const columnStep = x1 - x0 >= 64 ? 8 : x1 - x0 >= 32 ? 4 : 1, sampleRowStep = rowStep * (y1 - y0 >= 32 * rowStep ? 8 : 1);
+  let count = gather(image, mask, width, x0, x1, y0, y1, ignored, columnStep, sampleRowStep, sample);
+  if (count < SAMPLE_MIN) count = gather(image, mask, width, x0, x1, y0, y1, ignored, 1, rowStep, sample);
+  if (count == 0) return 0;
+  const centre = <f64>select(sample, count, count >> 1);
+  let sigma = centre - <f64>select(sample, count, <i32>(<f64>count * 0.1587));
+  if (!(sigma > 0)) sigma = scatterAbout(sample, count, centre);
+  const least = <f32>(centre - HALF_WIDTH * sigma), perUnit = <f32>(<f64>BIN_COUNT / (2 * HALF_WIDTH * sigma));
+  const usable = countBins(image, mask, width, x0, x1, y0, y1, ignored, rowStep, least, perUnit, bins);
+  if (<f64>usable < countMin) return usable;
+  clip(bins, clipSigma, centre, sigma, result);
+  return usable;
 }
 
 /** Pixels that are not NaN and not masked, in order. */
 function gather(
-  image: usize, mask: usize, width: i32, x0: i32, x1: i32, y0: i32, y1: i32, ignored: i32, out: usize,
+  image: usize, mask: usize, width: i32, x0: i32, x1: i32, y0: i32, y1: i32, ignored: i32, columnStep: i32,
+  rowStep: i32, out: usize,
 ): i32 {
-  const first = out, bits = i16x8.splat(<i16>ignored);
-  for (let y = y0; y < y1; y++) {
-    let p = image + (<usize>(y * width + x0) << 2), m = mask + (<usize>(y * width + x0) << 1), x = x0;
-    while (x < x1) {
-      if (x + 8 <= x1 && !v128.any_true(v128.and(v128.load(m), bits))) {
-        const a = v128.load(p), b = v128.load(p, 16);
-        if (i32x4.all_true(v128.and(f32x4.eq(a, a), f32x4.eq(b, b)))) {
-          v128.store(out, a); v128.store(out, b, 16);
-          x += 8; p += 32; m += 16; out += 32;
-          continue;
-        }
-      }
-      for (const end = min(x + 8, x1); x < end; x++, p += 4, m += 2) {
-        const value = load<f32>(p);
-        if (value == value && (<i32>load<u16>(m) & ignored) == 0) { store<f32>(out, value); out += 4; }
-      }
+  const first = out;
+  for (let y = y0; y < y1; y += rowStep) {
+    for (let x = x0; x < x1; x += columnStep) {
+      const at = <usize>(y * width + x), value = load<f32>(image + (at << 2));
+      if (value == value && (<i32>load<u16>(mask + (at << 1)) & ignored) == 0) { store<f32>(out, value); out += 4; }
     }
   }
   return <i32>((out - first) >> 2);
@@ -90,60 +87,92 @@ function scatterAbout(values: usize, count: i32, centre: f64): f64 {
   return sqrt(squares / <f64>count);
 }
 
-/** Rounds of clipping about the median, which a histogram tells. */
-function clip(values: usize, count: i32, clipSigma: f64, centre: f64, sigma: f64, bins: usize, result: usize): void {
-  let mean = centre;
-  // An odd last value is paired with NaN, which is outside.
-  if ((count & 1) == 1) store<f32>(values + (<usize>count << 2), f32.NaN);
+/** Counts pixels in four histograms, which take turns, and adds them up in the first. Returns the usable ones. */
+function countBins(
+  image: usize, mask: usize, width: i32, x0: i32, x1: i32, y0: i32, y1: i32, ignored: i32, rowStep: i32, least: f32,
+  perUnit: f32, bins: usize,
+): i32 {
+  const leasts = f32x4.splat(least), scale = f32x4.splat(perUnit), half = f32x4.splat(0.5), none = i32x4.splat(0);
+  const zero = f32x4.splat(0), above = f32x4.splat(<f32>ABOVE), magic = f32x4.splat(MAGIC);
+  const places = i32x4.splat(0x7fc), unusable = i32x4.splat(4 * UNUSABLE), bits = i32x4.splat(ignored);
+  let total = 0;
+  memory.fill(bins, 0, 4 * PLACES_BYTES);
+  for (let y = y0; y < y1; y += rowStep) {
+    let p = image + (<usize>(y * width + x0) << 2), m = mask + (<usize>(y * width + x0) << 1), x = x0;
+    total += x1 - x0;
+    for (; x + 4 <= x1; x += 4, p += 16, m += 8) {
+      const value = v128.load(p), flags = v128.load16x4_u(m);
+      const at = f32x4.add(f32x4.mul(f32x4.sub(value, leasts), scale), half);
+      // Of a NaN, the first operand is taken; rounded to a whole number, which then stands in the lowest bits.
+      const bin = f32x4.add(f32x4.pmax(zero, f32x4.pmin(above, at)), magic);
+      const isUsable = v128.and(f32x4.eq(value, value), i32x4.eq(v128.and(flags, bits), none));
+      const place = v128.bitselect(v128.and(i32x4.shl(bin, 2), places), unusable, isUsable);
+      count(bins + <usize>i32x4.extract_lane(place, 0));
+      count(bins + <usize>i32x4.extract_lane(place, 1) + PLACES_BYTES);
+      count(bins + <usize>i32x4.extract_lane(place, 2) + 2 * PLACES_BYTES);
+      count(bins + <usize>i32x4.extract_lane(place, 3) + 3 * PLACES_BYTES);
+    }
+    for (; x < x1; x++, p += 4, m += 2) {
+      const value = load<f32>(p);
+      const isUsable = value == value && (<i32>load<u16>(m) & ignored) == 0;
+      const at = f32x4.splat((value - least) * perUnit + 0.5);
+      const bin = i32x4.shl(f32x4.add(f32x4.pmax(zero, f32x4.pmin(above, at)), magic), 2);
+      count(bins + <usize>(isUsable ? i32x4.extract_lane(bin, 0) & 0x7fc : <i32>(4 * UNUSABLE)));
+    }
+  }
+  for (let at: usize = 0; at < PLACES_BYTES; at += 4) {
+    const sum = load<i32>(bins + at) + load<i32>(bins + at + PLACES_BYTES)
+      + load<i32>(bins + at + 2 * PLACES_BYTES) + load<i32>(bins + at + 3 * PLACES_BYTES);
+    store<i32>(bins + at, sum);
+  }
+  return total - load<i32>(bins + 4 * UNUSABLE);
+}
+
+function count(at: usize): void {
+  store<i32>(at, load<i32>(at) + 1);
+}
+
+/**
+ * Rounds of clipping about the median, on running sums over the bins: of counts, of counts × bin and × bin². Whole
+ * bins count, those whose middles lie within the limits.
+ */
+function clip(bins: usize, clipSigma: f64, start: f64, startSigma: f64, result: usize): void {
+  const unit = 2 * HALF_WIDTH * startSigma / <f64>BIN_COUNT, origin = start - HALF_WIDTH * startSigma - 0.5 * unit;
+  const counts = (bins + 4 * PLACES_BYTES + 7) & ~7, firsts = counts + 8 * (BIN_COUNT + 1),
+    squares = firsts + 8 * (BIN_COUNT + 1);
+  let n: f64 = 0, first: f64 = 0, square: f64 = 0;
+  store<f64>(counts, 0); store<f64>(firsts, 0); store<f64>(squares, 0);
+  for (let b = 1; b <= BIN_COUNT; b++) {
+    const here = <f64>load<i32>(bins + (<usize>b << 2)), at = <usize>b << 3;
+    n += here;
+    first += here * <f64>b;
+    square += here * <f64>b * <f64>b;
+    store<f64>(counts + at, n); store<f64>(firsts + at, first); store<f64>(squares + at, square);
+  }
+  let centre = start, sigma = startSigma, mean = start;
   for (let round = 0; round < ROUNDS && sigma > 0; round++) {
-    const limit = clipSigma * sigma, perUnit = <f64>BIN_COUNT / (2 * limit), before = sigma;
-    const used = countBins(values, count, centre, limit, perUnit, bins, result), n = <f64>used;
-    const offset = load<f64>(result) / n, spread = load<f64>(result, 8) / n - offset * offset;
-    mean = centre + offset;
-    sigma = sqrt(spread < 0 ? 0 : spread);
-    centre += medianOfBins(bins, n) / perUnit - limit;
+    const before = sigma, limit = clipSigma * sigma;
+    const low = <i32>max<f64>(1, min<f64>(<f64>BIN_COUNT, ceil<f64>((centre - limit - origin) / unit)));
+    const high = <i32>max<f64>(<f64>low, min<f64>(<f64>BIN_COUNT, floor<f64>((centre + limit - origin) / unit)));
+    const from = <usize>(low - 1) << 3, to = <usize>high << 3, under = load<f64>(counts + from);
+    const used = load<f64>(counts + to) - under;
+    if (!(used > 0)) break;
+    const middle = (load<f64>(firsts + to) - load<f64>(firsts + from)) / used;
+    const spread = (load<f64>(squares + to) - load<f64>(squares + from)) / used - middle * middle;
+    mean = origin + unit * middle;
+    sigma = unit * sqrt<f64>(spread < 0 ? 0 : spread);
+    let bin = low, last = high;
+    for (const half = under + used / 2; bin < last;) {
+      const between = (bin + last) >> 1;
+      if (load<f64>(counts + (<usize>between << 3)) < half) bin = between + 1; else last = between;
+    }
+    const below = load<f64>(counts + (<usize>(bin - 1) << 3)), inside = load<f64>(counts + (<usize>bin << 3)) - below;
+    centre = origin + unit * (<f64>bin - 0.5 + (under + used / 2 - below) / inside);
+    // Counts so coarse that all but the usual one were clipped.
     if (!(sigma > 0)) { sigma = before; break; }
-    if (abs(sigma - before) < 0.005 * before) break;
+    if (abs<f64>(sigma - before) < 0.002 * before) break;
   }
   store<f64>(result, centre);
   store<f64>(result, mean, 8);
   store<f64>(result, sigma > 0 ? sigma : 0, 16);
-}
-
-/**
- * Counts the values within the limit, and sums them and their squares about the centre, even and odd ones by
- * themselves.
- */
-function countBins(values: usize, count: i32, centre: f64, limit: f64, perUnit: f64, bins: usize, sums: usize): i32 {
-  const centres = f64x2.splat(centre), limits = f64x2.splat(limit), least = f64x2.splat(-limit),
-    scale = f64x2.splat(perUnit);
-  const outside = i32x4.splat(OUTSIDE), odd = bins + BINS_BYTES;
-  let sum = f64x2.splat(0), squares = sum, used = 0;
-  memory.fill(bins, 0, 2 * BINS_BYTES);
-  for (let end = values + (<usize>count << 2); values < end; values += 8) {
-    const d = f64x2.sub(f64x2.promote_low_f32x4(v128.load64_zero(values)), centres);
-    const isUsed = v128.and(f64x2.lt(d, limits), f64x2.ge(d, least)), kept = v128.and(d, isUsed);
-    used += popcnt(i64x2.bitmask(isUsed));
-    sum = f64x2.add(sum, kept);
-    squares = f64x2.add(squares, f64x2.mul(kept, kept));
-    const place = i32x4.trunc_sat_f64x2_s_zero(f64x2.mul(f64x2.add(d, limits), scale));
-    const bin = v128.bitselect(place, outside, v128.shuffle<i32>(isUsed, isUsed, 0, 2, 0, 2));
-    const a = bins + (<usize>i32x4.extract_lane(bin, 0) << 2), b = odd + (<usize>i32x4.extract_lane(bin, 1) << 2);
-    store<i32>(a, load<i32>(a) + 1);
-    store<i32>(b, load<i32>(b) + 1);
-  }
-  for (let at: usize = 0; at < BINS_BYTES; at += 4) store<i32>(bins + at, load<i32>(bins + at) + load<i32>(odd + at));
-  store<f64>(sums, f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1));
-  store<f64>(sums, f64x2.extract_lane(squares, 0) + f64x2.extract_lane(squares, 1), 8);
-  return used;
-}
-
-/** Place of the median of `count` values in bins, interpolated within its bin; in bins. */
-function medianOfBins(bins: usize, count: f64): f64 {
-  let below: f64 = 0, bin = 0;
-  while (bin < BIN_COUNT && below + <f64>load<i32>(bins + (<usize>bin << 2)) < count / 2) {
-    below += <f64>load<i32>(bins + (<usize>bin << 2));
-    bin++;
-  }
-  return <f64>bin + (count / 2 - below) / <f64>load<i32>(bins + (<usize>bin << 2));
 }

@@ -14,3 +14,6 @@ export { differenceVariance, listAbove } from './difference';
 export { clippedCell } from './background';
 export { decodeRiceRows } from './rice';
 export { markBlank, markNear } from './near';
+export { listPeaks, markAboveMesh, markBytes, subtractMesh } from './mesh';
+export { measureWindow } from './windowed';
+export { fitStar, movePadded, placePsf } from './starFit';

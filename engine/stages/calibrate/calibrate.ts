@@ -1,15 +1,16 @@
 /** From electrons to a calibrated visit image: sky subtracted, PSF, WCS and fluxes in nJy. */
 import { StageError } from '../../errors.ts';
+import { scalePlane } from '../../kernels/arithmetic.ts';
 import { measureBackground, subtractBackground, type Background } from '../../image/background.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import { asProduct, type PostIsrImage, type VisitImage } from '../../image/maskedImage.ts';
 import { median } from '../../image/median.ts';
 import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
 import { buildPsf, type PsfResult } from '../../image/psfFit.ts';
-import { createFitScratch, fitStar } from '../../image/psfPhotometry.ts';
+import { createPsfFitter } from '../../image/psfPhotometry.ts';
 import type { ReferenceStar } from '../../image/references.ts';
 import {
-  detectStars, FWHM_PER_SIGMA, indexOf, measureSeeing, usualSize, type DetectionScratch, type Star,
+  FWHM_PER_SIGMA, indexOf, seeingOf, smoothImage, starsOfSmoothed, usualSize, type DetectionScratch, type Star,
 } from '../../image/starDetection.ts';
 import { markSources } from '../../image/sourceMask.ts';
 import { pixelScaleArcsec, pixelToSky, type Wcs } from '../../image/wcs.ts';
@@ -53,7 +54,8 @@ export function calibrate(
   const measured = measureStars(postIsr, stars, psfResult.psf, fwhmPx, config);
   const astrometry = fitWcs(measured, references, nominal, width, height, config.astrometry);
   const photometry = fitZeroPoint(astrometry.pairs, exposureSeconds, config.photometry);
-  scaleTo(postIsr, photometry.nJyPerElectron);
+  scalePlane(postIsr.image, photometry.nJyPerElectron);
+  scalePlane(postIsr.variance, photometry.nJyPerElectron ** 2);
   return {
     visitImage: asProduct('visitImage', postIsr), wcs: astrometry.wcs, psf: psfResult.psf, photometry,
     stars: calibratedStars(measured, astrometry, photometry.nJyPerElectron),
@@ -70,21 +72,24 @@ export function findStars(
   scratch: DetectionScratch,
 ): { sky: Background; skyElectrons: number; fwhmPx: number; stars: Star[] } {
   const { width, height, image, mask } = planes;
-  const row = new Float32Array(width), unusable = maskBits('BAD', 'NO_DATA', 'SAT');
-  const first = requireBackground(measureBackground(image, mask, width, height, unusable, config.background));
-  subtractBackground(image, first, row);
+  const unusable = maskBits('BAD', 'NO_DATA', 'SAT');
+  const first = requireBackground(measureBackground(image, mask, width, height, unusable, {
+    ...config.background, rowStep: config.firstBackgroundRowStep,
+  }));
+  subtractBackground(image, first);
   const guess = Math.max(2, config.guessSeeingArcsec / pixelScale);
-  const seeing = measureSeeing(image, mask, first, guess, config.seeingStarCountMin, config.stars, scratch);
-  if (seeing === null) throw tooFew('STARS_TOO_FEW', 'stars to tell the seeing', 0, config.seeingStarCountMin);
+  const seeingPx = seeingOf(image, mask, first, guess, config.seeingStarCountMin, config.stars, scratch);
+  if (seeingPx === null) throw tooFew('STARS_TOO_FEW', 'stars to tell the seeing', 0, config.seeingStarCountMin);
+  smoothImage(image, mask, width, height, seeingPx, scratch.smooth);
   const { sourceMaskSigma, sourceMaskGrowthFwhm } = config;
-  markSources(scratch.smooth, first, seeing.fwhmPx, sourceMaskSigma, sourceMaskGrowthFwhm, mask, scratch.work);
+  markSources(scratch.smooth, first, seeingPx, sourceMaskSigma, sourceMaskGrowthFwhm, mask, scratch.work);
   // In a crowded field hardly a pixel is free of stars; the first, clipped background then has to do.
   const rest = measureBackground(image, mask, width, height, unusable | maskBits('DETECTED'), config.background);
-  if (rest !== null) subtractBackground(image, rest, row);
+  if (rest !== null) subtractBackground(image, rest);
   const second = rest ?? { ...first, level: new Float32Array(first.level.length) };
-  const stars = detectStars(image, mask, second, seeing.fwhmPx, config.stars, scratch);
+  const stars = starsOfSmoothed(image, mask, second, second.level, seeingPx, config.stars, scratch);
   const size = usualSize(stars, config.seeingStarCountMin);
-  const fwhmPx = size === null ? seeing.fwhmPx : size * FWHM_PER_SIGMA;
+  const fwhmPx = size === null ? seeingPx : size * FWHM_PER_SIGMA;
   return { sky: second, skyElectrons: median(first.level) + median(second.level), fwhmPx, stars };
 }
 
@@ -100,11 +105,11 @@ function requireBackground(background: Background | null): Background {
 function measureStars(
   planes: PostIsrImage, stars: readonly Star[], psf: PsfModel, fwhmPx: number, config: CalibrateConfig,
 ): MeasuredStar[] {
-  const scratch = createFitScratch(psf), index = indexOf(stars), measured: MeasuredStar[] = [];
+  const fitter = createPsfFitter(planes, psf), index = indexOf(stars), measured: MeasuredStar[] = [];
   for (let i = 0; i < stars.length && measured.length < config.measuredStarCountMax; i++) {
     const star = stars[i];
     if (star.isSaturated || star.isBlemished) continue;
-    const fit = fitStar(planes, psf, star.x, star.y, config.psf.fitRadiusFwhm * fwhmPx, null, scratch);
+    const fit = fitter.fit(star.x, star.y, config.psf.fitRadiusFwhm * fwhmPx, null);
     if (fit === null) continue;
     const isIsolated = index.within(star.x, star.y, 3 * fwhmPx)
       .every((j) => j === i || stars[j].flux < config.isolationFractionMax * star.flux);
@@ -112,14 +117,6 @@ function measureStars(
     measured.push({ x, y, xErr, yErr, flux, fluxErr, isIsolated });
   }
   return measured.sort((a, b) => b.flux - a.flux || a.y - b.y || a.x - b.x);
-}
-
-function scaleTo(planes: PostIsrImage, factor: number): void {
-  const { image, variance } = planes, factor2 = factor * factor;
-  for (let i = 0; i < image.length; i++) {
-    image[i] *= factor;
-    variance[i] *= factor2;
-  }
 }
 
 function calibratedStars(

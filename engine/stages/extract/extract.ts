@@ -84,7 +84,7 @@ export function extractSources(
   if (background === null) throw refuse('BACKGROUND_UNKNOWN', 'no part of the image shows the sky');
   const rms = median(background.sigma), level = median(background.level);
   if (!(rms > 0)) throw refuse('IMAGE_CONSTANT', 'the image is constant over most of its area');
-  subtractBackground(image, background, new Float32Array(width));
+  subtractBackground(image, background);
   smoothSeparable(image, mask, BAD_BITS, width, height, PYRAMID, filtered);
   const threshold = config.thresholdSigma * rms;
   const regions = labelRegions(filtered, width, height, 1, threshold, labels);

@@ -1,0 +1,72 @@
+import type { Mesh } from '../mesh.ts';
+
+const { fround } = Math;
+
+/** Twin of a row of `subtractMesh`; also what JavaScript reads of a mesh. */
+export function meshRowTwin(mesh: Mesh, cells: Float32Array, y: number, width: number, out: Float32Array): void {
+  const { columns, rows, cellWidth, cellHeight } = mesh;
+  const v = rows === 1 ? 0 : (y + 0.5) / cellHeight - 0.5;
+  const row = Math.min(Math.max(Math.floor(v), 0), Math.max(rows - 2, 0)), fy = rows === 1 ? 0 : v - row;
+  const below = row * columns, above = Math.min(row + 1, rows - 1) * columns;
+  for (let column = 0; column < Math.max(columns - 1, 1); column++) {
+    const next = Math.min(column + 1, columns - 1);
+    const left = cells[below + column] * (1 - fy) + cells[above + column] * fy;
+    const right = cells[below + next] * (1 - fy) + cells[above + next] * fy;
+    const centre = (column + 0.5) * cellWidth - 0.5, slope = columns === 1 ? 0 : (right - left) / cellWidth;
+    const x0 = column === 0 ? 0 : Math.ceil(centre);
+    const x1 = column >= columns - 2 ? width : Math.min(Math.ceil(centre + cellWidth), width);
+    const base = fround(left + slope * (x0 - centre)), step = fround(slope);
+    for (let x = x0; x < x1; x++) out[x] = base + fround(step * (x - x0));
+  }
+}
+
+export function subtractMeshTwin(
+  plane: Float32Array, width: number, height: number, mesh: Mesh, cells: Float32Array,
+): void {
+  const line = new Float32Array(width);
+  for (let y = 0, j = 0; y < height; y++) {
+    meshRowTwin(mesh, cells, y, width, line);
+    for (let x = 0; x < width; x++, j++) plane[j] -= line[x];
+  }
+}
+
+export function markAboveMeshTwin(
+  plane: Float32Array, width: number, height: number, mesh: Mesh, cells: Float32Array, factor: number,
+  mask: Uint16Array, bit: number,
+): void {
+  const line = new Float32Array(width);
+  for (let y = 0, j = 0; y < height; y++) {
+    meshRowTwin(mesh, cells, y, width, line);
+    for (let x = 0; x < width; x++, j++) if (plane[j] > fround(factor * line[x])) mask[j] |= bit;
+  }
+}
+
+export function markBytesTwin(bytes: Uint8Array, mask: Uint16Array, bit: number): void {
+  for (let j = 0; j < bytes.length; j++) if (bytes[j] !== 0) mask[j] |= bit;
+}
+
+export function listPeaksTwin(
+  plane: Float32Array, width: number, height: number, border: number, mesh: Mesh, level: Float32Array,
+  sigma: Float32Array, factor: number, indices: Int32Array,
+): number {
+  const levels = new Float32Array(width), sigmas = new Float32Array(width);
+  let found = 0;
+  for (let y = border; y < height - border; y++) {
+    meshRowTwin(mesh, level, y, width, levels);
+    meshRowTwin(mesh, sigma, y, width, sigmas);
+    for (let x = border; x < width - border; x++) {
+      const j = y * width + x;
+      if (!(plane[j] > fround(levels[x] + fround(factor * sigmas[x]))) || !isPeak(plane, j, width)) continue;
+      if (found < indices.length) indices[found] = j;
+      found++;
+    }
+  }
+  return found;
+}
+
+function isPeak(plane: Float32Array, j: number, width: number): boolean {
+  const value = plane[j];
+  return value >= plane[j + 1] && value > plane[j - 1]
+    && value > plane[j - width - 1] && value > plane[j - width] && value > plane[j - width + 1]
+    && value >= plane[j + width - 1] && value >= plane[j + width] && value >= plane[j + width + 1];
+}
