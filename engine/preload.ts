@@ -6,7 +6,7 @@ import type { Camera, Detector } from '../schemas/camera.ts';
 import { pixelScaleArcsec } from '../schemas/camera.ts';
 import type { NextVisit } from '../schemas/events.ts';
 import type { DayObs, DetectorId } from '../schemas/ids.ts';
-import type { Product, ProductKind } from '../schemas/products.ts';
+import type { DetectorProductKind, Product } from '../schemas/products.ts';
 import type { Band } from '../schemas/units.ts';
 import { engineConfig } from './config.ts';
 import { StageError } from './errors.ts';
@@ -19,11 +19,11 @@ export type Boresight = Readonly<{ raDeg: number; decDeg: number; cameraAngleDeg
 
 /** Where the index of products is read; the composition root gives it. */
 export type FindProduct = (query: Readonly<{
-  kind: ProductKind; band: Band; detector: DetectorId; dayObs: DayObs; raDeg: number; decDeg: number;
+  kind: DetectorProductKind; band: Band; detector: DetectorId; dayObs: DayObs; raDeg: number; decDeg: number;
 }>) => (Product & Readonly<{ path: string }>) | null;
 
 /** Files for one detector of a visit, each with the digest that it must have. */
-export type DetectorProducts = Readonly<Record<ProductKind, (Product & Readonly<{ path: string }>) | null>>;
+export type DetectorProducts = Readonly<Record<DetectorProductKind, (Product & Readonly<{ path: string }>) | null>>;
 
 /**
  * Pointing of an announced visit.

@@ -13,6 +13,12 @@ export type CommittedRowBytes = Readonly<{
   diaSources: readonly Uint8Array[]; diaObjects: readonly Uint8Array[]; diaForcedSources: readonly Uint8Array[];
 }>;
 
+/** What the diaSources that belong to known orbits have besides: an ssSource each, and the orbits, one a body. */
+export type SolarSystemRowBytes = Readonly<{ ssSources: readonly Uint8Array[]; mpcOrbits: readonly Uint8Array[] }>;
+
+/** All rows of a commit. */
+export type AssociatedRowBytes = CommittedRowBytes & SolarSystemRowBytes;
+
 /** A content-addressed file of the spool: named by the SHA-256 of its bytes, hexadecimal. */
 export type SpoolFile = Readonly<{ digest: string; bytes: number }>;
 
@@ -28,7 +34,7 @@ export type DiaSourcesAssociated = OfWork & Readonly<{
   withheld: readonly Readonly<{ index: number; reason: string }>[];
   summary: Readonly<Record<string, number>>;
   diaSourceCount: number;
-  rows: CommittedRowBytes | null; rowsSpool: SpoolFile | null; cutoutSpool: SpoolFile | null;
+  rows: AssociatedRowBytes | null; rowsSpool: SpoolFile | null; cutoutSpool: SpoolFile | null;
 }>;
 
 export type DetectorDeferred = OfWork & Readonly<{
@@ -43,49 +49,67 @@ export type CommitEntry = Readonly<{ instrument: string; dayObs: DayObs }> & (
   | Readonly<{ associated: null; deferred: null; sealed: NightSealed }>
 );
 
-const entryType = avro.Type.forSchema(
+/** Entry and rows of 1.1 are those of 1.0 with fields behind them, so that each is told by its length alone. */
+const [entryType, entryType10] = ['1/1', '1/0'].map((version) => avro.Type.forSchema(
   // The cast is true of our own file.
-  JSON.parse(readFileSync(new URL('./commit/1/0/entry.avsc', import.meta.url), 'utf8')) as avro.Schema,
-);
-const rowsType = avro.Type.forSchema({
-  type: 'record', name: 'Rows', namespace: 'vesper.commit.v1_0', fields: [
-    { name: 'diaSources', type: { type: 'array', items: 'bytes' } },
-    { name: 'diaObjects', type: { type: 'array', items: 'bytes' } },
-    { name: 'diaForcedSources', type: { type: 'array', items: 'bytes' } },
-  ],
-});
+  JSON.parse(readFileSync(new URL(`./commit/${version}/entry.avsc`, import.meta.url), 'utf8')) as avro.Schema,
+));
+const DIA_ROWS = ['diaSources', 'diaObjects', 'diaForcedSources'] as const;
+const SOLAR_SYSTEM_ROWS = ['ssSources', 'mpcOrbits'] as const;
+const rowsType = rowsTypeOf([...DIA_ROWS, ...SOLAR_SYSTEM_ROWS]), rowsType10 = rowsTypeOf(DIA_ROWS);
+
+function rowsTypeOf(names: readonly string[]): avro.Type {
+  const fields = names.map((name) => ({ name, type: { type: 'array', items: 'bytes' } }));
+  // A schema by its literals.
+  return avro.Type.forSchema({ type: 'record', name: 'Rows', namespace: 'vesper.commit', fields } as avro.Schema);
+}
 
 /** Maps are written in the order of their keys, so that equal entries have equal bytes. */
 export function encodeCommitEntry(entry: CommitEntry): Buffer {
-  const a = entry.associated;
+  const a = entry.associated, rows = a?.rows ?? null;
+  const hasBodies = rows !== null && rows.ssSources.length > 0;
   return entryType.toBuffer({
     ...entry,
     associated: a && {
       ...a, inputs: sorted(a.inputs), droppedByReason: sorted(a.droppedByReason), summary: sorted(a.summary),
-      rows: a.rows && rowBuffers(a.rows),
+      rows: rows && rowBuffers(rows),
     },
+    solarSystem: hasBodies ? rowBuffers(rows) : null,
   });
 }
 
 /** @throws Error when the bytes are not an entry. */
 export function decodeCommitEntry(bytes: Uint8Array): CommitEntry {
-  let entry: unknown;
-  try {
-    entry = entryType.fromBuffer(asBuffer(bytes));
-  } catch (error) {
-    // avsc throws Errors.
-    throw new Error(`commit entry of ${bytes.length} bytes cannot be decoded: ${(error as Error).message}`);
-  }
-  return entry as CommitEntry; // The schema is the type.
+  const { solarSystem = null, ...entry } = decoded([entryType, entryType10], bytes, 'commit entry') as DecodedEntry;
+  const rows = entry.associated?.rows;
+  if (!entry.associated || !rows) return entry;
+  return { ...entry, associated: { ...entry.associated, rows: { ...rows, ...(solarSystem ?? NO_BODIES) } } };
 }
 
+type DecodedEntry = CommitEntry & Readonly<{ solarSystem?: SolarSystemRowBytes | null }>;
+const NO_BODIES: SolarSystemRowBytes = { ssSources: [], mpcOrbits: [] };
+
 /** Row sets that are too large for a message, as the spool holds them. */
-export function encodeRows(rows: CommittedRowBytes): Buffer {
+export function encodeRows(rows: AssociatedRowBytes): Buffer {
   return rowsType.toBuffer(rowBuffers(rows));
 }
 
-export function decodeRows(bytes: Uint8Array): CommittedRowBytes {
-  return rowsType.fromBuffer(asBuffer(bytes)) as CommittedRowBytes; // The schema is the type.
+/** @throws Error when the bytes are no rows. */
+export function decodeRows(bytes: Uint8Array): AssociatedRowBytes {
+  return { ...NO_BODIES, ...decoded([rowsType, rowsType10], bytes, 'rows') as AssociatedRowBytes };
+}
+
+/** By the first of the types whose datum fills the bytes exactly; a cast of the result says that the type is its. */
+function decoded([newest, ...older]: readonly avro.Type[], bytes: Uint8Array, name: string): unknown {
+  try {
+    return newest.fromBuffer(asBuffer(bytes));
+  } catch (error) {
+    for (const type of older) {
+      try { return type.fromBuffer(asBuffer(bytes)); } catch { /* The newest type's reason is told. */ }
+    }
+    // avsc throws Errors.
+    throw new Error(`${name} of ${bytes.length} bytes cannot be decoded: ${(error as Error).message}`);
+  }
 }
 
 /** SHA-256, hexadecimal. */
@@ -108,11 +132,10 @@ export class NightDigest {
   }
 }
 
-function rowBuffers(rows: CommittedRowBytes): Record<keyof CommittedRowBytes, Buffer[]> {
-  return {
-    diaSources: rows.diaSources.map(asBuffer), diaObjects: rows.diaObjects.map(asBuffer),
-    diaForcedSources: rows.diaForcedSources.map(asBuffer),
-  };
+function rowBuffers(rows: AssociatedRowBytes): Record<keyof AssociatedRowBytes, Buffer[]> {
+  const [diaSources, diaObjects, diaForcedSources] = DIA_ROWS.map((table) => rows[table].map(asBuffer));
+  const [ssSources, mpcOrbits] = SOLAR_SYSTEM_ROWS.map((table) => rows[table].map(asBuffer));
+  return { diaSources, diaObjects, diaForcedSources, ssSources, mpcOrbits };
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

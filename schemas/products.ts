@@ -17,6 +17,9 @@
  *   keywords BAND, NVISITS (depth), SEEING [arcsec].
  * - references: CSV `refId,ra,dec,raErrMas,decErrMas,uMag,uMagErr,…,yMag,yMagErr`, degrees and AB magnitudes, stars
  *   only.
+ * - orbits: the solar-system objects that are known on a night; CSV with a header, one a line, elements on the ecliptic
+ *   of J2000 (84381.448″), au, degrees, MJD (TT): `designation,packed,epochMjdTt,q,e,i,node,argperi,
+ *   timeOfPerihelionMjdTt,h,g,uncertainty,oppositions,observations,arcDays,rmsArcsec`; what is not known is empty.
  * - truth: CSV `visit,detector,sourceId,kind,ra,dec,x,y,fluxNJy,snr,masked,scienceFluxNJy,templateFluxNJy`, one row a
  *   changed source and visit; fluxNJy is science − template, snr the optimal one from truth alone, masked 1 when its
  *   centre lies where no measurement can be asked for (edges, saturation, bleeds, defects, template missing).
@@ -31,7 +34,9 @@ export const productPaths = {
   truth: (instrument: string, dayObs: DayObs, visit: Visit) => `truth/${instrument}/${dayObs}/${visit}.csv`,
 } as const;
 
-export type ProductKind = 'bias' | 'flat' | 'template' | 'references';
+/** What serves one detector of a visit. */
+export type DetectorProductKind = 'bias' | 'flat' | 'template' | 'references';
+export type ProductKind = DetectorProductKind | 'orbits';
 
 /** One entry of the index. */
 export type Product = Readonly<{

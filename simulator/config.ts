@@ -188,6 +188,20 @@ export const solarSystemConfig = {
   faintMag: 25.5,
 } as const;
 
+export const demonstrationBodyConfig = {
+  /**
+   * Bodies that cross a field on a day. At some 0.2° a day they are within 12′ of its centre for a day, so that the
+   * 0.03 square degrees of minicam show 6 to 9 a visit: 250 a square degree, as an ecliptic field to magnitude 24.
+   */
+  crossingsPerDay: 24, fieldRadiusArcsec: 720,
+  /** A body stays near the field for less than this; who crosses it on a farther day is not there. */
+  daysAround: 3,
+  /** Distance from the Sun: the main belt. */
+  sunDistanceMinAu: 2.1, sunDistanceMaxAu: 3.3,
+  /** V at the crossing; more of the faint. At 20.3 a trail of 0.3″ in 30 s still has the flux of a point within 2 σ. */
+  brightMag: 20.3, faintMag: 23.8,
+} as const;
+
 export const surveyConfig = {
   /** Stars with r < 25 per square degree at the galactic poles' latitudes: 8,000 on a detector of 13.7′. */
   starsPerSquareDegree: 150_000, starBrightMag: 9, starFaintMag: 25.5, starSlope: 0.2, starBreakMag: 16.5,

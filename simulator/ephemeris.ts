@@ -118,6 +118,12 @@ export function equatorial([x, y, z]: SpaceVector, length = 1): SpaceVector {
   return [length * x, length * (y * cos - z * sin), length * (y * sin + z * cos)];
 }
 
+/** From the axes of the ICRS to the ecliptic of J2000. */
+export function toEcliptic([x, y, z]: SpaceVector): SpaceVector {
+  const cos = Math.cos(OBLIQUITY), sin = Math.sin(OBLIQUITY);
+  return [x, y * cos + z * sin, z * cos - y * sin];
+}
+
 export function unitOf([x, y, z]: SpaceVector): UnitVector {
   const length = Math.hypot(x, y, z);
   return [x / length, y / length, z / length];

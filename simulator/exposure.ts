@@ -5,7 +5,9 @@ import {
 } from './config.ts';
 import { cloudShape, surveyConditions, type SurveyConditions } from './atmosphere.ts';
 import { addCosmicRays, addShotNoise, bleed, detectorResponse, readDetector, type CosmicRay } from './detector.ts';
+import { demonstrationBodies } from './demonstrationBodies.ts';
 import { earthHeliocentric } from './ephemeris.ts';
+import { exposedBodies } from './minorPlanets.ts';
 import { DEMONSTRATION, type SimulationModel } from './model.ts';
 import {
   conditionsOf, electronsPerNJy, fieldPlace, fieldRadiusMm, psfAt, skyElectrons, skyShape, type Conditions,
@@ -53,7 +55,12 @@ export function renderExposure(
   const survey = 'airmass' in conditions ? surveyScene(camera, detector, plan, map, conditions, sources, model) : null;
   const changed = drawScene({
     seed, band: plan.band, map, mjdTai: plan.midpointMjdTai, psf, electronsPerNJy: gainOfSky, pixelScaleArcsec: scale,
-    ...(survey && { survey }),
+    ...(survey ? { survey } : {
+      bodies: (centre: UnitVector, radius: number) => exposedBodies(
+        demonstrationBodies(seed, plan.field, plan.midpointMjdTai), centre, radius, plan.startMjdTai,
+        plan.exposureSeconds,
+      ),
+    }),
   }, electrons);
   const passing = addPassingLight(seed, camera, plan, map, conditions, sources, model, electrons);
   const { response, badColumns } = detectorResponse(seed, camera, detector, model);

@@ -138,9 +138,17 @@ export function movingSources(
   seed: number, field: UnitVector, fieldRadius: number, centre: UnitVector, radius: number, startMjdTai: number,
   seconds: number,
 ): MovingSource[] {
+  const planets = planetsNear(seed, field, fieldRadius, startMjdTai + seconds / 172_800);
+  return exposedBodies(planets, centre, radius, startMjdTai, seconds);
+}
+
+/** Those of some bodies that are within a cone at the middle of an exposure, and how they move through it. */
+export function exposedBodies(
+  planets: readonly MinorPlanet[], centre: UnitVector, radius: number, startMjdTai: number, seconds: number,
+): MovingSource[] {
   const days = seconds / 86400, middleMjd = startMjdTai + days / 2;
   const [atStart, atMiddle, atEnd] = [startMjdTai, middleMjd, startMjdTai + days].map(observatoryHeliocentric);
-  return planetsNear(seed, field, fieldRadius, middleMjd).flatMap((planet): MovingSource[] => {
+  return planets.flatMap((planet): MovingSource[] => {
     const seen = seenFrom(atMiddle, planet.orbit, middleMjd);
     if (angleBetween(seen.direction, centre) > radius) return [];
     const visual = apparentMagnitude(planet.absoluteMag, seen);

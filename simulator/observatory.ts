@@ -25,7 +25,7 @@ import { createEventMaker, type IdentifiedEvent } from './observatoryEvents.ts';
 import { createProductStore } from './productStore.ts';
 import { createRenderer } from './render.ts';
 import type { RenderResults } from './renderTasks.ts';
-import { planNight, type Field, type PlannedVisit } from './schedule.ts';
+import { distinctFields, planNight, type Field, type PlannedVisit } from './schedule.ts';
 import { exposureCommands, openingCommands, telemetryAt, type SummitNight } from './summit.ts';
 import { encodeTruth } from './truth.ts';
 
@@ -79,7 +79,9 @@ export function createObservatory(options: ObservatoryOptions): Observatory {
   const events = createEventMaker(instrument, camera, dayObs), night: SummitNight = { instrument, dayObs, seed };
   const model = options.model ?? DEMONSTRATION;
   const renderer = createRenderer({ dataDir, instrument, camera, seed, model }, options.threads);
-  const products = createProductStore({ dataDir, instrument, camera, seed, dayObs, renderer, model });
+  const products = createProductStore({
+    dataDir, instrument, camera, seed, dayObs, renderer, model, fields: distinctFields(plan),
+  });
   const scale = cadenceSeconds / nightConfig.cadenceSeconds;
   const wallMs = (surveySeconds: number): number => surveySeconds * scale * 1000;
   const stragglers: Promise<void>[] = [];

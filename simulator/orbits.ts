@@ -1,5 +1,5 @@
 /** Keplerian orbits: where a body is, and in which direction and how bright it is seen. */
-import { earthHeliocentric, equatorial, unitOf, zenithAt, type SpaceVector } from './ephemeris.ts';
+import { earthHeliocentric, equatorial, toEcliptic, unitOf, zenithAt, type SpaceVector } from './ephemeris.ts';
 import type { UnitVector } from './projection.ts';
 
 /** Heliocentric elements on the ecliptic of J2000: AU, radians, MJD (TAI) of the mean anomaly. */
@@ -26,6 +26,40 @@ export function heliocentric(orbit: Orbit, mjdTai: number): SpaceVector {
     along * cosNode - across * sinNode * cosI, along * sinNode + across * cosNode * cosI,
     across * Math.sin(orbit.inclination),
   ]);
+}
+
+/** Directions to the perihelion and, in the orbit's plane, a quarter of a turn on; ecliptic of J2000. */
+export function perihelionDirections({ node, perihelion, inclination }: Orbit): [SpaceVector, SpaceVector] {
+  const cosNode = Math.cos(node), sinNode = Math.sin(node), cosI = Math.cos(inclination), sinI = Math.sin(inclination);
+  const at = (angle: number): SpaceVector => {
+    const along = Math.cos(angle), across = Math.sin(angle);
+    return [along * cosNode - across * sinNode * cosI, along * sinNode + across * cosNode * cosI, across * sinI];
+  };
+  return [at(perihelion), at(perihelion + Math.PI / 2)];
+}
+
+/**
+ * The ellipse on which a body of a given place and velocity is.
+ *
+ * @param place, velocity Axes of the ICRS; au, au a day.
+ */
+export function orbitOfState(place: SpaceVector, velocity: SpaceVector, mjdTai: number): Orbit {
+  const [x, y, z] = toEcliptic(place), [vx, vy, vz] = toEcliptic(velocity), gm = GAUSS * GAUSS;
+  const r = Math.hypot(x, y, z), rv = x * vx + y * vy + z * vz, v2 = vx * vx + vy * vy + vz * vz;
+  const hx = y * vz - z * vy, hy = z * vx - x * vz, hz = x * vy - y * vx;
+  const a = 1 / (2 / r - v2 / gm), inclination = Math.atan2(Math.hypot(hx, hy), hz), node = Math.atan2(hx, -hy);
+  // e cos E and e sin E, from the distance and its rate.
+  const eCos = 1 - r / a, eSin = rv / (GAUSS * Math.sqrt(a)), eccentricity = Math.hypot(eCos, eSin);
+  const eccentric = Math.atan2(eSin, eCos);
+  const anomaly = Math.atan2(
+    Math.sqrt(1 - eccentricity ** 2) * Math.sin(eccentric), Math.cos(eccentric) - eccentricity,
+  );
+  const alongNode = x * Math.cos(node) + y * Math.sin(node);
+  const acrossNode = (y * Math.cos(node) - x * Math.sin(node)) * Math.cos(inclination) + z * Math.sin(inclination);
+  return {
+    semiMajorAxisAu: a, eccentricity, inclination, node, perihelion: Math.atan2(acrossNode, alongNode) - anomaly,
+    meanAnomaly: eccentric - eccentricity * Math.sin(eccentric), epochMjdTai: mjdTai,
+  };
 }
 
 /** Solves Kepler's equation M = E − e sin E by Newton's method; from E = π it converges for every e < 1. */

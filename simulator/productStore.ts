@@ -8,6 +8,7 @@ import { referenceRadiusDeg } from './calibrations.ts';
 import { skyConfig } from './config.ts';
 import { readIfPresent, sha256, writeWhole } from './files.ts';
 import { DEMONSTRATION, effectNames, type SimulationModel } from './model.ts';
+import { makeOrbitFile } from './orbitFile.ts';
 import { detectorMap, skyOfVector } from './projection.ts';
 import type { Renderer } from './render.ts';
 import type { Field } from './schedule.ts';
@@ -22,6 +23,8 @@ export type ProductStoreOptions = Readonly<{
   /** Those to make products for; all of the camera's without. */
   detectors?: readonly Detector[];
   model: SimulationModel;
+  /** Fields of the whole night: what moves through them is known. */
+  fields: readonly Field[];
 }>;
 
 /** Products made, not yet indexed: what `describe` lacks is the checksum. */
@@ -80,8 +83,13 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
       ...detectors.map((d) => ensureDetector(index, d.id)),
       ...detectors.map((d, i) => ensureTemplate(index, templates[i], field, band, d.id)),
     ]);
+    const orbits = orbitsOf(folder, options.dayObs);
+    if (!verified.has(orbits.uri)) {
+      const text = makeOrbitFile(options.seed, options.fields, options.dayObs, options.model.sky);
+      verified.set(orbits.uri, writeWhole(join(options.dataDir, orbits.uri), text).checksum);
+    }
     const calibrations = detectors.flatMap((d) => [biasOf(folder, d.id), flatOf(folder, d.id)]);
-    const made = [references, ...calibrations, ...templates].map(asMade);
+    const made = [references, orbits, ...calibrations, ...templates].map(asMade);
     const next = mergeIndex(index, made);
     if (next === index) return;
     writeWhole(join(options.dataDir, productPaths.index(options.instrument)), `${JSON.stringify(next, null, 1)}\n`);
@@ -172,6 +180,10 @@ function templateOf(folder: string, camera: Camera, field: Field, band: Band, de
 function referencesOf(folder: string, camera: Camera, field: Field): Wanted {
   const sky = { raDeg: field.raDeg, decDeg: field.decDeg, radiusDeg: referenceRadiusDeg(camera) };
   return { kind: 'references', band: null, detector: null, uri: `${folder}/${field.name}/references.csv`, sky };
+}
+
+function orbitsOf(folder: string, dayObs: DayObs): Wanted {
+  return { kind: 'orbits', band: null, detector: null, uri: `${folder}/orbits_${dayObs}.csv`, sky: null };
 }
 
 function padded(detector: DetectorId): string {

@@ -14,7 +14,7 @@ import { EVENTS, MANIFEST, recordPaths } from './recordPaths.ts';
 import type { FrameTask, RecordedFrame } from './recordTasks.ts';
 import { createProductStore } from './productStore.ts';
 import { createRenderer, type Renderer } from './render.ts';
-import type { PlannedVisit } from './schedule.ts';
+import { distinctFields, type PlannedVisit } from './schedule.ts';
 import { encodeTruth } from './truth.ts';
 
 export type RecordingOptions = Readonly<{
@@ -127,6 +127,7 @@ async function makeProducts(
 ): Promise<void> {
   const store = createProductStore({
     dataDir: outDir, instrument: camera.name, camera, detectors, seed, dayObs, renderer, model,
+    fields: distinctFields(orders.map(({ plan }) => plan)),
   });
   for (const { plan, observationType } of orders) {
     if (signal?.aborted || observationType !== 'science') continue;

@@ -29,6 +29,8 @@ export type Scene = Readonly<{
   /** PSF at a pixel. */
   psf: (x: number, y: number) => PsfShape;
   electronsPerNJy: number; pixelScaleArcsec: number;
+  /** Minor planets of the demonstration within a cone; the survey has its own. */
+  bodies?: (centre: UnitVector, radius: number) => readonly MovingSource[];
   /** What only the survey's sky has; the demonstration's without. */
   survey?: SurveyScene;
 }>;
@@ -123,6 +125,7 @@ export function drawScene(scene: Scene, plane: Float32Array): ChangedSource[] {
       drawMoving(scene, plane, body, changed);
     }
   }
+  for (const body of scene.bodies?.(centre, reach) ?? []) drawMoving(scene, plane, body, changed);
   return changed;
 }
 

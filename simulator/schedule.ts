@@ -62,6 +62,11 @@ export function planNight({ dayObs, visitCount, seed, camera, bands, fields }: N
   });
 }
 
+/** The fields of some visits, each once, in order. */
+export function distinctFields(visits: readonly PlannedVisit[]): Field[] {
+  return [...new Map(visits.map(({ field }) => [`${field.raDeg}/${field.decDeg}`, field])).values()];
+}
+
 /** @throws Error that names the camera's bands when it lacks this one. */
 export function physicalFilterOf(camera: Camera, band: string): string {
   const filter = camera.physicalFilters.find((candidate) => candidate.band === band);

@@ -1,13 +1,13 @@
 /** The index of products: what calibrations, templates and references exist, and which one serves a visit. */
 import { readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import { productPaths, type Product, type ProductIndex, type ProductKind } from '../../schemas/products.ts';
+import { productPaths, type Product, type ProductIndex, type DetectorProductKind } from '../../schemas/products.ts';
 import type { DayObs, DetectorId } from '../../schemas/ids.ts';
 import type { Band } from '../../schemas/units.ts';
 import { isInside } from '../preload.ts';
 
 export type ProductQuery = Readonly<{
-  kind: ProductKind; band: Band; detector: DetectorId; dayObs: DayObs;
+  kind: DetectorProductKind; band: Band; detector: DetectorId; dayObs: DayObs;
   /** Where it must lie on the sky; degrees. */
   raDeg: number; decDeg: number;
 }>;
@@ -39,6 +39,13 @@ export class ProductCatalog {
     // Newest first; the digest breaks ties, so that the choice does not depend on the order of the index.
     fitting.sort((a, b) => b.fromDayObs - a.fromDayObs || (a.checksum < b.checksum ? -1 : 1));
     return this.#located(fitting[0]);
+  }
+
+  /** The orbits in force on a night, or null. */
+  findOrbits(dayObs: DayObs): LocatedProduct | null {
+    const fitting = this.#read().products.filter((p) => p.kind === 'orbits' && p.fromDayObs <= dayObs);
+    fitting.sort((a, b) => b.fromDayObs - a.fromDayObs || (a.checksum < b.checksum ? -1 : 1));
+    return fitting.length === 0 ? null : this.#located(fitting[0]);
   }
 
   /** The product with a given digest, or null: for replays, which use what was recorded. */

@@ -8,7 +8,8 @@ const REPOSITORY = join(import.meta.dirname, '..', '..');
 const DECIDING = [
   'schemas', 'engine/image', 'engine/kernels', 'engine/stages', 'engine/ephemerides', 'engine/workers',
   'engine/batch/series', 'engine/stream/associateDetector.ts', 'engine/stream/associator.ts',
-  'engine/stream/packCommit.ts', 'engine/stream/heldObject.ts', 'engine/stream/skyGrid.ts', 'engine/stream/skyState.ts',
+  'engine/stream/packCommit.ts', 'engine/stream/heldObject.ts', 'engine/stream/knownBodies.ts',
+  'engine/stream/skyGrid.ts', 'engine/stream/skyState.ts',
   'engine/pipeline.ts', 'engine/config.ts', 'engine/preload.ts', 'package-lock.json',
 ];
 

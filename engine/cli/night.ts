@@ -28,6 +28,7 @@ import { runDigests } from './digests.ts';
 import { formatAudit } from './verify.ts';
 import { formatSummary, summarizeNight } from './nightSummary.ts';
 import { planFollowedNight, planPerformedNight, planRecordedNight, type NightPlan } from './nightPlan.ts';
+import { bodiesOfNight } from './orbitCatalogue.ts';
 import { note, print, printJson } from './output.ts';
 import { detectorProcess, warmProducts } from './processDetector.ts';
 import { adoptProducts, readRecordedNight, tellNight } from './recordedNight.ts';
@@ -88,6 +89,7 @@ async function observe(
     rawWaitMs: rawWaitOf(plan),
     process: detectorProcess(camera, dataDir, catalog, pool, runDigests()),
     warm: (visit, boresight) => warmProducts(camera, catalog, visit, boresight, dayObs),
+    knownBodies: () => bodiesOfNight(catalog, camera, dayObs, note),
   });
   teardown.add(() => run.stop());
   const brokers = startBrokerServices({

@@ -6,7 +6,7 @@ import { isAbsolute, join } from 'node:path';
 import type { NextVisit } from '../../schemas/events.ts';
 import type { DayObs } from '../../schemas/ids.ts';
 import { isBand } from '../../schemas/units.ts';
-import type { ProductKind } from '../../schemas/products.ts';
+import type { DetectorProductKind } from '../../schemas/products.ts';
 import { ProductCatalog, type LocatedProduct } from '../archive/productCatalog.ts';
 import { findProducts, type Boresight } from '../preload.ts';
 import { namesOf, type ProcessDetector } from '../stream/engineRun.ts';
@@ -24,7 +24,7 @@ export function detectorProcess(
       (query) => catalog.find(query), camera, detector, boresight, ended.band, read.dayObs,
     );
     // Keys of the record's own type.
-    const missing = (Object.keys(products) as ProductKind[]).find((kind) => products[kind] === null);
+    const missing = (Object.keys(products) as DetectorProductKind[]).find((kind) => products[kind] === null);
     if (missing !== undefined) {
       const failure: TaskFailure = {
         stage: missing === 'template' ? 'difference' : 'isr', code: `${missing.toUpperCase()}_MISSING`,

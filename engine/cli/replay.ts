@@ -12,6 +12,7 @@ import { replayNight, type ReplayOptions, type ReplayResult } from '../stream/re
 import { createDetectorPool } from '../workers/pool.ts';
 import { runDigests } from './digests.ts';
 import { isSimulated } from './instruments.ts';
+import { bodiesByDigest } from './orbitCatalogue.ts';
 import { note, print, printJson } from './output.ts';
 import { detectorProcess } from './processDetector.ts';
 import { reopenSeries } from './series.ts';
@@ -28,7 +29,7 @@ export async function runReplay(night: number | 'last', options: Options, signal
       const entries: StoredEntry[] = [];
       for await (const stored of readCommits(log, instrument, dayObs)) entries.push(stored);
       const facts = (await readObservatory(log, instrument, dayObs, note)).map(({ event }) => event);
-      const pixels = pixelsOf(options.dataDir, instrument, facts, pool);
+      const pixels = pixelsOf(options.dataDir, instrument, dayObs, facts, pool);
       const isTerminal = globalThis.process.stderr.isTTY;
       return replayNight({
         log, instrument, dayObs, dataDir: options.dataDir, ...pixels, entries, facts, lookahead: 2 * threads, signal,
@@ -47,13 +48,16 @@ export async function runReplay(night: number | 'last', options: Options, signal
 
 /** How an instrument's pixels are made: a camera's by the detector pipeline, a series' by its own. */
 function pixelsOf(
-  dataDir: string, instrument: string, facts: readonly ObservatoryEvent[], pool: ReturnType<typeof createDetectorPool>,
-): Pick<ReplayOptions, 'camera' | 'process' | 'associate'> {
+  dataDir: string, instrument: string, dayObs: DayObs, facts: readonly ObservatoryEvent[],
+  pool: ReturnType<typeof createDetectorPool>,
+): Pick<ReplayOptions, 'camera' | 'process' | 'associate' | 'knownBodies'> {
   if (!isSimulated(instrument)) return reopenSeries(dataDir, instrument);
   const opened = facts.find((event) => event.type === 'NightOpened');
   const camera = loadCamera(opened?.type === 'NightOpened' ? opened.arguments.camera : instrument);
+  const catalog = new ProductCatalog(dataDir, instrument);
   return {
-    camera, process: detectorProcess(camera, dataDir, new ProductCatalog(dataDir, instrument), pool, runDigests()),
+    camera, process: detectorProcess(camera, dataDir, catalog, pool, runDigests()),
+    knownBodies: bodiesByDigest(catalog, camera, dayObs),
   };
 }
 

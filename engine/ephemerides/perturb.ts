@@ -3,8 +3,8 @@
  *
  * A symplectic splitting (Wisdom & Holman 1991, AJ 102, 1528) of massless bodies about the Sun: the conic is
  * followed exactly, the planets kick at the ends of each step, the Sun's own fall towards them included. Left out are
- * relativity (perihelion's advance: 3.8″ a century at 1 au, so 0.01″ a season), asteroids as perturbers, the Moon apart from Earth,
- * non-gravitational forces.
+ * relativity (perihelion's advance: 3.8″ a century at 1 au, so 0.01″ a season), asteroids as perturbers, the Moon apart
+ * from Earth, non-gravitational forces.
  */
 import { advance } from './kepler.ts';
 import { PLANET_COUNT, PLANET_GM, planetStates } from './planets.ts';

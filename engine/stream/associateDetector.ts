@@ -2,19 +2,24 @@
  * One visit-detector against the sky that the associator holds: what the pure stage needs, and its result as commit
  * rows.
  */
-import type { CommittedRowBytes, DiaSourcesAssociated } from '../../schemas/commit.ts';
+import { encodeMpcOrbit, encodeSsSource } from '../../schemas/avro.ts';
+import type { AssociatedRowBytes, DiaSourcesAssociated, SolarSystemRowBytes } from '../../schemas/commit.ts';
 import type { CommitPosition } from '../../schemas/ids.ts';
+import { mpcOrbitRow } from '../ephemerides/orbit.ts';
+import { ssSourceRow } from '../ephemerides/ssSourceRow.ts';
 import { associate, type AssociationWarning } from '../stages/associate/associate.ts';
 import { associateConfig, type AssociateConfig } from '../stages/associate/config.ts';
 import type { KnownDiaObject } from '../stages/associate/features.ts';
+import { matchBodies, type BodyMatch, type PredictedBody } from '../stages/associate/knownBodies.ts';
 import { engineConfig } from '../config.ts';
 import type { SkyCone } from '../preload.ts';
 import type { CommitNames, DetectorMeasurements, KnownPosition } from '../workers/detectorTask.ts';
 import type { HeldObject } from './heldObject.ts';
+import type { KnownBodies, NearBody } from './knownBodies.ts';
 import type { SkyState } from './skyState.ts';
 
 export type DetectorAssociation = Readonly<{
-  rows: CommittedRowBytes; withheld: DiaSourcesAssociated['withheld']; newDiaObjects: number;
+  rows: AssociatedRowBytes; withheld: DiaSourcesAssociated['withheld']; newDiaObjects: number;
   warnings: readonly AssociationWarning[];
 }>;
 
@@ -22,28 +27,55 @@ export type DetectorAssociation = Readonly<{
  * Associates the measurements of one detector with the sky as of the last commit that `state` has applied.
  *
  * @param footprint Cone that holds the detector with its padding; objects beyond it cannot be within the match radius.
+ * @param bodies    Solar-system objects of the night, which are matched first; null without orbits.
  */
 export function associateDetector(
   task: CommitNames, measurements: DetectorMeasurements, state: SkyState, footprint: SkyCone,
   timeProcessedMjdTai: number,
-  config: AssociateConfig = associateConfig,
+  config: AssociateConfig = associateConfig, bodies: KnownBodies | null = null,
 ): DetectorAssociation {
+  const near = bodies?.near(footprint, task.midpointMjdTai) ?? [];
+  const matches = matchBodies(measurements.measured, near.map(predictedBody), config);
   const sinceMjdTai = historyStart(task.midpointMjdTai);
   const known = state.objectsIn(footprint).map(({ object }) => knownDiaObject(object, sinceMjdTai));
   const forced = measurements.forced.map(({ raDeg, decDeg, ...fluxes }) => ({ ...fluxes, ra: raDeg, dec: decDeg }));
   const result = associate(measurements.measured, known, {
     visit: task.visit, detector: task.detector, band: task.band, midpointMjdTai: task.midpointMjdTai,
-    timeProcessedMjdTai, forced,
+    timeProcessedMjdTai, forced, bodies: new Map(matches.map((match) => [match.diaSourceId, match.ssObjectId])),
   }, config);
   return {
     rows: {
       diaSources: result.diaSources.map(({ payload }) => payload),
       diaObjects: result.diaObjects.map(({ payload }) => payload),
       diaForcedSources: result.diaForcedSources.map(({ payload }) => payload),
+      ...solarSystemRows(matches, near, measurements.measured),
     },
     withheld: result.withheld.map(({ index, reason }) => ({ index, reason })),
     newDiaObjects: result.diaSources.filter(({ isNew }) => isNew).length,
     warnings: result.warnings,
+  };
+}
+
+function predictedBody({ ssObjectId, seen }: NearBody): PredictedBody {
+  // Catalogues tell no covariance: the association's fallback stands for the prediction's error.
+  return { ssObjectId, ra: seen.raDeg, dec: seen.decDeg, raErr: null, decErr: null, ra_dec_Cov: null };
+}
+
+/** An ssSource for each match, in the order of the sources, and the orbit of each body once. */
+function solarSystemRows(
+  matches: readonly BodyMatch[], near: readonly NearBody[], measured: DetectorMeasurements['measured'],
+): SolarSystemRowBytes {
+  const bodyOf = new Map(near.map((body) => [body.ssObjectId, body]));
+  const sourceOf = new Map(measured.map((source) => [source.diaSourceId, source]));
+  const pairs = matches.map(({ diaSourceId, ssObjectId, distanceRank }) => {
+    const body = bodyOf.get(ssObjectId), source = sourceOf.get(diaSourceId);
+    if (!body || !source) throw new Error(`diaSource ${diaSourceId} was matched with ${ssObjectId}, which is not here`);
+    const { orbit, seen } = body, { designation, h, g } = orbit;
+    return { orbit, row: ssSourceRow(source, { ssObjectId, designation, h, g, seen }, distanceRank) };
+  });
+  return {
+    ssSources: pairs.map(({ row }) => encodeSsSource(row)),
+    mpcOrbits: pairs.map(({ orbit }) => encodeMpcOrbit(mpcOrbitRow(orbit))),
   };
 }
 

@@ -13,6 +13,7 @@ import { associateDetector } from './associateDetector.ts';
 import { CommitLog, CommitRefused, type StoredEntry } from './commitLog.ts';
 import { streamConfig } from './config.ts';
 import type { AssociateConfig } from '../stages/associate/config.ts';
+import type { KnownBodies } from './knownBodies.ts';
 import type { Report } from './progress.ts';
 import { rowsOf } from './projector.ts';
 import type { SkyState } from './skyState.ts';
@@ -57,9 +58,14 @@ export class Associator {
     this.#accept(stored);
   }
 
-  /** Commits one detector's measurements; resolves when an entry has ended it, ours or another writer's. */
+  /**
+   * Commits one detector's measurements; resolves when an entry has ended it, ours or another writer's.
+   *
+   * @param bodies Solar-system objects of the night, or null.
+   */
   commit(
     task: CommitNames, measurements: DetectorMeasurements, footprint: SkyCone, readoutEndedMs: number,
+    bodies: KnownBodies | null = null,
   ): Promise<void> {
     return this.#serially(async () => {
       if (this.#terminal.has(workKey(task))) return;
@@ -70,7 +76,7 @@ export class Associator {
       const own = await this.#appendUntilTaken(task, () => {
         const timeProcessedMjdTai = mjdTaiOfUnixMs(this.#now());
         const result = associateDetector(
-          task, measurements, this.#state, footprint, timeProcessedMjdTai, this.#config,
+          task, measurements, this.#state, footprint, timeProcessedMjdTai, this.#config, bodies,
         );
         newDiaObjects = result.newDiaObjects;
         const bytes = encodeRows(result.rows);
@@ -80,7 +86,7 @@ export class Associator {
           attempt: task.attempt,
           band: task.band, physicalFilter: task.physicalFilter, exposureSeconds: task.exposureSeconds,
           midpointMjdTai: task.midpointMjdTai, readoutEndedMs, timeProcessedMjdTai, knownPosition: task.knownPosition,
-          outcome: measurements.outcome, inputs: measurements.inputs, detected: measurements.detected,
+          outcome: measurements.outcome, inputs: inputsOf(measurements, bodies), detected: measurements.detected,
           droppedByReason: measurements.droppedByReason, withheld: result.withheld, summary: measurements.summary,
           diaSourceCount: result.rows.diaSources.length,
           rows: isInline ? result.rows : null, rowsSpool: isInline ? null : this.#spool.write(bytes), cutoutSpool,
@@ -156,6 +162,13 @@ export class Associator {
     this.#chain = next.catch(() => undefined); // The caller of `next` handles it.
     return next;
   }
+}
+
+/** Digests of all that decided a commit: of the pixels' work, and of the orbits. */
+export function inputsOf(
+  { inputs }: DetectorMeasurements, bodies: KnownBodies | null,
+): DiaSourcesAssociated['inputs'] {
+  return bodies === null ? inputs : { ...inputs, orbits: bodies.digest };
 }
 
 /** Visit and detector: the unit that has exactly one terminal entry. */

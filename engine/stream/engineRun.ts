@@ -19,6 +19,7 @@ import { ArchiveTally } from './archiveTally.ts';
 import { Associator, workKey } from './associator.ts';
 import { CommitLog, type StoredEntry } from './commitLog.ts';
 import { Distributor } from './distributor.ts';
+import type { KnownBodies } from './knownBodies.ts';
 import type { Log } from './log.ts';
 import { NightEngine, type Ended, type NightPorts, type Read } from './nightEngine.ts';
 import { packCommit } from './packCommit.ts';
@@ -46,6 +47,10 @@ export type EngineOptions = Readonly<{
    * templates there are.
    */
   warm: (visit: NextVisit, boresight: Boresight) => Promise<number>;
+  /**
+   * The solar-system objects of the night; asked for once, at the first announcement. Null when no orbits are there.
+   */
+  knownBodies?: () => Promise<KnownBodies | null>;
   now: () => number;
   /** How long raws are waited for, ms; by default `engineConfig.rawWaitMs`. */
   rawWaitMs?: number;
@@ -68,6 +73,7 @@ export class EngineRun {
   readonly #progress: ReturnType<typeof progressReporter>;
   readonly #archive: ArchiveTally;
   #following: Following | null = null;
+  #bodies: Promise<KnownBodies | null> | null = null;
 
   /** Brings the projection to the end of the log, reads the night, and publishes what an earlier run owed. */
   static async open(options: EngineOptions): Promise<EngineRun> {
@@ -174,6 +180,16 @@ export class EngineRun {
     this.#distributor.enqueue(stored);
   }
 
+  /** A night without its orbits goes on: their sources become diaObjects, and the operator is told. */
+  #knownBodies(): Promise<KnownBodies | null> {
+    const { knownBodies, note } = this.#options;
+    this.#bodies ??= (knownBodies?.() ?? Promise.resolve(null)).catch((error: unknown) => {
+      note(`the night goes on without solar-system objects: ${(error as Error).message}`); // Loaders throw Errors.
+      return null;
+    });
+    return this.#bodies;
+  }
+
   #ports(): NightPorts {
     const { instrument, camera, now, note, fail, warm, process, rawWaitMs = engineConfig.rawWaitMs } = this.#options;
     return {
@@ -183,6 +199,7 @@ export class EngineRun {
         const since = historyStart(mjdOfTaiSeconds(visit.startTime)) - 1;
         const [templates, objects] = await Promise.all([
           warm(visit, boresight), this.#regions.load(group, visitRegion(camera, boresight), since),
+          this.#knownBodies(),
         ]);
         this.#progress.report({
           type: 'VisitPreloaded', instrument, dayObs: this.#options.dayObs, group, objects, templates,
@@ -197,11 +214,11 @@ export class EngineRun {
           ended, read, boresight, attempt, known: knownPositions(this.#state, footprint, knownPosition), knownPosition,
         });
       },
-      commit: (ended, read, boresight, attempt, outcome) => {
+      commit: async (ended, read, boresight, attempt, outcome) => {
         const footprint = detectorFootprint(camera, detectorOf(camera, read.detector), boresight);
         return this.#associator.commit(
           { ...namesOf(ended, read, attempt), knownPosition: outcome.knownPosition }, outcome.measurements, footprint,
-          read.readoutEndedMs,
+          read.readoutEndedMs, await this.#knownBodies(),
         );
       },
       defer: (deferral) => this.#associator.defer(deferral),

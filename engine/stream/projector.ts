@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Apdb, CommittedRows } from '../../apdb/apdb.ts';
-import { decodeRows, type CommittedRowBytes, type DiaSourcesAssociated } from '../../schemas/commit.ts';
+import { decodeRows, type AssociatedRowBytes, type DiaSourcesAssociated } from '../../schemas/commit.ts';
 import { BEFORE_EVERYTHING, commitPosition, partsOfCommitPosition, type CommitPosition } from '../../schemas/ids.ts';
 import { engineConfig } from '../config.ts';
 import { listRecordedNights, readRecorded } from './commitExport.ts';
@@ -13,7 +13,7 @@ import type { Log } from './log.ts';
 import { Spool } from './spool.ts';
 
 /** Rows of a commit, from the entry or, when they were too large for it, from the spool. */
-export function rowsOf(associated: DiaSourcesAssociated, spool: Spool): CommittedRowBytes {
+export function rowsOf(associated: DiaSourcesAssociated, spool: Spool): AssociatedRowBytes {
   if (associated.rows) return associated.rows;
   if (!associated.rowsSpool) {
     throw new Error(`commit of visit ${associated.visit}, detector ${associated.detector} has no rows`);

@@ -4,7 +4,7 @@
  */
 import { detectorOf, type Camera } from '../../schemas/camera.ts';
 import { commitPosition, type DayObs } from '../../schemas/ids.ts';
-import type { CommittedRowBytes, DiaSourcesAssociated } from '../../schemas/commit.ts';
+import type { AssociatedRowBytes, DiaSourcesAssociated } from '../../schemas/commit.ts';
 import type { ObservatoryEvent } from '../../schemas/events.ts';
 import { alertHeaders, streams } from '../../schemas/subjects.ts';
 import { decodeDiaObject } from '../../schemas/avro.ts';
@@ -14,8 +14,10 @@ import { buildPackets } from '../stages/packet/packet.ts';
 import { cutoutsDigest, decodeCutouts } from '../stages/packet/spool.ts';
 import type { DetectorOutcome } from '../workers/detectorTask.ts';
 import { associateDetector, knownPositions } from './associateDetector.ts';
+import { inputsOf } from './associator.ts';
 import type { StoredEntry } from './commitLog.ts';
 import type { ProcessDetector } from './engineRun.ts';
+import type { KnownBodies } from './knownBodies.ts';
 import type { Log } from './log.ts';
 import type { Ended, Read } from './nightEngine.ts';
 import { historyBefore } from './packCommit.ts';
@@ -34,6 +36,8 @@ export type ReplayResult = Readonly<{
 
 export type ReplayOptions = Readonly<{
   log: Log; instrument: string; camera: Camera; dayObs: DayObs; dataDir: string; process: ProcessDetector;
+  /** The night's solar-system objects, from the orbits that a commit names by their digest. */
+  knownBodies?: (digest: string) => Promise<KnownBodies>;
   /** As the night itself was associated. */
   associate?: Partial<AssociateConfig>;
   /** Entries of earlier nights in order, then of this one. */
@@ -147,15 +151,16 @@ async function compareCommit(
   const { measurements } = outcome;
   const footprint = detectorFootprint(camera, detectorOf(camera, a.detector), factsOf(facts, a).boresight);
   const names = { ...a, knownPosition: a.knownPosition };
+  const bodies = a.inputs['orbits'] === undefined ? null : await bodiesOf(options, a.inputs['orbits']);
   const { rows, withheld } = associateDetector(names, measurements, state, footprint, a.timeProcessedMjdTai, {
     ...associateConfig, ...options.associate,
-  });
+  }, bodies);
   const recorded = rowsOf(a, new Spool(dataDir, instrument, dayObs));
   const difference = differentRows(recorded, rows)
     ?? differentRecord('withheld', a.withheld, withheld)
     ?? differentRecord('dropped', sorted(a.droppedByReason), sorted(measurements.droppedByReason))
     ?? differentRecord('figures', sorted(a.summary), sorted(measurements.summary))
-    ?? differentInputs(a.inputs, measurements.inputs);
+    ?? differentInputs(a.inputs, inputsOf(measurements, bodies));
   const digest = measurements.cutouts && cutoutsDigest(measurements.cutouts);
   const ids = rows.diaObjects.map((payload) => decodeDiaObject(payload).diaObjectId);
   const before = commitPosition(dayObs, sequence - 1);
@@ -182,8 +187,13 @@ async function compareCommit(
   return { packets: packets.length, rows: difference, packetBytes };
 }
 
-function differentRows(recorded: CommittedRowBytes, replayed: CommittedRowBytes): string | null {
-  for (const table of ['diaSources', 'diaObjects', 'diaForcedSources'] as const) {
+function bodiesOf({ knownBodies }: ReplayOptions, digest: string): Promise<KnownBodies> {
+  if (!knownBodies) throw new Error(`this instrument has no orbits, but a commit names some: ${digest}`);
+  return knownBodies(digest);
+}
+
+function differentRows(recorded: AssociatedRowBytes, replayed: AssociatedRowBytes): string | null {
+  for (const table of ['diaSources', 'diaObjects', 'diaForcedSources', 'ssSources', 'mpcOrbits'] as const) {
     if (recorded[table].length !== replayed[table].length) {
       return `${replayed[table].length} ${table}, ${recorded[table].length} recorded`;
     }

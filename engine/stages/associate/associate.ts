@@ -27,6 +27,8 @@ export type ForcedFlux = Pick<DiaForcedSource,
 export type AssociationContext = Readonly<{
   visit: Visit; detector: DetectorId; band: Band; midpointMjdTai: number; timeProcessedMjdTai: number;
   forced: readonly ForcedFlux[];
+  /** ssObjectId of the sources that are known bodies, by diaSourceId (`matchBodies`); none without. */
+  bodies?: ReadonlyMap<bigint, bigint>;
 }>;
 
 /** A diaSource with its diaObject, if it has one. */
@@ -51,7 +53,7 @@ export type AssociationWarning = Readonly<{
 
 /**
  * Rows in order of their ids; they are what their bytes decode to. `diaObjects` holds the new and the
- * updated: one a source that is not withheld.
+ * updated: one a source that is neither withheld nor a known body.
  */
 export type AssociationResult = Readonly<{
   diaSources: readonly AssociatedSource[];
@@ -75,7 +77,8 @@ const FORCED_COUNTER_BASE = 1 << 23;
  *
  * Sources are matched within 1″ at least total cost (`pairs.ts`). One that stays alone makes a diaObject with its own
  * id unless a flag or its reliability speaks against it: then it is kept without a diaObject, and withheld. A flagged
- * source near a known diaObject is matched like any other. Sources = alerts to pack + withheld, always.
+ * source near a known diaObject is matched like any other. A known body has an ssObjectId and no diaObject: it has
+ * moved on when the next visit comes. Sources = alerts to pack + withheld, always.
  *
  * The result is a function of the values alone: the order of `measured`, `known`, its histories and `forced` does
  * not matter.
@@ -90,8 +93,7 @@ export function associate(
 ): AssociationResult {
   const sources = soundSources(measured, context);
   const objects = soundObjects(known);
-  const pairs = gatedPairs(sources, objects.map((object) => object.last), config);
-  const objectOfSource = matchMinimumCost(pairs, unmatchedCost(config));
+  const objectOf = matchObjects(sources.filter((source) => source.ssObjectId === null), objects, config);
   const diaForcedSources = forcedRows(context);
   const forcedByObject = new Map(diaForcedSources.map(({ diaObjectId, id, encoded }) => (
     [diaObjectId, lightCurveOf('forced', [{ id, payload: encoded.payload }])])));
@@ -102,9 +104,9 @@ export function associate(
   const withheld: WithheldSource[] = [];
   sources.forEach((source, i) => {
     const { diaSourceId } = source;
-    const matched = objectOfSource[i] < 0 ? null : objects[objectOfSource[i]];
-    const obstacle = matched === null ? obstacleToNewObject(source, config) : null;
-    const isNew = matched === null && obstacle === null;
+    const matched = objectOf.get(diaSourceId) ?? null, isBody = source.ssObjectId !== null;
+    const obstacle = matched === null && !isBody ? obstacleToNewObject(source, config) : null;
+    const isNew = matched === null && !isBody && obstacle === null;
     if (obstacle !== null) withheld.push({ index: i, diaSourceId, reason: `noObject:${obstacle}` });
     if (isNew && knownIds.has(diaSourceId)) throw new Error(`diaObject ${diaSourceId} exists already`);
     const diaObjectId = matched?.last.diaObjectId ?? (isNew ? diaSourceId : null);
@@ -123,6 +125,16 @@ export function associate(
     withheld,
     warnings: warningsOf(diaSources.filter(({ isNew }) => isNew).length, config),
   };
+}
+
+/** The known diaObject of each source that has one, by diaSourceId. */
+function matchObjects(
+  sources: readonly DiaSource[], objects: readonly KnownDiaObject[], config: AssociateConfig,
+): Map<bigint, KnownDiaObject> {
+  const pairs = gatedPairs(sources, objects.map((object) => object.last), config);
+  const objectOfSource = matchMinimumCost(pairs, unmatchedCost(config));
+  return new Map(sources.flatMap(({ diaSourceId }, i) =>
+    (objectOfSource[i] < 0 ? [] : [[diaSourceId, objects[objectOfSource[i]]] as const])));
 }
 
 /** The field that forbids a new diaObject, or null. What was not measured forbids nothing. */
@@ -157,7 +169,7 @@ function forcedRows(
 
 /** The sources in order of id; errors of positions as float32, so that all that follows is what anyone would decode. */
 function soundSources(measured: readonly MeasuredDiaSource[], context: AssociationContext): DiaSource[] {
-  const { visit, detector, timeProcessedMjdTai } = context;
+  const { visit, detector, timeProcessedMjdTai, bodies } = context;
   const sources = inIdOrder('diaSource', measured, (source) => source.diaSourceId);
   const ownVisit = BigInt(visit);
   return sources.map((source) => {
@@ -168,7 +180,7 @@ function soundSources(measured: readonly MeasuredDiaSource[], context: Associati
     }
     return {
       ...source, raErr: rounded(source.raErr), decErr: rounded(source.decErr), ra_dec_Cov: rounded(source.ra_dec_Cov),
-      diaObjectId: null, ssObjectId: null, timeProcessedMjdTai,
+      diaObjectId: null, ssObjectId: bodies?.get(source.diaSourceId) ?? null, timeProcessedMjdTai,
     };
   });
 }

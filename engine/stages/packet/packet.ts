@@ -1,7 +1,9 @@
-import { decodeDiaForcedSource, decodeDiaObject, decodeDiaSource } from '../../../schemas/avro.ts';
-import type { CommittedRowBytes } from '../../../schemas/commit.ts';
+import {
+  decodeDiaForcedSource, decodeDiaObject, decodeDiaSource, decodeMpcOrbit, decodeSsSource,
+} from '../../../schemas/avro.ts';
+import type { AssociatedRowBytes } from '../../../schemas/commit.ts';
 import type { DiaForcedSource, DiaSource } from '../../../schemas/diaRows.ts';
-import { assemblePacket } from '../../../schemas/packet.ts';
+import { assemblePacket, type PacketParts } from '../../../schemas/packet.ts';
 import { packetConfig } from './config.ts';
 import type { PacketConfig } from './config.ts';
 import type { Cutouts } from './spool.ts';
@@ -18,7 +20,7 @@ export type PacketHistory = Readonly<{
 /** All that the packets of one commit are a function of. */
 export type PacketInput = Readonly<{
   /** The commit's rows. */
-  rows: CommittedRowBytes;
+  rows: AssociatedRowBytes;
   /** Rows of `rows.diaSources`, by index, that make no packet. */
   withheld: readonly Readonly<{ index: number }>[];
   /** By diaObjectId; a diaObject that this commit made has none. */
@@ -30,9 +32,12 @@ export type PacketInput = Readonly<{
   targetName: string | null;
 }>;
 
-/** A framed packet, and what its message's headers tell (`alertHeaders`). ra and dec in degrees. */
+/**
+ * A framed packet, and what its message's headers tell (`alertHeaders`). ra and dec in degrees; a solar-system object
+ * has no diaObject.
+ */
 export type Packet = Readonly<{
-  diaSourceId: bigint; diaObjectId: bigint; ra: number; dec: number; band: string | null;
+  diaSourceId: bigint; diaObjectId: bigint | null; ra: number; dec: number; band: string | null;
   snr: number | null; reliability: number | null; bytes: Uint8Array;
 }>;
 
@@ -41,43 +46,79 @@ export type Packet = Readonly<{
  *
  * Previous sources are the history's rows since 12 × 30 days before the visit, oldest first, ties by id; null when
  * there are none. Forced ones include this visit's measurement of the diaObject. Rows that were committed before but
- * observed after this visit are part of what was known, and are included.
+ * observed after this visit are part of what was known, and are included. A source with an ssObjectId has its ssSource
+ * and its orbit instead of a diaObject and history.
  *
  * @throws Error, naming the row, when the input contradicts itself: a source to pack without a diaObject or its row or
  *   its cutouts, or a history that holds a row of this very commit. Such packets would not come out the same in replay.
  */
 export function buildPackets(input: PacketInput, config: PacketConfig = packetConfig): Packet[] {
-  const objectPayloads = new Map(
-    input.rows.diaObjects.map((payload) => [decodeDiaObject(payload).diaObjectId, payload]),
-  );
-  const forcedRows = new Map(input.rows.diaForcedSources.map((payload) => {
-    const row = decodeDiaForcedSource(payload);
-    return [row.diaObjectId, { row, payload }];
-  }));
+  const found = rowsById(input.rows);
   const withheld = new Set(input.withheld.map(({ index }) => index));
   const packets: Packet[] = [];
   input.rows.diaSources.forEach((payload, index) => {
     if (withheld.has(index)) return;
     const row = decodeDiaSource(payload);
-    const { diaSourceId, diaObjectId } = row;
-    const diaObject = diaObjectId === null ? undefined : objectPayloads.get(diaObjectId);
-    if (diaObjectId === null || diaObject === undefined) {
-      throw new Error(`diaSource ${diaSourceId} to be packed: its commit has no row of diaObject ${diaObjectId}`);
-    }
-    const history = input.history.get(diaObjectId);
+    const { diaSourceId, diaObjectId, ra, dec, band, snr, reliability } = row;
+    const context = row.ssObjectId === null ? objectParts(row, input, found, config) : bodyParts(row, found);
     const cutouts = cutoutsOf(input, diaSourceId);
-    const earliestMjdTai = row.midpointMjdTai - config.historyDays;
     const bytes = assemblePacket({
       diaSourceId, observationReason: input.observationReason, targetName: input.targetName, diaSource: payload,
-      prvDiaSources: previousSources(history, diaSourceId, earliestMjdTai),
-      prvDiaForcedSources: previousForced(history, forcedRows.get(diaObjectId), earliestMjdTai),
-      diaObject, ssSource: null, mpcOrbit: null,
+      ...context,
       cutoutDifference: cutouts.difference, cutoutScience: cutouts.science, cutoutTemplate: cutouts.template,
     });
-    const { ra, dec, band, snr, reliability } = row;
     packets.push({ diaSourceId, diaObjectId, ra, dec, band, snr, reliability, bytes });
   });
   return packets;
+}
+
+type RowsById = Readonly<{
+  objects: ReadonlyMap<bigint, Uint8Array>; forced: ReadonlyMap<bigint, HistoryRow<DiaForcedSource>>;
+  ssSources: ReadonlyMap<bigint, Readonly<{ payload: Uint8Array; designation: string | null }>>;
+  orbits: ReadonlyMap<string, Uint8Array>;
+}>;
+
+/** The commit's rows: diaObjects and forced ones by diaObjectId, ssSources by diaSourceId, orbits by designation. */
+function rowsById({ diaObjects, diaForcedSources, ssSources, mpcOrbits }: AssociatedRowBytes): RowsById {
+  return {
+    objects: new Map(diaObjects.map((payload) => [decodeDiaObject(payload).diaObjectId, payload])),
+    forced: new Map(diaForcedSources.map((payload) => {
+      const row = decodeDiaForcedSource(payload);
+      return [row.diaObjectId, { row, payload }];
+    })),
+    ssSources: new Map(ssSources.map((payload) => {
+      const { diaSourceId, designation } = decodeSsSource(payload);
+      return [diaSourceId, { payload, designation }];
+    })),
+    orbits: new Map(mpcOrbits.map((payload) => [decodeMpcOrbit(payload).designation, payload])),
+  };
+}
+
+type ContextParts = Pick<
+  PacketParts, 'prvDiaSources' | 'prvDiaForcedSources' | 'diaObject' | 'ssSource' | 'mpcOrbit'>;
+
+function objectParts(
+  { diaSourceId, diaObjectId, midpointMjdTai }: DiaSource, input: PacketInput, found: RowsById, config: PacketConfig,
+): ContextParts {
+  const diaObject = diaObjectId === null ? undefined : found.objects.get(diaObjectId);
+  if (diaObjectId === null || diaObject === undefined) {
+    throw new Error(`diaSource ${diaSourceId} to be packed: its commit has no row of diaObject ${diaObjectId}`);
+  }
+  const history = input.history.get(diaObjectId), earliestMjdTai = midpointMjdTai - config.historyDays;
+  return {
+    prvDiaSources: previousSources(history, diaSourceId, earliestMjdTai),
+    prvDiaForcedSources: previousForced(history, found.forced.get(diaObjectId), earliestMjdTai),
+    diaObject, ssSource: null, mpcOrbit: null,
+  };
+}
+
+function bodyParts({ diaSourceId, ssObjectId }: DiaSource, found: RowsById): ContextParts {
+  const ssSource = found.ssSources.get(diaSourceId);
+  const mpcOrbit = ssSource?.designation == null ? undefined : found.orbits.get(ssSource.designation);
+  if (!ssSource || !mpcOrbit) {
+    throw new Error(`diaSource ${diaSourceId} to be packed: its commit lacks the ssSource or orbit of ${ssObjectId}`);
+  }
+  return { prvDiaSources: null, prvDiaForcedSources: null, diaObject: null, ssSource: ssSource.payload, mpcOrbit };
 }
 
 function previousSources(

@@ -3,11 +3,17 @@ import {
   buildPackets, type HistoryRow, type PacketHistory, type PacketInput,
 } from '../../../engine/stages/packet/packet.ts';
 import type { Cutouts } from '../../../engine/stages/packet/spool.ts';
-import { encodeDiaForcedSource, encodeDiaObject, encodeDiaSource } from '../../../schemas/avro.ts';
+import { mpcOrbitRow } from '../../../engine/ephemerides/orbit.ts';
+import { parseOrbits } from '../../../engine/ephemerides/orbitFile.ts';
+import {
+  encodeDiaForcedSource, encodeDiaObject, encodeDiaSource, encodeMpcOrbit, encodeSsSource,
+} from '../../../schemas/avro.ts';
 import {
   newDiaForcedSource, newDiaObject, newDiaSource, type DiaForcedSource, type DiaObject, type DiaSource,
 } from '../../../schemas/diaRows.ts';
 import { decodeAlert } from '../../../schemas/packet.ts';
+import { ALERT_SCHEMA_VERSION, recordFields } from '../../../schemas/alertSchema.ts';
+import type { SsSource } from '../../../schemas/ssRows.ts';
 
 const NOW = 61364;
 
@@ -49,6 +55,7 @@ function commit(history: PacketHistory, more: Partial<PacketInput> = {}): Packet
       diaSources: sources.map((row) => encodeDiaSource(row)),
       diaObjects: [object(7n), object(32n)].map((row) => encodeDiaObject(row)),
       diaForcedSources: [forced(90n, 6n), forced(91n, 7n)].map((row) => encodeDiaForcedSource(row)),
+      ssSources: [], mpcOrbits: [],
     },
     withheld: [{ index: 1 }],
     history: new Map([[7n, history]]),
@@ -61,6 +68,14 @@ const history: PacketHistory = {
   diaSources: asHistory.sources([source(3n, 7n, NOW - 1), source(2n, 7n, NOW - 20), source(1n, 7n, NOW - 20)]),
   diaForcedSources: asHistory.forced([forced(11n, 7n, NOW - 2), forced(10n, 7n, NOW - 5)]),
 };
+
+/** An ssSource of which only names and place are told. */
+function ssSource(diaSourceId: bigint, designation: string): SsSource {
+  const told = { diaSourceId, ssObjectId: 5n, designation, eclLambda: 1, eclBeta: 2, galLon: 3, galLat: 4 };
+  const names = recordFields('ssSource', ALERT_SCHEMA_VERSION).map(({ name }) => name);
+  // Every field that is not told may be null.
+  return { ...Object.fromEntries(names.map((name) => [name, null])), ...told } as SsSource;
+}
 
 describe('buildPackets', () => {
   test('makes one packet a source that is not withheld, in the order of the commit', () => {
@@ -87,6 +102,25 @@ describe('buildPackets', () => {
   test('the first packet of a new object has no history, and says so with null', () => {
     const alert = decodeAlert(buildPackets(commit(history))[1].bytes);
     expect([alert.prvDiaSources, alert.prvDiaForcedSources]).toEqual([null, null]);
+  });
+
+  test('a solar-system object has its ssSource and its orbit, and neither diaObject nor history', () => {
+    const orbits = parseOrbits('designation,epochMjdTt,q,e,i,node,argperi,timeOfPerihelionMjdTt\n'
+      + '2026 AB,61000,2,0.1,5,1,2,60900\n').orbits;
+    const input = commit(history);
+    const body = { ...source(30n, null), ssObjectId: 5n };
+    const rows = {
+      ...input.rows, diaSources: [encodeDiaSource(body), ...input.rows.diaSources.slice(1)],
+      ssSources: [encodeSsSource(ssSource(30n, '2026 AB'))], mpcOrbits: [encodeMpcOrbit(mpcOrbitRow(orbits[0]))],
+    };
+    const [packet] = buildPackets({ ...input, rows });
+    expect(packet.diaObjectId).toBeNull();
+    const alert = decodeAlert(packet.bytes);
+    expect(alert.diaSource).toEqual(body);
+    expect(alert.ssSource).toEqual(ssSource(30n, '2026 AB'));
+    expect(alert.mpc_orbits).toEqual(mpcOrbitRow(orbits[0]));
+    expect([alert.diaObject, alert.prvDiaSources, alert.prvDiaForcedSources]).toEqual([null, null, null]);
+    expect(() => buildPackets({ ...input, rows: { ...rows, mpcOrbits: [] } })).toThrow('lacks the ssSource or orbit');
   });
 
   test('history reaches back 360 days and no further', () => {

@@ -1,0 +1,60 @@
+/** The orbits that a night's observers know: what the simulator draws, as elements of that night. */
+import type { DayObs } from '../schemas/ids.ts';
+import { mjdTaiOfDayObs } from '../schemas/time.ts';
+import { demonstrationBodies } from './demonstrationBodies.ts';
+import { equatorial, type SpaceVector } from './ephemeris.ts';
+import { minorPlanets, type MinorPlanet } from './minorPlanets.ts';
+import type { SkyModel } from './model.ts';
+import { perihelionDirections } from './orbits.ts';
+import type { Field } from './schedule.ts';
+
+const GAUSS = 0.01720209895, TT_MINUS_TAI_DAYS = 32.184 / 86400, DEGREES = 180 / Math.PI;
+/** Obliquity to which published elements are referred (IAU 1976). */
+const ELEMENTS_OBLIQUITY = 84381.448 / 3600 / DEGREES;
+
+const HEADER = 'designation,packed,epochMjdTt,q,e,i,node,argperi,timeOfPerihelionMjdTt,h,g';
+
+/** Every body that a night may show, by the sky it shows; CSV as `schemas/products.ts` says. */
+export function makeOrbitFile(seed: number, fields: readonly Field[], dayObs: DayObs, sky: SkyModel): string {
+  const midnight = mjdTaiOfDayObs(dayObs) + 0.5;
+  const planets = sky === 'survey' ? minorPlanets(seed)
+    : fields.flatMap((field) => demonstrationBodies(seed, field, midnight));
+  return encodeOrbitFile(planets, midnight);
+}
+
+/**
+ * Elements that osculate at a time. The simulator's bodies do not feel the planets: a catalogue of any other epoch
+ * would be moved away from them by who follows it rightly.
+ */
+export function encodeOrbitFile(planets: readonly MinorPlanet[], mjdTai: number): string {
+  return `${[HEADER, ...planets.map((planet) => lineOf(planet, mjdTai))].join('\n')}\n`;
+}
+
+function lineOf({ designation, class: kind, orbit, absoluteMag }: MinorPlanet, mjdTai: number): string {
+  const { semiMajorAxisAu: a, eccentricity: e } = orbit, motion = GAUSS / (a * Math.sqrt(a));
+  const mean = orbit.meanAnomaly + motion * (mjdTai - orbit.epochMjdTai), turn = 2 * Math.PI;
+  const epoch = mjdTai + TT_MINUS_TAI_DAYS, sincePerihelion = (mean - turn * Math.round(mean / turn)) / motion;
+  const [towards, across] = perihelionDirections(orbit).map((vector) => ecliptic(equatorial(vector)));
+  const hx = towards[1] * across[2] - towards[2] * across[1], hy = towards[2] * across[0] - towards[0] * across[2];
+  const hz = towards[0] * across[1] - towards[1] * across[0];
+  return [
+    designation, packedOf(designation, kind), epoch, a * (1 - e), e,
+    degrees(Math.atan2(Math.hypot(hx, hy), hz)), degrees(Math.atan2(hx, -hy)),
+    degrees(Math.atan2(towards[2], across[2])), epoch - sincePerihelion, absoluteMag.toFixed(4), 0.15,
+  ].join(',');
+}
+
+/** Seven characters at most, as the Minor Planet Center's: a letter of the class and the number, base 36. */
+function packedOf(designation: string, kind: MinorPlanet['class']): string {
+  const number = /-(\d+)$/.exec(designation);
+  return number ? `${kind[0].toUpperCase()}${Number(number[1]).toString(36).padStart(5, '0')}` : designation;
+}
+
+function ecliptic([x, y, z]: SpaceVector): SpaceVector {
+  const cos = Math.cos(ELEMENTS_OBLIQUITY), sin = Math.sin(ELEMENTS_OBLIQUITY);
+  return [x, y * cos + z * sin, z * cos - y * sin];
+}
+
+function degrees(radians: number): number {
+  return (radians < 0 ? radians + 2 * Math.PI : radians) * DEGREES;
+}

@@ -1,0 +1,54 @@
+/** Entries of COMMITS: read back as written, and those of the schema before still readable. */
+import { readFileSync } from 'node:fs';
+import avro from 'avsc';
+import { expect, test } from 'vitest';
+import {
+  decodeCommitEntry, decodeRows, encodeCommitEntry, encodeRows, type AssociatedRowBytes, type CommitEntry,
+} from '../../schemas/commit.ts';
+import { asDayObs, asDetectorId, BEFORE_EVERYTHING, exposureOf, visitOf } from '../../schemas/ids.ts';
+
+const night = asDayObs(20261001);
+const ROWS: AssociatedRowBytes = {
+  diaSources: [Buffer.of(1, 2)], diaObjects: [], diaForcedSources: [Buffer.of(3)], ssSources: [], mpcOrbits: [],
+};
+
+function entryOf(rows: AssociatedRowBytes | null): CommitEntry {
+  return { instrument: 'minicam', dayObs: night, deferred: null, sealed: null, associated: {
+    group: 'g', visit: visitOf(night, 1), exposure: exposureOf(night, 1), detector: asDetectorId(3), attempt: 0,
+    band: 'r', physicalFilter: 'r_mini', exposureSeconds: 30, midpointMjdTai: 61315, readoutEndedMs: 1,
+    timeProcessedMjdTai: 61315.1, knownPosition: BEFORE_EVERYTHING, outcome: 'alerts', inputs: { raw: 'ab' },
+    detected: 1, droppedByReason: {}, withheld: [], summary: {}, diaSourceCount: 1, rows, rowsSpool: null,
+    cutoutSpool: null,
+  } };
+}
+
+/** The type of the schema before, as its file has it. */
+function typeOf(version: string): avro.Type {
+  const path = new URL(`../../schemas/commit/${version}/entry.avsc`, import.meta.url);
+  return avro.Type.forSchema(JSON.parse(readFileSync(path, 'utf8')) as avro.Schema);
+}
+
+test('an entry and its rows come back as they were, with and without solar-system rows', () => {
+  const bodies = { ...ROWS, ssSources: [Buffer.of(9)], mpcOrbits: [Buffer.of(8), Buffer.of(7)] };
+  for (const rows of [ROWS, bodies, null]) {
+    expect(decodeCommitEntry(encodeCommitEntry(entryOf(rows)))).toEqual(entryOf(rows));
+    if (rows) expect(decodeRows(encodeRows(rows))).toEqual(rows);
+  }
+});
+
+test('entries and rows of schema 1.0 are read, and have no solar-system rows', () => {
+  const bytes = typeOf('1/0').toBuffer(entryOf(ROWS));
+  expect(decodeCommitEntry(bytes)).toEqual(entryOf(ROWS));
+  const { ssSources: _s, mpcOrbits: _o, ...three } = ROWS;
+  const array = { type: 'array', items: 'bytes' };
+  const old = avro.Type.forSchema({ type: 'record', name: 'Rows', fields: [
+    { name: 'diaSources', type: array }, { name: 'diaObjects', type: array }, { name: 'diaForcedSources', type: array },
+  ] } as avro.Schema);
+  expect(decodeRows(old.toBuffer(three))).toEqual(ROWS);
+});
+
+test('a cut or lengthened entry is refused with its length', () => {
+  const bytes = encodeCommitEntry(entryOf(ROWS));
+  expect(() => decodeCommitEntry(bytes.subarray(0, bytes.length - 3))).toThrow(`entry of ${bytes.length - 3} bytes`);
+  expect(() => decodeCommitEntry(Buffer.concat([bytes, Buffer.of(1)]))).toThrow('cannot be decoded');
+});
