@@ -64,6 +64,10 @@ async function main(): Promise<number> {
       .runSimulateCalibrations(request.options, signal);
     case 'truth': return (await import('./cli/truth.ts')).runTruth(request.positionals.directory, request.options);
     case 'clean': return (await import('./cli/clean.ts')).runClean(request.options);
+    case 'orbits import': return (await import('./cli/orbits.ts'))
+      .runOrbitsImport(request.positionals.file, request.options);
+    case 'ephemeris': return (await import('./cli/ephemeris.ts'))
+      .runEphemeris(request.positionals.file, request.options);
     case 'bench': return (await import('./cli/bench.ts'))
       .runBench(request.positionals.bench, request.options, signal);
     case 'doctor': case 'status': case 'stop': case 'version':

@@ -3,10 +3,13 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
 export async function runBench(
-  name: 'night' | 'simulator', options: Readonly<{ json: boolean }>, signal: AbortSignal,
+  name: 'night' | 'simulator' | 'ephemerides', options: Readonly<{ json: boolean; orbits: number }>,
+  signal: AbortSignal,
 ): Promise<number> {
   const script = join(import.meta.dirname, '..', '..', 'bench', `${name}.ts`);
-  const child = spawn(process.execPath, [script, ...(options.json ? ['--json'] : [])], { stdio: 'inherit' });
+  const own = name === 'ephemerides' ? ['--orbits', String(options.orbits)] : [];
+  const words = [script, ...own, ...(options.json ? ['--json'] : [])];
+  const child = spawn(process.execPath, words, { stdio: 'inherit' });
   signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
   return new Promise((resolve, reject) => {
     child.once('error', reject);

@@ -147,6 +147,21 @@ export interface AccessGrantOptions extends JsonOption, DataDirOption {
   readonly pixels: boolean;
 }
 
+export interface OrbitsImportOptions extends JsonOption, DataDirOption {
+  readonly instrument: string;
+  readonly from: number;
+  readonly skipBad: boolean;
+}
+export interface EphemerisOptions extends JsonOption {
+  readonly object: string | null;
+  readonly field: string | null;
+  readonly mjd: number;
+  readonly days: number;
+  readonly stepHours: number;
+  readonly camera: string;
+  readonly site: string | null;
+}
+
 interface Parsed<C extends string, O, P = Record<string, never>> {
   readonly kind: 'run';
   readonly command: C;
@@ -187,7 +202,11 @@ export type ParsedCommand =
   | Parsed<'truth', TruthOptions, { readonly directory: string }>
   | Parsed<'doctor' | 'status' | 'stop', JsonOption & DataDirOption>
   | Parsed<'clean', JsonOption & DataDirOption & { readonly olderThan: number }>
-  | Parsed<'bench', JsonOption & DataDirOption, { readonly bench: 'night' | 'simulator' }>
+  | Parsed<'orbits import', OrbitsImportOptions, { readonly file: string }>
+  | Parsed<'ephemeris', EphemerisOptions, { readonly file: string }>
+  | Parsed<
+    'bench', JsonOption & DataDirOption & { readonly orbits: number },
+    { readonly bench: 'night' | 'simulator' | 'ephemerides' }>
   | Parsed<'version', Record<string, never>>;
 
 export type ParsedArguments =

@@ -79,7 +79,7 @@ describe('parseArguments', () => {
     ['access', 'access needs one of: grant, revoke, list'],
     ['access grant a/b', 'USER must be letters'],
     ['clean', 'clean needs --older-than DAYS'],
-    ['bench day', 'must be one of night, simulator'],
+    ['bench day', 'must be one of night, simulator, ephemerides'],
   ])('`vesper %s` is refused in one line', (line, reason) => {
     const parsed = parseArguments(words(line));
     expect(parsed.kind).toBe('usage');
