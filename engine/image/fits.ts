@@ -272,7 +272,8 @@ function writeAtomically(path: string, bytes: Uint8Array): void {
   }
 }
 
-function encodeHeader(hdu: FitsHduOut, isPrimary: boolean): Uint8Array {
+/** Header of an HDU to write, whole blocks. */
+export function encodeHeader(hdu: FitsHduOut, isPrimary: boolean): Uint8Array {
   const data = hdu.data;
   const cards: FitsCard[] = [
     isPrimary ? ['SIMPLE', true] : ['XTENSION', 'IMAGE'], ['BITPIX', data ? bitpixOf(data) : 8],

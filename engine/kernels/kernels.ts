@@ -115,6 +115,16 @@ export type CompiledKernels = Readonly<{
   markNear(
     mask: number, bits: number, width: number, height: number, reach: number, out: number, row: number, ages: number,
   ): void;
+  binomialSums(image: number, count: number, out: number): void;
+  expectedVariance(
+    image: number, variance: number, below: number, here: number, above: number, sigma: number, count: number,
+    bright: number, source: number, own: number, light: number, shareMin: number,
+  ): void;
+  columnHeights(image: number, width: number, height: number, distance: number, limit: number, sums: number): void;
+  inspectPixels(
+    image: number, variance: number, mask: number, count: number, hasVariance: number, saturation: number,
+    noData: number, unusable: number, result: number,
+  ): number;
   markBlank(mask: number, bits: number, image: number, count: number, out: number): void;
   listAbove(plane: number, noise: number, count: number, factor: number, indices: number, capacity: number): number;
   measureWindow(

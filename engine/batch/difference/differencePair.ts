@@ -13,7 +13,7 @@ import { forcedFlux } from '../../stages/forced/forced.ts';
 import { measureSources, type MeasuredDiaSource, type MeasureResult } from '../../stages/measure/measure.ts';
 import { alignByStars, alignByWcs, type Alignment } from './alignment.ts';
 import { pairConfig } from './config.ts';
-import { readPairImage, type ImageRequest, type PairImage } from './inputs.ts';
+import { openPairImage, readPairImage, type ImageRequest, type PairImage } from './inputs.ts';
 import {
   prepareImage, psfOf, removeDefects, type DefectReport, type Prepared, type PrepareScratch,
 } from './prepare.ts';
@@ -59,8 +59,9 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
   clock.end('read');
   const byWcs = request.isRegistered ? null : alignByWcs(science, template);
   const buffers = buffersFor(science.planes, memory);
-  const own = prepareImage(science, { smooth: buffers.scratch, work: buffers.warpedTemplate.image });
-  const other = prepareImage(template, request.isRegistered ? scratchFor(template, memory) : null);
+  const rows = (image: PairImage): Float32Array => memory.float32(4 * image.planes.width);
+  const own = prepareImage(science, { smooth: buffers.scratch, work: buffers.warpedTemplate.image }, rows(science));
+  const other = prepareImage(template, request.isRegistered ? scratchFor(template, memory) : null, rows(template));
   clock.end('skyAndNoise');
   const alignment = byWcs ?? alignByStars(science, starsOf(own), template, starsOf(other));
   if (request.isRegistered) clock.end('register');
@@ -106,21 +107,26 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
 }
 
 /**
- * Bytes of a pixel. Of the science image: itself, three more, scratch, score and the unusable pixels; of the template:
- * itself and the scratch of its stars.
+ * Bytes of a pixel. Of the science image: itself, three more, scratch and the unusable pixels; of the template: itself,
+ * and where stars tell how it lies the scratch of its stars; where it has another size the score needs a plane.
  */
-const SCIENCE_BYTES = 4 * 10 + 2 * 4 + 1, TEMPLATE_BYTES = 10 + 8;
+const SCIENCE_BYTES = 4 * 10 + 4 + 1, TEMPLATE_BYTES = 10, STARS_BYTES = 8, SCORE_BYTES = 4;
 
 type Pair = Readonly<{ science: PairImage; template: PairImage; memory: PlaneMemory }>;
 
 /** Both images in one memory, with room for all that is made of them. */
 function readPair(request: PairRequest): Pair {
-  const science = readPairImage(request.science), template = readPairImage(request.template);
+  const science = openPairImage(request.science), template = openPairImage(request.template);
+  const pixels = science.width * science.height, templatePixels = template.width * template.height;
   const memory = createPlaneMemory(
-    SCIENCE_BYTES * science.planes.image.length + TEMPLATE_BYTES * template.planes.image.length,
+    (SCIENCE_BYTES + (pixels === templatePixels ? 0 : SCORE_BYTES)) * pixels +
+    (TEMPLATE_BYTES + (request.isRegistered ? STARS_BYTES : 0)) * templatePixels +
+    16 * (science.width + template.width),
   );
-  const inMemory = (image: PairImage): PairImage => ({ ...image, planes: memory.copyOf(image.planes) });
-  return { science: inMemory(science), template: inMemory(template), memory };
+  return {
+    science: readPairImage(science, memory.maskedImage(science.width, science.height)),
+    template: readPairImage(template, memory.maskedImage(template.width, template.height)), memory,
+  };
 }
 
 function scratchFor({ planes: { image } }: PairImage, memory: PlaneMemory): PrepareScratch {

@@ -3,7 +3,8 @@ import {
   FitsError, firstImageHdu, imageSize, numberCard, readFits, readImageInto, requireSize, stringCard,
   type FitsFile, type FitsHdu, type FitsHeader,
 } from '../../image/fits.ts';
-import { allocateMaskedImage, type MaskedImage } from '../../image/maskedImage.ts';
+import { inspectPlanes } from '../../kernels/inspect.ts';
+import type { MaskedImage } from '../../image/maskedImage.ts';
 import { MASK_PLANES, maskBits, type MaskPlane } from '../../image/maskPlanes.ts';
 import { wcsFromHeader, type Wcs } from '../../image/wcs.ts';
 import { readFrameHeader } from '../series/frameHeader.ts';
@@ -39,14 +40,18 @@ export type PairImage = Readonly<{
   gain: number | null; isGainOption: boolean; readNoise: number | null; saturation: number | null;
 }>;
 
+/** An image whose headers were read, and of whose pixels none. */
+export type OpenedImage = Readonly<{
+  request: ImageRequest; file: FitsFile; hdu: FitsHdu; width: number; height: number;
+  mask: FitsHdu | null; variance: FitsHdu | null;
+}>;
+
 /**
- * Reads an image with what belongs to it: files of mask and variance, or extensions MASK and VARIANCE of its own.
+ * Finds an image with what belongs to it: files of mask and variance, or extensions MASK and VARIANCE of its own.
  *
- * A mask with MP_* keywords is translated by them; of one without, every pixel that is not 0 is BAD.
- *
- * @throws FitsError for files that cannot be read; PairRefused (IMAGE_TOO_SMALL, ALL_MASKED, CONSTANT_IMAGE).
+ * @throws FitsError for files that cannot be read; PairRefused IMAGE_TOO_SMALL.
  */
-export function readPairImage(request: ImageRequest): PairImage {
+export function openPairImage(request: ImageRequest): OpenedImage {
   const { path } = request, file = readFits(path);
   const hdu = extension(file, 'IMAGE') ?? extension(file, 'SCI') ?? firstImageHdu(file);
   const { width, height } = imageSize(hdu);
@@ -54,21 +59,33 @@ export function readPairImage(request: ImageRequest): PairImage {
     throw new PairRefused('IMAGE_TOO_SMALL',
       `${path}: ${width} × ${height} pixels, at least ${pairConfig.sidePxMin} are needed along each side`);
   }
-  const planes = allocateMaskedImage(width, height);
-  readImageInto(hdu, planes.image);
   const mask = planeOf(request.maskPath, file, 'MASK'), variance = planeOf(request.variancePath, file, 'VARIANCE');
-  if (mask !== null) readMask(mask, planes);
-  if (variance !== null) readVariance(variance, planes);
+  for (const plane of [mask, variance]) if (plane !== null) requireSize(plane, width, height);
+  return { request, file, hdu, width, height, mask, variance };
+}
+
+/**
+ * Reads an image into planes of its size.
+ *
+ * A mask with MP_* keywords is translated by them; of one without, every pixel that is not 0 is BAD.
+ *
+ * @param planes Overwritten.
+ * @throws FitsError for files that cannot be read; PairRefused (ALL_MASKED, CONSTANT_IMAGE).
+ */
+export function readPairImage({ request, file, hdu, ...found }: OpenedImage, planes: MaskedImage): PairImage {
+  const { path } = request;
+  readImageInto(hdu, planes.image);
+  if (found.mask === null) planes.mask.fill(0); else readMask(found.mask, planes.mask);
+  if (found.variance === null) planes.variance.fill(0); else readImageInto(found.variance, planes.variance);
   const header = hdu === file.hdus[0] ? hdu.header : [...hdu.header, ...file.hdus[0].header];
   const told = readFrameHeader(
     // Of no interest here, but the reader insists on a time.
     [...header, ['MJD-OBS', 61_000]],
     { gain: request.gain, readNoise: request.readNoise, saturation: request.saturation, pixelScale: null },
   );
-  maskPixels(planes, told.saturationAdu ?? Infinity, variance !== null);
-  requirePixels(path, planes);
+  maskPixels(path, planes, told.saturationAdu ?? Infinity, found.variance);
   return {
-    path, planes, isVarianceGiven: variance !== null, wcs: wcsFromHeader(header),
+    path, planes, isVarianceGiven: found.variance !== null, wcs: wcsFromHeader(header),
     projection: stringCard(header, 'CTYPE1'), unit: stringCard(header, 'BUNIT'),
     gain: told.gainElectronsPerAdu, isGainOption: request.gain !== null, readNoise: told.readNoiseElectrons,
     saturation: told.saturationAdu,
@@ -86,17 +103,45 @@ function planeOf(path: string | null, beside: FitsFile, name: string): FitsHdu |
   return extension(file, name) ?? firstImageHdu(file);
 }
 
-function readMask(hdu: FitsHdu, { width, height, mask }: MaskedImage): void {
-  requireSize(hdu, width, height);
-  const stored = new Float32Array(width * height); // Exact for the 24 lowest bits.
-  readImageInto(hdu, stored);
+/** @param mask Overwritten. */
+function readMask(hdu: FitsHdu, mask: Uint16Array): void {
   const moves = maskMoves(hdu.header), bad = maskBits('BAD');
-  for (let j = 0; j < mask.length; j++) {
-    const before = stored[j];
-    if (before === 0) continue;
-    if (moves === null || !Number.isInteger(before)) { mask[j] = bad; continue; }
-    for (const [from, to] of moves) if ((before & from) !== 0) mask[j] |= to;
+  const moved = (stored: number): number => {
+    if (stored === 0) return 0;
+    if (moves === null || !Number.isInteger(stored)) return bad;
+    return moves.reduce((bits, [from, to]) => bits | ((stored & from) === 0 ? 0 : to), 0);
+  };
+  if (isPlain16(hdu)) return translate16(hdu, mask, moved);
+  const stored = new Float32Array(mask.length); // Exact for the 24 lowest bits.
+  readImageInto(hdu, stored);
+  for (let j = 0; j < mask.length; j++) mask[j] = stored[j] === 0 ? 0 : moved(stored[j]);
+}
+
+/** Whether the numbers are stored as they are meant, in 16 bits. */
+function isPlain16({ header, bitpix, tiles }: FitsHdu): boolean {
+  return bitpix === 16 && tiles === null && (numberCard(header, 'BSCALE') ?? 1) === 1 &&
+    (numberCard(header, 'BZERO') ?? 0) === 0 && numberCard(header, 'BLANK') === null;
+}
+
+/** Most masks are 16 bits and nearly all 0: the file's bytes are read into the plane, and only others are looked at. */
+function translate16(hdu: FitsHdu, mask: Uint16Array, moved: (stored: number) => number): void {
+  const bytes = Buffer.from(mask.buffer, mask.byteOffset, mask.byteLength);
+  hdu.readBytesInto(bytes);
+  bytes.swap16();
+  const known = new Map<number, number>(), pairs = new Int32Array(mask.buffer, mask.byteOffset, mask.length >> 1);
+  const translate = (j: number): void => {
+    const stored = mask[j];
+    if (stored === 0) return;
+    let ours = known.get(stored);
+    if (ours === undefined) known.set(stored, ours = moved((stored << 16) >> 16));
+    mask[j] = ours;
+  };
+  for (let i = 0; i < pairs.length; i++) {
+    if (pairs[i] === 0) continue;
+    translate(2 * i);
+    translate(2 * i + 1);
   }
+  if (mask.length % 2 === 1) translate(mask.length - 1);
 }
 
 /** What is said about a visit or a coadd, not about its pixels' use. */
@@ -112,47 +157,43 @@ function maskMoves(header: FitsHeader): (readonly [from: number, to: number])[] 
   });
 }
 
-function readVariance(hdu: FitsHdu, { width, height, variance }: MaskedImage): void {
-  requireSize(hdu, width, height);
-  readImageInto(hdu, variance);
-  let lowest = Infinity;
-  for (let j = 0; j < variance.length; j++) if (variance[j] < lowest) lowest = variance[j];
-  if (lowest < 0) throw new FitsError('FITS_VALUES', hdu.path, `a variance is negative (${lowest})`);
+/**
+ * SAT, grown, and NO_DATA for what is not a number or, with a variance given, has none. An image with nothing in it is
+ * refused before anything is computed from it.
+ */
+function maskPixels(path: string, planes: MaskedImage, saturation: number, varianceHdu: FitsHdu | null): void {
+  const unusable = maskBits('NO_DATA', 'BAD', 'SAT'), total = planes.image.length;
+  const range = inspectPlanes(planes, varianceHdu !== null, saturation, maskBits('NO_DATA'), unusable);
+  if (varianceHdu !== null && range.lowestVariance < 0) {
+    throw new FitsError('FITS_VALUES', varianceHdu.path, `a variance is negative (${range.lowestVariance})`);
+  }
+  const usable = range.usable - growSaturated(planes, saturation, range.saturatedRows, unusable);
+  const required = Math.ceil(pairConfig.usableFractionMin * total);
+  if (usable < required) {
+    throw new PairRefused('ALL_MASKED',
+      `${path}: ${usable} of ${total} pixels are usable, ${required} required; ` +
+      'the others are masked, saturated or no number');
+  }
+  const { lowest, highest } = range;
+  if (lowest === highest) throw new PairRefused('CONSTANT_IMAGE', `${path}: every pixel is ${lowest}`);
 }
 
-/** SAT, grown, and NO_DATA for what is not a number or, with a variance given, has none. */
-function maskPixels(
-  { image, variance, mask, width, height }: MaskedImage, saturation: number, hasVariance: boolean,
-): void {
-  const sat = maskBits('SAT'), noData = maskBits('NO_DATA'), grow = pairConfig.saturationGrowthPx;
-  for (let y = 0; y < height; y++) {
+/** Returns how many pixels it made unusable. */
+function growSaturated(
+  { image, mask, width, height }: MaskedImage, saturation: number, rows: readonly number[], unusable: number,
+): number {
+  const sat = maskBits('SAT'), grow = pairConfig.saturationGrowthPx;
+  let lost = 0;
+  for (const y of rows) {
     for (let x = 0; x < width; x++) {
-      const j = y * width + x, value = image[j];
-      const isKnown = Number.isFinite(value) && (!hasVariance || (variance[j] > 0 && variance[j] < Infinity));
-      if (!isKnown) { mask[j] |= noData; image[j] = NaN; variance[j] = 0; continue; }
-      if (!(value >= saturation)) continue;
+      if (!(image[y * width + x] >= saturation)) continue;
       for (let v = Math.max(0, y - grow); v <= Math.min(height - 1, y + grow); v++) {
-        for (let u = Math.max(0, x - grow); u <= Math.min(width - 1, x + grow); u++) mask[v * width + u] |= sat;
+        for (let u = Math.max(0, x - grow); u <= Math.min(width - 1, x + grow); u++) {
+          if ((mask[v * width + u] & unusable) === 0) lost++;
+          mask[v * width + u] |= sat;
+        }
       }
     }
   }
-}
-
-/** An image with nothing in it is refused before anything is computed from it. */
-function requirePixels(path: string, { image, mask }: MaskedImage): void {
-  const unusable = maskBits('NO_DATA', 'BAD', 'SAT');
-  let lowest = Infinity, highest = -Infinity, count = 0;
-  for (let j = 0; j < image.length; j++) {
-    if ((mask[j] & unusable) !== 0) continue;
-    count++;
-    if (image[j] < lowest) lowest = image[j];
-    if (image[j] > highest) highest = image[j];
-  }
-  if (count < pairConfig.usableFractionMin * image.length) {
-    const required = Math.ceil(pairConfig.usableFractionMin * image.length);
-    throw new PairRefused('ALL_MASKED',
-      `${path}: ${count} of ${image.length} pixels are usable, ${required} required; ` +
-      'the others are masked, saturated or no number');
-  }
-  if (lowest === highest) throw new PairRefused('CONSTANT_IMAGE', `${path}: every pixel is ${lowest}`);
+  return lost;
 }

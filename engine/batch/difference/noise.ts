@@ -3,6 +3,7 @@ import { interpolateRow, type Background } from '../../image/background.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import { median } from '../../image/median.ts';
+import { addExpectedLight, type ExpectedLight } from '../../kernels/light.ts';
 import { varianceSlope } from '../../stages/difference/subtract.ts';
 import { pairConfig } from './config.ts';
 import { PairRefused, type PairImage } from './inputs.ts';
@@ -31,23 +32,21 @@ const BINOMIAL_NOISE = 0.375;
  * @param planes Image sky subtracted, read only; variance overwritten: as given, or the image with its sky, from which
  *               the sky's level is taken.
  * @param sky    For the noise that the sky shows.
+ * @param rows   [4 × width] of work, in the planes' memory.
  * @throws PairRefused GAIN_ABSURD when a gain from the command line contradicts the sky's noise.
  */
-export function setVariance(source: PairImage, sky: Background): NoiseReport {
-  return source.isVarianceGiven ? smoothGiven(source, sky) : fromGain(source, sky);
+export function setVariance(source: PairImage, sky: Background, rows: Float32Array): NoiseReport {
+  return source.isVarianceGiven ? smoothGiven(source, sky, rows) : fromGain(source, sky, rows);
 }
 
-function smoothGiven({ planes }: PairImage, sky: Background): NoiseReport {
+function smoothGiven({ planes }: PairImage, sky: Background, rows: Float32Array): NoiseReport {
   const { variance, mask } = planes, blank = maskBits('BAD', 'SAT', 'NO_DATA');
   const slope = varianceSlope(planes, blank), skySigma = median(sky.sigma);
   const typical = typicalOf(variance, mask, blank);
   const isFollowing = slope > pairConfig.noise.slopeShareMin * (typical / skySigma ** 2);
   if (isFollowing) {
-    forExpectedLight(planes, sky, (j, value, expected) => {
-      const smoothed = variance[j] - slope * (value - expected);
-      // A slope that does not hold for this pixel must not turn its variance around.
-      variance[j] = Math.max(smoothed, 0.2 * variance[j]);
-    });
+    // A slope that does not hold for a pixel must not turn its variance around.
+    addLight(planes, sky, rows, { own: -slope, perLight: slope, shareMin: 0.2 });
   }
   return {
     source: isFollowing ? 'given, smoothed' : 'given', gain: isFollowing ? 1 / slope : null, readNoise: null,
@@ -61,7 +60,7 @@ function typicalOf(variance: Float32Array, mask: Uint16Array, blank: number): nu
   return median(sample);
 }
 
-function fromGain(source: PairImage, sky: Background): NoiseReport {
+function fromGain(source: PairImage, sky: Background, rows: Float32Array): NoiseReport {
   const { planes: { image, variance, mask, width } } = source, { agreementMax, skySigmaMin } = pairConfig.noise;
   for (let j = 0; j < variance.length; j++) variance[j] -= image[j];
   const skyLevel = typicalOf(variance, mask, maskBits('NO_DATA')), skySigma = median(sky.sigma);
@@ -86,7 +85,7 @@ function fromGain(source: PairImage, sky: Background): NoiseReport {
       for (let x = 0; x < width; x++) variance[y * width + x] = row[x] * row[x];
     }
   }
-  if (gain !== null) forExpectedLight(source.planes, sky, (j, _, expected) => { variance[j] += expected / gain; });
+  if (gain !== null) addLight(source.planes, sky, rows, { own: 0, perLight: 1 / gain, shareMin: 0 });
   for (let j = 0; j < variance.length; j++) if (Number.isNaN(image[j])) variance[j] = 0;
   return {
     source: isBelieved ? 'gain and read noise' : gain === null ? 'sky scatter' : 'sky scatter and gain',
@@ -109,36 +108,15 @@ function requireSane(source: PairImage, skyLevel: number, skySigma: number, rati
 }
 
 /**
- * Visits each pixel with its value over the sky and the light expected there: 0 in the sky, the binomial mean of 3 × 3
- * pixels where that is significant, the pixel's own value where it is bright. NaN pixels are left out.
+ * Adds to the variance what the pixel's own value and the light expected there say: 0 in the sky, the binomial mean of
+ * 3 × 3 pixels where that is significant, the pixel's own value where it is bright.
  */
-function forExpectedLight(
-  { image, width, height }: MaskedImage, sky: Background, visit: (j: number, value: number, expected: number) => void,
+function addLight(
+  { image, variance, width, height }: MaskedImage, sky: Background, rows: Float32Array,
+  change: Pick<ExpectedLight, 'own' | 'perLight' | 'shareMin'>,
 ): void {
-  const { sourceSigma, brightSigma } = pairConfig.noise, sigma = new Float32Array(width);
-  const sums = [0, 1, 2].map(() => new Float32Array(width));
-  horizontalSums(image, 0, width, sums[0]);
-  sums[2].set(sums[0]); // The row below the first is taken as equal to it.
-  for (let y = 0; y < height; y++) {
-    horizontalSums(image, Math.min(y + 1, height - 1) * width, width, sums[(y + 1) % 3]);
-    interpolateRow(sky, sky.sigma, y, sigma);
-    const below = sums[(y + 2) % 3], here = sums[y % 3], above = sums[(y + 1) % 3];
-    for (let x = 0, j = y * width; x < width; x++, j++) {
-      const value = image[j];
-      if (value !== value) continue;
-      const smooth = (below[x] + 2 * here[x] + above[x]) / 16;
-      const expected = value > brightSigma * sigma[x] ? value
-        : smooth > sourceSigma * BINOMIAL_NOISE * sigma[x] ? smooth : 0;
-      visit(j, value, expected);
-    }
-  }
-}
-
-/** 1-2-1 sums along a row; a pixel without data counts as sky. */
-function horizontalSums(image: Float32Array, start: number, width: number, out: Float32Array): void {
-  const at = (x: number): number => {
-    const value = image[start + Math.min(Math.max(x, 0), width - 1)];
-    return value === value ? value : 0;
-  };
-  for (let x = 0; x < width; x++) out[x] = at(x - 1) + 2 * at(x) + at(x + 1);
+  const { sourceSigma, brightSigma } = pairConfig.noise;
+  addExpectedLight(image, variance, width, height, rows, (y, out) => interpolateRow(sky, sky.sigma, y, out), {
+    ...change, brightSigma, sourceSigma: sourceSigma * BINOMIAL_NOISE,
+  });
 }

@@ -26,9 +26,10 @@ export type PrepareScratch = Readonly<{ smooth: Float32Array; work: Float32Array
  * Corrects columns, subtracts the sky and sets the variance; the image's planes are changed in place.
  *
  * @param scratch Where given, the stars are found too.
+ * @param rows    [4 × width] of work, in the planes' memory.
  * @throws PairRefused: NO_SKY, NO_STARS, NO_NOISE, GAIN_ABSURD.
  */
-export function prepareImage(source: PairImage, scratch: PrepareScratch | null): Prepared {
+export function prepareImage(source: PairImage, scratch: PrepareScratch | null, rows: Float32Array): Prepared {
   const { planes, path, isVarianceGiven } = source;
   const columns = correctColumns(planes, isVarianceGiven);
   if (!isVarianceGiven) planes.variance.set(planes.image);
@@ -37,7 +38,7 @@ export function prepareImage(source: PairImage, scratch: PrepareScratch | null):
   if (!sky.sigma.every((sigma) => sigma > 0)) {
     throw new PairRefused('NO_NOISE', `${path}: part of its sky has no noise`);
   }
-  const noise = setVariance(source, sky);
+  const noise = setVariance(source, sky, rows);
   clearDetected(planes.mask);
   return { noise, columns, stars: found === null ? null : { list: found.stars, fwhmPx: found.fwhmPx } };
 }

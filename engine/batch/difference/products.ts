@@ -1,7 +1,8 @@
 /** The files of a difference: FITS planes, catalogue, sheet of stamps. */
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeFits, type FitsCard, type FitsHduOut } from '../../image/fits.ts';
+import type { FitsCard } from '../../image/fits.ts';
+import { streamFits } from '../../image/fitsStream.ts';
 import { MASK_PLANES } from '../../image/maskPlanes.ts';
 import { psfTermCount } from '../../image/psf.ts';
 import { wcsToCards } from '../../image/wcs.ts';
@@ -44,7 +45,8 @@ function writeDifference(path: string, pair: PairDifference): void {
   const maskCards: FitsCard[] = Object.entries(MASK_PLANES).map(([plane, bit]) => [`MP_${plane}`, bit]);
   const kernels = new Float32Array(kernel.kernels.length * kernel.size ** 2);
   kernel.kernels.forEach((plane, k) => kernels.set(plane, k * kernel.size ** 2));
-  writeByHdu(path, [
+  streamFits(path, [
+    { data: null },
     { name: 'IMAGE', cards: [...wcs, ...unitCard(unit ?? '')], data: image, width, height },
     { name: 'MASK', cards: maskCards, data: mask, width, height },
     { name: 'VARIANCE', cards: [...wcs, ...unitCard(`(${unit ?? ''})**2`)], data: variance, width, height },
@@ -60,20 +62,4 @@ function writeDifference(path: string, pair: PairDifference): void {
       data: kernels, width: kernel.size, height: kernel.size * kernel.kernels.length,
     },
   ]);
-}
-
-/** Writes an empty primary HDU and the extensions, one after another: the file is never in memory as a whole. */
-function writeByHdu(path: string, extensions: readonly FitsHduOut[]): void {
-  const temporary = `${path}.${process.pid}.part`, primary = writeFits(null, [{ data: null }]);
-  const file = openSync(temporary, 'w');
-  try {
-    writeFileSync(file, primary);
-    for (const hdu of extensions) writeFileSync(file, writeFits(null, [{ data: null }, hdu]).subarray(primary.length));
-  } catch (error) {
-    closeSync(file);
-    rmSync(temporary);
-    throw error;
-  }
-  closeSync(file);
-  renameSync(temporary, path);
 }

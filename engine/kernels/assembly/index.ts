@@ -17,3 +17,5 @@ export { markBlank, markNear } from './near';
 export { listPeaks, markAboveMesh, markBytes, subtractMesh } from './mesh';
 export { measureWindow } from './windowed';
 export { fitStar, movePadded, placePsf } from './starFit';
+export { inspectPixels } from './inspect';
+export { binomialSums, columnHeights, expectedVariance } from './light';

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { correctColumns } from '../../../engine/batch/difference/columns.ts';
 import { maskBits } from '../../../engine/image/maskPlanes.ts';
 import { pairNormal, pairRandom } from '../../support/pairScene.ts';
-import { counts, SKY } from './scene.ts';
+import { counts, READ_NOISE, SKY } from './scene.ts';
 
 const SIDE = 256, HOT = 100;
 
@@ -30,4 +30,13 @@ test('a gradient and noise alone leave every column as it is', () => {
   const before = planes.image.slice();
   expect(correctColumns(planes, false)).toEqual({ corrected: 0, masked: 0 });
   expect(planes.image).toEqual(before);
+});
+
+test('among enough rows to judge by a bounded mean, a column just above the limit is found, and stars are not', () => {
+  const width = 200, height = 1100, stars = [40, 80, 120, 160].map((x) => ({ x, y: 5 * x, flux: 3e6 }));
+  const planes = counts(width, height, stars, 2, 24), sigma = Math.sqrt(SKY + READ_NOISE ** 2);
+  // 8 × 1.2533 / √550 = 0.43 of the noise is the limit; medians scatter by 0.05 of it.
+  for (let y = 0; y < height; y++) planes.image[y * width + HOT] += 0.65 * sigma;
+  for (let y = 0; y < height; y++) planes.image[y * width + HOT + 3] -= 0.65 * sigma;
+  expect(correctColumns(planes, false)).toEqual({ corrected: 2, masked: 0 });
 });
