@@ -180,12 +180,14 @@ export const solarSystemConfig = {
   /** Jupiter's mean longitude then: 34.3515° + 3034.9057° T, T = 0.26 centuries (Simon et al. 1994). */
   jupiterLongitudeDeg: 103.4,
   /**
-   * Bodies of each class. They show 12 a square degree at opposition, a tenth of what is there to magnitude 24: each
-   * orbit costs 3 µs to survey once a night and field, and 0.3 s a night is what a detector of 2 s can bear.
+   * Main-belt bodies brighter than absolute magnitude 15: chosen so that 210 a square degree brighter than R = 23 stand
+   * at opposition within a degree of the ecliptic (Gladman et al. 2009, Icarus 202, 104).
    */
-  counts: { mainBelt: 100_000, nearEarth: 2_000, trojan: 4_000, transNeptunian: 4_000 } as const,
-  /** Fainter ones (V) are not drawn. */
-  faintMag: 25.5,
+  mainBeltTo15: 71_000,
+  /** Bodies of each other class. */
+  counts: { nearEarth: 2_000, trojan: 4_000, transNeptunian: 4_000 } as const,
+  /** Fainter ones (V) are not drawn: a single visit reaches r = 24.4. */
+  faintMag: 24.8,
 } as const;
 
 export const demonstrationBodyConfig = {

@@ -1,12 +1,14 @@
 /** Minor planets: a seeded population on Keplerian orbits, and those of it that one exposure meets. */
 import { BANDS } from '../schemas/units.ts';
 import { solarSystemConfig } from './config.ts';
+import { beltBodiesNear } from './mainBelt.ts';
 import { apparentMagnitude, heliocentric, observatoryHeliocentric, seenFrom, type Orbit } from './orbits.ts';
 import { angleBetween, type UnitVector } from './projection.ts';
 import { normal, randomStream, uniform, uniformBetween, type RandomStream } from './random.ts';
 import { unitOf } from './ephemeris.ts';
 
-export type MinorPlanetClass = 'mainBelt' | 'nearEarth' | 'trojan' | 'transNeptunian';
+export type MinorPlanetClass = 'mainBelt' | OtherClass;
+type OtherClass = keyof typeof solarSystemConfig.counts;
 
 export type MinorPlanet = Readonly<{
   id: bigint; designation: string; class: MinorPlanetClass; orbit: Orbit;
@@ -32,7 +34,7 @@ const SPEED_LIMIT: Readonly<Record<MinorPlanetClass, number>> =
 
 let population: Readonly<{ seed: number; planets: readonly MinorPlanet[] }> | null = null;
 
-/** The whole population of a seed; the last one is kept. */
+/** The whole population of a seed but the main belt; the last one is kept. */
 export function minorPlanets(seed: number): readonly MinorPlanet[] {
   if (population?.seed !== seed) population = { seed, planets: populate(seed) };
   return population.planets;
@@ -40,23 +42,32 @@ export function minorPlanets(seed: number): readonly MinorPlanet[] {
 
 function populate(seed: number): MinorPlanet[] {
   const { counts } = solarSystemConfig;
-  return (Object.keys(counts) as MinorPlanetClass[]).flatMap((name) => { // Keys are the classes by its type.
+  return (Object.keys(counts) as OtherClass[]).flatMap((name) => { // Keys are the classes by its type.
     const random = randomStream(seed, 'minor planets', CLASS_CODE[name]);
     return Array.from({ length: counts[name] }, (_, index) => minorPlanet(random, name, index));
   });
 }
 
-function minorPlanet(random: RandomStream, name: MinorPlanetClass, index: number): MinorPlanet {
+function minorPlanet(random: RandomStream, name: OtherClass, index: number): MinorPlanet {
   const [shape, absoluteMag] = SHAPES[name](random);
-  const isRocky = uniform(random) < 0.5; // S- and C-type surfaces: V − r, and the Sun's colours reddened.
-  const colours = isRocky ? [1.9, 0.45, -0.22, -0.41, -0.38, -0.36] : [1.6, 0.32, -0.17, -0.3, -0.32, -0.33];
+  const isRocky = uniform(random) < 0.5;
   const node = uniformBetween(random, 0, 2 * Math.PI), perihelion = uniformBetween(random, 0, 2 * Math.PI);
   const anywhere = uniformBetween(random, 0, 2 * Math.PI);
   const meanAnomaly = name === 'trojan' ? trojanLongitude(random) - node - perihelion : anywhere;
   const orbit: Orbit = { ...shape, node, perihelion, meanAnomaly, epochMjdTai: solarSystemConfig.epochMjdTai };
+  return planetOf(name, index, orbit, absoluteMag, isRocky);
+}
+
+function planetOf(
+  name: MinorPlanetClass, index: number, orbit: Orbit, absoluteMag: number, isRocky: boolean,
+): MinorPlanet {
   const id = MINOR_PLANET_ID | (BigInt(CLASS_CODE[name]) << 32n) | BigInt(index);
+  const colours = isRocky ? S_TYPE : C_TYPE;
   return { id, designation: `${name}-${index}`, class: name, orbit, absoluteMag, colours };
 }
+
+/** Surfaces of S and C type: magnitude in each band minus V, the Sun's colours reddened. */
+const S_TYPE = [1.9, 0.45, -0.22, -0.41, -0.38, -0.36], C_TYPE = [1.6, 0.32, -0.17, -0.3, -0.32, -0.33];
 
 /** Mean longitude 60° ahead of Jupiter (six in ten) or behind it, and what libration adds. */
 function trojanLongitude(random: RandomStream): number {
@@ -67,8 +78,7 @@ function trojanLongitude(random: RandomStream): number {
 type Shape = Pick<Orbit, 'semiMajorAxisAu' | 'eccentricity' | 'inclination'>;
 
 /** Semi-major axis, eccentricity, inclination and absolute magnitude, after the distributions of the known bodies. */
-const SHAPES: Readonly<Record<MinorPlanetClass, (random: RandomStream) => [Shape, number]>> = {
-  mainBelt: (random) => [shapeOf(random, mainBeltAxis(random), 0.14, 0.07, 0.32), brightnessOf(random, 12, 19, 0.35)],
+const SHAPES: Readonly<Record<OtherClass, (random: RandomStream) => [Shape, number]>> = {
   nearEarth: (random) => {
     const perihelionAu = uniformBetween(random, 0.4, 1.3), eccentricity = Math.min(0.9, 0.2 + 0.5 * uniform(random));
     const shape = {
@@ -81,14 +91,6 @@ const SHAPES: Readonly<Record<MinorPlanetClass, (random: RandomStream) => [Shape
   transNeptunian: (random) =>
     [shapeOf(random, uniformBetween(random, 38, 48), 0.1, 0.12, 0.3), brightnessOf(random, 4, 8.5, 0.6)],
 };
-
-/** Avoids the Kirkwood gaps at 2.50, 2.82 and 2.96 AU. */
-function mainBeltAxis(random: RandomStream): number {
-  for (;;) {
-    const axis = uniformBetween(random, 2.1, 3.28);
-    if (Math.abs(axis - 2.5) > 0.025 && Math.abs(axis - 2.825) > 0.02 && Math.abs(axis - 2.958) > 0.015) return axis;
-  }
-}
 
 function shapeOf(
   random: RandomStream, semiMajorAxisAu: number, eccentricityMode: number, inclinationMode: number,
@@ -117,7 +119,10 @@ function planetsNear(seed: number, centre: UnitVector, radius: number, mjdTai: n
   const key = `${seed}/${day}/${centre.map((value) => value.toFixed(3)).join()}/${radius.toFixed(4)}`;
   if (nearby?.key === key) return nearby.planets;
   const observer = observatoryHeliocentric(day);
-  const planets = minorPlanets(seed).filter((planet) => {
+  // Half of the belt's surfaces are of either type.
+  const belt = beltBodiesNear(seed, centre, reach, day).map(({ index, orbit, absoluteMag }) =>
+    planetOf('mainBelt', index, orbit, absoluteMag, index % 2 === 0));
+  const planets = [...minorPlanets(seed), ...belt].filter((planet) => {
     const speed = SPEED_LIMIT[planet.class];
     if (speed === Infinity) return true;
     const [x, y, z] = heliocentric(planet.orbit, day); // Light time moves a body by less than the margin.

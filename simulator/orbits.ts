@@ -9,7 +9,7 @@ export type Orbit = Readonly<{
 }>;
 
 /** Gaussian constant: radians a day at 1 AU. */
-const GAUSS = 0.01720209895;
+export const GAUSS = 0.01720209895;
 const LIGHT_DAYS_PER_AU = 0.0057755183;
 const EARTH_RADIUS_AU = 6378.137 / 149597870.7;
 
