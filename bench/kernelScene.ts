@@ -8,9 +8,12 @@ import { createClippedCells } from '../engine/kernels/background.ts';
 import { convolveByCell, convolvePolynomial } from '../engine/kernels/convolve.ts';
 import { decodeFloat32, decodeUnsigned16 } from '../engine/kernels/decode.ts';
 import { differenceVariance, listAbove } from '../engine/kernels/difference.ts';
-import { assembleAmp, divideByFlat, excessSums, varianceRow } from '../engine/kernels/isr.ts';
+import { finishSignature } from '../engine/kernels/finish.ts';
+import { listSharp } from '../engine/kernels/list.ts';
+import { overscanMedians } from '../engine/kernels/overscan.ts';
+import { removeSignature, type SignatureAmp } from '../engine/kernels/signature.ts';
+import { fillVariance } from '../engine/kernels/variance.ts';
 import { labelRegions } from '../engine/kernels/label.ts';
-import { fillSharpness } from '../engine/kernels/sharpness.ts';
 import { smoothSeparable } from '../engine/kernels/smooth.ts';
 import { markBlank, markNear } from '../engine/kernels/near.ts';
 import { createStampEquations } from '../engine/kernels/stamps.ts';
@@ -133,14 +136,12 @@ function label(scene: Scene): ReturnType<KernelCase['prepare']> {
   return { run, result: () => [labels, ...boxes] };
 }
 
-function sharpness(scene: Scene): ReturnType<KernelCase['prepare']> {
-  const { side } = scene, n = side * side, image = skyOf(scene), mask = maskOf(scene),
-    variance = scene.floats(n).fill(NOISE ** 2);
-  const out = scene.floats(n), indices = scene.ints(n);
-  const run = (): void => {
-    fillSharpness(image, variance, mask, side, side, { unusable: 0x0183, replaced: 8 }, 1.8, out, indices);
-  };
-  return { run, result: () => [out, indices] };
+/** As cosmic rays are begun. */
+function sharp(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, n = side * side, image = skyOf(scene), variance = scene.floats(n).fill(NOISE ** 2);
+  const indices = scene.ints(n);
+  const run = (): void => { listSharp(image, variance, side, side, 6, indices); };
+  return { run, result: () => [indices] };
 }
 
 /** Each once, on one plane after another. */
@@ -164,34 +165,66 @@ function arithmetic(scene: Scene): ReturnType<KernelCase['prepare']> {
   return { run, result: () => [a, b, mask] };
 }
 
-/** Two amps, one read backwards; then the flat and the variance. */
-function signature(scene: Scene): ReturnType<KernelCase['prepare']> {
-  const { side } = scene, n = side * side, sky = skyOf(scene), raw = scene.words(n), image = scene.floats(n),
-    mask = scene.words(n);
-  for (let j = 0; j < n; j++) raw[j] = Math.min(65535, 2000 + sky[j]);
-  const bias = scene.floats(n).fill(1.5), flat = scene.floats(n).fill(0.97), variance = scene.floats(n),
-    levels = new Float64Array(side).fill(1000.25);
-  const level = scene.floats(side).fill(1000), read = scene.floats(side).fill(36),
-    ring = [0, 1, 2].map(() => scene.floats(side));
-  const amp = {
-    pixels: raw, rawWidth: side, rawY0: 0, columns: side >> 1, rows: side, y0: 0, gain: 1.5, levels, bias,
-      suspectAdu: 58_000.5,
-    saturationAdu: 60_000, saturatedBit: 2, suspectBit: 128, missingBits: 257,
+/**
+ * Two rows of eight amps, read as LSSTCam's are, each with crosstalk of seven others: what a whole exposure's fused
+ * pass does, with or without the steps that a plain camera does not need.
+ */
+function signature(scene: Scene, isWhole: boolean): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, n = side * side, sky = skyOf(scene), image = scene.floats(n), mask = scene.words(n);
+  const columns = side >> 3, rows = side >> 1, rawWidth = columns + 64, raw = scene.words(16 * rawWidth * rows);
+  for (let j = 0; j < raw.length; j++) raw[j] = Math.min(65535, 2000 + sky[j % n]);
+  const plane = (value: number) => scene.floats(n).fill(value), levels = new Float32Array(rows).fill(1000.25);
+  const amps = Array.from({ length: 16 }, (_, k): SignatureAmp => ({
+    pixels: raw.subarray(k * rawWidth * rows, (k + 1) * rawWidth * rows), x0: (k % 8) * columns, y0: k < 8 ? 0 : rows,
+    flipX: k < 8, flipY: k >= 8, gain: 1.5, levels, columnLevels: null, polynomial: isWhole ? [1e-7, -1e-12] : [0, 0],
+    table: null, serialCti: isWhole ? 2e-6 : 0, parallelCti: isWhole ? 1e-6 : 0, suspectAdu: 54_000,
+    saturationAdu: 60_000,
+    crosstalk: isWhole ? [1, 2, 3, 4, 5, 6, 7].map((d) => ({ index: (k + d) % 16, part: 2e-4 / d })) : [],
+  }));
+  const task = {
+    amps, rawWidth, rawX0: 3, rawY0: 0, columns, rows, bias: plane(1.5), dark: isWhole ? plane(0.03) : null,
+    flat: plane(0.97), darkSeconds: 30, isFinished: true, saturatedBit: 2, suspectBit: 128, badBit: 1, missingBits: 257,
+    limits: { biasMax: 500, darkMax: 20, responseMin: 0.5, responseMax: 1.5 },
   };
+  return { run: () => { removeSignature(task, image, mask, side); }, result: () => [image, mask] };
+}
+
+function repulsion(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, n = side * side, sky = skyOf(scene), image = scene.floats(n), mask = scene.words(n);
+  const dark = scene.floats(n).fill(0.03), flat = scene.floats(n).fill(0.97);
   const run = (): void => {
-    assembleAmp({ ...amp, rawX0: 0, x0: 0, flipX: false, flipY: false }, image, mask, side);
-    assembleAmp({ ...amp, rawX0: side >> 1, x0: side >> 1, flipX: true, flipY: true }, image, mask, side);
-    divideByFlat(image, mask, flat, { responseMin: 0.5, responseMax: 1.5, badBit: 1, missingBits: 257 });
-    for (let y = 0; y < side; y++) {
-      excessSums(image, y * side, level, ring[y % 3]);
-      varianceRow({
-        image, variance, flat, start: y * side, sky: level, below: ring[(y + 1) % 3], here: ring[(y + 2) % 3],
-          above: ring[y % 3],
-        readVariance: read, brightSigma: 10, smoothSigma: 1.1,
-      });
-    }
+    image.set(sky);
+    finishSignature({
+      flowX: 6e-8, flowY: 6e-8, dark, flat, darkSeconds: 30, badBit: 1, missingBits: 257,
+      limits: { biasMax: 500, darkMax: 20, responseMin: 0.5, responseMax: 1.5 },
+    }, image, mask, side, side);
   };
-  return { run, result: () => [image, variance, mask] };
+  return { run, result: () => [image, mask] };
+}
+
+function variances(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, n = side * side, image = skyOf(scene), out = scene.floats(n);
+  const flat = scene.floats(n).fill(0.97);
+  const cells = Math.max(1, side >> 6), level = new Float32Array(cells * cells).fill(1000), size = side / cells;
+  const run = (): void => {
+    fillVariance({
+      image, flat, width: side, height: side, brightSigma: 10, smoothSigma: 1.1,
+      sky: { columns: cells, rows: cells, cellWidth: size, cellHeight: size, level },
+      readNoise: [{ x0: 0, x1: side, y0: 0, y1: side, variance: 36 }],
+    }, out);
+  };
+  return { run, result: () => [out] };
+}
+
+/** Overscan of 54 columns of 16 amps. */
+function overscan(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const rows = scene.side >> 1, raw = scene.words(rows * 576), random = randomOf(9);
+  for (let i = 0; i < raw.length; i++) raw[i] = 1000 + 12 * random() + 12 * random();
+  const levels = new Float64Array(rows), deviations = new Float64Array(rows);
+  const run = (): void => {
+    for (let amp = 0; amp < 16; amp++) overscanMedians(raw, 522, 576, 54, levels, deviations);
+  };
+  return { run, result: () => [levels, deviations] };
 }
 
 function noise(scene: Scene): ReturnType<KernelCase['prepare']> {
@@ -240,9 +273,13 @@ export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'warp of 8 taps', prepare: warp },
   { name: '250 stamps × 29 vectors', prepare: stamps },
   { name: 'label both signs', prepare: label },
-  { name: 'sharpness', prepare: sharpness },
+  { name: 'sharp pixels', prepare: sharp },
   { name: 'eight arithmetic passes', prepare: arithmetic },
-  { name: 'assemble, flat, variance', prepare: signature },
+  { name: 'overscan', prepare: overscan },
+  { name: 'signature: bias, flat', prepare: (scene) => signature(scene, false) },
+  { name: 'signature: all in one pass', prepare: (scene) => signature(scene, true) },
+  { name: 'repulsion, dark, flat', prepare: repulsion },
+  { name: 'expected variance', prepare: variances },
   { name: 'variance and list', prepare: noise },
   { name: 'clipped cells', prepare: background },
   { name: 'near masked pixels', prepare: near },

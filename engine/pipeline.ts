@@ -69,13 +69,12 @@ export const DETECTOR_PIPELINE: readonly PipelineStep[] = [
 
 function isr(run: DetectorRun): Figures {
   const { rawAmps, detector, bias, flat } = run.inputs;
-  const { visit, scratch, labels } = run.planes;
+  const { visit, labels } = run.planes;
   const { image, report } = removeInstrumentSignature(rawAmps, detector, { bias, flat }, isrConfig, visit, {
-    plane: scratch[0], indices: labels,
+    indices: labels,
   });
   run.postIsr = image;
-  const { amps: _, ...figures } = report;
-  return figures;
+  return report.figures;
 }
 
 function calibrateVisit(run: DetectorRun): Figures {

@@ -1,4 +1,5 @@
 /** `vesper isr`: one raw file, its detector's calibrations, one post-ISR image. */
+import { readElectronics } from '../batch/calibrations/electronics.ts';
 import { detectorOf, loadCamera, type Camera } from '../../schemas/camera.ts';
 import { arenaViews, createArena, planArena } from '../image/arena.ts';
 import { readFits, requireNumber, requireString, type FitsCard } from '../image/fits.ts';
@@ -8,11 +9,11 @@ import { nominalWcs } from '../image/wcs.ts';
 import { loadKernels } from '../kernels/kernels.ts';
 import type { IsrOptions } from '../setup/arguments.mjs';
 import { isrConfig } from '../stages/isr/config.ts';
-import { removeInstrumentSignature } from '../stages/isr/isr.ts';
+import { removeInstrumentSignature, type IsrCalibrations, type IsrExposure } from '../stages/isr/isr.ts';
 import {
   figuresOf, formatFigures, namedCards, onFile, provenanceCards, requireOtherFile, Steps,
 } from './imageCommand.ts';
-import { findCalibrations, readCalibration } from './isrCalibrations.ts';
+import { CALIBRATION_KINDS, findCalibrations, readCalibration } from './isrCalibrations.ts';
 import { print, printJson, table } from './output.ts';
 
 export async function runIsr(rawPath: string, options: IsrOptions): Promise<number> {
@@ -26,36 +27,48 @@ export async function runIsr(rawPath: string, options: IsrOptions): Promise<numb
   const paths = steps.run('findCalibrations', () => findCalibrations(options.calibrations, {
     instrument: raw.instrument, band: raw.band, detector,
   }));
-  requireOtherFile('out', options.out, [rawPath, paths.bias, paths.flat]);
-  const calibrations = steps.run('readCalibrations', () => ({
-    bias: readCalibration(paths.bias, detector, planes.bias), flat: readCalibration(paths.flat, detector, planes.flat),
+  const inputs = [
+    { kind: 'raw', path: rawPath },
+    ...CALIBRATION_KINDS.flatMap((kind) => (paths[kind] === null ? [] : [{ kind, path: paths[kind] }])),
+  ];
+  requireOtherFile('out', options.out, inputs.map(({ path }) => path));
+  const { width, height } = detector, read = (path: string | null, plane: Float32Array) =>
+    (path === null ? null : readCalibration(path, detector, plane));
+  const calibrations = steps.run('readCalibrations', (): IsrCalibrations => ({
+    // Planes that the stages after this one would use.
+    bias: read(paths.bias, planes.bias), flat: read(paths.flat, planes.flat), dark: read(paths.dark, planes.score),
+    fringe: read(paths.fringe, planes.scratch[1]),
+    electronics: paths.electronics === null ? null : readElectronics(paths.electronics, detector),
   }));
-  const { image, report } = steps.run('isr', () => onFile(rawPath, () => removeInstrumentSignature(
-    raw.amps, detector, calibrations, isrConfig, planes.visit,
-    { plane: planes.scratch[0], indices: planes.labels },
-  )));
-  const { amps, ...figures } = report;
+  const exposure: IsrExposure = {
+    darkSeconds: raw.exposureSeconds, runStep: (step, work) => steps.run(`isr.${step}`, work),
+  };
+  const { image, report } = onFile(rawPath, () => removeInstrumentSignature(
+    raw.amps, detector, calibrations, isrConfig, planes.visit, { indices: planes.labels }, exposure,
+  ));
+  const { amps, degraded, figures } = report;
   steps.run('write', () => writeImageProduct(options.out, image, {
     unit: 'electron', psf: null,
     wcs: nominalWcs(camera, detector, raw.boresightRaDeg, raw.boresightDecDeg, raw.cameraAngleDeg),
     cards: [
-      ['PRODUCT', 'postIsrImage'], ['CAMERA', camera.name], ...rawCards(raw),
-      ...provenanceCards([
-        { kind: 'raw', path: rawPath }, { kind: 'bias', path: paths.bias }, { kind: 'flat', path: paths.flat },
-      ]),
+      ['PRODUCT', 'postIsrImage'], ['CAMERA', camera.name], ...rawCards(raw), ...provenanceCards(inputs),
+      ['DEGRADED', degraded.join(), 'steps left out, no calibration'],
       ...namedCards('ISR', isrConfig), ...namedCards('QA', figures),
     ],
   }));
-  const { exposure, band } = raw;
+  const isr = steps.times.filter(({ step }) => step.startsWith('isr.'));
   if (options.json) {
     printJson({
-      raw: rawPath, out: options.out, camera: camera.name, detector: detector.id, detectorName: detector.name, exposure,
-      band, calibrations: paths, figures: figuresOf(figures), amps: amps.map((amp) => ({ ...amp })),
-      steps: steps.times, totalMs: steps.totalMs,
+      raw: rawPath, out: options.out, camera: camera.name, detector: detector.id, detectorName: detector.name,
+      exposure: raw.exposure, band: raw.band, width, height, calibrations: paths, degraded, figures: figuresOf(figures),
+      amps: amps.map((amp) => ({ ...amp })), steps: steps.times,
+      isrMs: Math.round(100 * isr.reduce((sum, { ms }) => sum + ms, 0)) / 100, totalMs: steps.totalMs,
     });
     return 0;
   }
-  print(`${options.out}: exposure ${exposure} of ${camera.name} ${detector.name}, ${band}, in ${steps.totalMs} ms`);
+  print(`${options.out}: exposure ${raw.exposure} of ${camera.name} ${detector.name}, ${raw.band}, `
+    + `in ${steps.totalMs} ms`);
+  if (degraded.length > 0) print(`  degraded: no ${degraded.join(', no ')}`);
   for (const line of formatFigures(figures)) print(line);
   print(table(['amp', 'overscan ADU', 'read noise e-', 'saturated'], amps.map((amp) => [
     amp.name, amp.overscanLevelAdu.toFixed(1), amp.readNoiseElectrons.toFixed(2), String(amp.saturatedCount),

@@ -5,7 +5,14 @@ import type { Detector } from '../../schemas/camera.ts';
 import { readFits, readImageInto, requireHdu, requireSize } from '../image/fits.ts';
 import { CARD_BYTES, parseCard, stringCard, numberCard, type FitsCard, type FitsHeader } from '../image/fitsHeader.ts';
 
-export type CalibrationKind = 'bias' | 'flat';
+/** Those that a detector can go without come last. */
+export const CALIBRATION_KINDS = ['bias', 'flat', 'dark', 'fringe', 'electronics'] as const;
+export type CalibrationKind = (typeof CALIBRATION_KINDS)[number];
+
+/** Where each lies; null where there is none, which a bias and a flat cannot be. */
+export type CalibrationPaths = Readonly<{
+  bias: string; flat: string; dark: string | null; fringe: string | null; electronics: string | null;
+}>;
 
 /** Of the raw that is to be corrected. */
 export type Wanted = Readonly<{ instrument: string; band: string; detector: Detector }>;
@@ -14,27 +21,40 @@ export type Wanted = Readonly<{ instrument: string; band: string; detector: Dete
 const HEADER_BYTES_MAX = 16 * 2880;
 
 /**
- * Paths of the bias and the flat of a detector, looked for in the folder and those below it: OBSTYPE and DETECTOR must
- * be right, INSTRUME and, of a flat, BAND where the file has them. Raw exposures of calibration light are passed over.
+ * Paths of a detector's calibrations, looked for in the folder and those below it: OBSTYPE and DETECTOR must be right,
+ * INSTRUME and, of a flat or fringe frame, BAND where the file has them. Raw exposures of calibration light are passed
+ * over.
  *
- * @throws Error of one line: no such folder, none found, several found.
+ * @throws Error of one line: no such folder, no bias or flat, several of one kind.
  */
-export function findCalibrations(directory: string, wanted: Wanted): Readonly<Record<CalibrationKind, string>> {
+export function findCalibrations(directory: string, wanted: Wanted): CalibrationPaths {
   const candidates = listFits(directory).flatMap((path) => {
     const header = readPrimaryHeader(path);
     return header === null ? [] : [{ path, header }];
   });
-  const find = (kind: CalibrationKind): string => {
+  const whose = (kind: CalibrationKind): string => `detector ${wanted.detector.name} (${wanted.detector.id})`
+    + (isOfBand(kind) ? ` in ${wanted.band}` : '');
+  const find = (kind: CalibrationKind): string | null => {
     const found = candidates.filter(({ header }) => serves(header, kind, wanted)).map(({ path }) => path);
-    const whose = `detector ${wanted.detector.name} (${wanted.detector.id})${kind === 'flat' ? ` in ${wanted.band}` : ''}`;
-    if (found.length === 0) throw new Error(`${directory}: no ${kind} of ${whose}`);
     if (found.length > 1) {
-      throw new Error(`${directory}: ${found.length} files are a ${kind} of ${whose}: `
+      throw new Error(`${directory}: ${found.length} files are a ${kind} of ${whose(kind)}: `
         + found.map((path) => relative(directory, path)).join(', '));
     }
-    return found[0];
+    return found[0] ?? null;
   };
-  return { bias: find('bias'), flat: find('flat') };
+  const required = (kind: CalibrationKind): string => {
+    const path = find(kind);
+    if (path === null) throw new Error(`${directory}: no ${kind} of ${whose(kind)}`);
+    return path;
+  };
+  return {
+    bias: required('bias'), flat: required('flat'), dark: find('dark'), fringe: find('fringe'),
+    electronics: find('electronics'),
+  };
+}
+
+function isOfBand(kind: CalibrationKind): boolean {
+  return kind === 'flat' || kind === 'fringe';
 }
 
 function listFits(directory: string): string[] {
@@ -69,7 +89,7 @@ function serves(header: FitsHeader, kind: CalibrationKind, { instrument, band, d
   if (numberCard(header, 'EXPOSURE') !== null) return false;
   const of = stringCard(header, 'INSTRUME') ?? instrument, filter = stringCard(header, 'BAND') ?? band;
   return stringCard(header, 'OBSTYPE') === kind && numberCard(header, 'DETECTOR') === detector.id && of === instrument
-    && (kind === 'bias' || filter === band);
+    && (!isOfBand(kind) || filter === band);
 }
 
 /** @throws FitsError, one line: damaged, no IMAGE, of another size. */

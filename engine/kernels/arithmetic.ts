@@ -1,8 +1,8 @@
 /** Pixel by pixel arithmetic of planes, all of one shape, row-major. `mask` pixels with one of `bits` are blank. */
 import { kernelsOf, layOutWork, pointerTo } from './kernels.ts';
 import {
-  copyUsableTwin, markLabelledTwin, normalizeScoreTwin, scalePlaneTwin, subtractPlanesTwin, subtractPolynomialTwin,
-    weighByVarianceTwin,
+  addScaledTwin, copyUsableTwin, markLabelledTwin, normalizeScoreTwin, scalePlaneTwin, subtractPlanesTwin,
+  subtractPolynomialTwin,   weighByVarianceTwin,
 } from './twins/arithmetic.ts';
 
 /**
@@ -106,4 +106,11 @@ export function subtractPolynomial(
       order,
     );
   }
+}
+
+/** plane += factor × other, in single precision; masks are not asked. */
+export function addScaled(plane: Float32Array, other: Float32Array, factor: number): void {
+  const kernels = kernelsOf(plane, other);
+  if (kernels === null) { addScaledTwin(plane, other, Math.fround(factor)); return; }
+  kernels.compiled.addScaled(pointerTo(kernels, plane), pointerTo(kernels, other), factor, plane.length);
 }

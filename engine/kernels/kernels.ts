@@ -77,11 +77,7 @@ export type CompiledKernels = Readonly<{
     score: number, width: number, height: number, sign: number, threshold: number, labels: number, rowStarts: number,
     runs: number, capacity: number, regions: number,
   ): number;
-  fillSharpness(
-    image: number, variance: number, mask: number, width: number, height: number, unusable: number, replaced: number,
-    limit: number,
-    out: number, indices: number, capacity: number,
-  ): number;
+  addScaled(plane: number, other: number, factor: number, count: number): void;
   copyUsable(plane: number, witness: number, mask: number, bits: number, count: number, out: number): void;
   weighByVariance(image: number, variance: number, mask: number, bits: number, isOne: number, count: number,
     out: number): void;
@@ -91,17 +87,25 @@ export type CompiledKernels = Readonly<{
   subtractPlanes(a: number, b: number, factor: number, mask: number, bits: number, count: number, out: number): void;
   subtractRowPolynomial(plane: number, mask: number, bits: number, count: number, columns: number, row: number,
     order: number): void;
-  assembleAmp(
-    from: number, rawWidth: number, columns: number, rows: number, image: number, mask: number, bias: number,
-    offset: number,
-    rowStep: number, isFlipped: number, levels: number, gain: number, suspect: number, saturation: number, bits: number,
-    missing: number, stats: number,
-  ): void;
-  divideByFlat(
-    image: number, mask: number, flat: number, least: number, most: number, bad: number, missing: number, count: number,
+  removeSignature(task: number, first: number, end: number): number;
+  finishSignature(
+    image: number, mask: number, width: number, height: number, dark: number, seconds: number, flat: number, x: number,
+    y: number, limits: number, bad: number, missing: number, ring: number, stride: number,
   ): number;
-  excessSums(image: number, sky: number, count: number, padded: number, out: number): void;
-  varianceRow(rows: number, bright: number, source: number, count: number): void;
+  overscanMedians(
+    from: number, rawWidth: number, count: number, rows: number, values: number, out: number,
+  ): void;
+  listMasked(mask: number, bits: number, count: number, indices: number, capacity: number): number;
+  listSharp(
+    image: number, variance: number, width: number, height: number, limit2: number, indices: number, capacity: number,
+  ): number;
+  varianceAhead(
+    image: number, mesh: number, cells: number, row: number, width: number, ring: number, stride: number,
+  ): void;
+  varianceRow(
+    image: number, variance: number, flat: number, read: number, row: number, width: number, height: number,
+    ring: number, stride: number, bright2: number, source2: number,
+  ): void;
   differenceVariance(
     a: number, b: number, difference: number, width: number, height: number, slope: number, believed: number,
     shareMin: number,

@@ -365,14 +365,15 @@ export const COMMANDS = [
     name: 'isr',
     summary: 'remove the instrument signature from one raw file',
     description: [
-      'Writes the assembled detector in electrons as FITS: IMAGE with a nominal WCS, MASK, VARIANCE. Bias and flat are',
-      'found below DIR by their headers (OBSTYPE, DETECTOR, BAND). Exit 2 in one line when the file cannot be used.',
+      'Writes the assembled detector in electrons as FITS: IMAGE with a nominal WCS, MASK, VARIANCE. Bias and flat, and',
+      'where there are any dark, fringe and electronics, are found below DIR by their headers (OBSTYPE, DETECTOR, BAND);',
+      'steps left out for want of one are named as degraded. Exit 2 in one line when the file cannot be used.',
     ],
     examples: ['vesper isr raw.fits --calibrations products/ --out postisr.fits --json'],
     positionals: [{ name: 'raw', argument: 'RAW', type: 'path', explanation: 'raw FITS of one detector, an extension an amp' }],
     options: [
       { name: 'calibrations', argument: 'DIR', type: 'path', default: null, isRequired: true,
-        explanation: 'holds the detector\'s bias and flat' },
+        explanation: 'holds the detector\'s bias and flat, dark, fringe, electronics' },
       { name: 'camera', argument: 'NAME', type: 'name', default: null,
         explanation: 'LSSTCam, ComCam, LATISS, minicam, generic (default: the file\'s INSTRUME)' },
       OUT_FILE, JSON_FIGURES,

@@ -87,10 +87,18 @@ describe('vesper isr', () => {
       // Only the name of the raw differs.
       expect(hdu.header.filter(([name]) => name !== 'IN1NAME')).toEqual(other.hdus[i].header.filter(([name]) => name !== 'IN1NAME'));
     }
-    const document = JSON.parse(stdout) as { figures: Record<string, number>; amps: object[]; steps: { step: string; ms: number }[] };
+    const document = JSON.parse(stdout) as {
+      figures: Record<string, number>; amps: object[]; steps: { step: string; ms: number }[]; degraded: string[];
+    };
     expect(document.figures['skyElectrons']).toBeGreaterThan(0);
     expect(document.amps).toHaveLength(detector.amps.length);
-    expect(document.steps.map(({ step }) => step)).toEqual(['find', 'read', 'findCalibrations', 'readCalibrations', 'isr', 'write']);
+    expect(document.steps.map(({ step }) => step)).toEqual([
+      'find', 'read', 'findCalibrations', 'readCalibrations', 'isr.overscan', 'isr.assemble', 'isr.masks', 'isr.ampSteps',
+      'isr.sky', 'isr.variance', 'isr.cosmicRays', 'isr.interpolate', 'write',
+    ]);
+    // The camera has no crosstalk on file, and no dark or electronics lie there.
+    expect(document.degraded).toEqual(['dark', 'electronics', 'crosstalk']);
+    expect(stringCard(one.hdus[0].header, 'DEGRADED')).toBe('dark,electronics,crosstalk');
   });
 
   test('refuses calibrations that are missing, of another detector, of another size, or ambiguous', async () => {

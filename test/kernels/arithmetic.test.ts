@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
-  copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractPolynomial, weighByVariance,
+  addScaled, copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractPolynomial, weighByVariance,
 } from '../../engine/kernels/arithmetic.ts';
 import { testArena, type TestArena } from './memory.ts';
 import { firstDifference, imageOf, maskOf, planeRecipes, varianceOf, type PlaneRecipe } from './planes.ts';
@@ -33,6 +33,7 @@ const WORKS: readonly (readonly [string, Work])[] = [
   ['normalizeScore by weights of either sign',
   ({ variance, image }, _, factor) => normalizeScore(variance, image, factor)],
   ['scalePlane', ({ image }, _, factor) => { scalePlane(image, factor); }],
+  ['addScaled', ({ image, other }, _, factor) => { addScaled(image, other, factor); }],
   ['markLabelled', ({ labels, mask }, bits) => { markLabelled(labels, mask, bits); }],
   ['subtractPlanes', ({ image, other, mask, out }, bits,
   factor) => { subtractPlanes(image, other, factor, mask, bits, out); }],

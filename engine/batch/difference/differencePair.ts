@@ -66,7 +66,7 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
   const alignment = byWcs ?? alignByStars(science, starsOf(own), template, starsOf(other));
   if (request.isRegistered) clock.end('register');
   const defects = removeDefects(
-    science.planes, starsOf(own).fwhmPx, buffers.scratch, asIntegers(buffers.warpedTemplate.variance),
+    science.planes, starsOf(own).fwhmPx, asIntegers(buffers.warpedTemplate.variance),
   );
   clock.end('defects');
   const psf = psfOf(science.planes, science.path, starsOf(own));

@@ -73,11 +73,11 @@ export type DefectReport = Readonly<{ cosmicRayPixels: number; interpolatedPixel
  * An image too sharp to tell rays from stars is not searched.
  */
 export function removeDefects(
-  planes: MaskedImage, fwhmPx: number, scratch: Float32Array, indices: Int32Array,
+  planes: MaskedImage, fwhmPx: number, indices: Int32Array,
 ): DefectReport {
   const { fwhmPxMin, interpolationRunMax, ...limits } = pairConfig.cosmicRays, isSearched = fwhmPx >= fwhmPxMin;
-  const cosmicRayPixels = isSearched ? markCosmicRays(planes, limits, scratch, indices) : 0;
-  return { cosmicRayPixels, isSearched, interpolatedPixels: interpolateDefects(planes, interpolationRunMax) };
+  const cosmicRayPixels = isSearched ? markCosmicRays(planes, limits, indices) : 0;
+  return { cosmicRayPixels, isSearched, interpolatedPixels: interpolateDefects(planes, interpolationRunMax, indices) };
 }
 
 /** @throws PairRefused NO_STARS when too few serve. */

@@ -152,3 +152,13 @@ export function subtractRowPolynomial(
     store<f32>(plane, <f32>(<f64>load<f32>(plane) - value));
   }
 }
+
+/** plane += factor × other. */
+export function addScaled(plane: usize, other: usize, factor: f32, count: i32): void {
+  const factors = f32x4.splat(factor);
+  let i = 0;
+  for (; i + 4 <= count; i += 4, plane += 16, other += 16) {
+    v128.store(plane, f32x4.add(v128.load(plane), f32x4.mul(factors, v128.load(other))));
+  }
+  for (; i < count; i++, plane += 4, other += 4) store<f32>(plane, load<f32>(plane) + factor * load<f32>(other));
+}

@@ -5,11 +5,15 @@ export { loadPair, kernelSpectrum, transformTile, filterTile, multiplyTile, stor
 export { warpCell } from './warp';
 export { stampVectors, normalEquations } from './stamps';
 export { labelRegions } from './label';
-export { fillSharpness } from './sharpness';
 export {
-  copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractRowPolynomial, weighByVariance,
+  addScaled, copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractRowPolynomial,
+  weighByVariance,
 } from './arithmetic';
-export { assembleAmp, divideByFlat, excessSums, varianceRow } from './isr';
+export { overscanMedians } from './overscan';
+export { finishSignature } from './finish';
+export { listMasked, listSharp } from './list';
+export { varianceAhead, varianceRow } from './variance';
+export { removeSignature } from './signature';
 export { differenceVariance, listAbove } from './difference';
 export { clippedCell } from './background';
 export { decodeRiceRows } from './rice';

@@ -53,3 +53,8 @@ export function subtractPolynomialTwin(
     plane[start + x] -= value;
   }
 }
+
+/** Twin of `addScaled`, in single precision. */
+export function addScaledTwin(plane: Float32Array, other: Float32Array, factor: number): void {
+  for (let i = 0; i < plane.length; i++) plane[i] = plane[i] + Math.fround(factor * other[i]);
+}

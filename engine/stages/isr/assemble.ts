@@ -1,65 +1,84 @@
-import type { Amp } from '../../../schemas/camera.ts';
-import { assembleAmp as assemblePixels, type AmpCounts } from '../../kernels/isr.ts';
+import type { Amp, Detector } from '../../../schemas/camera.ts';
+import {
+  removeSignature, type SignatureAmp, type SignatureLimits, type SignatureTask,
+} from '../../kernels/signature.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import type { RawAmp } from '../../image/rawExposure.ts';
+import type { StepPlan } from './calibrations.ts';
+import type { IsrConfig } from './config.ts';
+
+/** One amp's levels, as the overscan has them. */
+export type AmpLevels = Readonly<{ levels: Float64Array; columnLevels: Float32Array | null }>;
+
+export type AmpCounts = Readonly<{ saturatedCount: number; suspectCount: number }>;
 
 /**
- * Puts an amp's imaging pixels at their place on the detector, in electrons, its level per row taken off; marks
- * saturated (SAT) and nearly saturated (SUSPECT) pixels.
+ * Puts all amps' imaging pixels at their place on the detector, in electrons, their signature removed (order and
+ * arithmetic: `removeSignature`); marks saturated (SAT), nearly saturated (SUSPECT) and defective (BAD, NO_DATA) ones.
  *
- * @param raw    The amp's readout, ADU. Read only.
- * @param levels One overscan level for each row of `amp.rawData`, ADU. Read only.
- * @param bias   [detector height × width], ADU; null for none. Read only. NaN marks a pixel as BAD and NO_DATA.
- * @param suspectAdu, saturationAdu Raw counts from which the marks apply.
- * @param out    The detector's planes: image and mask of the amp's box are overwritten.
- * @returns Counts of pixels, and the least and greatest raw count.
+ * @param raw    The detector's amps, in its order. Read only.
+ * @param isFinished False leaves dark and flat to be applied once repelled charge is back.
+ * @param out    The detector's planes: image and mask are overwritten.
+ * @returns Counts of each amp, and of pixels that calibrations mark.
  */
-export function assembleAmp(
-  raw: RawAmp, amp: Amp, levels: Float64Array, bias: Float32Array | null,
-  suspectAdu: number, saturationAdu: number, out: MaskedImage,
-): AmpCounts {
-  const { x0, y0, x1, y1 } = amp.detectorBox;
-  return assemblePixels({
-    pixels: raw.pixels, rawWidth: raw.width, rawX0: amp.rawData.x0, rawY0: amp.rawData.y0,
-    columns: x1 - x0, rows: y1 - y0, x0, y0, flipX: amp.flipX, flipY: amp.flipY,
-    gain: amp.gainElectronsPerAdu, levels, bias, suspectAdu, saturationAdu,
-    saturatedBit: maskBits('SAT'), suspectBit: maskBits('SUSPECT'), missingBits: maskBits('BAD', 'NO_DATA'),
-  }, out.image, out.mask, out.width);
+export function assembleDetector(
+  raw: readonly RawAmp[], detector: Detector, levels: readonly AmpLevels[], plan: StepPlan, config: IsrConfig,
+  darkSeconds: number, isFinished: boolean, out: MaskedImage,
+): { amps: readonly AmpCounts[]; defectCount: number } {
+  const amps = detector.amps.map((amp, k) => signatureAmp(raw[k], amp, levels[k], plan, k, config));
+  const common = {
+    bias: plan.bias, dark: plan.dark, flat: plan.flat, darkSeconds, isFinished, limits: defectLimits(config),
+    saturatedBit: maskBits('SAT'), suspectBit: maskBits('SUSPECT'), badBit: maskBits('BAD'),
+    missingBits: maskBits('BAD', 'NO_DATA'),
+  };
+  const tasks = isUniform(detector.amps) ? [taskOf(detector.amps[0], amps, common)]
+    : detector.amps.map((amp, k) => taskOf(amp, [withoutOthers(amps[k], detector)], common));
+  const counts = tasks.map((task) => removeSignature(task, out.image, out.mask, out.width));
+  return {
+    amps: counts.flatMap((count) => count.amps), defectCount: counts.reduce((sum, { marked }) => sum + marked, 0),
+  };
 }
 
-/**
- * Grows every region of a mask bit by `reach` pixels in rows, columns and diagonals.
- *
- * @param mask    [height × width], changed in place.
- * @param scratch Same length; contents destroyed.
- */
-export function growMask(
-  mask: Uint16Array, width: number, height: number, bit: number, reach: number, scratch: Uint8Array,
-): void {
-  for (let round = 0; round < reach; round++) {
-    for (let i = 0; i < width * height; i++) scratch[i] = (mask[i] & bit) === 0 ? 0 : 1;
-    for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++) {
-        if (scratch[y * width + x] === 1) setAround(mask, width, height, x, y, bit);
-      }
-    }
-  }
+export function defectLimits(config: IsrConfig): SignatureLimits {
+  return {
+    biasMax: config.biasDefectAdu, darkMax: config.darkDefectElectronsPerSecond, responseMin: config.flatResponseMin,
+    responseMax: config.flatResponseMax,
+  };
 }
 
-function setAround(mask: Uint16Array, width: number, height: number, x: number, y: number, bit: number): void {
-  for (let j = Math.max(0, y - 1); j <= Math.min(height - 1, y + 1); j++) {
-    for (let i = Math.max(0, x - 1); i <= Math.min(width - 1, x + 1); i++) mask[j * width + i] |= bit;
-  }
+function signatureAmp(
+  { pixels }: RawAmp, amp: Amp, { levels, columnLevels }: AmpLevels, plan: StepPlan, index: number, config: IsrConfig,
+): SignatureAmp {
+  const { crosstalk, polynomial, table, serialCti, parallelCti } = plan.amps[index];
+  const saturationAdu = config.isSaturationMasked ? amp.saturationAdu : Infinity;
+  return {
+    pixels, x0: amp.detectorBox.x0, y0: amp.detectorBox.y0, flipX: amp.flipX, flipY: amp.flipY,
+    gain: amp.gainElectronsPerAdu, levels: Float32Array.from(levels), columnLevels,
+    polynomial: polynomial ?? [0, 0], table,
+    crosstalk: (crosstalk ?? []).flatMap((part, other) => (part === 0 ? [] : [{ index: other, part }])),
+    serialCti, parallelCti, suspectAdu: config.suspectFraction * saturationAdu, saturationAdu,
+  };
 }
 
-/** Marks the outermost `edgePx` pixels. */
-export function markEdges(mask: Uint16Array, width: number, height: number, edgePx: number): void {
-  const bit = maskBits('EDGE');
-  for (let y = 0; y < height; y++) {
-    const isEdgeRow = y < edgePx || y >= height - edgePx;
-    for (let x = 0; x < width; x++) {
-      if (isEdgeRow || x < edgePx || x >= width - edgePx) mask[y * width + x] |= bit;
-    }
-  }
+type CommonTask = Omit<SignatureTask, 'amps' | 'rawWidth' | 'rawX0' | 'rawY0' | 'columns' | 'rows'>;
+
+function taskOf({ rawWidth, rawData }: Amp, amps: readonly SignatureAmp[], common: CommonTask): SignatureTask {
+  return {
+    ...common, amps, rawWidth, rawX0: rawData.x0, rawY0: rawData.y0, columns: rawData.x1 - rawData.x0,
+    rows: rawData.y1 - rawData.y0,
+  };
+}
+
+/** Whether all readouts have one shape, so that equal places are read at the same time. */
+function isUniform(amps: readonly Amp[]): boolean {
+  const shape = ({ rawWidth, rawHeight, rawData: { x0, y0, x1, y1 } }: Amp) =>
+    [rawWidth, rawHeight, x0, y0, x1, y1].join();
+  return amps.every((amp) => shape(amp) === shape(amps[0]));
+}
+
+/** An amp that is read by itself. @throws Error for one that has crosstalk: no time of the others' pixels is known. */
+function withoutOthers(amp: SignatureAmp, { name }: Detector): SignatureAmp {
+  if (amp.crosstalk.length > 0) throw new Error(`amps of ${name} have crosstalk and readouts of different shapes`);
+  return amp;
 }

@@ -8,8 +8,54 @@ export const isrConfig = {
    * e. Real differences between rows are kept in proportion to their share of the scatter.
    */
   overscanSmoothingRows: 31,
+  /**
+   * First overscan columns and rows that do not count: charge that came late trails into them, 60 e after 60,000 at 500
+   * transfers of 2e-6, and half as much of half of it one further on.
+   */
+  overscanSkipPx: 2,
+  /**
+   * Level per column from the parallel overscan, where there is one: taken off only as far as columns truly differ, by
+   * more than `overscanStructureSigma`. A bleeding column takes the level of those beside it.
+   */
+  isParallelOverscanSubtracted: true,
+  /**
+   * Excess of the columns' scatter over their medians' own noise, in its standard error, from which they truly differ:
+   * one amp in a thousand would seem to at 3 by chance.
+   */
+  overscanStructureSigma: 4,
+  /** Signals of other amps that talk across, by the electronics' coefficients. */
+  isCrosstalkRemoved: true,
+  /**
+   * Crosstalk of a saturated pixel from which the pixels that get it are marked (CROSSTALK), electrons: the true signal
+   * is not known, and a sky's noise is 40 e in 30 s.
+   */
+  crosstalkMaskElectrons: 2,
+  /** Linearity of the amplifiers: polynomial or table, where the electronics have one. */
+  isLinearized: true,
+  /** Charge that is left behind at transfers, put back. */
+  isChargeTransferCorrected: true,
   /** Bias left after the overscan: fixed structure of the readout. */
   isBiasSubtracted: true,
+  /** Charge collected in the dark, in proportion to the exposure's time; where there is a dark. */
+  isDarkSubtracted: true,
+  /**
+   * Dark current from which a pixel is bad, electrons a second: 600 e in 30 s, whose noise of 25 e adds a third to that
+   * of the sky. Less is subtracted well enough.
+   */
+  darkDefectElectronsPerSecond: 20,
+  /** Repulsion of charge, by coefficients from flats; where there are such. */
+  isBrighterFatterCorrected: true,
+  /** Fringes of the night sky's lines, scaled to this sky; where the band has a fringe frame. */
+  isFringeSubtracted: true,
+  /** Every so many pixels along x and y serve to scale the fringes: 340,000 of a 4k detector. */
+  fringeSamplePx: 7,
+  /**
+   * Levels of amps made to agree where they meet. Off: gains, flats and overscans that are right leave nothing to do,
+   * and a galaxy across a border would be bent. Steps are always measured.
+   */
+  isAmpOffsetCorrected: false,
+  /** Pixels on each side of a border whose median is compared. */
+  ampStepPx: 6,
   /** Pixel response and illumination. */
   isFlatDivided: true,
   /** Lower bound of a usable response, relative to the mean: below it a pixel mostly shows noise. */
@@ -24,6 +70,20 @@ export const isrConfig = {
   isSaturationMasked: true,
   /** Pixels by which saturated regions grow: charge spills over before the converter's limit is reached. */
   saturationGrowthPx: 1,
+  /** The same of nearly saturated regions: their neighbours share what is not linear through repulsion. */
+  suspectGrowthPx: 1,
+  /**
+   * Saturated pixels of one column in a row that make it a bleed. Stars' cores are no longer: even one 100 times over
+   * the full well has a core of 12 px at 4 px FWHM.
+   */
+  bleedRunPx: 20,
+  /** Pixels beside a bleed and beyond its ends that are marked SUSPECT: charge on its way spills there. */
+  bleedMarginPx: 2,
+  /**
+   * Bleeds that reach the register spoil the rows next to it. So many columns of an amp saturated in its first row make
+   * so many rows SUSPECT.
+   */
+  edgeBleedColumns: 3, edgeBleedRows: 10,
   /** Share of the saturation level above which response is no longer linear to a per cent. */
   suspectFraction: 0.9,
   /** Outermost pixels, where the field of the detector's edge distorts positions and fluxes. */
@@ -42,8 +102,11 @@ export const isrConfig = {
    * away. A Gaussian star centred on its pixel gives 0.65 at 2.5 px FWHM and 1.2 at 2.0 px; a straight track gives 1.8.
    */
   cosmicRayContrast: 1.4,
-  /** Rounds of finding: each sees what the masked pixels of the last one hid. */
-  cosmicRayRounds: 3,
+  /**
+   * Pixels by which a ray grows along itself from one that is sharp alone: each sees what the marked ones hid. Tracks
+   * have such a pixel every few.
+   */
+  cosmicRayRounds: 12,
   /** Bad pixels and cosmic rays are filled from their neighbours (INTRP), so that later convolutions see no spikes. */
   isInterpolated: true,
   /** Longest run that is filled, pixels: over more, a straight line is not an image. */

@@ -1,65 +1,86 @@
 /**
  * Cosmic rays by the Laplacian of the image (van Dokkum 2001, PASP 113, 1420), at the image's own sampling.
  *
- * A ray's edge is sharper than the PSF lets any star be: its pixel stands above the median of its neighbours by more
- * than the noise, and by far more than the fine structure that a star of that brightness would have.
+ * A ray's edge is sharper than the PSF lets any star be: its pixel stands above the mean of its neighbours by more than
+ * the noise, and by far more than the fine structure that a star of that brightness would have.
  */
-import { fillSharpness } from '../../kernels/sharpness.ts';
+import { listSharp } from '../../kernels/list.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 
 export type CosmicRayLimits = Readonly<{ sigma: number; growthFraction: number; contrast: number; rounds: number }>;
 
 /**
- * Marks cosmic rays (CR).
+ * Marks cosmic rays (CR): pixels that are sharp by themselves, then those beside a marked one that are sharp to a lower
+ * limit once it is left out, `rounds` pixels far in each direction at most.
  *
  * @param planes image and variance, any matching unit, read only; mask, changed in place. Saturated, bad and missing
  * pixels neither begin a ray nor serve as neighbours.
- * @param significance, indices [height × width], contents destroyed.
+ * @param indices [height × width], contents destroyed.
  * @returns Number of pixels marked.
  */
-export function markCosmicRays(
-  planes: MaskedImage, limits: CosmicRayLimits, significance: Float32Array, indices: Int32Array,
-): number {
-  const { width, height, image, variance, mask } = planes;
-  const rayBit = maskBits('CR'), unusableBits = maskBits('SAT', 'BAD', 'NO_DATA', 'SUSPECT');
-  const bits = { unusable: unusableBits, replaced: rayBit };
-  // No pixel below both limits is looked at.
-  const least = Math.min(limits.growthFraction, 1) * limits.sigma;
-  let total = 0;
-  for (let round = 0; round < limits.rounds; round++) {
-    // A pixel beside an unusable one (a saturated core, a dead column) is never a ray: with neighbours missing on one
-    // side, a star's slope or ridge would look like one.
-    const count = fillSharpness(image, variance, mask, width, height, bits, least, significance, indices);
-    let found = 0;
-    for (let k = 0; k < count; k++) {
+export function markCosmicRays(planes: MaskedImage, limits: CosmicRayLimits, indices: Int32Array): number {
+  const { width, height, image, variance, mask } = planes, { sigma, growthFraction, contrast, rounds } = limits;
+  const rayBit = maskBits('CR');
+  let found = listSharp(image, variance, width, height, sigma, indices), total = 0;
+  // The pixels found are as many as the sharp ones at first, then the neighbours of those that were marked.
+  for (let round = 0; found > 0; round++) {
+    const isFirst = round === 0, limit = isFirst ? sigma : growthFraction * sigma;
+    const marked: number[] = [];
+    for (let k = 0; k < found; k++) {
       const i = indices[k], x = i % width, y = (i - x) / width;
       if (x < 3 || y < 3 || x >= width - 3 || y >= height - 3 || (mask[i] & rayBit) !== 0) continue;
-      const isNext = touches(mask, width, i, rayBit);
-      const limit = isNext ? limits.growthFraction * limits.sigma : limits.sigma;
-      if (significance[i] <= limit) continue;
-      const contrast = isNext ? limits.contrast / 2 : limits.contrast;
-      if (!isSharp(planes, i, significance[i], contrast, unusableBits | rayBit)) continue;
-      mask[i] |= rayBit;
-      found++;
+      const significance = sharpnessOf(planes, i);
+      if (significance <= limit || !isSharp(planes, i, significance, isFirst ? contrast : contrast / 2)) continue;
+      marked.push(i);
     }
-    total += found;
-    if (found === 0) break;
+    for (const i of marked) mask[i] |= rayBit;
+    total += marked.length;
+    found = round < rounds ? listAround(marked, width, mask, rayBit, indices) : 0;
   }
   return total;
+}
+
+/** Neighbours, diagonal ones too, of pixels; each once, but for the order. @returns How many. */
+function listAround(pixels: readonly number[], width: number, mask: Uint16Array, bit: number, out: Int32Array): number {
+  const near = new Set<number>();
+  for (const i of pixels) {
+    for (let j = i - width; j <= i + width; j += width) {
+      for (let k = j - 1; k <= j + 1; k++) if ((mask[k] & bit) === 0) near.add(k);
+    }
+  }
+  let count = 0;
+  for (const i of near) if (count < out.length) out[count++] = i;
+  return count;
+}
+
+/** Bits of a pixel that is never a ray, nor is any beside it: with light missing on one side a slope looks like one. */
+const UNUSABLE = maskBits('SAT', 'BAD', 'NO_DATA', 'SUSPECT'), RAY = maskBits('CR');
+
+/** Height over the mean of those of the four neighbours that are no rays, in its noise; 0 beside an unusable pixel. */
+function sharpnessOf({ width, image, variance, mask }: MaskedImage, i: number): number {
+  const row = (j: number) => mask[j - 1] | mask[j] | mask[j + 1];
+  if (((row(i - width) | row(i) | row(i + width)) & UNUSABLE) !== 0) return 0;
+  let sum = 0, count = 0;
+  for (let k = 0; k < 4; k++) {
+    const j = k === 0 ? i - 1 : k === 1 ? i + 1 : k === 2 ? i - width : i + width;
+    if ((mask[j] & RAY) === 0) { sum += image[j]; count++; }
+  }
+  const significance = count === 0 ? 0 : (image[i] - sum / count) / Math.sqrt(variance[i] * (1 + 1 / count));
+  return Number.isNaN(significance) ? 0 : significance;
 }
 
 /**
  * Fine structure: what remains of the light around the pixel on a scale of 3 px once the broad light (7 × 7 ring) is
  * off. A star fills its neighbours too; a ray's pixel does not.
  */
-function isSharp(planes: MaskedImage, i: number, significance: number, contrast: number, skip: number): boolean {
+function isSharp(planes: MaskedImage, i: number, significance: number, contrast: number): boolean {
   const { width, image, variance, mask } = planes;
   let near = 0, nearCount = 0, far = 0, farCount = 0;
   for (let dy = -3; dy <= 3; dy++) {
     for (let dx = -3; dx <= 3; dx++) {
       const j = i + dy * width + dx;
-      if ((mask[j] & skip) !== 0 || (dx === 0 && dy === 0)) continue;
+      if ((mask[j] & (UNUSABLE | RAY)) !== 0 || (dx === 0 && dy === 0)) continue;
       const reach = Math.max(Math.abs(dx), Math.abs(dy));
       if (reach === 1) { near += image[j]; nearCount++; } else if (reach === 3) { far += image[j]; farCount++; }
     }
@@ -67,9 +88,4 @@ function isSharp(planes: MaskedImage, i: number, significance: number, contrast:
   if (nearCount === 0 || farCount === 0) return false;
   const structure = (near / nearCount - far / farCount) / Math.sqrt(variance[i]);
   return significance > contrast * Math.max(structure, 0);
-}
-
-function touches(mask: Uint16Array, width: number, i: number, bit: number): boolean {
-  return ((mask[i - 1] | mask[i + 1] | mask[i - width] | mask[i + width]
-    | mask[i - width - 1] | mask[i - width + 1] | mask[i + width - 1] | mask[i + width + 1]) & bit) !== 0;
 }

@@ -1,5 +1,6 @@
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
+import { pixelsWith } from './masks.ts';
 
 /**
  * Fills short runs of bad pixels and cosmic rays along rows or columns, whichever run is shorter, with the straight
@@ -8,18 +9,17 @@ import type { MaskedImage } from '../../image/maskedImage.ts';
  *
  * @param planes image (changed where filled) and mask (INTRP added). Missing pixels (NaN) within short runs are filled
  * too and lose NO_DATA; BAD stays.
+ * @param indices [height × width], contents destroyed.
  * @returns Number of pixels filled.
  */
-export function interpolateDefects(planes: MaskedImage, runMax: number): number {
-  const { width, height, mask } = planes;
+export function interpolateDefects(planes: MaskedImage, runMax: number, indices: Int32Array): number {
+  const { width, mask } = planes;
   const defectBits = maskBits('BAD', 'CR', 'NO_DATA'), saturatedBit = maskBits('SAT');
   let count = 0;
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const i = y * width + x;
-      if ((mask[i] & defectBits) === 0 || (mask[i] & saturatedBit) !== 0) continue;
-      count += fillPixel(planes, x, y, runMax, defectBits);
-    }
+  for (const i of pixelsWith(mask, defectBits, indices)) {
+    if ((mask[i] & saturatedBit) !== 0) continue;
+    const x = i % width;
+    count += fillPixel(planes, x, (i - x) / width, runMax, defectBits);
   }
   return count;
 }

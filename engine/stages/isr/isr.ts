@@ -6,76 +6,107 @@ import { maskBits } from '../../image/maskPlanes.ts';
 import { asProduct, type MaskedImage, type PostIsrImage } from '../../image/maskedImage.ts';
 import { median } from '../../image/median.ts';
 import type { RawAmp } from '../../image/rawExposure.ts';
-import { assembleAmp, growMask, markEdges } from './assemble.ts';
+import { finishSignature } from '../../kernels/finish.ts';
+import { measureAmpSteps, solveAmpOffsets, subtractAmpOffsets } from './ampOffset.ts';
+import { assembleDetector, defectLimits, type AmpCounts, type AmpLevels } from './assemble.ts';
+import { planSteps, type DegradedStep, type IsrCalibrations, type StepPlan } from './calibrations.ts';
 import type { IsrConfig } from './config.ts';
 import { markCosmicRays } from './cosmicRays.ts';
-import { divideByFlat, markBiasDefects } from './flat.ts';
+import { subtractFringe } from './fringe.ts';
 import { interpolateDefects } from './interpolate.ts';
-import { measureOverscan } from './overscan.ts';
+import { growMask, markBleeds, markCrosstalk, markEdges, pixelsWith } from './masks.ts';
+import { measureColumns, measureOverscan, type OverscanReport } from './overscan.ts';
 import { fillVariance } from './variance.ts';
 
-/**
- * Calibrations of the detector, each [height × width]; null where a step is switched off. Bias in ADU, flat relative.
- */
-export type IsrCalibrations = Readonly<{ bias: Float32Array | null; flat: Float32Array | null }>;
+export type { AmpElectronics, Electronics, IsrCalibrations } from './calibrations.ts';
 
 export type AmpReport = Readonly<{
   name: string; overscanLevelAdu: number; overscanNoiseAdu: number; rowStructureFraction: number;
   readNoiseElectrons: number; saturatedCount: number; suspectCount: number; isConstant: boolean;
 }>;
 
-/** What each step did; a step that was switched off counts 0. */
+/** What each step did; a step that was switched off or had no calibration counts 0. */
 export type IsrReport = Readonly<{
   amps: readonly AmpReport[];
+  /** Steps that were asked for and left out, as their calibrations are missing. */
+  degraded: readonly DegradedStep[];
+  figures: IsrFigures;
+}>;
+
+export type IsrFigures = Readonly<{
   saturatedCount: number; suspectCount: number; defectCount: number; cosmicRayPixelCount: number;
-  interpolatedCount: number; noDataCount: number;
+  interpolatedCount: number; noDataCount: number; bleedColumnCount: number; crosstalkPixelCount: number;
+  degradedCount: number;
   skyElectrons: number; skySigmaElectrons: number;
+  /** Sky that the fringes which were taken off belong to. */
+  fringeSkyElectrons: number;
+  /** Largest step between neighbouring amps, before their offsets were taken off where that is asked for. */
+  ampStepElectrons: number;
 }>;
 
 /** Work memory, each as large as the detector. Contents are destroyed. */
-export type IsrScratch = Readonly<{ plane: Float32Array; indices: Int32Array }>;
+export type IsrScratch = Readonly<{ indices: Int32Array }>;
+
+/** Runs a step; the shell around the stage may time it. */
+export type RunStep = <T>(step: string, work: () => T) => T;
+
+/** Of the exposure itself. `darkSeconds` is the time in which the dark collected, readout excluded. */
+export type IsrExposure = Readonly<{ darkSeconds: number | null; runStep?: RunStep }>;
 
 /**
  * @param raw     The detector's amps, in any order. Read only.
  * @param out     Planes of the detector's size, in shared memory or not; overwritten. They become the result.
  * @throws StageError (reject): AMP_MISSING, RAW_SIZE_WRONG, CALIBRATION_MISSING, CALIBRATION_SIZE_WRONG,
- *         FRAME_CONSTANT (every amp reads one value), FRAME_WITHOUT_LIGHT, FRAME_NAN.
+ *         CALIBRATION_MISMATCHED, DARK_TIME_UNKNOWN, FRAME_CONSTANT (every amp reads one value), FRAME_SATURATED,
+ *         FRAME_WITHOUT_LIGHT, FRAME_NAN.
  */
 export function removeInstrumentSignature(
   raw: readonly RawAmp[], detector: Detector, calibrations: IsrCalibrations, config: IsrConfig, out: MaskedImage,
-  scratch: IsrScratch,
+  { indices }: IsrScratch, { darkSeconds, runStep = (_, work) => work() }: IsrExposure = { darkSeconds: null },
 ): { image: PostIsrImage; report: IsrReport } {
   if (out.width !== detector.width || out.height !== detector.height) throw new Error('planes of another size');
-  const rawAmps = detector.amps.map((amp) => requireAmp(raw, amp, detector));
-  const bias = requireCalibration('bias', config.isBiasSubtracted, calibrations.bias, out);
-  const flat = requireCalibration('flat', config.isFlatDivided, calibrations.flat, out);
-
-  const amps = detector.amps.map((amp, k) => processAmp(rawAmps[k], amp, bias, config, out));
+  const rawAmps = detector.amps.map((amp) => requireAmp(raw, amp, detector)), { width, height } = out;
+  const plan = planSteps(detector, calibrations, config, darkSeconds);
+  const overscans = runStep('overscan', () => detector.amps.map((amp, k) => levelsOf(rawAmps[k], amp, config)));
+  const { amps, defectCount } = runStep('assemble', () => {
+    const { repulsion } = plan, seconds = darkSeconds ?? 0;
+    const counts = assembleDetector(rawAmps, detector, overscans, plan, config, seconds, repulsion === null, out);
+    const marked = repulsion === null ? 0 : finishSignature({
+      flowX: repulsion.x, flowY: repulsion.y, dark: plan.dark, flat: plan.flat, darkSeconds: seconds,
+      limits: defectLimits(config), badBit: maskBits('BAD'), missingBits: maskBits('BAD', 'NO_DATA'),
+    }, out.image, out.mask, width, height);
+    return { amps: ampReports(detector, rawAmps, counts.amps, overscans), defectCount: counts.defectCount + marked };
+  });
+  amps.forEach((amp, k) => { if (amp.isConstant) markDead(out, detector.amps[k]); });
   if (amps.every((amp) => amp.isConstant)) {
     throw frameError('FRAME_CONSTANT', detector, 'every amp reads one constant value');
   }
-  const bytes = new Uint8Array(scratch.plane.buffer, scratch.plane.byteOffset, out.image.length);
-  if (config.isSaturationMasked) {
-    growMask(out.mask, out.width, out.height, maskBits('SAT'), config.saturationGrowthPx, bytes);
-  }
-  markEdges(out.mask, out.width, out.height, config.edgePx);
-  const biasDefects = bias === null ? 0 : markBiasDefects(bias, out.mask, config.biasDefectAdu);
-  const flatDefects = flat === null ? 0 : divideByFlat(flat, out, config.flatResponseMin, config.flatResponseMax);
-
-  const sky = requireSky(out, detector, config);
-  fillVariance(out, sky, flat, detector.amps, config.varianceSourceSigma, scratch.plane);
-  const cosmicRayPixelCount = config.isCosmicRayRejected ? markCosmicRays(out, {
-    sigma: config.cosmicRaySigma, growthFraction: config.cosmicRayGrowthFraction,
-    contrast: config.cosmicRayContrast, rounds: config.cosmicRayRounds,
-  }, scratch.plane, scratch.indices) : 0;
-  const interpolatedCount = config.isInterpolated ? interpolateDefects(out, config.interpolationRunMax) : 0;
+  requireUnsaturated(amps, detector, out);
+  const marks = runStep('masks', () => markPixels(out, detector, plan, config, indices));
+  const allowed = maskBits('EDGE', 'CROSSTALK');
+  const fringeSkyElectrons = plan.fringe === null ? 0
+    : runStep('fringe', () => subtractFringe(out, plan.fringe ?? out.image, config.fringeSamplePx, allowed));
+  const ampStepElectrons = runStep('ampSteps', () => levelAmps(out, detector, config, allowed));
+  const sky = runStep('sky', () => requireSky(out, detector, config, indices));
+  runStep('variance', () => {
+    const darkElectrons = plan.dark === null ? 0 : Math.max(0, usualOf(plan.dark) * (darkSeconds ?? 0));
+    fillVariance(out, sky, plan.flat, detector.amps, config.varianceSourceSigma, darkElectrons);
+  });
+  const cosmicRayPixelCount = !config.isCosmicRayRejected ? 0 : runStep('cosmicRays', () => markCosmicRays(out, {
+    sigma: config.cosmicRaySigma, growthFraction: config.cosmicRayGrowthFraction, contrast: config.cosmicRayContrast,
+    rounds: config.cosmicRayRounds,
+  }, indices));
+  const interpolatedCount = !config.isInterpolated ? 0
+    : runStep('interpolate', () => interpolateDefects(out, config.interpolationRunMax, indices));
   return {
     image: asProduct('postIsrImage', out),
     report: {
-      amps, cosmicRayPixelCount, interpolatedCount, defectCount: biasDefects + flatDefects,
-      saturatedCount: total(amps, 'saturatedCount'), suspectCount: total(amps, 'suspectCount'),
-      noDataCount: countBits(out.mask, maskBits('NO_DATA')),
-      skyElectrons: median(sky.level), skySigmaElectrons: median(sky.sigma),
+      amps, degraded: plan.degraded, figures: {
+        ...marks, cosmicRayPixelCount, interpolatedCount, defectCount, saturatedCount: total(amps, 'saturatedCount'),
+        suspectCount: total(amps, 'suspectCount'), degradedCount: plan.degraded.length,
+        noDataCount: pixelsWith(out.mask, maskBits('NO_DATA'), indices).length,
+        skyElectrons: median(sky.level), skySigmaElectrons: median(sky.sigma), fringeSkyElectrons, ampStepElectrons,
+      },
     },
   };
 }
@@ -91,59 +122,82 @@ function requireAmp(raw: readonly RawAmp[], amp: Amp, detector: Detector): RawAm
   return found;
 }
 
-function requireCalibration(
-  kind: 'bias' | 'flat', isWanted: boolean, plane: Float32Array | null, out: MaskedImage,
-): Float32Array | null {
-  if (!isWanted) return null;
-  if (plane === null) {
-    // Another try may find it: productions add calibrations while the night runs.
-    throw new StageError({
-      code: 'CALIBRATION_MISSING', message: `no ${kind} for this detector`, stage: 'isr', disposition: 'retry',
-    });
+function levelsOf(raw: RawAmp, amp: Amp, config: IsrConfig): AmpLevels & OverscanReport {
+  const levels = new Float64Array(amp.rawData.y1 - amp.rawData.y0);
+  if (!config.isOverscanSubtracted) {
+    return { levels, columnLevels: null, levelAdu: 0, noiseAdu: 0, rowStructureFraction: 0 };
   }
-  if (plane.length !== out.width * out.height) {
-    throw new StageError({
-      code: 'CALIBRATION_SIZE_WRONG', stage: 'isr', disposition: 'reject',
-      message: `the ${kind} has ${plane.length} pixels, the detector ${out.width} × ${out.height}`,
-      details: { pixels: plane.length, width: out.width, height: out.height },
-    });
-  }
-  return plane;
+  const report = measureOverscan(raw, amp, config, levels);
+  const columnLevels = config.isParallelOverscanSubtracted ? measureColumns(raw, amp, config, report.noiseAdu) : null;
+  return { ...report, levels, columnLevels };
 }
 
-function processAmp(
-  raw: RawAmp, amp: Amp, bias: Float32Array | null, config: IsrConfig, out: MaskedImage,
-): AmpReport {
-  const levels = new Float64Array(amp.rawData.y1 - amp.rawData.y0);
-  const row = new Float32Array(amp.rawSerialOverscan.x1 - amp.rawSerialOverscan.x0);
-  const overscan = config.isOverscanSubtracted ? measureOverscan(raw, amp, config.overscanSmoothingRows, levels, row)
-    : { levelAdu: 0, noiseAdu: 0, rowStructureFraction: 0 };
-  const saturationAdu = config.isSaturationMasked ? amp.saturationAdu : Infinity;
-  const counts = assembleAmp(raw, amp, levels, bias, config.suspectFraction * saturationAdu, saturationAdu, out);
-  const isConstant = counts.lowestAdu === counts.highestAdu;
-  if (isConstant) markBox(out, amp, maskBits('BAD', 'NO_DATA'));
-  return {
-    name: amp.name, overscanLevelAdu: overscan.levelAdu, overscanNoiseAdu: overscan.noiseAdu,
-    rowStructureFraction: overscan.rowStructureFraction,
-    readNoiseElectrons: overscan.noiseAdu * amp.gainElectronsPerAdu,
-    saturatedCount: counts.saturatedCount, suspectCount: counts.suspectCount, isConstant,
-  };
+function ampReports(
+  { amps }: Detector, raw: readonly RawAmp[], counts: readonly AmpCounts[], overscans: readonly OverscanReport[],
+): AmpReport[] {
+  return amps.map((amp, k) => {
+    const { name, gainElectronsPerAdu } = amp, { levelAdu, noiseAdu, rowStructureFraction } = overscans[k];
+    return {
+      name, overscanLevelAdu: levelAdu, overscanNoiseAdu: noiseAdu, rowStructureFraction,
+      readNoiseElectrons: noiseAdu * gainElectronsPerAdu, saturatedCount: counts[k].saturatedCount,
+      suspectCount: counts[k].suspectCount, isConstant: isConstant(raw[k], amp),
+    };
+  });
+}
+
+/** Whether all imaging pixels have one value; a live amp's second has another mostly. */
+function isConstant({ pixels, width }: RawAmp, { rawData: { x0, y0, x1, y1 } }: Amp): boolean {
+  const first = pixels[y0 * width + x0];
+  for (let y = y0; y < y1; y++) {
+    for (let i = y * width + x0; i < y * width + x1; i++) if (pixels[i] !== first) return false;
+  }
+  return true;
 }
 
 /** A dead amp costs its own pixels, not the detector. */
-function markBox(out: MaskedImage, amp: Amp, bits: number): void {
-  const { x0, y0, x1, y1 } = amp.detectorBox;
+function markDead(out: MaskedImage, amp: Amp): void {
+  const { x0, y0, x1, y1 } = amp.detectorBox, bits = maskBits('BAD', 'NO_DATA');
   for (let y = y0; y < y1; y++) {
     for (let i = y * out.width + x0; i < y * out.width + x1; i++) { out.mask[i] |= bits; out.image[i] = NaN; }
   }
 }
 
-function requireSky(out: MaskedImage, detector: Detector, config: IsrConfig): Background {
+/** Saturation with what it spoils, edges, crosstalk that is not known well. */
+function markPixels(
+  out: MaskedImage, detector: Detector, plan: StepPlan, config: IsrConfig, indices: Int32Array,
+): { bleedColumnCount: number; crosstalkPixelCount: number } {
+  const { mask, width, height } = out;
+  const saturated = pixelsWith(mask, maskBits('SAT'), indices).slice();
+  const bleedColumnCount = markBleeds(out, detector.amps, saturated, config);
+  const crosstalkPixelCount =
+    markCrosstalk(out, detector.amps, plan.amps, saturated, config.crosstalkMaskElectrons);
+  growMask(mask, width, height, maskBits('SUSPECT'), config.suspectGrowthPx, indices);
+  growMask(mask, width, height, maskBits('SAT'), config.saturationGrowthPx, indices);
+  markEdges(mask, width, height, config.edgePx);
+  return { bleedColumnCount, crosstalkPixelCount };
+}
+
+/** Largest step between amps; levels them when that is asked for. */
+function levelAmps(out: MaskedImage, { amps }: Detector, config: IsrConfig, allowed: number): number {
+  const steps = measureAmpSteps(out, amps, config.ampStepPx, allowed);
+  if (config.isAmpOffsetCorrected) subtractAmpOffsets(out, amps, solveAmpOffsets(amps.length, steps));
+  return steps.reduce((most, { step }) => Math.max(most, Math.abs(step)), 0);
+}
+
+/** More than half of the pixels: what is left is no sky, and lists of the others would cost the visit's time. */
+function requireUnsaturated(amps: readonly AmpReport[], detector: Detector, out: MaskedImage): void {
+  const count = total(amps, 'saturatedCount');
+  if (count > out.mask.length / 2) {
+    throw frameError('FRAME_SATURATED', detector, `${count} of ${out.mask.length} pixels are saturated`);
+  }
+}
+
+function requireSky(out: MaskedImage, detector: Detector, config: IsrConfig, indices: Int32Array): Background {
   const sky = measureBackground(out.image, out.mask, out.width, out.height, maskBits('BAD', 'NO_DATA', 'SAT'), {
     cellPx: config.varianceMeshPx, clipSigma: 3, usableFractionMin: 0.2,
   });
   if (sky === null) {
-    const noDataCount = countBits(out.mask, maskBits('NO_DATA'));
+    const noDataCount = pixelsWith(out.mask, maskBits('NO_DATA'), indices).length;
     const isNaN = noDataCount > out.mask.length / 2;
     throw frameError(isNaN ? 'FRAME_NAN' : 'FRAME_SATURATED', detector,
       isNaN ? `${noDataCount} of ${out.mask.length} pixels are NaN` : 'hardly a pixel is neither bad nor saturated');
@@ -156,6 +210,13 @@ function requireSky(out: MaskedImage, detector: Detector, config: IsrConfig): Ba
   return sky;
 }
 
+/** Median of every 997th value: a prime, so that no column is preferred. */
+function usualOf(plane: Float32Array): number {
+  const values: number[] = [];
+  for (let i = 0; i < plane.length; i += 997) if (Number.isFinite(plane[i])) values.push(plane[i]);
+  return values.length === 0 ? 0 : median(values);
+}
+
 function frameError(code: string, detector: Detector, reason: string): StageError {
   return new StageError({
     code, message: `detector ${detector.name}: ${reason}`, stage: 'isr', disposition: 'reject',
@@ -165,10 +226,4 @@ function frameError(code: string, detector: Detector, reason: string): StageErro
 
 function total(amps: readonly AmpReport[], name: 'saturatedCount' | 'suspectCount'): number {
   return amps.reduce((sum, amp) => sum + amp[name], 0);
-}
-
-function countBits(mask: Uint16Array, bits: number): number {
-  let count = 0;
-  for (let i = 0; i < mask.length; i++) if ((mask[i] & bits) !== 0) count++;
-  return count;
 }

@@ -1,0 +1,176 @@
+/** A detector's instrument signature in one pass over its raw counts. */
+import { greatestFloatTo, leastFloatFrom } from './floats.ts';
+import { kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
+import { removeSignatureTwin, serialRamp } from './twins/signature.ts';
+
+/** Linearity by a table: correction, ADU, at signals 0, 1/perAdu, 2/perAdu …; straight between, its ends beyond. */
+export type LinearityTable = Readonly<{ values: Float32Array; perAdu: number }>;
+
+/** One amp. Numbers are rounded to float32. */
+export type SignatureAmp = Readonly<{
+  /** Its readout, ADU. Read only. */
+  pixels: Uint16Array;
+  /** Lowest pixel of its box on the detector, and whether the readout runs against the detector's axes. */
+  x0: number; y0: number; flipX: boolean; flipY: boolean;
+  gain: number;
+  /** [rows]: overscan level of each imaging row, ADU. */
+  levels: Float32Array;
+  /** [columns]: level of each imaging column beyond that of the row, in the order of reading, ADU. */
+  columnLevels: Float32Array | null;
+  /** [c₂, c₃]: S + c₂ S² + c₃ S³ of a signal S, ADU; [0, 0] for none. Then the table, where there is one. */
+  polynomial: readonly [number, number];
+  table: LinearityTable | null;
+  /** Parts of other amps' signals that appear in this one. */
+  crosstalk: readonly Readonly<{ index: number; part: number }>[];
+  /** Part of a packet's charge left behind at each transfer. */
+  serialCti: number; parallelCti: number;
+  /** Raw counts from which the bits are set; Infinity for never. A saturated pixel has to be a suspect one to count. */
+  suspectAdu: number; saturationAdu: number;
+}>;
+
+export type SignatureTask = Readonly<{
+  /** All amps of the detector, which are read at the same time: equal places of their readouts talk across. */
+  amps: readonly SignatureAmp[];
+  /** Of every readout: its row length, first imaging pixel, imaging columns and rows. */
+  rawWidth: number; rawX0: number; rawY0: number; columns: number; rows: number;
+  /** [detector height × width]: ADU, electrons a second, relative response; null for none. Read only. */
+  bias: Float32Array | null; dark: Float32Array | null; flat: Float32Array | null;
+  /** Time in which the dark's charge was collected. */
+  darkSeconds: number;
+  /** False leaves dark and flat to `finishSignature`; their defects are marked there. */
+  isFinished: boolean;
+  limits: SignatureLimits;
+  saturatedBit: number; suspectBit: number; badBit: number;
+  /** Set where the electrons come out NaN. */
+  missingBits: number;
+}>;
+
+/** Beyond these a pixel is marked with `badBit`: |bias| in ADU, dark in electrons a second, response. */
+export type SignatureLimits = Readonly<{ biasMax: number; darkMax: number; responseMin: number; responseMax: number }>;
+
+export type SignatureCounts = Readonly<{
+  /** Pixels that calibrations mark. */
+  marked: number;
+  amps: readonly Readonly<{ saturatedCount: number; suspectCount: number }>[];
+}>;
+
+/** Bytes of an amp's record and of the task's, as `assembly/signature.ts` reads them. */
+const AMP_BYTES = 96, TASK_BYTES = 84;
+/** Beyond what 16 bits hold. */
+const NEVER_ADU = 65536;
+
+/**
+ * Raw counts to electrons, at their place on the detector, in this order: overscan levels off; other amps' crosstalk
+ * off (all amps of a detector at once); charge that was deferred to the next row or column put back (first order: the
+ * square of the part deferred, 1e-6, is left); bias off; linearity; gain; and, when `isFinished`, dark off and flat
+ * divided. All in single precision, 4e-3 ADU at full scale.
+ *
+ * @param image, mask [detector height × width]; the amps' boxes are overwritten. NaN where the flat is no response.
+ */
+export function removeSignature(
+  task: SignatureTask, image: Float32Array, mask: Uint16Array, width: number,
+): SignatureCounts {
+  const rounded = roundedTask(task), planes = [image, mask, task.bias, task.dark, task.flat].filter((p) => p !== null);
+  const kernels = kernelsOf(...planes, ...task.amps.map(({ pixels }) => pixels));
+  return (kernels && removeCompiled(kernels, rounded, image, mask, width))
+    ?? removeSignatureTwin(rounded, image, mask, width);
+}
+
+/** What the kernels compute with. */
+function roundedTask(task: SignatureTask): SignatureTask {
+  const { fround } = Math, { biasMax, darkMax, responseMin, responseMax } = task.limits;
+  return {
+    ...task, darkSeconds: fround(task.darkSeconds), limits: {
+      biasMax: greatestFloatTo(biasMax), darkMax: greatestFloatTo(darkMax), responseMin: leastFloatFrom(responseMin),
+      responseMax: greatestFloatTo(responseMax),
+    },
+    amps: task.amps.map((amp) => ({
+      ...amp, gain: fround(amp.gain), polynomial: [fround(amp.polynomial[0]), fround(amp.polynomial[1])],
+      table: amp.table && { values: amp.table.values, perAdu: fround(amp.table.perAdu) },
+      crosstalk: amp.crosstalk.map(({ index, part }) => ({ index, part: fround(part) })),
+      serialCti: fround(amp.serialCti), parallelCti: fround(amp.parallelCti),
+      suspectAdu: countFrom(amp.suspectAdu), saturationAdu: countFrom(amp.saturationAdu),
+    })),
+  };
+}
+
+/** The least whole count that reaches a level. */
+function countFrom(level: number): number {
+  return Math.min(Math.max(Math.ceil(level), 0), NEVER_ADU);
+}
+
+/** Null when the work area has no room. */
+function removeCompiled(
+  kernels: Kernels, task: SignatureTask, image: Float32Array, mask: Uint16Array, width: number,
+): SignatureCounts | null {
+  const { amps, rows, columns } = task, count = amps.length, stride = Math.ceil((columns + 1) / 16) * 64 + 64;
+  const tables = amps.map(({ table }) => (table === null ? 0 : table.values.length));
+  const entries = amps.map(({ crosstalk }) => crosstalk.length);
+  const work = layOutWork(kernels, {
+    task: TASK_BYTES, limits: 16, amps: count * AMP_BYTES, levels: count * rows * 4, columnLevels: count * columns * 4,
+    tables: 4 * sum(tables), entries: 8 * sum(entries), signals: count * stride, clean: count * stride,
+    before: count * stride, line: stride, ramps: count * stride,
+  });
+  if (work === null) return null;
+  const { buffer } = kernels.memory, view = new DataView(buffer), at = (plane: Float32Array | null) =>
+    (plane === null ? 0 : pointerTo(kernels, plane));
+  const { biasMax, darkMax, responseMin, responseMax } = task.limits;
+  new Float32Array(buffer, work.limits, 4).set([biasMax, darkMax, responseMin, responseMax]);
+  let table = work.tables, entry = work.entries;
+  amps.forEach((amp, k) => {
+    writeAmp(kernels, view, work.amps + k * AMP_BYTES, task, amp, width, {
+      levels: work.levels + k * rows * 4, columnLevels: work.columnLevels + k * columns * 4, table, entry,
+      ramp: work.ramps + k * stride,
+    });
+    table += 4 * tables[k];
+    entry += 8 * entries[k];
+  });
+  const words = [
+    work.amps, count, task.rawWidth, columns, pointerTo(kernels, image), pointerTo(kernels, mask), at(task.bias),
+    at(task.dark), 0, at(task.flat), work.limits, task.badBit, task.missingBits, task.saturatedBit, task.suspectBit,
+    task.isFinished ? 1 : 0, work.signals, work.clean, work.before, work.line, stride,
+  ];
+  words.forEach((word, i) => view.setUint32(work.task + 4 * i, word, true));
+  view.setFloat32(work.task + 32, task.darkSeconds, true);
+  const marked = kernels.compiled.removeSignature(work.task, 0, rows);
+  return {
+    marked, amps: amps.map((_, k) => {
+      const [saturatedCount, suspectCount] = new Int32Array(buffer, work.amps + k * AMP_BYTES + 72, 2);
+      return { saturatedCount, suspectCount };
+    }),
+  };
+}
+
+type AmpPlaces = Readonly<{ levels: number; columnLevels: number; table: number; entry: number; ramp: number }>;
+
+function writeAmp(
+  kernels: Kernels, view: DataView, start: number, task: SignatureTask, amp: SignatureAmp, width: number,
+  places: AmpPlaces,
+): void {
+  const { buffer } = kernels.memory, { rows, columns } = task;
+  new Float32Array(buffer, places.levels, rows).set(amp.levels.subarray(0, rows));
+  if (amp.columnLevels) new Float32Array(buffer, places.columnLevels, columns).set(amp.columnLevels);
+  if (amp.table) new Float32Array(buffer, places.table, amp.table.values.length).set(amp.table.values);
+  new Float32Array(buffer, places.ramp, columns + 1).set(serialRamp(amp, task));
+  amp.crosstalk.forEach(({ index, part }, i) => {
+    view.setInt32(places.entry + 8 * i, index, true);
+    view.setFloat32(places.entry + 8 * i + 4, part, true);
+  });
+  const firstRow = amp.flipY ? amp.y0 + rows - 1 : amp.y0, from = 2 * (task.rawY0 * task.rawWidth + task.rawX0);
+  const whole: readonly (readonly [number, number])[] = [
+    [0, pointerTo(kernels, amp.pixels) + from], [4, places.levels], [8, amp.columnLevels ? places.columnLevels : 0],
+    [12, firstRow * width + amp.x0], [16, amp.flipY ? -width : width], [20, amp.flipX ? 1 : 0],
+    [36, amp.table ? places.table : 0], [56, amp.suspectAdu], [60, amp.saturationAdu], [64, places.entry],
+    [68, amp.crosstalk.length], [72, 0], [76, 0], [80, places.ramp], [92, task.rawX0 > 0 ? 1 : 0],
+  ];
+  for (const [offset, value] of whole) view.setUint32(start + offset, value, true);
+  const real: readonly (readonly [number, number])[] = [
+    [24, amp.gain], [28, amp.polynomial[0]], [32, amp.polynomial[1]], [40, amp.table?.perAdu ?? 0],
+    [44, (amp.table?.values.length ?? 1) - 1], [48, amp.serialCti], [52, amp.parallelCti],
+  ];
+  for (const [offset, value] of real) view.setFloat32(start + offset, value, true);
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

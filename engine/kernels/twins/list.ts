@@ -1,0 +1,30 @@
+const { fround } = Math;
+
+/** Twin of `listMasked`. */
+export function listMaskedTwin(mask: Uint16Array, bits: number, indices: Int32Array): number {
+  let found = 0;
+  for (let i = 0; i < mask.length; i++) {
+    if ((mask[i] & bits) === 0) continue;
+    if (found < indices.length) indices[found] = i;
+    found++;
+  }
+  return found;
+}
+
+/** Twin of `listSharp`, in single precision. */
+export function listSharpTwin(
+  image: Float32Array, variance: Float32Array, width: number, height: number, limit2: number, indices: Int32Array,
+): number {
+  let found = 0;
+  for (let y = 1; y < height - 1; y++) {
+    for (let i = y * width + 1, end = (y + 1) * width - 1; i < end; i++) {
+      const beside = fround(image[i - 1] + image[i + 1]);
+      const sum = fround(fround(beside + image[i - width]) + image[i + width]);
+      const rise = fround(image[i] - fround(sum * 0.25));
+      if (!(rise > 0 && fround(rise * rise) > fround(variance[i] * limit2))) continue;
+      if (found < indices.length) indices[found] = i;
+      found++;
+    }
+  }
+  return found;
+}

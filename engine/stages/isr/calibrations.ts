@@ -1,0 +1,133 @@
+/** What is known of a detector before an exposure: its calibrations, and whether a step can do without. */
+import type { Amp, Detector } from '../../../schemas/camera.ts';
+import type { LinearityTable } from '../../kernels/signature.ts';
+import { StageError } from '../../errors.ts';
+import type { IsrConfig } from './config.ts';
+
+/** Calibrations of the detector, each [height × width]; null where there is none. */
+export type IsrCalibrations = Readonly<{
+  /** ADU left after the overscan. */
+  bias: Float32Array | null;
+  /** Response relative to its mean. */
+  flat: Float32Array | null;
+  /** Electrons a second. */
+  dark?: Float32Array | null;
+  /** Fringes of the band's night sky, relative to the sky's level; mean about 0. */
+  fringe?: Float32Array | null;
+  /** As measured; what it lacks is taken from the camera. */
+  electronics?: Electronics | null;
+}>;
+
+/** What was measured of a detector's amplifiers and silicon. */
+export type Electronics = Readonly<{
+  /** In the order of the detector's amps. */
+  amps: readonly AmpElectronics[];
+  /**
+   * Charge that passes between neighbours in a row (x) or a column (y), for each electron² by which their squared
+   * charges differ; null when it was not measured.
+   */
+  repulsion: Readonly<{ x: number; y: number }> | null;
+}>;
+
+export type AmpElectronics = Readonly<{
+  name: string;
+  /** Null leaves the camera's. */
+  crosstalk: readonly number[] | null;
+  polynomial: readonly [number, number] | null;
+  table: LinearityTable | null;
+  /** Part of a packet's charge left behind at each transfer. */
+  serialCti: number; parallelCti: number;
+}>;
+
+/** Optional calibrations that a detector can go without, at a price that its product names. */
+export type DegradedStep = 'dark' | 'electronics' | 'crosstalk';
+
+export type StepPlan = Readonly<{
+  bias: Float32Array | null; flat: Float32Array | null; dark: Float32Array | null; fringe: Float32Array | null;
+  amps: readonly AmpElectronics[];
+  repulsion: Readonly<{ x: number; y: number }> | null;
+  /** Steps that were asked for and left out. */
+  degraded: readonly DegradedStep[];
+}>;
+
+/**
+ * Which steps run, with what.
+ *
+ * @throws StageError: CALIBRATION_MISSING (retry) for a bias or flat; CALIBRATION_SIZE_WRONG,
+ *         CALIBRATION_MISMATCHED, DARK_TIME_UNKNOWN (reject).
+ */
+export function planSteps(
+  detector: Detector, calibrations: IsrCalibrations, config: IsrConfig, darkSeconds: number | null,
+): StepPlan {
+  const { electronics = null } = calibrations, take = (
+    kind: 'bias' | 'flat' | 'dark' | 'fringe', isWanted: boolean, plane: Float32Array | null,
+  ) => (isWanted ? requireSize(kind, plane, detector) : null);
+  requireAmps(electronics, detector);
+  const dark = take('dark', config.isDarkSubtracted, calibrations.dark ?? null);
+  if (dark !== null && !(darkSeconds !== null && darkSeconds >= 0)) {
+    throw rejected('DARK_TIME_UNKNOWN', `a dark cannot be scaled to an exposure of ${darkSeconds} s`);
+  }
+  const amps = detector.amps.map((amp, k) => ampPlan(amp, electronics?.amps[k] ?? null, config));
+  const degraded: DegradedStep[] = [];
+  if (config.isDarkSubtracted && dark === null) degraded.push('dark');
+  if ((config.isBrighterFatterCorrected || config.isChargeTransferCorrected) && electronics === null) {
+    degraded.push('electronics');
+  }
+  if (config.isCrosstalkRemoved && detector.amps.length > 1 && amps.every((amp) => amp.crosstalk === null)) {
+    degraded.push('crosstalk');
+  }
+  return {
+    bias: requirePlane('bias', take('bias', config.isBiasSubtracted, calibrations.bias), config.isBiasSubtracted),
+    flat: requirePlane('flat', take('flat', config.isFlatDivided, calibrations.flat), config.isFlatDivided),
+    dark, fringe: take('fringe', config.isFringeSubtracted, calibrations.fringe ?? null), amps,
+    repulsion: config.isBrighterFatterCorrected ? electronics?.repulsion ?? null : null, degraded,
+  };
+}
+
+function ampPlan(amp: Amp, measured: AmpElectronics | null, config: IsrConfig): AmpElectronics {
+  const crosstalk = measured?.crosstalk ?? amp.crosstalk ?? null;
+  const table = measured?.table ?? null, polynomial = measured?.polynomial ?? amp.linearityPolynomial ?? null;
+  return {
+    name: amp.name, crosstalk: config.isCrosstalkRemoved ? crosstalk : null,
+    // A table that was measured replaces the camera's polynomial.
+    polynomial: config.isLinearized && (table === null || measured?.polynomial) ? polynomial : null,
+    table: config.isLinearized ? table : null,
+    serialCti: config.isChargeTransferCorrected ? measured?.serialCti ?? 0 : 0,
+    parallelCti: config.isChargeTransferCorrected ? measured?.parallelCti ?? 0 : 0,
+  };
+}
+
+function requireAmps(electronics: Electronics | null, { amps, name }: Detector): void {
+  if (electronics === null) return;
+  const names = electronics.amps.map((amp) => amp.name).join(), wanted = amps.map((amp) => amp.name).join();
+  if (names !== wanted) {
+    throw rejected('CALIBRATION_MISMATCHED', `the electronics are of amps ${names}, detector ${name} has ${wanted}`);
+  }
+  const odd = electronics.amps.find(({ crosstalk }) => crosstalk !== null && crosstalk.length !== amps.length);
+  if (odd !== undefined) {
+    throw rejected('CALIBRATION_MISMATCHED', `amp ${odd.name} has ${odd.crosstalk?.length} crosstalk coefficients`);
+  }
+}
+
+function requirePlane(kind: 'bias' | 'flat', plane: Float32Array | null, isWanted: boolean): Float32Array | null {
+  if (plane !== null || !isWanted) return plane;
+  // Another try may find it: productions add calibrations while the night runs.
+  throw new StageError({
+    code: 'CALIBRATION_MISSING', message: `no ${kind} for this detector`, stage: 'isr', disposition: 'retry',
+  });
+}
+
+function requireSize(
+  kind: string, plane: Float32Array | null, { width, height }: Detector,
+): Float32Array | null {
+  if (plane === null || plane.length === width * height) return plane;
+  throw new StageError({
+    code: 'CALIBRATION_SIZE_WRONG', stage: 'isr', disposition: 'reject',
+    message: `the ${kind} has ${plane.length} pixels, the detector ${width} × ${height}`,
+    details: { pixels: plane.length, width, height },
+  });
+}
+
+function rejected(code: string, message: string): StageError {
+  return new StageError({ code, message, stage: 'isr', disposition: 'reject' });
+}

@@ -1,0 +1,93 @@
+import fc from 'fast-check';
+import { beforeAll, expect, test } from 'vitest';
+import { removeSignature, type SignatureAmp, type SignatureTask } from '../../engine/kernels/signature.ts';
+import { testArena, type TestArena } from './memory.ts';
+import { firstDifference, randomOf } from './planes.ts';
+
+let arena: TestArena;
+beforeAll(async () => { arena = await testArena(2 * 1024 ** 2); });
+
+const levelsOfCounts = fc.constantFrom(0, 30000.5, 60000, 65535, 70000, Infinity);
+
+const recipes = fc.record({
+  columns: fc.integer({ min: 1, max: 43 }), rows: fc.integer({ min: 1, max: 7 }), across: fc.integer({ min: 1, max: 3 }),
+  down: fc.integer({ min: 1, max: 2 }), rawX0: fc.constantFrom(0, 3), seed: fc.integer(), planes: fc.integer({ min: 0, max: 7 }),
+  isFinished: fc.boolean(), isNonlinear: fc.boolean(), hasTable: fc.boolean(), hasCrosstalk: fc.boolean(),
+  hasColumns: fc.boolean(), serialCti: fc.constantFrom(0, 2e-6), parallelCti: fc.constantFrom(0, 1e-6),
+  suspectAdu: levelsOfCounts, saturationAdu: levelsOfCounts,
+});
+type Recipe = typeof recipes extends fc.Arbitrary<infer T> ? T : never;
+
+/** A detector of amps in a grid, each with its own gain, levels and flips. */
+function taskOf(recipe: Recipe): { task: SignatureTask; width: number; height: number } {
+  const { columns, rows, across, down, rawX0, seed, planes } = recipe, random = randomOf(seed);
+  const width = across * columns + 3, height = down * rows + 2, n = width * height, rawWidth = rawX0 + columns + 4;
+  const plane = (level: number, spread: number) => Float32Array.from({ length: n },
+    () => (random() < 0.03 ? NaN : random() < 0.02 ? -level : level + spread * (random() - 0.5)));
+  const amps = Array.from({ length: across * down }, (_, k): SignatureAmp => ({
+    pixels: Uint16Array.from({ length: rawWidth * (rows + 1) },
+      () => (random() < 0.05 ? 65535 : random() < 0.05 ? 0 : 60000 * random())),
+    x0: 1 + (k % across) * columns, y0: 1 + Math.floor(k / across) * rows, flipX: random() < 0.5, flipY: random() < 0.5,
+    gain: 1 + random(), levels: Float32Array.from({ length: rows }, () => 1000 * random()),
+    columnLevels: recipe.hasColumns ? Float32Array.from({ length: columns }, () => random()) : null,
+    polynomial: recipe.isNonlinear ? [1e-7 * random(), -1e-12 * random()] : [0, 0],
+    table: recipe.hasTable ? { values: Float32Array.from({ length: 7 }, () => 50 * random()), perAdu: 6 / 50000 } : null,
+    crosstalk: recipe.hasCrosstalk ? Array.from({ length: k + 1 }, (_e, index) => ({ index, part: 1e-3 * random() })) : [],
+    serialCti: recipe.serialCti, parallelCti: recipe.parallelCti, suspectAdu: recipe.suspectAdu,
+    saturationAdu: recipe.saturationAdu,
+  }));
+  const task: SignatureTask = {
+    amps, rawWidth, rawX0, rawY0: 1, columns, rows, bias: planes & 1 ? plane(20, 30) : null,
+    dark: planes & 2 ? plane(3, 4) : null, flat: planes & 4 ? plane(1, 1.2) : null, darkSeconds: 30.1,
+    isFinished: recipe.isFinished, limits: { biasMax: 33, darkMax: 4.5, responseMin: 0.5, responseMax: 1.5 },
+    saturatedBit: 0x8002, suspectBit: 0x80, badBit: 1, missingBits: 0x101,
+  };
+  return { task, width, height };
+}
+
+function shared(task: SignatureTask): SignatureTask {
+  const at = (plane: Float32Array | null) => plane && arena.floats(plane);
+  return {
+    ...task, bias: at(task.bias), dark: at(task.dark), flat: at(task.flat),
+    amps: task.amps.map((amp) => ({ ...amp, pixels: arena.words(amp.pixels) })),
+  };
+}
+
+test('compiled removeSignature gives the bits of its twin', () => {
+  fc.assert(fc.property(recipes, (recipe) => {
+    arena.reset();
+    const { task, width, height } = taskOf(recipe), n = width * height;
+    const image = new Float32Array(n).fill(-77), mask = new Uint16Array(n).fill(77);
+    const out = arena.floats(image), bits = arena.words(mask), expected = removeSignature(task, image, mask, width);
+    expect(removeSignature(shared(task), out, bits, width)).toEqual(expected);
+    expect(firstDifference(out, image)).toBe(-1);
+    expect(firstDifference(bits, mask)).toBe(-1);
+  }), { numRuns: 300 });
+});
+
+test('an amp read backwards lands mirrored, each row with its own level, the amp beside it without its crosstalk', () => {
+  const amp: SignatureAmp = {
+    pixels: Uint16Array.of(11, 12, 13, 24, 25, 60000), x0: 0, y0: 0, flipX: true, flipY: true, gain: 2,
+    levels: Float32Array.of(10, 20), columnLevels: null, polynomial: [0, 0], table: null, crosstalk: [], serialCti: 0,
+    parallelCti: 0, suspectAdu: 50000, saturationAdu: 55000,
+  };
+  const beside: SignatureAmp = {
+    ...amp, x0: 3, flipX: false, flipY: false, gain: 1, suspectAdu: Infinity, crosstalk: [{ index: 0, part: 0.001953125 }],
+    pixels: Uint16Array.of(10, 10, 10, 20, 20, 20 + 117), levels: Float32Array.of(10, 20),
+  };
+  const image = new Float32Array(12), mask = new Uint16Array(12);
+  const counts = removeSignature({
+    amps: [amp, beside], rawWidth: 3, rawX0: 0, rawY0: 0, columns: 3, rows: 2, bias: null, dark: null, flat: null,
+    darkSeconds: 0, isFinished: true, limits: { biasMax: 1, darkMax: 1, responseMin: 0, responseMax: 2 },
+    saturatedBit: 2, suspectBit: 128, badBit: 1, missingBits: 257,
+  }, image, mask, 6);
+  const part = 0.001953125; // 1/512: exact in single precision, as are its products here.
+  expect([...image]).toEqual([
+    2 * 59980, 10, 8, -1 * part, -2 * part, -3 * part, 6, 4, 2, -4 * part, -5 * part, 117 - 59980 * part,
+  ]);
+  expect([...mask]).toEqual([2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+  expect(counts).toEqual({ marked: 0, amps: [
+    { saturatedCount: 1, suspectCount: 0 },
+    { saturatedCount: 0, suspectCount: 0 },
+  ] });
+});
