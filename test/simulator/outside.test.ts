@@ -78,6 +78,31 @@ function extract(name: string, image: Float64Array, zeroPoint: number, threshold
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
 
+/** Magnitude (r) to which sources are counted. */
+const COUNT_LIMIT = 23;
+
+/**
+ * How much fainter MAG_AUTO is near the limit than truth. A Kron aperture leaves light out: 0.03 mag of an image without
+ * noise, 0.06 of a star's and 0.15 of a galaxy's at the sky's noise, which alone makes counts to 23 fall short by 2.8
+ * deviations of Poisson. Stars and galaxies by the parts that they have of the counts.
+ */
+function kronLoss(sources: readonly DrawnSource[], found: readonly Found[]): number {
+  const faint = sources.filter(({ mag }) => mag > COUNT_LIMIT - 1 && mag < COUNT_LIMIT);
+  return [true, false].reduce((sum, isGalaxy) => {
+    const some = faint.filter(({ kind }) => (kind === 'galaxy') === isGalaxy);
+    const losses = some.flatMap((source) => {
+      const isAlone = !sources.some((o) => o !== source && o.mag < source.mag + 3 && distance(o, source) < 12);
+      const near = isAlone ? found.find((one) => distance(one, source) < 2.5) : undefined;
+      return near ? [near.magAuto - source.mag] : [];
+    });
+    expect(losses.length).toBeGreaterThan(20);
+    return sum + (some.length / faint.length) * median(losses);
+  }, 0);
+}
+
+type At = Readonly<{ x: number; y: number }>;
+const distance = (a: At, b: At): number => Math.hypot(a.x - b.x, a.y - b.y);
+
 describe.skipIf(!hasExtractor)('source-extractor', () => {
   test.each([
     [
@@ -86,13 +111,12 @@ describe.skipIf(!hasExtractor)('source-extractor', () => {
         '-THRESH_TYPE', 'ABSOLUTE', '-DETECT_THRESH', '3', '-ANALYSIS_THRESH', '3', '-BACK_TYPE', 'MANUAL',
         '-BACK_VALUE', '0',
       ],
-      22,
     ],
     [
       'calibrated', 'basic,darkCurrent,differentialRefraction,clouds',
-      ['-DETECT_THRESH', '1.5', '-ANALYSIS_THRESH', '1.5'], 21.5,
+      ['-DETECT_THRESH', '1.5', '-ANALYSIS_THRESH', '1.5'],
     ],
-  ] as const)('finds the sources of a %s detector where truth has them', (name, effects, threshold, limit) => {
+  ] as const)('finds the sources of a %s detector where truth has them', (name, effects, threshold) => {
     const model = modelOf(effects), { raw, sources, zeroPoint } = rawOf(camera, detector, model);
     const { width, height } = detector;
     const { response } = detectorResponse(SEED, camera, detector, model);
@@ -100,10 +124,11 @@ describe.skipIf(!hasExtractor)('source-extractor', () => {
       name, assembleRaw(readFitsBytes(raw), width, height).map((value, i) => value / response[i]), zeroPoint, threshold,
     );
 
-    const truthCount = sources.filter(({ mag }) => mag < limit).length;
-    const foundCount = found.filter(({ magAuto }) => magAuto < limit).length;
-    expect(truthCount).toBeGreaterThan(200);
-    expect(Math.abs(foundCount - truthCount)).toBeLessThan(3 * Math.sqrt(truthCount));
+    const truthCount = sources.filter(({ mag }) => mag < COUNT_LIMIT).length;
+    const seenLimit = COUNT_LIMIT + kronLoss(sources, found);
+    const foundCount = found.filter(({ magAuto }) => magAuto < seenLimit).length;
+    expect(truthCount).toBeGreaterThan(800);
+    expect(Math.abs(foundCount - truthCount)).toBeLessThan(2 * Math.sqrt(truthCount));
 
     const isInside = (s: DrawnSource): boolean => s.x > 50 && s.y > 50 && s.x < width - 50 && s.y < height - 50;
     const isolated = sources.filter((s) => s.kind === 'star' && s.mag > 17.5 && s.mag < 21 && isInside(s)
