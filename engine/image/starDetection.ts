@@ -2,7 +2,7 @@
  * Finds point-like sources: peaks of the image smoothed with a Gaussian of the seeing, measured by weighted moments.
  */
 import KDBush from 'kdbush';
-import { listPeaks } from '../kernels/mesh.ts';
+import { listPeaks, type Mesh } from '../kernels/mesh.ts';
 import { smoothSeparable } from '../kernels/smooth.ts';
 import { createWindowed, type Windowed } from '../kernels/windowed.ts';
 import { interpolateAt, type Background } from './background.ts';
@@ -139,25 +139,22 @@ function findPeaks(
   // A band's own ends are cut off like the image's, whose border is wider than a filter's half only for wide filters.
   const isWhole = y0 === 0 && y1 === height, border = Math.max(1, config.borderPx);
   const edge = isWhole ? border : Math.max(border, (taps.length + 1) >> 1);
-  const bandSky = isWhole ? sky : { ...sky, ...meshOfBand(sky, { y0, y1 }) };
-  const bandLevel = isWhole ? level : meshOfBand({ ...sky, level }, { y0, y1 }).level;
-  const count = listPeaks(
-    smooth.subarray(from, y1 * width), width, y1 - y0, edge, bandSky, bandLevel, bandSky.sigma,
-    config.thresholdSigma * noise, indices,
-  );
+  const limit = level.map((value, k) => value + config.thresholdSigma * noise * sky.sigma[k]);
+  const mesh = isWhole ? { ...sky, cells: limit } : meshOfBand(sky, limit, { y0, y1 });
+  const count = listPeaks(smooth.subarray(from, y1 * width), width, y1 - y0, edge, mesh, mesh.cells, indices);
   return Array.from(indices.subarray(0, count), (index): Peak => {
     const x = index % width, y = (index - x) / width + y0, value = smooth[index + from];
     return { x, y, snr: (value - interpolateAt(sky, level, x, y)) / (noise * interpolateAt(sky, sky.sigma, x, y)) };
   });
 }
 
-/** The mesh along the middle of a band: level and noise hardly change over its height. */
-function meshOfBand(sky: Background, { y0, y1 }: Band): Pick<Background, 'rows' | 'cellHeight' | 'level' | 'sigma'> {
-  const y = (y0 + y1 - 1) / 2;
-  const along = (cells: Float32Array): Float32Array => Float32Array.from(
-    { length: sky.columns }, (_, column) => interpolateAt(sky, cells, (column + 0.5) * sky.cellWidth - 0.5, y),
-  );
-  return { rows: 1, cellHeight: y1 - y0, level: along(sky.level), sigma: along(sky.sigma) };
+/** A mesh along the middle of a band: level and noise hardly change over its height. */
+function meshOfBand(sky: Background, cells: Float32Array, { y0, y1 }: Band): Mesh & { cells: Float32Array } {
+  const { columns, cellWidth } = sky, y = (y0 + y1 - 1) / 2;
+  return {
+    columns, cellWidth, rows: 1, cellHeight: y1 - y0,
+    cells: Float32Array.from({ length: columns }, (_, k) => interpolateAt(sky, cells, (k + 0.5) * cellWidth - 0.5, y)),
+  };
 }
 
 /** Second moments with the window's part removed: 1/σ² = 1/m − 1/σ_w². */

@@ -156,9 +156,8 @@ export type CompiledKernels = Readonly<{
   ): void;
   markBytes(bytes: number, count: number, mask: number, bit: number): void;
   listPeaks(
-    plane: number, width: number, height: number, border: number, level: number, sigma: number, columns: number,
-    rows: number, cellWidth: number, cellHeight: number, factor: number, line: number, indices: number,
-    capacity: number,
+    plane: number, width: number, height: number, border: number, cells: number, columns: number, rows: number,
+    cellWidth: number, cellHeight: number, line: number, indices: number, capacity: number,
   ): number;
 }>;
 

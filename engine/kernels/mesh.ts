@@ -1,5 +1,5 @@
 /** Planes against a mesh of cell values, bilinear between the cells' centres. */
-import { kernelsOf, layOutWork, pointerTo, type Kernels, type PlaneView } from './kernels.ts';
+import { kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
 import { listPeaksTwin, markAboveMeshTwin, markBytesTwin, meshRowTwin, subtractMeshTwin } from './twins/mesh.ts';
 
 /** Cell (column, row) is at row × columns + column; cells share the image evenly. */
@@ -19,11 +19,11 @@ export function meshRow(mesh: Mesh, cells: Float32Array, y: number, width: numbe
 export function subtractMesh(
   plane: Float32Array, width: number, height: number, mesh: Mesh, cells: Float32Array,
 ): void {
-  const placed = place(kernelsOf(plane), width, [cells]);
+  const placed = place(kernelsOf(plane), width, cells);
   if (placed === null) { subtractMeshTwin(plane, width, height, mesh, cells); return; }
-  const { kernels, work, meshes: [at] } = placed;
+  const { kernels, line, at } = placed;
   kernels.compiled.subtractMesh(
-    pointerTo(kernels, plane), width, height, at, mesh.columns, mesh.rows, mesh.cellWidth, mesh.cellHeight, work,
+    pointerTo(kernels, plane), width, height, at, mesh.columns, mesh.rows, mesh.cellWidth, mesh.cellHeight, line,
   );
 }
 
@@ -37,15 +37,15 @@ export function markAboveMesh(
   plane: Float32Array, width: number, height: number, mesh: Mesh, cells: Float32Array, factor: number,
   mask: Uint16Array, bit: number,
 ): void {
-  const placed = place(kernelsOf(plane, mask), width, [cells]);
+  const placed = place(kernelsOf(plane, mask), width, cells);
   if (placed === null) {
     markAboveMeshTwin(plane, width, height, mesh, cells, Math.fround(factor), mask, bit);
     return;
   }
-  const { kernels, work, meshes: [at] } = placed;
+  const { kernels, line, at } = placed;
   kernels.compiled.markAboveMesh(
     pointerTo(kernels, plane), width, height, at, mesh.columns, mesh.rows, mesh.cellWidth, mesh.cellHeight, factor,
-    pointerTo(kernels, mask), bit, work,
+    pointerTo(kernels, mask), bit, line,
   );
 }
 
@@ -57,38 +57,33 @@ export function markBytes(bytes: Uint8Array, mask: Uint16Array, bit: number): vo
 }
 
 /**
- * Local maxima of a plane that exceed level + factor × sigma, of two meshes. No peak lies nearer than `border` (1 or
- * more) to an edge; of equal neighbours the first in reading order counts.
+ * Local maxima of a plane that exceed the mesh. No peak lies nearer than `border` (1 or more) to an edge; of equal
+ * neighbours the first in reading order counts.
  *
  * @param plane   [height × width]. Read only.
  * @param indices Overwritten as far as it reaches: y × width + x, in order.
  * @returns How many there are; when more than `indices` holds, the list is not whole.
  */
 export function listPeaks(
-  plane: Float32Array, width: number, height: number, border: number, mesh: Mesh, level: Float32Array,
-  sigma: Float32Array, factor: number, indices: Int32Array,
+  plane: Float32Array, width: number, height: number, border: number, mesh: Mesh, cells: Float32Array,
+  indices: Int32Array,
 ): number {
   if (!(border >= 1)) throw new Error(`a border of ${border} pixels leaves peaks without neighbours`);
-  const placed = place(kernelsOf(plane, indices), width, [level, sigma]);
-  if (placed === null) {
-    return listPeaksTwin(plane, width, height, border, mesh, level, sigma, Math.fround(factor), indices);
-  }
-  const { kernels, work, meshes: [levelAt, sigmaAt] } = placed;
+  const placed = place(kernelsOf(plane, indices), width, cells);
+  if (placed === null) return listPeaksTwin(plane, width, height, border, mesh, cells, indices);
+  const { kernels, line, at } = placed;
   return kernels.compiled.listPeaks(
-    pointerTo(kernels, plane), width, height, border, levelAt, sigmaAt, mesh.columns, mesh.rows, mesh.cellWidth,
-    mesh.cellHeight, factor, work, pointerTo(kernels, indices), indices.length,
+    pointerTo(kernels, plane), width, height, border, at, mesh.columns, mesh.rows, mesh.cellWidth, mesh.cellHeight,
+    line, pointerTo(kernels, indices), indices.length,
   );
 }
 
-type Placed = Readonly<{ kernels: Kernels; work: number; meshes: readonly number[] }>;
+type Placed = Readonly<{ kernels: Kernels; line: number; at: number }>;
 
-/** Copies meshes to the work area, with two lines beside them. Null without kernels or room. */
-function place(kernels: Kernels | null, width: number, meshes: readonly (Float32Array & PlaneView)[]): Placed | null {
-  if (kernels === null) return null;
-  const length = meshes[0].length;
-  const work = layOutWork(kernels, { lines: 8 * (width + 4), cells: 4 * meshes.length * length });
-  if (work === null) return null;
-  const room = new Float32Array(kernels.memory.buffer, work.cells, meshes.length * length);
-  meshes.forEach((cells, k) => { room.set(cells, k * length); });
-  return { kernels, work: work.lines, meshes: meshes.map((_, k) => work.cells + 4 * k * length) };
+/** Copies a mesh to the work area, with a line beside it. Null without kernels or room. */
+function place(kernels: Kernels | null, width: number, cells: Float32Array): Placed | null {
+  const work = kernels && layOutWork(kernels, { line: 4 * (width + 4), cells: 4 * cells.length });
+  if (kernels === null || work === null) return null;
+  new Float32Array(kernels.memory.buffer, work.cells, cells.length).set(cells);
+  return { kernels, line: work.line, at: work.cells };
 }

@@ -1,4 +1,7 @@
-/** A mesh of cell values, bilinear between the cells' centres, against planes. The twins in `twins/mesh.ts` define the results. */
+/**
+ * A mesh of cell values, bilinear between the cells' centres, against planes. The twins in `twins/mesh.ts` define the
+ * results.
+ */
 
 /**
  * One row of the mesh: between two centres a straight line, in single precision from its first pixel on; beyond the
@@ -26,11 +29,13 @@ function meshRow(
 
 /** out[x] = base + step × (x − x0). */
 function fillLine(out: usize, x0: i32, x1: i32, base: f32, step: f32): void {
-  const bases = f32x4.splat(base), steps = f32x4.splat(step), four = f32x4.splat(4);
-  let at = f32x4(0, 1, 2, 3), x = x0, p = out + (<usize>x0 << 2);
-  for (; x + 4 <= x1; x += 4, p += 16) {
-    v128.store(p, f32x4.add(bases, f32x4.mul(steps, at)));
-    at = f32x4.add(at, four);
+  const bases = f32x4.splat(base), steps = f32x4.splat(step), eight = f32x4.splat(8);
+  let low = f32x4(0, 1, 2, 3), high = f32x4(4, 5, 6, 7), x = x0, p = out + (<usize>x0 << 2);
+  for (; x + 8 <= x1; x += 8, p += 32) {
+    v128.store(p, f32x4.add(bases, f32x4.mul(steps, low)));
+    v128.store(p, f32x4.add(bases, f32x4.mul(steps, high)), 16);
+    low = f32x4.add(low, eight);
+    high = f32x4.add(high, eight);
   }
   for (; x < x1; x++, p += 4) store<f32>(p, base + step * <f32>(x - x0));
 }
@@ -92,35 +97,34 @@ export function markBytes(bytes: usize, count: i32, mask: usize, bit: i32): void
 }
 
 /**
- * Local maxima of the plane over 8 neighbours above level + factor × sigma (two meshes of one shape), `border` pixels
- * or more from the edges; of equal neighbours the first in reading order counts. `border` is 1 at least.
+ * Local maxima of the plane over 8 neighbours above the mesh, `border` pixels or more from the edges; of equal
+ * neighbours the first in reading order counts. `border` is 1 at least.
  *
- * @param line    [2 × (width + 4)] float32, work.
+ * @param line    [width + 4] float32, work.
  * @param indices [capacity] int32: y × width + x, in order.
  * @returns How many there are, of which `capacity` are listed.
  */
 export function listPeaks(
-  plane: usize, width: i32, height: i32, border: i32, level: usize, sigma: usize, columns: i32, rows: i32,
-  cellWidth: f64, cellHeight: f64, factor: f32, line: usize, indices: usize, capacity: i32,
+  plane: usize, width: i32, height: i32, border: i32, cells: usize, columns: i32, rows: i32, cellWidth: f64,
+  cellHeight: f64, line: usize, indices: usize, capacity: i32,
 ): i32 {
-  const other = line + (<usize>(width + 4) << 2), factors = f32x4.splat(factor), first = border & ~15;
+  const first = border & ~15;
   let found = 0;
   for (let y = border; y < height - border; y++) {
-    meshRow(level, columns, rows, cellWidth, cellHeight, y, width, line);
-    meshRow(sigma, columns, rows, cellWidth, cellHeight, y, width, other);
+    meshRow(cells, columns, rows, cellWidth, cellHeight, y, width, line);
     const row = plane + (<usize>(y * width) << 2);
     for (let x = first; x < width - border; x += 16) {
+      const p = row + (<usize>x << 2), q = line + (<usize>x << 2);
       let bits = 0;
       if (x + 16 <= width) {
-        for (let k = 0; k < 4; k++) {
-          const at = <usize>(x + 4 * k) << 2;
-          const limit = f32x4.add(v128.load(line + at), f32x4.mul(factors, v128.load(other + at)));
-          bits |= i32x4.bitmask(f32x4.gt(v128.load(row + at), limit)) << (4 * k);
-        }
+        const a = f32x4.gt(v128.load(p), v128.load(q)), b = f32x4.gt(v128.load(p, 16), v128.load(q, 16));
+        const c = f32x4.gt(v128.load(p, 32), v128.load(q, 32)), d = f32x4.gt(v128.load(p, 48), v128.load(q, 48));
+        if (!v128.any_true(v128.or(v128.or(a, b), v128.or(c, d)))) continue;
+        bits = i32x4.bitmask(a) | (i32x4.bitmask(b) << 4) | (i32x4.bitmask(c) << 8) | (i32x4.bitmask(d) << 12);
       } else {
         for (let k = 0; x + k < width; k++) {
-          const at = <usize>(x + k) << 2;
-          if (load<f32>(row + at) > load<f32>(line + at) + factor * load<f32>(other + at)) bits |= 1 << k;
+          const at = <usize>k << 2;
+          if (load<f32>(p + at) > load<f32>(q + at)) bits |= 1 << k;
         }
       }
       for (; bits != 0; bits &= bits - 1) {

@@ -46,17 +46,16 @@ export function markBytesTwin(bytes: Uint8Array, mask: Uint16Array, bit: number)
 }
 
 export function listPeaksTwin(
-  plane: Float32Array, width: number, height: number, border: number, mesh: Mesh, level: Float32Array,
-  sigma: Float32Array, factor: number, indices: Int32Array,
+  plane: Float32Array, width: number, height: number, border: number, mesh: Mesh, cells: Float32Array,
+  indices: Int32Array,
 ): number {
-  const levels = new Float32Array(width), sigmas = new Float32Array(width);
+  const line = new Float32Array(width);
   let found = 0;
   for (let y = border; y < height - border; y++) {
-    meshRowTwin(mesh, level, y, width, levels);
-    meshRowTwin(mesh, sigma, y, width, sigmas);
+    meshRowTwin(mesh, cells, y, width, line);
     for (let x = border; x < width - border; x++) {
       const j = y * width + x;
-      if (!(plane[j] > fround(levels[x] + fround(factor * sigmas[x]))) || !isPeak(plane, j, width)) continue;
+      if (!(plane[j] > line[x]) || !isPeak(plane, j, width)) continue;
       if (found < indices.length) indices[found] = j;
       found++;
     }
