@@ -78,6 +78,10 @@ export type CompiledKernels = Readonly<{
     runs: number, capacity: number, regions: number,
   ): number;
   addScaled(plane: number, other: number, factor: number, count: number): void;
+  listRegion(
+    labels: number, width: number, x0: number, y0: number, x1: number, y1: number, label: number, indices: number,
+    capacity: number,
+  ): number;
   copyUsable(plane: number, witness: number, mask: number, bits: number, count: number, out: number): void;
   weighByVariance(image: number, variance: number, mask: number, bits: number, isOne: number, count: number,
     out: number): void;

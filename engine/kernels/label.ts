@@ -1,7 +1,7 @@
 /** Connected regions of a plane above a threshold. */
 import { leastFloatFrom } from './floats.ts';
 import { KERNEL_WORK_BYTES, kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
-import { labelRegionsTwin } from './twins/label.ts';
+import { labelRegionsTwin, listRegionTwin } from './twins/label.ts';
 
 /** Regions in the order of their first pixels, row by row. */
 export type Regions = Readonly<{
@@ -47,4 +47,23 @@ function labelCompiled(
   );
   if (count < 0) return null;
   return { count, boxes: new Int32Array(kernels.memory.buffer, work.regions, REGION_FIELDS * count).slice() };
+}
+
+/**
+ * The pixels of a region in reading order, as indices in the plane.
+ *
+ * @param labels As `labelRegions` left them. Read only.
+ * @param label  1 + number of the region.
+ * @param count  Its pixels.
+ */
+export function listRegion(
+  labels: Int32Array, width: number, box: Readonly<{ x0: number; y0: number; x1: number; y1: number }>, label: number,
+  count: number,
+): Int32Array {
+  const kernels = kernelsOf(labels), work = kernels && layOutWork(kernels, { indices: 4 * count });
+  if (kernels === null || work === null) return listRegionTwin(labels, width, box, label, count);
+  const found = kernels.compiled.listRegion(
+    pointerTo(kernels, labels), width, box.x0, box.y0, box.x1, box.y1, label, work.indices, count,
+  );
+  return new Int32Array(kernels.memory.buffer, work.indices, found).slice();
 }

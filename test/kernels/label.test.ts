@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { labelRegions, REGION_FIELDS, type Regions } from '../../engine/kernels/label.ts';
+import { labelRegions, listRegion, REGION_FIELDS, type Regions } from '../../engine/kernels/label.ts';
 import { labelRegionsTwin } from '../../engine/kernels/twins/label.ts';
 import { testArena, type TestArena } from './memory.ts';
 import { firstDifference, imageOf, planeRecipes, randomOf } from './planes.ts';
@@ -85,4 +85,18 @@ test('labelling agrees with a flood fill on random pixels', () => {
     expect(pixelCount).toBe(size);
   }
   expect(count).toBe(regions);
+});
+
+test('compiled lists of a region\'s pixels are the twin\'s, and hold what the labels say', () => {
+  fc.assert(fc.property(planeRecipes(1, 60), (recipe) => {
+    arena.reset();
+    const { width, height } = recipe, score = imageOf(recipe), own = new Int32Array(score.length);
+    const { count, boxes } = labelRegions(score, width, height, 1, 150, own), labels = arena.ints(own);
+    for (let n = 0; n < Math.min(count, 20); n++) {
+      const [x0, y0, x1, y1, pixels] = boxes.subarray(n * REGION_FIELDS, (n + 1) * REGION_FIELDS), box = { x0, y0, x1, y1 };
+      const expected = Array.from(own.keys()).filter((i) => own[i] === n + 1);
+      expect([...listRegion(own, width, box, n + 1, pixels)]).toEqual(expected);
+      expect([...listRegion(labels, width, box, n + 1, pixels)]).toEqual(expected);
+    }
+  }), { numRuns: 100 });
 });

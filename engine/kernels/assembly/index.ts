@@ -4,7 +4,7 @@ export * from './smooth';
 export { loadPair, kernelSpectrum, transformTile, filterTile, multiplyTile, storePair, addPair } from './convolve';
 export { warpCell } from './warp';
 export { stampVectors, normalEquations } from './stamps';
-export { labelRegions } from './label';
+export { labelRegions, listRegion } from './label';
 export {
   addScaled, copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractRowPolynomial,
   weighByVariance,

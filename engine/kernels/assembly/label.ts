@@ -131,3 +131,26 @@ function numberRegions(width: i32, height: i32, labels: usize, rowStarts: usize,
   }
   return count;
 }
+
+/** Indices of the pixels of a box that have the label, in order. Returns how many, `capacity` at most. */
+export function listRegion(
+  labels: usize, width: i32, x0: i32, y0: i32, x1: i32, y1: i32, label: i32, indices: usize, capacity: i32,
+): i32 {
+  const wanted = i32x4.splat(label);
+  let found = 0;
+  for (let y = y0; y < y1; y++) {
+    let x = x0, p = labels + (<usize>(y * width + x0) << 2);
+    for (; x + 4 <= x1; x += 4, p += 16) {
+      let bits = i32x4.bitmask(i32x4.eq(v128.load(p), wanted));
+      for (; bits != 0 && found < capacity; bits &= bits - 1, found++) {
+        store<i32>(indices + (<usize>found << 2), y * width + x + ctz(bits));
+      }
+    }
+    for (; x < x1; x++, p += 4) {
+      if (load<i32>(p) != label || found == capacity) continue;
+      store<i32>(indices + (<usize>found << 2), y * width + x);
+      found++;
+    }
+  }
+  return found;
+}

@@ -58,3 +58,18 @@ function numbered(labels: Int32Array, width: number, parents: number[]): Regions
   }
   return { count, boxes: Int32Array.from(boxes) };
 }
+
+/** Twin of `listRegion`. */
+export function listRegionTwin(
+  labels: Int32Array, width: number, box: Readonly<{ x0: number; y0: number; x1: number; y1: number }>, label: number,
+  count: number,
+): Int32Array {
+  const indices = new Int32Array(count);
+  let found = 0;
+  for (let y = box.y0; y < box.y1; y++) {
+    for (let i = y * width + box.x0; i < y * width + box.x1; i++) {
+      if (labels[i] === label && found < count) indices[found++] = i;
+    }
+  }
+  return indices.slice(0, found);
+}

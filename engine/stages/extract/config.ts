@@ -1,10 +1,14 @@
 /** Tunables of the extract stage. Defaults are source-extractor's own, so that catalogues compare. */
+import type { BackgroundConfig } from '../../image/background.ts';
+
 export type ExtractConfig = Readonly<{
   /** Height of a pixel of the filtered image that belongs to a source, in rms of the unfiltered background. */
   thresholdSigma: number;
   /** Fewest connected pixels of a source. */
   pixelCountMin: number;
-  background: Readonly<{ cellPx: number; clipSigma: number; usableFractionMin: number }>;
+  background: BackgroundConfig;
+  /** Images of more pixels tell their sky by every other row. */
+  wholeSkyPixelsMax: number;
   deblend: Readonly<{
     /** Levels between the threshold and the peak, equal steps of the logarithm. */
     levelCount: number;
@@ -33,6 +37,8 @@ export const extractDefaults: ExtractConfig = {
   background: { cellPx: 64, clipSigma: 3, usableFractionMin: 0.2 },
   // 32 levels part peaks whose saddle is 8 % below the lower one at 15 × the threshold; 0.005 keeps noise on a bright
   // source's top from counting as a companion.
+  // A thousand cells of every other row tell the rms that the threshold goes by as well as a hundred whole ones.
+  wholeSkyPixelsMax: 4_000_000,
   deblend: { levelCount: 32, contrastMin: 0.005, branchPixelCountMin: 3 },
   // A slow fall, r⁻²: rather one faint neighbour too few than the spikes of a bright star as sources.
   wingExponent: 1,

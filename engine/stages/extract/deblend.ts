@@ -3,8 +3,8 @@ import type { Box } from '../../../schemas/camera.ts';
 import type { ExtractConfig } from './config.ts';
 import { ellipseRadius, measureMoments, type Moments, type Pixels } from './moments.ts';
 
-/** A connected part of the footprint above a level. Pixels are positions in the image. */
-type Branch = Readonly<{ pixels: Pixels; sum: number; level: number }>;
+/** A connected part of the footprint above a level: one of its pixels, as a position in the image. */
+type Branch = Readonly<{ seed: number; pixelCount: number; sum: number; level: number }>;
 type Node = Readonly<{ branch: Branch; children: readonly Node[] }>;
 
 /**
@@ -13,10 +13,12 @@ type Node = Readonly<{ branch: Branch; children: readonly Node[] }>;
  *
  * @param filtered  [height × width]. Read only.
  * @param pixels    Of one footprint, all at or above `threshold`. Read only.
+ * @param work      From `createDeblendWork`, any number of times.
  * @returns The pixels of each source; the footprint's own when it is one.
  */
 export function deblend(
   filtered: Float32Array, width: number, pixels: Pixels, box: Box, threshold: number, config: ExtractConfig['deblend'],
+  work: DeblendWork,
 ): readonly Pixels[] {
   let sum = 0, peak = 0;
   for (let k = 0; k < pixels.length; k++) {
@@ -24,36 +26,22 @@ export function deblend(
     sum += value;
     if (value > peak) peak = value;
   }
-  const root: Branch = { pixels, sum, level: threshold };
   if (peak <= threshold || pixels.length < 2 * config.branchPixelCountMin) return [pixels];
-  const levels = Array.from(
-    { length: config.levelCount - 1 }, (_, k) => threshold * (peak / threshold) ** ((k + 1) / config.levelCount),
-  );
-  const flood = createFlood(filtered, width, box);
+  const ratio = (peak / threshold) ** (1 / config.levelCount), levels = [threshold];
+  for (let k = 1; k < config.levelCount; k++) levels.push(levels[k - 1] * ratio);
+  const children = treeOf(filtered, width, pixels, box, levels, config.branchPixelCountMin, work);
+  const root: Node = { branch: { seed: pixels[0], pixelCount: pixels.length, sum, level: threshold }, children };
   const sources: Branch[] = [];
-  const isWhole = split(grow(root, levels, flood, config.branchPixelCountMin), sum * config.contrastMin, sources);
-  return isWhole || sources.length < 2 ? [pixels] : shareOut(filtered, width, pixels, sources, threshold);
-}
-
-/** The tree above a branch; a level at which nothing changes but the outline adds no node of its own. */
-function grow(branch: Branch, levels: readonly number[], flood: Flood, pixelCountMin: number): Node {
-  let top = branch;
-  for (let k = 0; k < levels.length; k++) {
-    const parts = flood(top.pixels, levels[k]).filter(({ pixels }) => pixels.length >= pixelCountMin);
-    if (parts.length === 0) break;
-    if (parts.length > 1) {
-      const rest = levels.slice(k + 1);
-      return { branch, children: parts.map((part) => grow(part, rest, flood, pixelCountMin)) };
-    }
-    top = parts[0];
-  }
-  return { branch, children: [] };
+  const isWhole = split(root, sum * config.contrastMin, sources);
+  if (isWhole || sources.length < 2) return [pixels];
+  const parts = sources.map((source) => flood(filtered, width, source, box));
+  return shareOut(filtered, width, pixels, parts, threshold);
 }
 
 /** Gathers the sources of a tree, from its tops down. True when the node is one source as a whole. */
 function split({ children }: Node, lightMin: number, sources: Branch[]): boolean {
   let isWhole = true;
-  const noticeable = children.map(({ branch }) => branch.sum - branch.level * branch.pixels.length > lightMin);
+  const noticeable = children.map(({ branch }) => branch.sum - branch.level * branch.pixelCount > lightMin);
   const wholes = children.map((child) => split(child, lightMin, sources));
   if (wholes.includes(false)) isWhole = false;
   if (noticeable.filter(Boolean).length < 2) return isWhole;
@@ -61,46 +49,150 @@ function split({ children }: Node, lightMin: number, sources: Branch[]): boolean
   return false;
 }
 
-type Flood = (pixels: Pixels, level: number) => Branch[];
+/** Memory for trees, grown as needed. `levels` is zero between calls. */
+export type DeblendWork = {
+  /** Of a footprint's box with a border of one pixel: whether a place has joined, its branch, and the roots' sums. */
+  levels: Uint8Array; parents: Int32Array; counts: Int32Array; sums: Float64Array;
+  /** Of a footprint's pixels: the level that each reaches, their order by it, and their places in the box. */
+  reached: Uint8Array; order: Int32Array; places: Int32Array;
+};
 
-/** Finds the 8-connected parts of a set of pixels at or above a level; work memory is shared by all calls. */
-function createFlood(filtered: Float32Array, width: number, box: Box): Flood {
-  // One more column and row on each side, so that neighbours need no test for the border.
-  const stride = box.x1 - box.x0 + 2, open = new Uint8Array(stride * (box.y1 - box.y0 + 2));
-  const steps = [-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1];
-  const stack: number[] = [], found: number[] = [];
-  const toBox = (pixel: number): number => {
-    const x = pixel % width;
-    return ((pixel - x) / width - box.y0 + 1) * stride + x - box.x0 + 1;
+export function createDeblendWork(): DeblendWork {
+  return workOf(1024);
+}
+
+function workOf(length: number): DeblendWork {
+  return {
+    levels: new Uint8Array(length), parents: new Int32Array(length), counts: new Int32Array(length),
+    sums: new Float64Array(length), reached: new Uint8Array(length), order: new Int32Array(length),
+    places: new Int32Array(length),
   };
-  const toImage = (place: number): number => {
-    const column = place % stride;
-    return ((place - column) / stride + box.y0 - 1) * width + column + box.x0 - 1;
-  };
-  return (pixels, level) => {
-    for (let k = 0; k < pixels.length; k++) if (filtered[pixels[k]] >= level) open[toBox(pixels[k])] = 1;
-    const parts: Branch[] = [];
-    for (let k = 0; k < pixels.length; k++) {
-      const start = toBox(pixels[k]);
-      if (open[start] === 0) continue;
-      open[start] = 0;
-      stack.push(start);
-      found.length = 0;
-      let sum = 0;
-      for (let place = stack.pop(); place !== undefined; place = stack.pop()) {
-        const pixel = toImage(place);
-        found.push(pixel);
-        sum += filtered[pixel];
-        for (const step of steps) {
-          if (open[place + step] === 0) continue;
-          open[place + step] = 0;
-          stack.push(place + step);
-        }
-      }
-      parts.push({ pixels: Int32Array.from(found), sum, level });
+}
+
+/** A branch at the level that the tree has come down to: any of its places, and what stands on it. */
+type Active = { place: number; pixelCount: number; sum: number; children: readonly Node[] };
+
+/**
+ * Branches above the footprint's own level, those that part from each other; an outline that only shrinks from level to
+ * level adds none. Pixels join from the highest level down, each to its 8 neighbours that have joined before.
+ *
+ * @param levels From the footprint's threshold up.
+ */
+function treeOf(
+  filtered: Float32Array, width: number, pixels: Pixels, box: Box, levels: readonly number[], pixelCountMin: number,
+  work: DeblendWork,
+): readonly Node[] {
+  const stride = box.x1 - box.x0 + 2, area = stride * (box.y1 - box.y0 + 2);
+  if (work.levels.length < area) Object.assign(work, workOf(2 * area));
+  const { parents, counts, sums, order, places } = work, ends = sortByLevel(filtered, pixels, levels, work);
+  for (let i = 0; i < pixels.length; i++) {
+    const x = pixels[order[i]] % width;
+    places[i] = ((pixels[order[i]] - x) / width - box.y0 + 1) * stride + x - box.x0 + 1;
+  }
+  let active: Active[] = [], start = 0;
+  for (let k = levels.length - 1; k >= 0; start = ends[k], k--) {
+    const end = ends[k];
+    for (let i = start; i < end; i++) join(places[i], filtered[pixels[order[i]]], stride, work);
+    const grown: Active[] = [];
+    for (const branch of active) addPart(grown, rootOf(parents, branch.place), branch, levels[k + 1], stride, box, width);
+    for (let i = start; i < end; i++) {
+      const root = rootOf(parents, places[i]);
+      if (counts[root] < pixelCountMin || grown.some(({ place }) => place === root)) continue;
+      grown.push({ place: root, pixelCount: 0, sum: 0, children: [] });
     }
-    return parts;
-  };
+    for (const branch of grown) { branch.pixelCount = counts[branch.place]; branch.sum = sums[branch.place]; }
+    active = grown;
+  }
+  for (let i = 0; i < pixels.length; i++) work.levels[places[i]] = 0;
+  return active[0]?.children ?? [];
+}
+
+/** A branch of the level above becomes part of the one with this root: its only part hands on its own parts. */
+function addPart(
+  grown: (Active & { only?: Active | null })[], root: number, part: Active, level: number, stride: number, box: Box,
+  width: number,
+): void {
+  const nodeOf = ({ place, pixelCount, sum, children }: Active): Node => ({
+    branch: { seed: imagePixel(place, stride, box, width), pixelCount, sum, level }, children,
+  });
+  const branch = grown.find(({ place }) => place === root);
+  if (branch === undefined) {
+    grown.push({ place: root, pixelCount: 0, sum: 0, children: part.children, only: part });
+    return;
+  }
+  branch.children = [...(branch.only ? [nodeOf(branch.only)] : branch.children), nodeOf(part)];
+  branch.only = null;
+}
+
+function imagePixel(place: number, stride: number, box: Box, width: number): number {
+  const column = place % stride;
+  return ((place - column) / stride + box.y0 - 1) * width + column + box.x0 - 1;
+}
+
+/** Puts indices of pixels in `order`, from the highest level that they reach down. Returns where each level ends. */
+function sortByLevel(
+  filtered: Float32Array, pixels: Pixels, levels: readonly number[], { reached, order }: DeblendWork,
+): readonly number[] {
+  const ends = new Array<number>(levels.length).fill(0);
+  for (let i = 0; i < pixels.length; i++) {
+    const value = filtered[pixels[i]];
+    let low = 0, high = levels.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (value >= levels[middle]) low = middle; else high = middle - 1;
+    }
+    reached[i] = low;
+    ends[low]++;
+  }
+  for (let k = levels.length - 2; k >= 0; k--) ends[k] += ends[k + 1];
+  const next = ends.map((_, k) => (k + 1 < ends.length ? ends[k + 1] : 0));
+  for (let i = 0; i < pixels.length; i++) order[next[reached[i]]++] = i;
+  return ends;
+}
+
+/** Adds a place to the branches that it touches; of two roots the one with more pixels stays. */
+function join(place: number, value: number, stride: number, { levels, parents, counts, sums }: DeblendWork): void {
+  levels[place] = 1;
+  parents[place] = place;
+  counts[place] = 1;
+  sums[place] = value;
+  let root = place;
+  for (let v = -1; v <= 1; v++) {
+    for (let u = -1; u <= 1; u++) {
+      const neighbour = place + v * stride + u;
+      if (levels[neighbour] === 0 || neighbour === place) continue;
+      let other = rootOf(parents, neighbour);
+      if (other === root) continue;
+      if (counts[other] > counts[root]) { const kept = other; other = root; root = kept; }
+      parents[other] = root;
+      counts[root] += counts[other];
+      sums[root] += sums[other];
+    }
+  }
+}
+
+/** Each step halves the way for the next one. */
+function rootOf(parents: Int32Array, place: number): number {
+  let at = place;
+  while (parents[at] !== at) at = parents[at] = parents[parents[at]];
+  return at;
+}
+
+/** The 8-connected pixels of a branch, at or above its level, from its seed. */
+function flood(filtered: Float32Array, width: number, { seed, level }: Branch, box: Box): Pixels {
+  const seen = new Set([seed]), found = [seed];
+  for (let k = 0; k < found.length; k++) {
+    const x = found[k] % width, y = (found[k] - x) / width;
+    for (let v = Math.max(box.y0, y - 1); v <= Math.min(box.y1 - 1, y + 1); v++) {
+      for (let u = Math.max(box.x0, x - 1); u <= Math.min(box.x1 - 1, x + 1); u++) {
+        const pixel = v * width + u;
+        if (!(filtered[pixel] >= level) || seen.has(pixel)) continue;
+        seen.add(pixel);
+        found.push(pixel);
+      }
+    }
+  }
+  return Int32Array.from(found).sort();
 }
 
 /** Logarithm of how far a Gaussian's peak may stand above its highest pixel. */
@@ -108,11 +200,11 @@ const PEAK_EXCESS_MAX = Math.log(4);
 
 /** Gives every pixel of the footprint that is in no source to the one whose Gaussian is the brightest there. */
 function shareOut(
-  filtered: Float32Array, width: number, pixels: Pixels, sources: readonly Branch[], threshold: number,
+  filtered: Float32Array, width: number, pixels: Pixels, sources: readonly Pixels[], threshold: number,
 ): readonly Pixels[] {
-  const shapes = sources.map((source) => measureMoments(filtered, width, source.pixels));
+  const shapes = sources.map((source) => measureMoments(filtered, width, source));
   const heights = shapes.map((shape) => logHeight(shape, threshold));
-  const owned = new Set<number>(), shares = sources.map((source) => Array.from(source.pixels));
+  const owned = new Set<number>(), shares = sources.map((source) => Array.from(source));
   for (const share of shares) for (const pixel of share) owned.add(pixel);
   for (let k = 0; k < pixels.length; k++) {
     const pixel = pixels[k];

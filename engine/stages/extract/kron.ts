@@ -1,6 +1,6 @@
 /** Flux in an elliptical aperture that fits the source (Kron 1980). */
 import type { ExtractConfig } from './config.ts';
-import { ellipseRadius, type Moments } from './moments.ts';
+import type { Moments } from './moments.ts';
 
 export type ExtractPlanes = Readonly<{
   width: number; height: number;
@@ -37,56 +37,56 @@ export function kronFlux(
   planes: ExtractPlanes, labels: Int32Array, number: number, shape: Moments, badBits: number, pixelVariance: number,
   config: ExtractConfig['kron'],
 ): KronFlux {
-  const pixelAt = createPixelAt(planes, labels, number, shape, badBits);
-  let light = 0, moment = 0;
-  overEllipse(shape, config.reach, planes, (x, y, r) => {
-    const pixel = pixelAt(x, y);
-    if (pixel < 0) return;
-    light += planes.image[pixel];
-    moment += r * planes.image[pixel];
-  });
-  const firstMoment = light > 0 && moment > 0 ? moment / light : 0;
+  const wide = sumEllipse(planes, labels, number, shape, config.reach, badBits, pixelVariance);
+  const firstMoment = wide.flux > 0 && wide.moment > 0 ? wide.moment / wide.flux : 0;
   const radius = Math.max(config.factor * firstMoment, config.radiusMin);
-  let flux = 0, variance = 0, inside = 0, replaced = 0;
-  const isIncomplete = overEllipse(shape, radius, planes, (x, y) => {
-    inside++;
-    const pixel = pixelAt(x, y);
-    if (pixel !== y * planes.width + x) replaced++;
-    if (pixel < 0) return;
-    flux += planes.image[pixel];
-    variance += planes.variance === null ? pixelVariance : planes.variance[pixel];
-  });
+  const { flux, variance, inside, replaced, isIncomplete } = sumEllipse(
+    planes, labels, number, shape, radius, badBits, pixelVariance,
+  );
   return { flux, variance, radius, isIncomplete, isCrowded: replaced > config.neighbourFractionMax * inside };
 }
 
-/** The pixel that speaks for (x, y): itself, its opposite, or −1 for none. */
-function createPixelAt(
-  { width, height, image, mask }: ExtractPlanes, labels: Int32Array, number: number, shape: Moments, badBits: number,
-): (x: number, y: number) => number {
-  const isFree = (j: number): boolean => (labels[j] === 0 || labels[j] === number) && (mask[j] & badBits) === 0
-    && image[j] === image[j];
-  return (x, y) => {
-    const own = y * width + x;
-    if (isFree(own)) return own;
-    const u = Math.round(2 * shape.x - x), v = Math.round(2 * shape.y - y);
-    if (u < 0 || v < 0 || u >= width || v >= height) return -1;
-    return isFree(v * width + u) ? v * width + u : -1;
-  };
-}
+type EllipseSums = Readonly<{
+  flux: number;
+  /** Σ r × pixel. */
+  moment: number;
+  variance: number;
+  /** Pixels of the ellipse, and those for which another speaks or none. */
+  inside: number; replaced: number;
+  /** It reaches over the border. */
+  isIncomplete: boolean;
+}>;
 
-/** Visits the pixels whose centres lie in the ellipse of `radius`. True when it reaches over the border. */
-function overEllipse(
-  shape: Moments, radius: number, { width, height }: ExtractPlanes, visit: (x: number, y: number, r: number) => void,
-): boolean {
+/** Sums over the pixels whose centres lie in the ellipse of `radius`. */
+function sumEllipse(
+  { width, height, image, variance, mask }: ExtractPlanes, labels: Int32Array, number: number, shape: Moments,
+  radius: number, badBits: number, pixelVariance: number,
+): EllipseSums {
+  const { cxx, cyy, cxy } = shape, radius2 = radius * radius;
   // The ellipse's half width is r times the standard deviation along the axis.
-  const dx = radius * Math.sqrt(shape.xx), dy = radius * Math.sqrt(shape.yy);
-  const x0 = Math.ceil(shape.x - dx), x1 = Math.floor(shape.x + dx);
-  const y0 = Math.ceil(shape.y - dy), y1 = Math.floor(shape.y + dy);
+  const reachX = radius * Math.sqrt(shape.xx), reachY = radius * Math.sqrt(shape.yy);
+  const x0 = Math.ceil(shape.x - reachX), x1 = Math.floor(shape.x + reachX);
+  const y0 = Math.ceil(shape.y - reachY), y1 = Math.floor(shape.y + reachY);
+  let flux = 0, moment = 0, sum = 0, inside = 0, replaced = 0;
   for (let y = Math.max(0, y0); y <= Math.min(height - 1, y1); y++) {
+    const dy = y - shape.y;
     for (let x = Math.max(0, x0); x <= Math.min(width - 1, x1); x++) {
-      const r = ellipseRadius(shape, x - shape.x, y - shape.y);
-      if (r <= radius) visit(x, y, r);
+      const dx = x - shape.x, r2 = cxx * dx * dx + cyy * dy * dy + cxy * dx * dy;
+      if (r2 > radius2) continue;
+      inside++;
+      let pixel = y * width + x;
+      if (!((labels[pixel] === 0 || labels[pixel] === number) && (mask[pixel] & badBits) === 0
+        && image[pixel] === image[pixel])) {
+        replaced++;
+        const u = Math.round(2 * shape.x - x), v = Math.round(2 * shape.y - y);
+        pixel = v * width + u;
+        if (u < 0 || v < 0 || u >= width || v >= height || !((labels[pixel] === 0 || labels[pixel] === number)
+          && (mask[pixel] & badBits) === 0 && image[pixel] === image[pixel])) continue;
+      }
+      flux += image[pixel];
+      moment += Math.sqrt(Math.max(0, r2)) * image[pixel];
+      sum += variance === null ? pixelVariance : variance[pixel];
     }
   }
-  return x0 < 0 || y0 < 0 || x1 >= width || y1 >= height;
+  return { flux, moment, variance: sum, inside, replaced, isIncomplete: x0 < 0 || y0 < 0 || x1 >= width || y1 >= height };
 }
