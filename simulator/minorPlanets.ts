@@ -113,7 +113,10 @@ function brightnessOf(random: RandomStream, bright: number, faint: number, slope
 /** Bodies near one place of the sky on one night, so that an exposure need not solve every orbit. */
 let nearby: Readonly<{ key: string; planets: readonly MinorPlanet[] }> | null = null;
 
-function planetsNear(seed: number, centre: UnitVector, radius: number, mjdTai: number): readonly MinorPlanet[] {
+/** Bodies that may come within a radius, and a degree more, of a place on the day of a time. */
+export function planetsNear(
+  seed: number, centre: UnitVector, radius: number, mjdTai: number,
+): readonly MinorPlanet[] {
   // A degree more than asked: dithers, and parallax.
   const day = Math.floor(mjdTai) + 0.5, reach = radius + Math.PI / 180;
   const key = `${seed}/${day}/${centre.map((value) => value.toFixed(3)).join()}/${radius.toFixed(4)}`;

@@ -3,9 +3,10 @@ import type { DayObs } from '../schemas/ids.ts';
 import { mjdTaiOfDayObs } from '../schemas/time.ts';
 import { demonstrationBodies } from './demonstrationBodies.ts';
 import { equatorial, type SpaceVector } from './ephemeris.ts';
-import { minorPlanets, type MinorPlanet } from './minorPlanets.ts';
+import { planetsNear, type MinorPlanet } from './minorPlanets.ts';
 import type { SkyModel } from './model.ts';
 import { perihelionDirections } from './orbits.ts';
+import { unitVector } from './projection.ts';
 import type { Field } from './schedule.ts';
 
 const GAUSS = 0.01720209895, TT_MINUS_TAI_DAYS = 32.184 / 86400, DEGREES = 180 / Math.PI;
@@ -14,12 +15,24 @@ const ELEMENTS_OBLIQUITY = 84381.448 / 3600 / DEGREES;
 
 const HEADER = 'designation,packed,epochMjdTt,q,e,i,node,argperi,timeOfPerihelionMjdTt,h,g';
 
-/** Every body that a night may show, by the sky it shows; CSV as `schemas/products.ts` says. */
-export function makeOrbitFile(seed: number, fields: readonly Field[], dayObs: DayObs, sky: SkyModel): string {
+/**
+ * Every body that a night may show in its fields; CSV as `schemas/products.ts` says. Of the survey's main belt these
+ * are a few thousand of millions.
+ *
+ * @param fieldRadius Of the whole camera, radians.
+ */
+export function makeOrbitFile(
+  seed: number, fields: readonly Field[], fieldRadius: number, dayObs: DayObs, sky: SkyModel,
+): string {
   const midnight = mjdTaiOfDayObs(dayObs) + 0.5;
-  const planets = sky === 'survey' ? minorPlanets(seed)
-    : fields.flatMap((field) => demonstrationBodies(seed, field, midnight));
-  return encodeOrbitFile(planets, midnight);
+  const planets = fields.flatMap((field) => {
+    if (sky !== 'survey') return demonstrationBodies(seed, field, midnight);
+    // Bodies near a field are drawn for whole days of UT: a night has a part of two.
+    const centre = unitVector(field.raDeg, field.decDeg);
+    return [-0.25, 0.25].flatMap((days) => planetsNear(seed, centre, fieldRadius, midnight + days));
+  });
+  const distinct = new Map(planets.map((planet) => [planet.id, planet]));
+  return encodeOrbitFile([...distinct.values()].sort((a, b) => (a.id < b.id ? -1 : 1)), midnight);
 }
 
 /**
@@ -44,10 +57,13 @@ function lineOf({ designation, class: kind, orbit, absoluteMag }: MinorPlanet, m
   ].join(',');
 }
 
+const CLASS_LETTER: Readonly<Record<MinorPlanet['class'], string>> =
+  { mainBelt: 'M', nearEarth: 'N', trojan: 'J', transNeptunian: 'T' };
+
 /** Seven characters at most, as the Minor Planet Center's: a letter of the class and the number, base 36. */
 function packedOf(designation: string, kind: MinorPlanet['class']): string {
   const number = /-(\d+)$/.exec(designation);
-  return number ? `${kind[0].toUpperCase()}${Number(number[1]).toString(36).padStart(5, '0')}` : designation;
+  return number ? `${CLASS_LETTER[kind]}${Number(number[1]).toString(36).padStart(5, '0')}` : designation;
 }
 
 function ecliptic([x, y, z]: SpaceVector): SpaceVector {

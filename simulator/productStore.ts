@@ -8,8 +8,9 @@ import { referenceRadiusDeg } from './calibrations.ts';
 import { skyConfig } from './config.ts';
 import { readIfPresent, sha256, writeWhole } from './files.ts';
 import { DEMONSTRATION, effectNames, type SimulationModel } from './model.ts';
+import { fieldRadiusMm } from './optics.ts';
 import { makeOrbitFile } from './orbitFile.ts';
-import { detectorMap, skyOfVector } from './projection.ts';
+import { ARCSEC_PER_RADIAN, detectorMap, skyOfVector } from './projection.ts';
 import type { Renderer } from './render.ts';
 import type { Field } from './schedule.ts';
 
@@ -85,7 +86,8 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
     ]);
     const orbits = orbitsOf(folder, options.dayObs);
     if (!verified.has(orbits.uri)) {
-      const text = makeOrbitFile(options.seed, options.fields, options.dayObs, options.model.sky);
+      const radius = (fieldRadiusMm(camera) * camera.plateScaleArcsecPerMm) / ARCSEC_PER_RADIAN;
+      const text = makeOrbitFile(options.seed, options.fields, radius, options.dayObs, options.model.sky);
       verified.set(orbits.uri, writeWhole(join(options.dataDir, orbits.uri), text).checksum);
     }
     const calibrations = detectors.flatMap((d) => [biasOf(folder, d.id), flatOf(folder, d.id)]);

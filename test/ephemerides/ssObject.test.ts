@@ -52,7 +52,7 @@ test('with noise it scatters as its errors and covariance say, and χ² is that 
   expect(Math.abs(chi2 - 8)).toBeLessThan(5 * Math.sqrt(16 / trials));
 });
 
-test('too few points, or a span too short, give H with an assumed slope; points without a magnitude are left out', () => {
+test('too few points or too short a span give H with an assumed slope; points without a magnitude are left out', () => {
   const points = curve(15.3, ASSUMED_G12, 0.02, () => 0);
   expect(fitPhaseCurve(points.slice(0, 3))).toMatchObject({ g12: ASSUMED_G12, g12Err: null, isAssumed: true, used: 3 });
   expect(fitPhaseCurve(points.slice(0, 3))!.h).toBeCloseTo(15.3, 10);
@@ -76,7 +76,9 @@ test('the distance of orbits to Earth\'s is the published one', () => {
   expect(apophis.MOIDEarthDeltaV).toBeLessThan(7);
 });
 
-function observation(mjd: number, band: string, mag: number, more: Partial<SsObservation['source']> = {}): SsObservation {
+function observation(
+  mjd: number, band: string, mag: number, more: Partial<SsObservation['source']> = {},
+): SsObservation {
   const psfFlux = nJyOfAbMag(mag);
   return {
     source: {

@@ -7,7 +7,7 @@ import { asDayObs } from '../../schemas/ids.ts';
 import { mjdTaiOfDayObs } from '../../schemas/time.ts';
 import { nightConfig } from '../../simulator/config.ts';
 import { demonstrationBodies } from '../../simulator/demonstrationBodies.ts';
-import { exposedBodies, minorPlanets } from '../../simulator/minorPlanets.ts';
+import { exposedBodies, minorPlanets, movingSources } from '../../simulator/minorPlanets.ts';
 import { encodeOrbitFile, makeOrbitFile } from '../../simulator/orbitFile.ts';
 import { skyOfVector, unitVector } from '../../simulator/projection.ts';
 
@@ -31,7 +31,7 @@ test('the demonstration shows an ecliptic field\'s density of bodies, and the sa
 });
 
 test('the engine predicts every body of the demonstration within 0.25″ of where it is drawn', async () => {
-  const { orbits, bad } = parseOrbits(makeOrbitFile(3, [FIELD], NIGHT, 'demonstration'));
+  const { orbits, bad } = parseOrbits(makeOrbitFile(3, [FIELD], 0.003, NIGHT, 'demonstration'));
   expect(bad).toEqual([]);
   const bodies = await openKnownBodies(orbits, 'digest', NIGHT, SITE);
   for (const hours of [-4, 0, 3.3]) {
@@ -50,8 +50,24 @@ test('the engine predicts every body of the demonstration within 0.25″ of wher
   }
 });
 
+test('the survey tells every body that its field shows, the belt\'s too, all within 0.4″', async () => {
+  const field = { name: 'off the ecliptic', raDeg: 10, decDeg: 24 }, radius = 0.2 * Math.PI / 180;
+  const { orbits, bad } = parseOrbits(makeOrbitFile(3, [field], radius, NIGHT, 'survey'));
+  expect(bad).toEqual([]);
+  const bodies = await openKnownBodies(orbits, 'digest', NIGHT, SITE), centre = unitVector(field.raDeg, field.decDeg);
+  const mjd = MIDNIGHT + 4.5 / 24, drawn = movingSources(3, centre, radius, centre, radius, mjd, 0);
+  const near = new Map(bodies.near({ ...field, radiusDeg: 0.5 }, mjd).map((body) => [body.orbit.designation, body]));
+  expect(drawn.length).toBeGreaterThan(5);
+  for (const { planet, middle } of drawn) {
+    const { raDeg, decDeg } = skyOfVector(middle), { seen, ssObjectId } = near.get(planet.designation)!;
+    const miss = 3600 * Math.hypot((seen.raDeg - raDeg) * Math.cos(decDeg * Math.PI / 180), seen.decDeg - decDeg);
+    expect(miss).toBeLessThan(0.4 / Math.min(1, seen.topoRangeAu));
+    expect(ssObjectId < 2n ** 56n).toBe(true);
+  }
+});
+
 test('the survey\'s own population is told too, each class with its letter, elements as they are', () => {
-  const planets = minorPlanets(5).filter((_, k) => k % 5000 === 0);
+  const planets = minorPlanets(5).filter((_, k) => k % 500 === 0);
   const { orbits, bad } = parseOrbits(encodeOrbitFile(planets, MIDNIGHT));
   expect(bad).toEqual([]);
   expect(orbits.map(({ designation }) => designation)).toEqual(planets.map(({ designation }) => designation));
