@@ -1,7 +1,8 @@
 /** PSF fluxes at known positions, whether or not anything was detected there. */
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { DifferenceImage, MaskedImage, VisitImage } from '../../image/maskedImage.ts';
-import { evaluatePsfAt, type PsfModel } from '../../image/psf.ts';
+import type { PsfModel } from '../../image/psf.ts';
+import { patchesOf } from '../../image/psfPatch.ts';
 import type { ForcedConfig } from './config.ts';
 
 /** A flux at a fixed position; null where it could not be measured, and then why. */
@@ -50,21 +51,20 @@ export function forcedPhotometry(
  * @param x, y Position, pixels of the image.
  */
 export function forcedFlux(planes: MaskedImage, psf: PsfModel, x: number, y: number, config: ForcedConfig): ForcedFlux {
-  const { width, height, image, variance, mask } = planes, { size } = psf;
-  const cx = Math.round(x), cy = Math.round(y), middle = (size - 1) / 2, half = Math.min(config.halfSizePx, middle);
+  const { width, height, image, variance, mask } = planes, patches = patchesOf(psf, config.halfSizePx), { half } = patches;
+  const cx = Math.round(x), cy = Math.round(y);
   if (!(cx >= 0 && cy >= 0 && cx < width && cy < height)) {
     return { flux: null, fluxErr: null, isAtEdge: true, hasNoGoodPixels: true };
   }
-  const stamp = new Float32Array(size * size), scratch = new Float32Array(size * size);
-  evaluatePsfAt(psf, x, y, x - cx, y - cy, stamp, scratch);
+  const stamp = patches.at(x, y);
   let signal = 0, squares = 0, noise = 0, allSquares = 0, isAtEdge = false;
-  for (let v = -half; v <= half; v++) {
-    for (let u = -half; u <= half; u++) {
-      const p = stamp[(v + middle) * size + u + middle], px = cx + u, py = cy + v;
+  for (let v = -half, k = 0; v <= half; v++) {
+    for (let u = -half; u <= half; u++, k++) {
+      const p = stamp[k], px = cx + u, py = cy + v;
       allSquares += p * p;
       if (px < 0 || py < 0 || px >= width || py >= height) { isAtEdge = true; continue; }
       const j = py * width + px;
-      if ((mask[j] & UNUSABLE) !== 0 || !Number.isFinite(image[j]) || !(variance[j] > 0)) continue;
+      if ((mask[j] & UNUSABLE) !== 0 || image[j] - image[j] !== 0 || !(variance[j] > 0)) continue;
       signal += p * image[j];
       squares += p * p;
       noise += p * p * variance[j];

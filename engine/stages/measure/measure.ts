@@ -4,12 +4,14 @@ import { diaSourceIdOf, type DetectorId, type Visit } from '../../../schemas/ids
 import type { Box } from '../../../schemas/camera.ts';
 import type { Band } from '../../../schemas/units.ts';
 import type { DifferenceImage, MaskedImage, MatchedTemplate, VisitImage } from '../../image/maskedImage.ts';
-import { evaluatePsf, type PsfModel } from '../../image/psf.ts';
+import type { PsfModel } from '../../image/psf.ts';
 import { pixelScaleArcsec, pixelToSky, type Wcs } from '../../image/wcs.ts';
 import type { MeasureConfig } from './config.ts';
+import { dipoleFields, trailFields, type DipoleFields } from './extended.ts';
 import { pixelFlags } from './pixelFlags.ts';
 import { createFitWorkspace, fitPsf, type FitWorkspace, type PsfFit } from './psfFit.ts';
 import { adaptiveMoments, apertureFlux, type Moments } from './shape.ts';
+import { skyErrors } from './skyGeometry.ts';
 
 /** A diaSource before association: what the pixels say. */
 export type MeasuredDiaSource = Omit<DiaSource, 'diaObjectId' | 'ssObjectId' | 'timeProcessedMjdTai'>;
@@ -47,24 +49,29 @@ export type MeasureResult = Readonly<{
 export function measureSources(
   inputs: MeasureInputs, detections: readonly Measurable[], forcedFlux: ForcedFluxAt, config: MeasureConfig,
 ): MeasureResult {
-  const workspace = createFitWorkspace(inputs.differencePsf);
-  const fits = detections.map((d) => fitPsf(inputs.difference, inputs.differencePsf, d.x, d.y, workspace, config));
+  const workspace = createFitWorkspace(inputs.differencePsf, config), psfShapes = psfMoments(inputs, workspace, config);
+  const fits = detections.map((d) => fitPsf(inputs.difference, d.x, d.y, workspace, config));
   const droppedByReason: Partial<Record<MeasureDropReason, number>> = {};
   const drop = (reason: MeasureDropReason): void => { droppedByReason[reason] = (droppedByReason[reason] ?? 0) + 1; };
   const duplicates = duplicatesOf(detections, fits, config.duplicateDistancePx);
-  const kept: { fit: PsfFit; detection: Measurable; forced: ForcedFields; isDipole: boolean }[] = [];
+  const kept: { fit: PsfFit; detection: Measurable; forced: ForcedFields; dipole: DipoleFields }[] = [];
   for (const [i, detection] of detections.entries()) {
     const fit = fits[i];
     if (fit === null) { drop('noGoodPixels'); continue; }
     if (duplicates.has(i)) { drop('duplicate'); continue; }
     const forced = forcedFields(inputs, fit, forcedFlux);
     const other = detection.otherLobe === null ? null : fits[detection.otherLobe];
-    kept.push({ fit, detection, forced, isDipole: other !== null && isDipole(fit, other, config) });
+    const dipole = dipoleFields(
+      inputs.difference, inputs.visitWcs, inputs.noiseScale, fit, other, workspace, config,
+    );
+    kept.push({ fit, detection, forced, dipole });
   }
   kept.sort((a, b) => a.fit.y - b.fit.y || a.fit.x - b.fit.x);
-  const rows = kept.map(({ fit, detection, forced, isDipole: dipole }, counter) => rowOf(
-    inputs, diaSourceIdOf(inputs.visit, inputs.detector, counter), fit, detection, forced, dipole, workspace, config,
-  ));
+  const rows = kept.map(({ fit, detection, forced, dipole }, counter) => ({
+    ...rowOf(inputs, diaSourceIdOf(inputs.visit, inputs.detector, counter), fit, detection, config),
+    ...forced, ...dipole, ...shapeFields(inputs, fit, detection, psfShapes, config),
+    ...trailFields(inputs.difference, inputs.visitWcs, inputs.noiseScale, detection, workspace, config),
+  }));
   return { rows, droppedByReason };
 }
 
@@ -87,12 +94,6 @@ function duplicatesOf(
   return duplicates;
 }
 
-/** Two lobes of opposite flux of which neither dominates (Rubin's dipole classification). */
-function isDipole(fit: PsfFit, other: PsfFit, config: MeasureConfig): boolean {
-  const a = Math.abs(fit.flux), b = Math.abs(other.flux);
-  return fit.flux * other.flux < 0 && Math.max(a, b) <= config.dipoleFluxShareMax * (a + b);
-}
-
 type ForcedFields = Pick<DiaSource,
   | 'scienceFlux' | 'scienceFluxErr' | 'templateFlux' | 'templateFluxErr' | 'forced_PsfFlux_flag'
   | 'forced_PsfFlux_flag_edge' | 'forced_PsfFlux_flag_noGoodPixels'>;
@@ -109,8 +110,7 @@ function forcedFields(inputs: MeasureInputs, { x, y }: PsfFit, forcedFlux: Force
 }
 
 function rowOf(
-  inputs: MeasureInputs, diaSourceId: bigint, fit: PsfFit, detection: Measurable, forced: ForcedFields,
-  isDipoleLobe: boolean, workspace: FitWorkspace, config: MeasureConfig,
+  inputs: MeasureInputs, diaSourceId: bigint, fit: PsfFit, detection: Measurable, config: MeasureConfig,
 ): MeasuredDiaSource {
   const { difference, noiseScale } = inputs, { footprint } = detection;
   const aperture = apertureFlux(difference, fit.x, fit.y, config.apertureRadiusPx);
@@ -124,58 +124,56 @@ function rowOf(
     isNegative: detection.isNegative, snr: detection.snr,
     psfFlux: fit.flux, psfFluxErr: fit.fluxErr * noiseScale, psfLnL: fit.logLikelihood, psfChi2: fit.chi2,
     psfNdata: fit.pixelCount, psfFlux_flag: false, psfFlux_flag_edge: fit.isAtEdge, psfFlux_flag_noGoodPixels: false,
-    ...forced, ...shapeFields(inputs, fit, detection, workspace.model, config),
-    isDipole: isDipoleLobe, dipoleFitAttempted: false,
-    bboxSize: Math.max(footprint.x1 - footprint.x0, footprint.y1 - footprint.y0),
+    bboxSize: Math.max(footprint.x1 - footprint.x0, footprint.y1 - footprint.y0), glint_trail: false,
     ...pixelFlags(difference, fit.x, fit.y, footprint, detection.isNegative),
   });
   return row;
 }
 
-/**
- * Position and its errors. raErr and ra_dec_Cov are of the arc, σ(α) cos δ, as Rubin's tangent-plane linearisation gives them:
- * dα/dx is the mapping's own derivative, taken over a pixel.
- */
+/** Position and its errors. */
 function skyFields(
   wcs: Wcs, fit: PsfFit, noiseScale: number,
 ): Pick<DiaSource, 'ra' | 'dec' | 'raErr' | 'decErr' | 'ra_dec_Cov' | 'xErr' | 'yErr'> {
-  const { raDeg, decDeg } = pixelToSky(wcs, fit.x, fit.y);
-  if (fit.xx === null || fit.yy === null || fit.xy === null) {
+  const { raDeg, decDeg } = pixelToSky(wcs, fit.x, fit.y), { xx, xy, yy } = fit;
+  if (xx === null || yy === null || xy === null) {
     return { ra: raDeg, dec: decDeg, raErr: null, decErr: null, ra_dec_Cov: null, xErr: null, yErr: null };
   }
-  const left = pixelToSky(wcs, fit.x - 0.5, fit.y), right = pixelToSky(wcs, fit.x + 0.5, fit.y);
-  const below = pixelToSky(wcs, fit.x, fit.y - 0.5), above = pixelToSky(wcs, fit.x, fit.y + 0.5);
-  const cosDec = Math.cos((decDeg * Math.PI) / 180);
-  const ax = raStep(left.raDeg, right.raDeg) * cosDec, ay = raStep(below.raDeg, above.raDeg) * cosDec;
-  const bx = right.decDeg - left.decDeg, by = above.decDeg - below.decDeg, s = noiseScale * noiseScale;
-  const { xx, xy, yy } = fit;
   return {
     ra: raDeg, dec: decDeg, xErr: noiseScale * Math.sqrt(xx), yErr: noiseScale * Math.sqrt(yy),
-    raErr: noiseScale * Math.sqrt(ax * ax * xx + 2 * ax * ay * xy + ay * ay * yy),
-    decErr: noiseScale * Math.sqrt(bx * bx * xx + 2 * bx * by * xy + by * by * yy),
-    ra_dec_Cov: s * (ax * bx * xx + (ax * by + ay * bx) * xy + ay * by * yy),
+    ...skyErrors(wcs, fit.x, fit.y, { xx, xy, yy }, noiseScale),
   };
-}
-
-/** Difference of right ascensions across 0 = 360 degrees. */
-function raStep(from: number, to: number): number {
-  const step = to - from;
-  return step > 180 ? step - 360 : step < -180 ? step + 360 : step;
 }
 
 /** Moments start from a Gaussian of this second moment, px²: between the seeings of all cameras. */
 const MOMENT_START_PX2 = 4;
 
+/** Cells in which the PSF's moments are measured once, pixels: they vary more slowly than its pixels. */
+const MOMENT_CELL_PX = 256;
+
+/** Moments of the PSF near a place. */
+function psfMoments(
+  { differencePsf: psf }: MeasureInputs, { whole }: FitWorkspace, config: MeasureConfig,
+): (x: number, y: number) => Moments | null {
+  const known = new Map<number, Moments | null>(), across = Math.ceil(psf.width / MOMENT_CELL_PX) + 1;
+  return (x, y) => {
+    const column = Math.max(0, Math.floor(x / MOMENT_CELL_PX)), row = Math.max(0, Math.floor(y / MOMENT_CELL_PX));
+    const key = row * across + column, cell = known.get(key);
+    if (cell !== undefined) return cell;
+    const stamp = whole.at((column + 0.5) * MOMENT_CELL_PX, (row + 0.5) * MOMENT_CELL_PX), { half, side } = whole;
+    const moments = adaptiveMoments(stamp, side, side, half, half, 1, half, MOMENT_START_PX2, config);
+    known.set(key, moments);
+    return moments;
+  };
+}
+
 function shapeFields(
-  inputs: MeasureInputs, fit: PsfFit, detection: Measurable, stamp: Float32Array, config: MeasureConfig,
+  inputs: MeasureInputs, fit: PsfFit, detection: Measurable, psfShapes: (x: number, y: number) => Moments | null,
+  config: MeasureConfig,
 ): Partial<DiaSource> {
-  const { difference: { image, width, height }, differencePsf: psf } = inputs;
-  const middle = (psf.size - 1) / 2, half = Math.min(config.fitHalfSizePx, middle);
-  evaluatePsf(psf, fit.x, fit.y, stamp);
-  const ofPsf = adaptiveMoments(stamp, psf.size, psf.size, middle, middle, 1, half, MOMENT_START_PX2, config);
+  const { difference: { image, width, height } } = inputs, ofPsf = psfShapes(fit.x, fit.y);
   const isContained = fit.x >= detection.footprint.x0 - 0.5 && fit.x < detection.footprint.x1 - 0.5 &&
     fit.y >= detection.footprint.y0 - 0.5 && fit.y < detection.footprint.y1 - 0.5;
-  const start = ofPsf === null ? MOMENT_START_PX2 : (ofPsf.xx + ofPsf.yy) / 2;
+  const start = ofPsf === null ? MOMENT_START_PX2 : (ofPsf.xx + ofPsf.yy) / 2, half = config.fitHalfSizePx;
   const own = adaptiveMoments(image, width, height, fit.x, fit.y, detection.isNegative ? -1 : 1, half, start, config);
   const areaArcsec2 = pixelScaleArcsec(inputs.visitWcs) ** 2;
   return {

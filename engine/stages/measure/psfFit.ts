@@ -1,7 +1,8 @@
 /** Fit of a point source to a difference: flux and position with their covariance. */
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
-import { evaluatePsfAt, type PsfModel } from '../../image/psf.ts';
+import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
+import { createPsfPatches, patchGradient, type PsfPatches } from '../../image/psfPatch.ts';
 import type { MeasureConfig } from './config.ts';
 
 export type PsfFit = Readonly<{
@@ -16,15 +17,24 @@ export type PsfFit = Readonly<{
   chi2: number; logLikelihood: number; pixelCount: number;
 }>;
 
-const UNUSABLE = maskBits('BAD', 'SAT', 'NO_DATA', 'SAT_TEMPLATE', 'CR');
-/** Stamps that a fit works in; made once for all sources of a PSF. */
+/** Pixels that no fit uses. */
+export const UNUSABLE = maskBits('BAD', 'SAT', 'NO_DATA', 'SAT_TEMPLATE', 'CR');
+/** What the fits of all sources of a PSF share. */
 export type FitWorkspace = Readonly<{
-  model: Float32Array; gradientX: Float32Array; gradientY: Float32Array; scratch: Float32Array;
+  fwhmPx: number;
+  /** Of the flux and its figures; of the steps towards the centroid, which need the core alone. */
+  whole: PsfPatches; core: PsfPatches;
+  gradientX: Float64Array; gradientY: Float64Array;
 }>;
 
-export function createFitWorkspace(psf: PsfModel): FitWorkspace {
-  const stamp = (): Float32Array => new Float32Array(psf.size * psf.size);
-  return { model: stamp(), gradientX: stamp(), gradientY: stamp(), scratch: stamp() };
+/** Half side of the pixels that tell a centroid, in full widths: 1.4 of them hold all but 1e-3 of its information. */
+const CORE_FWHM = 1.4;
+
+export function createFitWorkspace(psf: PsfModel, config: MeasureConfig): FitWorkspace {
+  const fwhmPx = psfFwhmPx(psf, (psf.width - 1) / 2, (psf.height - 1) / 2);
+  const whole = createPsfPatches(psf, config.fitHalfSizePx);
+  const core = createPsfPatches(psf, Math.min(config.fitHalfSizePx, Math.max(4, Math.ceil(CORE_FWHM * fwhmPx)) + 2));
+  return { fwhmPx, whole, core, gradientX: new Float64Array(core.side ** 2), gradientY: new Float64Array(core.side ** 2) };
 }
 
 /**
@@ -35,23 +45,23 @@ export function createFitWorkspace(psf: PsfModel): FitWorkspace {
  * @returns Null when too few pixels are usable.
  */
 export function fitPsf(
-  planes: MaskedImage, psf: PsfModel, peakX: number, peakY: number, workspace: FitWorkspace, config: MeasureConfig,
+  planes: MaskedImage, peakX: number, peakY: number, workspace: FitWorkspace, config: MeasureConfig,
 ): PsfFit | null {
-  let x = peakX, y = peakY, step: Step | null = null;
+  let x = peakX, y = peakY;
   for (let i = 0; i < config.iterationCountMax; i++) {
-    step = linearStep(planes, psf, x, y, workspace, config);
+    const step = linearStep(planes, x, y, workspace);
     if (step === null) break;
-    const dx = clamp(step.dx), dy = clamp(step.dy);
-    x += dx;
-    y += dy;
+    x += clamp(step.dx);
+    y += clamp(step.dy);
     if (Math.hypot(x - peakX, y - peakY) > config.centroidShiftMaxPx) break;
-    if (Math.abs(step.dx) > config.convergencePx || Math.abs(step.dy) > config.convergencePx) continue;
-    // Within the convergence limit the step's own covariance holds.
-    const fixed = fluxAt(planes, psf, x, y, workspace, config);
-    const { fluxErr, xx, xy, yy } = step;
-    return fixed && { ...fixed, fluxErr, x, y, xx, xy, yy, isCentroidFailed: false };
+    // Steps converge quadratically: after one as small as this, the next is below a hundredth of the error.
+    const limit = Math.max(config.convergencePx, config.convergenceErrors * step.errorPx);
+    if (Math.abs(step.dx) > limit || Math.abs(step.dy) > limit) continue;
+    const fixed = fluxAt(planes, x, y, workspace, config);
+    // Within the convergence limit the covariance at the last place holds.
+    return fixed && { ...fixed, ...step.covariance(), x, y, isCentroidFailed: false };
   }
-  const fixed = fluxAt(planes, psf, peakX, peakY, workspace, config);
+  const fixed = fluxAt(planes, peakX, peakY, workspace, config);
   return fixed && { ...fixed, x: peakX, y: peakY, xx: null, xy: null, yy: null, isCentroidFailed: true };
 }
 
@@ -60,94 +70,102 @@ function clamp(step: number): number {
   return Math.max(-0.5, Math.min(0.5, step));
 }
 
-type Step = Readonly<{ dx: number; dy: number; fluxErr: number; xx: number; xy: number; yy: number }>;
+type Step = Readonly<{
+  dx: number; dy: number;
+  /** Rough error of a coordinate, from the middle pixel's variance. */
+  errorPx: number;
+  covariance: () => Readonly<{ fluxErr: number; xx: number; xy: number; yy: number }>;
+}>;
 
 /** One step of Gauss and Newton from (x, y); null when the equations are singular. */
-function linearStep(
-  planes: MaskedImage, psf: PsfModel, x: number, y: number, workspace: FitWorkspace, config: MeasureConfig,
-): Step | null {
-  const { size } = psf, middle = (size - 1) / 2, half = Math.min(config.fitHalfSizePx, middle);
-  const { model, gradientX, gradientY } = workspace, { width, height, image, variance } = planes;
-  const cx = Math.round(x), cy = Math.round(y);
-  evaluatePsfAt(psf, x, y, x - cx, y - cy, model, workspace.scratch);
-  fillGradient(model, size, 1, gradientX);
-  fillGradient(model, size, size, gradientY);
-  // Σ over pixels of products of (p, ∂p/∂x, ∂p/∂y), of those with the data, and of those with the variance.
-  const a = new Float64Array(6), b = new Float64Array(3), c = new Float64Array(6);
+function linearStep(planes: MaskedImage, x: number, y: number, workspace: FitWorkspace): Step | null {
+  const { width, height, image, variance } = planes, { core, gradientX, gradientY } = workspace, { half, side } = core;
+  const cx = Math.round(x), cy = Math.round(y), model = core.at(x, y);
+  patchGradient(model, side, 1, gradientX);
+  patchGradient(model, side, side, gradientY);
+  // Σ over pixels of products of (p, ∂p/∂x, ∂p/∂y), and of those with the data.
+  let a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0, b0 = 0, b1 = 0, b2 = 0;
   for (let v = Math.max(-half, -cy); v <= half && cy + v < height; v++) {
     for (let u = Math.max(-half, -cx); u <= half && cx + u < width; u++) {
-      const j = (cy + v) * width + cx + u, k = (v + middle) * size + u + middle;
+      const j = (cy + v) * width + cx + u, k = (v + half) * side + u + half;
       if (!isUsable(planes, j)) continue;
-      const p = model[k], gx = gradientX[k], gy = gradientY[k], d = image[j], s = variance[j];
-      a[0] += p * p; a[1] += p * gx; a[2] += p * gy; a[3] += gx * gx; a[4] += gx * gy; a[5] += gy * gy;
-      c[0] += s * p * p; c[1] += s * p * gx; c[2] += s * p * gy;
-      c[3] += s * gx * gx; c[4] += s * gx * gy; c[5] += s * gy * gy;
-      b[0] += p * d; b[1] += gx * d; b[2] += gy * d;
+      const p = model[k], gx = gradientX[k], gy = gradientY[k], d = image[j];
+      a0 += p * p; a1 += p * gx; a2 += p * gy; a3 += gx * gx; a4 += gx * gy; a5 += gy * gy;
+      b0 += p * d; b1 += gx * d; b2 += gy * d;
     }
   }
-  const inverse = inverse3(a);
+  const inverse = inverse3(Float64Array.of(a0, a1, a2, a3, a4, a5));
   if (inverse === null) return null;
-  const flux = inverse[0] * b[0] + inverse[1] * b[1] + inverse[2] * b[2];
+  const flux = inverse[0] * b0 + inverse[1] * b1 + inverse[2] * b2;
   if (flux === 0) return null;
-  const covariance = sandwich3(inverse, c);
+  const middle = Math.min(height - 1, Math.max(0, cy)) * width + Math.min(width - 1, Math.max(0, cx));
   return {
-    dx: (inverse[1] * b[0] + inverse[3] * b[1] + inverse[4] * b[2]) / flux,
-    dy: (inverse[2] * b[0] + inverse[4] * b[1] + inverse[5] * b[2]) / flux,
-    fluxErr: Math.sqrt(covariance[0]),
-    xx: covariance[3] / (flux * flux), xy: covariance[4] / (flux * flux), yy: covariance[5] / (flux * flux),
+    dx: (inverse[1] * b0 + inverse[3] * b1 + inverse[4] * b2) / flux,
+    dy: (inverse[2] * b0 + inverse[4] * b1 + inverse[5] * b2) / flux,
+    errorPx: Math.sqrt(Math.max(0, inverse[3] * variance[middle])) / Math.abs(flux),
+    covariance: () => covarianceOf(planes, cx, cy, flux, inverse, workspace),
   };
 }
 
-/**
- * Derivative of the model with respect to its centre: minus the five-point slope of its pixels, which is within
- * 1/(30 σ⁴) of the true one, 0.7 % at σ = 1.5 px. The two outermost rows or columns, where the PSF has ended, get 0.
- *
- * @param step 1 for the derivative along x, the stamp's side along y.
- */
-function fillGradient(model: Float32Array, size: number, step: number, out: Float32Array): void {
-  out.fill(0);
-  for (let v = 2; v < size - 2; v++) {
-    for (let u = 2; u < size - 2; u++) {
-      const k = v * size + u;
-      out[k] = (8 * (model[k - step] - model[k + step]) + model[k + 2 * step] - model[k - 2 * step]) / 12;
+/** Σ over pixels of products with the variance between the inverses; of the model that the last step used. */
+function covarianceOf(
+  planes: MaskedImage, cx: number, cy: number, flux: number, inverse: Float64Array,
+  { core, gradientX, gradientY }: FitWorkspace,
+): Readonly<{ fluxErr: number; xx: number; xy: number; yy: number }> {
+  const { width, height, variance } = planes, { half, side } = core, model = core.last;
+  let c0 = 0, c1 = 0, c2 = 0, c3 = 0, c4 = 0, c5 = 0;
+  for (let v = Math.max(-half, -cy); v <= half && cy + v < height; v++) {
+    for (let u = Math.max(-half, -cx); u <= half && cx + u < width; u++) {
+      const j = (cy + v) * width + cx + u, k = (v + half) * side + u + half;
+      if (!isUsable(planes, j)) continue;
+      const p = model[k], gx = gradientX[k], gy = gradientY[k], s = variance[j];
+      c0 += s * p * p; c1 += s * p * gx; c2 += s * p * gy; c3 += s * gx * gx; c4 += s * gx * gy; c5 += s * gy * gy;
     }
   }
+  const covariance = sandwich3(inverse, Float64Array.of(c0, c1, c2, c3, c4, c5)), flux2 = flux * flux;
+  return {
+    fluxErr: Math.sqrt(covariance[0]), xx: covariance[3] / flux2, xy: covariance[4] / flux2, yy: covariance[5] / flux2,
+  };
 }
 
 function isUsable({ image, variance, mask }: MaskedImage, j: number): boolean {
-  return (mask[j] & UNUSABLE) === 0 && Number.isFinite(image[j]) && variance[j] > 0;
+  return (mask[j] & UNUSABLE) === 0 && image[j] - image[j] === 0 && variance[j] > 0;
 }
+
+/** Variances multiplied before their logarithm is taken: 16 of up to 1e18 stay below the largest double. */
+const PRODUCT_LENGTH = 16;
 
 /** Flux at a fixed position with the figures of the fit there; null when too few pixels are usable. */
 function fluxAt(
-  planes: MaskedImage, psf: PsfModel, x: number, y: number, workspace: FitWorkspace, config: MeasureConfig,
+  planes: MaskedImage, x: number, y: number, { whole }: FitWorkspace, config: MeasureConfig,
 ): Pick<PsfFit, 'flux' | 'fluxErr' | 'isAtEdge' | 'chi2' | 'logLikelihood' | 'pixelCount'> | null {
-  const { size } = psf, middle = (size - 1) / 2, half = Math.min(config.fitHalfSizePx, middle);
-  const { width, height, image, variance } = planes, { model } = workspace, cx = Math.round(x), cy = Math.round(y);
-  evaluatePsfAt(psf, x, y, x - cx, y - cy, model, workspace.scratch);
+  const { width, height, image, variance } = planes, { half } = whole;
+  const cx = Math.round(x), cy = Math.round(y), model = whole.at(x, y);
   let signal = 0, squares = 0, noise = 0, allSquares = 0, pixelCount = 0;
-  let dataChi2 = 0, crossChi2 = 0, modelChi2 = 0, logarithms = 0;
-  for (let v = -half; v <= half; v++) {
-    for (let u = -half; u <= half; u++) {
-      const p = model[(v + middle) * size + u + middle], px = cx + u, py = cy + v, j = py * width + px;
+  let dataChi2 = 0, crossChi2 = 0, modelChi2 = 0, logarithms = 0, product = 1;
+  for (let v = -half, k = 0; v <= half; v++) {
+    for (let u = -half; u <= half; u++, k++) {
+      const p = model[k], px = cx + u, py = cy + v, j = py * width + px;
       allSquares += p * p;
       if (px < 0 || py < 0 || px >= width || py >= height || !isUsable(planes, j)) continue;
-      const d = image[j], s = variance[j];
+      const d = image[j], s = variance[j], w = 1 / s;
       signal += p * d;
       squares += p * p;
       noise += p * p * s;
-      dataChi2 += (d * d) / s;
-      crossChi2 += (p * d) / s;
-      modelChi2 += (p * p) / s;
-      logarithms += Math.log(2 * Math.PI * s);
-      pixelCount++;
+      dataChi2 += d * d * w;
+      crossChi2 += p * d * w;
+      modelChi2 += p * p * w;
+      product *= s;
+      if (++pixelCount % PRODUCT_LENGTH === 0) { logarithms += Math.log(product); product = 1; }
     }
   }
   if (!(squares >= config.usableShareMin * allSquares)) return null;
+  logarithms += Math.log(product) + pixelCount * Math.log(2 * Math.PI);
   const flux = signal / squares, chi2 = dataChi2 - 2 * flux * crossChi2 + flux * flux * modelChi2;
   const isAtEdge = cx < half || cy < half || cx + half >= width || cy + half >= height;
-  const logLikelihood = -0.5 * (chi2 + logarithms);
-  return { flux, fluxErr: Math.sqrt(noise) / squares, isAtEdge, chi2, logLikelihood, pixelCount };
+  return {
+    flux, fluxErr: Math.sqrt(noise) / squares, isAtEdge, chi2, logLikelihood: -0.5 * (chi2 + logarithms), pixelCount,
+  };
 }
 
 /** Inverse of a symmetric 3 × 3 matrix (00, 01, 02, 11, 12, 22); null when it is singular. */

@@ -6,6 +6,9 @@ import type { MeasureConfig } from './config.ts';
 /** Second moments, px². */
 export type Moments = Readonly<{ xx: number; xy: number; yy: number }>;
 
+/** Part of a step that is taken, and steps after which it is taken as it is: noise can make long strides swing. */
+const STRIDE = 1.7, STRIDES_MAX = 8;
+
 /**
  * Second moments under the Gaussian weight that matches them (Bernstein & Jarvis 2002, §3.1): twice the weighted
  * moments when converged. Pixels that are not finite are left out.
@@ -17,34 +20,47 @@ export type Moments = Readonly<{ xx: number; xy: number; yy: number }>;
  * @returns Null when the moments do not converge to a shape: noise, neighbours, a centre off the image.
  */
 export function adaptiveMoments(
-  image: Float32Array, width: number, height: number, x: number, y: number, sign: number, halfSize: number,
-  start: number, config: Pick<MeasureConfig, 'momentIterationCountMax' | 'momentMaxPx2'>,
+  image: Float32Array | Float64Array, width: number, height: number, x: number, y: number, sign: number, halfSize: number,
+  start: number, config: Pick<MeasureConfig, 'momentIterationCountMax' | 'momentMaxPx2' | 'momentConvergence'>,
 ): Moments | null {
   const x0 = Math.max(0, Math.round(x) - halfSize), x1 = Math.min(width - 1, Math.round(x) + halfSize);
   const y0 = Math.max(0, Math.round(y) - halfSize), y1 = Math.min(height - 1, Math.round(y) + halfSize);
   let xx = start, yy = start, xy = 0;
   for (let i = 0; i < config.momentIterationCountMax; i++) {
-    const determinant = xx * yy - xy * xy;
+    const determinant = xx * yy - xy * xy, a = yy / determinant, b = -xy / determinant, c = xx / determinant;
+    // Along a row an exponential of a quadratic changes by a ratio that itself changes by e^−a.
+    const ratioStep = Math.exp(-a);
     let sum = 0, sumXx = 0, sumXy = 0, sumYy = 0;
     for (let v = y0; v <= y1; v++) {
-      const dy = v - y;
-      for (let u = x0; u <= x1; u++) {
-        const dx = u - x, value = image[v * width + u];
-        if (value - value !== 0) continue;
-        const weighted = value * Math.exp((-0.5 * (yy * dx * dx - 2 * xy * dx * dy + xx * dy * dy)) / determinant);
-        sum += weighted;
-        sumXx += weighted * dx * dx;
-        sumXy += weighted * dx * dy;
-        sumYy += weighted * dy * dy;
+      const dy = v - y, first = x0 - x;
+      let weight = Math.exp(-0.5 * (a * first * first + 2 * b * first * dy + c * dy * dy));
+      let ratio = Math.exp(-a * (first + 0.5) - b * dy), rowSum = 0, rowX = 0, rowXx = 0;
+      for (let u = x0, k = v * width + x0; u <= x1; u++, k++) {
+        const value = image[k], dx = u - x;
+        if (value - value === 0) {
+          const weighted = value * weight;
+          rowSum += weighted;
+          rowX += weighted * dx;
+          rowXx += weighted * dx * dx;
+        }
+        weight *= ratio;
+        ratio *= ratioStep;
       }
+      sum += rowSum;
+      sumXx += rowXx;
+      sumXy += rowX * dy;
+      sumYy += rowSum * dy * dy;
     }
     if (!(sign * sum > 0)) return null;
     const next = { xx: (2 * sumXx) / sum, xy: (2 * sumXy) / sum, yy: (2 * sumYy) / sum };
     const isShape = next.xx > 0 && next.xx * next.yy > next.xy * next.xy;
     if (!isShape || next.xx + next.yy > 2 * config.momentMaxPx2) return null;
     const change = Math.abs(next.xx - xx) + Math.abs(next.xy - xy) + Math.abs(next.yy - yy);
-    ({ xx, xy, yy } = next);
-    if (change < 1e-4 * (xx + yy)) return { xx, xy, yy };
+    if (change < config.momentConvergence * (xx + yy)) return next;
+    // Each step goes half the way, so it is taken nearly twice, as long as a shape remains.
+    const far = { xx: xx + STRIDE * (next.xx - xx), xy: xy + STRIDE * (next.xy - xy), yy: yy + STRIDE * (next.yy - yy) };
+    const isSafe = far.xx > 0.3 * next.xx && far.yy > 0.3 * next.yy && far.xx * far.yy > 1.2 * far.xy * far.xy;
+    ({ xx, xy, yy } = isSafe && i < STRIDES_MAX ? far : next);
   }
   return null;
 }
@@ -63,12 +79,15 @@ export function apertureFlux(planes: MaskedImage, x: number, y: number, radius: 
   const { width, height, image, variance, mask } = planes, reach = Math.ceil(radius) + 1;
   let flux = 0, noise = 0, isTruncated = false;
   for (let v = Math.round(y) - reach; v <= Math.round(y) + reach; v++) {
-    for (let u = Math.round(x) - reach; u <= Math.round(x) + reach; u++) {
-      const share = coveredShare(u - x, v - y, radius);
+    const dy = Math.abs(v - y), outer2 = (radius + Math.SQRT1_2) ** 2 - dy * dy;
+    if (outer2 <= 0) continue;
+    const outer = Math.sqrt(outer2), inner = Math.sqrt(Math.max(0, (radius - Math.SQRT1_2) ** 2 - dy * dy));
+    for (let u = Math.ceil(x - outer), last = Math.floor(x + outer); u <= last; u++) {
+      const share = Math.abs(u - x) < inner ? 1 : coveredShare(u - x, v - y, radius);
       if (share === 0) continue;
       if (u < 0 || v < 0 || u >= width || v >= height) { isTruncated = true; continue; }
       const j = v * width + u;
-      if ((mask[j] & NO_DATA) !== 0 || !Number.isFinite(image[j])) return { flux: null, fluxErr: null, isTruncated };
+      if ((mask[j] & NO_DATA) !== 0 || image[j] - image[j] !== 0) return { flux: null, fluxErr: null, isTruncated };
       flux += share * image[j];
       noise += share * share * variance[j];
     }
@@ -78,9 +97,9 @@ export function apertureFlux(planes: MaskedImage, x: number, y: number, radius: 
 
 /** Share of the pixel at (dx, dy) from the centre that a circle covers. */
 function coveredShare(dx: number, dy: number, radius: number): number {
-  const distance = Math.hypot(dx, dy);
-  if (distance + Math.SQRT1_2 <= radius) return 1;
-  if (distance - Math.SQRT1_2 >= radius) return 0;
+  const distance2 = dx * dx + dy * dy;
+  if (distance2 <= (radius - Math.SQRT1_2) ** 2) return 1;
+  if (distance2 >= (radius + Math.SQRT1_2) ** 2) return 0;
   let count = 0;
   for (let i = 0; i < SUBPIXELS; i++) {
     for (let j = 0; j < SUBPIXELS; j++) {
