@@ -68,7 +68,7 @@ export type Apdb = Readonly<{
    * memory and has the limits of `apdbConfig`: tens of thousands of rows take well under a second, a whole night is
    * to be cut into such pieces.
    * @throws when the list is not strictly ascending, a row does not decode, or a row contradicts stored ones (an id or
-   *   visit-detector that another commit has brought). Nothing is written then.
+   *   visit-detector that another commit has brought, a diaObject that none has). Nothing is written then.
    */
   project(commits: readonly CommittedRows[]): Promise<void>;
 

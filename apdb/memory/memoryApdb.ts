@@ -79,12 +79,21 @@ function folded(tables: Tables, position: CommitPosition, commits: readonly Comm
   const objects = new Map<bigint, Version[]>();
   for (const [id, versions] of tables.objects) objects.set(id, versions.map((version) => ({ ...version })));
   for (const commit of decoded) for (const version of commit.diaObjects) addVersion(objects, version, commit.position);
+  for (const commit of decoded) assertObjectsExist(commit, objects);
   return {
     objects,
     sources: joined('DiaSource', tables.sources, decoded.flatMap(sourcesOf)),
     forcedSources: joined('DiaForcedSource', tables.forcedSources, decoded.flatMap(forcedSourcesOf)),
     summaries: joined('DetectorVisitProcessingSummary', tables.summaries, decoded.map(summaryOf)),
   };
+}
+
+function assertObjectsExist(commit: DecodedCommit, objects: ReadonlyMap<bigint, unknown>): void {
+  for (const { row: { diaObjectId } } of [...commit.diaSources, ...commit.diaForcedSources]) {
+    if (diaObjectId !== null && !objects.has(diaObjectId)) {
+      throw new Error(`commit ${commit.position}: a row of diaObject ${diaObjectId}, which does not exist`);
+    }
+  }
 }
 
 function addVersion(

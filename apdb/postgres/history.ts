@@ -9,13 +9,16 @@ import type { Cone, ObjectHistory } from '../apdb.ts';
 import { apdbConfig } from '../config.ts';
 import { HistoryCollector } from '../historyRows.ts';
 import type { HistoryRows } from '../historyRows.ts';
+import type { PixelRange } from '../pixelization.ts';
 import { coverOf, isInCone } from '../pixelization.ts';
+import { rangesAround } from '../pixelRanges.ts';
 import { CopyBinaryReader } from './copyBinary.ts';
+import type { PartitionedTable } from './partitions.ts';
 import type { Session } from './session.ts';
 
-type ObjectRow = Pick<ObjectHistory, 'diaObjectId' | 'ra' | 'dec' | 'diaObject'>;
+type ObjectRow = Pick<ObjectHistory, 'diaObjectId' | 'ra' | 'dec' | 'diaObject'> & Readonly<{ homePixel: number }>;
 
-const OBJECT_COLUMNS = 'o."diaObjectId", o.ra, o.dec, o.payload';
+const OBJECT_COLUMNS = 'o."diaObjectId", o.ra, o.dec, o."homePixel", o.payload';
 
 /** Objects in the cone as of `asOf`, by ascending id. `isLatest`: nothing above `asOf` is stored. */
 export async function regionObjects(
@@ -48,10 +51,10 @@ export async function withHistory(
 ): Promise<ObjectHistory[]> {
   const histories: ObjectHistory[] = [];
   for (const part of partsOf(objects)) {
-    const ids = part.map(({ diaObjectId }) => diaObjectId);
-    const sources = await historyRows(session, 'DiaSource', 'diaSourceId', ids, sinceMjdTai, asOf);
-    const forced = await historyRows(session, 'DiaForcedSource', 'diaForcedSourceId', ids, sinceMjdTai, asOf);
-    part.forEach((object, k) => histories.push({ ...object, sources: sources[k], forcedSources: forced[k] }));
+    const sources = await historyRows(session, 'DiaSource', 'diaSourceId', part, sinceMjdTai, asOf);
+    const forced = await historyRows(session, 'DiaForcedSource', 'diaForcedSourceId', part, sinceMjdTai, asOf);
+    part.forEach(({ diaObjectId, ra, dec, diaObject }, k) => (
+      histories.push({ diaObjectId, ra, dec, diaObject, sources: sources[k], forcedSources: forced[k] })));
   }
   return histories;
 }
@@ -60,32 +63,43 @@ async function objectRows(session: Session, select: string): Promise<ObjectRow[]
   const reader = new CopyBinaryReader(await session.copyOut(`COPY (${select}) TO STDOUT (FORMAT binary)`));
   const rows: ObjectRow[] = [];
   while (reader.next()) {
-    rows.push({ diaObjectId: reader.bigint(), ra: reader.double(), dec: reader.double(), diaObject: reader.sized() });
+    const [diaObjectId, ra, dec, homePixel] = [reader.bigint(), reader.double(), reader.double(), reader.integer()];
+    rows.push({ diaObjectId, ra, dec, homePixel, diaObject: reader.sized() });
   }
   return rows;
 }
 
+/** Rows of a few ranges of home pixels: those of other objects there are passed over. */
 async function historyRows(
-  session: Session, table: 'DiaSource' | 'DiaForcedSource', idColumn: string,
-  objectIds: readonly bigint[], sinceMjdTai: number, asOf: CommitPosition,
+  session: Session, table: PartitionedTable, idColumn: string,
+  objects: readonly ObjectRow[], sinceMjdTai: number, asOf: CommitPosition,
 ): Promise<HistoryRows[]> {
+  const places = new Map(objects.map(({ diaObjectId }, place) => [diaObjectId, place]));
+  const ranges = rangesAround(objects.map(({ homePixel }) => homePixel), apdbConfig.rangesPerRead);
   const answer = await session.copyOut(`COPY (
-    SELECT asked.place::integer, s."${idColumn}", s."midpointMjdTai", s."commitFrom", s.payload
-    FROM ${idTable(objectIds)} JOIN "${table}" s ON s."diaObjectId" = asked.id
+    SELECT s."diaObjectId", s."${idColumn}", s."midpointMjdTai", s."commitFrom", s.payload
+    FROM ${rangeTable(ranges)} JOIN "${table}" s ON s."homePixel" >= asked.low AND s."homePixel" < asked.high
     WHERE s."midpointMjdTai" >= ${double(sinceMjdTai)} AND s."commitFrom" <= ${integer(asOf)}
+      AND s."diaObjectId" IS NOT NULL
   ) TO STDOUT (FORMAT binary)`);
   const reader = new CopyBinaryReader(answer);
   const collector = new HistoryCollector(
-    table === 'DiaSource' ? 'source' : 'forced', objectIds.length, reader.countRows());
+    table === 'DiaSource' ? 'source' : 'forced', objects.length, reader.countRows());
   while (reader.next()) {
-    const place = reader.integer();
+    const place = places.get(reader.bigint());
     const id = reader.bigint();
     const midpointMjdTai = reader.double();
     const position = reader.numberOfBigint();
     const length = reader.skipSized();
-    collector.add(place - 1, id, midpointMjdTai, position, reader.offset - length, length);
+    if (place !== undefined) collector.add(place, id, midpointMjdTai, position, reader.offset - length, length);
   }
   return collector.finish(answer);
+}
+
+/** A table `asked` (low, high) of ranges low ≤ p < high. */
+function rangeTable(ranges: readonly PixelRange[]): string {
+  const list = (bounds: readonly number[]) => `'{${bounds.map(integer).join(',')}}'::integer[]`;
+  return `unnest(${list(ranges.map(({ from }) => from))}, ${list(ranges.map(({ to }) => to))}) AS asked (low, high)`;
 }
 
 function holdsAt(asOf: CommitPosition): string {

@@ -6,7 +6,7 @@ import type { Session } from './session.ts';
  * What stored rows mean beyond their columns: order of the pixels, bits of `flags`, when a version ends. Raised by a
  * change after which old rows have to be projected anew; its migration must then empty the tables and the position.
  */
-export const CODE_VERSION = 1;
+export const CODE_VERSION = 2;
 
 const MIGRATIONS_FOLDER = new URL('./migrations/', import.meta.url);
 

@@ -1,14 +1,15 @@
 /** The projection: committed rows into the tables, in one transaction with the position of the log. */
 import type { CommitPosition } from '../../schemas/ids.ts';
-import type { DecodedCommit } from '../rows.ts';
+import type { DecodedCommit, DecodedRow } from '../rows.ts';
 import { CopyBinaryWriter } from './copyBinary.ts';
+import { objectHomes } from './homes.ts';
 import { createPartitions } from './partitions.ts';
 import type { Session } from './session.ts';
 import {
   quotedColumns, TABLE_COLUMNS, writeDiaForcedSource, writeDiaObjectLast, writeDiaSource, writeEndedVersion,
   writeSummary,
 } from './tables.ts';
-import type { ObjectVersion, WrittenTable } from './tables.ts';
+import type { ObjectVersion, Placed, WrittenTable } from './tables.ts';
 
 /** A row with a full payload, as COPY has it; the buffer grows by doubling where it falls short. */
 const TYPICAL_ROW_BYTES = 640;
@@ -31,22 +32,38 @@ export async function setPosition(session: Session, position: CommitPosition): P
  * excluded what is there already, and the unique keys refuse what contradicts it.
  */
 export async function writeCommits(session: Session, commits: readonly DecodedCommit[]): Promise<void> {
-  await createPartitions(session, 'DiaSource', midpoints(commits, 'diaSources'));
-  await createPartitions(session, 'DiaForcedSource', midpoints(commits, 'diaForcedSources'));
-  await copyRows(session, 'DiaSource', commits.flatMap(({ position, diaSources }) => (
-    diaSources.map((source) => ({ ...source, position }))
-  )), (out, source) => writeDiaSource(out, source, source.position));
-  await copyRows(session, 'DiaForcedSource', commits.flatMap(({ position, diaForcedSources }) => (
-    diaForcedSources.map((source) => ({ ...source, position }))
-  )), (out, source) => writeDiaForcedSource(out, source, source.position));
-  await writeObjects(session, commits);
+  const homes = await objectHomes(session, commits);
+  const diaSources = commits.flatMap(({ position, diaSources: rows }) => (
+    rows.map((source) => placed(source, position, homes))));
+  const diaForcedSources = commits.flatMap(({ position, diaForcedSources: rows }) => (
+    rows.map((source) => placed(source, position, homes))));
+  await createPartitions(session, 'DiaSource', placesOf(diaSources));
+  await createPartitions(session, 'DiaForcedSource', placesOf(diaForcedSources));
+  await copyRows(session, 'DiaSource', diaSources, (out, source) => writeDiaSource(out, source, source.position));
+  await copyRows(session, 'DiaForcedSource', diaForcedSources, (out, source) => (
+    writeDiaForcedSource(out, source, source.position)));
+  await writeObjects(session, commits.flatMap(({ position, diaObjects }) => (
+    diaObjects.map((version) => ({ commitFrom: position, version: placed(version, position, homes) })))));
   await copyRows(session, 'DetectorVisitProcessingSummary', commits, writeSummary);
 }
 
-async function writeObjects(session: Session, commits: readonly DecodedCommit[]): Promise<void> {
-  const versions: ObjectVersion[] = commits.flatMap(({ position, diaObjects }) => (
-    diaObjects.map((version) => ({ commitFrom: position, version }))
-  ));
+/** @param homes Of every object that has been made, by id. */
+function placed<Row extends Readonly<{ diaObjectId: bigint | null }>>(
+  source: DecodedRow<Row>, position: CommitPosition, homes: ReadonlyMap<bigint, number>,
+): Placed<Row> & Readonly<{ position: CommitPosition }> {
+  const { diaObjectId } = source.row;
+  const homePixel = diaObjectId === null ? source.pixelId : homes.get(diaObjectId);
+  if (homePixel === undefined) throw new Error(`commit ${position}: a row of diaObject ${diaObjectId}, which does not exist`);
+  return { ...source, position, homePixel };
+}
+
+function placesOf(
+  rows: readonly Placed<Readonly<{ midpointMjdTai: number }>>[],
+): Readonly<{ midpointMjdTai: number; homePixel: number }>[] {
+  return rows.map(({ row, homePixel }) => ({ midpointMjdTai: row.midpointMjdTai, homePixel }));
+}
+
+async function writeObjects(session: Session, versions: readonly ObjectVersion[]): Promise<void> {
   if (versions.length === 0) return;
   const { first, next, last } = linked(versions);
   await endStoredVersions(session, [...first.values()]);
@@ -110,10 +127,6 @@ async function copyInto<Row>(
   const out = new CopyBinaryWriter(rows.length * TYPICAL_ROW_BYTES);
   for (const row of rows) write(out, row);
   await session.copyIn(`COPY "${table}" (${quotedColumns(columns)}) FROM STDIN (FORMAT binary)`, out.finish());
-}
-
-function midpoints(commits: readonly DecodedCommit[], rows: 'diaSources' | 'diaForcedSources'): number[] {
-  return commits.flatMap((commit) => commit[rows].map(({ row }) => row.midpointMjdTai));
 }
 
 function positionOf(rows: readonly { position: string }[]): CommitPosition {

@@ -6,8 +6,8 @@ import type { DecodedCommit, DecodedRow } from '../rows.ts';
 import type { CopyBinaryWriter } from './copyBinary.ts';
 
 const VERSION_COLUMNS = [
-  'diaObjectId', 'commitFrom', 'commitTo', 'validityStartMjdTai', 'validityEndMjdTai', 'pixelId', 'ra', 'raErr', 'dec',
-  'decErr', 'ra_dec_Cov', 'firstDiaSourceMjdTai', 'lastDiaSourceMjdTai', 'nDiaSources', 'payload',
+  'diaObjectId', 'commitFrom', 'commitTo', 'validityStartMjdTai', 'validityEndMjdTai', 'homePixel', 'pixelId', 'ra',
+  'raErr', 'dec', 'decErr', 'ra_dec_Cov', 'firstDiaSourceMjdTai', 'lastDiaSourceMjdTai', 'nDiaSources', 'payload',
 ] as const;
 
 /** Columns in the order in which the writers below fill them. DiaObject is the view over both tables of versions. */
@@ -15,17 +15,17 @@ export const TABLE_COLUMNS = {
   DiaObject: VERSION_COLUMNS,
   DiaObjectHistory: VERSION_COLUMNS,
   DiaObjectLast: [
-    'diaObjectId', 'commitFrom', 'validityStartMjdTai', 'pixelId', 'ra', 'raErr', 'dec', 'decErr', 'ra_dec_Cov',
+    'diaObjectId', 'commitFrom', 'validityStartMjdTai', 'homePixel', 'pixelId', 'ra', 'raErr', 'dec', 'decErr', 'ra_dec_Cov',
     'firstDiaSourceMjdTai', 'lastDiaSourceMjdTai', 'nDiaSources', 'payload',
   ],
   DiaSource: [
-    'diaSourceId', 'visit', 'detector', 'diaObjectId', 'ssObjectId', 'parentDiaSourceId', 'midpointMjdTai', 'pixelId',
-    'ra', 'raErr', 'dec', 'decErr', 'x', 'y', 'band', 'psfFlux', 'psfFluxErr', 'snr', 'reliability', 'flags',
+    'diaSourceId', 'visit', 'detector', 'diaObjectId', 'ssObjectId', 'parentDiaSourceId', 'midpointMjdTai', 'homePixel',
+    'pixelId', 'ra', 'raErr', 'dec', 'decErr', 'x', 'y', 'band', 'psfFlux', 'psfFluxErr', 'snr', 'reliability', 'flags',
     'commitFrom', 'payload',
   ],
   DiaForcedSource: [
-    'diaForcedSourceId', 'diaObjectId', 'visit', 'detector', 'midpointMjdTai', 'pixelId', 'ra', 'dec', 'band',
-    'psfFlux', 'psfFluxErr', 'scienceFlux', 'scienceFluxErr', 'commitFrom', 'payload',
+    'diaForcedSourceId', 'diaObjectId', 'visit', 'detector', 'midpointMjdTai', 'homePixel', 'pixelId', 'ra', 'dec',
+    'band', 'psfFlux', 'psfFluxErr', 'scienceFlux', 'scienceFluxErr', 'commitFrom', 'payload',
   ],
   DetectorVisitProcessingSummary: ['visit', 'detector', 'midpointMjdTai', 'commitFrom', 'summary'],
 } as const satisfies Readonly<Record<ApdbTable | 'DiaObjectHistory', readonly string[]>>;
@@ -45,8 +45,11 @@ export function quotedColumns(columns: readonly string[]): string {
   return columns.map((column) => `"${column}"`).join(', ');
 }
 
+/** A row and its object's home pixel. */
+export type Placed<Row> = DecodedRow<Row> & Readonly<{ homePixel: number }>;
+
 /** One version of an object, and the commit that brought it. */
-export type ObjectVersion = Readonly<{ commitFrom: number; version: DecodedRow<DiaObject> }>;
+export type ObjectVersion = Readonly<{ commitFrom: number; version: Placed<DiaObject> }>;
 
 /** A row of DiaObjectHistory: `version`, ended by `by`. */
 export function writeEndedVersion(
@@ -69,8 +72,9 @@ export function writeDiaObjectLast(out: CopyBinaryWriter, { commitFrom, version 
   writeObjectFields(out, version);
 }
 
-/** The columns from `pixelId` on, which both object tables have. */
-function writeObjectFields(out: CopyBinaryWriter, { row, pixelId, payload }: DecodedRow<DiaObject>): void {
+/** The columns from `homePixel` on, which both object tables have. */
+function writeObjectFields(out: CopyBinaryWriter, { row, homePixel, pixelId, payload }: Placed<DiaObject>): void {
+  out.integer(homePixel);
   out.integer(pixelId);
   out.double(row.ra);
   out.real(row.raErr);
@@ -83,8 +87,8 @@ function writeObjectFields(out: CopyBinaryWriter, { row, pixelId, payload }: Dec
   out.bytes(payload);
 }
 
-export function writeDiaSource(out: CopyBinaryWriter, source: DecodedRow<DiaSource>, commitFrom: number): void {
-  const { row, pixelId, payload } = source;
+export function writeDiaSource(out: CopyBinaryWriter, source: Placed<DiaSource>, commitFrom: number): void {
+  const { row, homePixel, pixelId, payload } = source;
   out.row(TABLE_COLUMNS.DiaSource.length);
   out.bigint(row.diaSourceId);
   out.bigint(row.visit);
@@ -93,6 +97,7 @@ export function writeDiaSource(out: CopyBinaryWriter, source: DecodedRow<DiaSour
   out.bigint(row.ssObjectId);
   out.bigint(row.parentDiaSourceId);
   out.double(row.midpointMjdTai);
+  out.integer(homePixel);
   out.integer(pixelId);
   out.double(row.ra);
   out.real(row.raErr);
@@ -111,15 +116,16 @@ export function writeDiaSource(out: CopyBinaryWriter, source: DecodedRow<DiaSour
 }
 
 export function writeDiaForcedSource(
-  out: CopyBinaryWriter, source: DecodedRow<DiaForcedSource>, commitFrom: number,
+  out: CopyBinaryWriter, source: Placed<DiaForcedSource>, commitFrom: number,
 ): void {
-  const { row, pixelId, payload } = source;
+  const { row, homePixel, pixelId, payload } = source;
   out.row(TABLE_COLUMNS.DiaForcedSource.length);
   out.bigint(row.diaForcedSourceId);
   out.bigint(row.diaObjectId);
   out.bigint(row.visit);
   out.smallint(row.detector);
   out.double(row.midpointMjdTai);
+  out.integer(homePixel);
   out.integer(pixelId);
   out.double(row.ra);
   out.double(row.dec);

@@ -65,11 +65,15 @@ export const commitsArbitrary: fc.Arbitrary<CommittedRows[]> = fc.array(fc.recor
   }), { selector: ({ object }) => object, maxLength: 6 }),
 }), { maxLength: 10 }).map((parts) => {
   let sequence = 0;
+  const objects = new Set<number>();
   const ordered = [...parts].sort((a, b) => Number(a.isNextNight) - Number(b.isNextNight));
   return ordered.map(({ gap, isNextNight, ageDays, detections }) => {
     sequence += gap;
     const midpointMjdTai = FIRST_MJD + Number(isNextNight) + sequence / 1000 - ageDays;
-    return commitOf(isNextNight ? NEXT_NIGHT : NIGHT, sequence, detections, midpointMjdTai);
+    // The first detection of an object makes it.
+    const made = detections.map((d) => ({ ...d, isVersion: d.isVersion || !objects.has(d.object) }));
+    made.forEach(({ object }) => objects.add(object));
+    return commitOf(isNextNight ? NEXT_NIGHT : NIGHT, sequence, made, midpointMjdTai);
   });
 });
 

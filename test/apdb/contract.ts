@@ -83,6 +83,14 @@ export function apdbContract(current: () => Apdb, runs: number): void {
     expect(await apdb.position()).toBe(at(1));
   });
 
+  test('a row of a diaObject that no commit has made is refused whole', async () => {
+    const stray = commitOf(NIGHT, 1, [{ ...seen(1), isVersion: false }]);
+    await expect(apdb.project([stray])).rejects.toThrow(`commit ${at(1)}: a row of diaObject 1, which does not exist`);
+    expect(await apdb.position()).toBe(BEFORE_EVERYTHING);
+    const forced = { ...commitOf(NIGHT, 2, []), diaForcedSources: stray.diaForcedSources };
+    await expect(apdb.project([forced])).rejects.toThrow('a row of diaObject 1');
+  });
+
   test('a summary figure that is not finite is refused', async () => {
     const commit = { ...commitOf(NIGHT, 1, []), summary: { seeingArcsec: NaN } };
     await expect(apdb.project([commit])).rejects.toThrow('seeingArcsec');

@@ -48,7 +48,7 @@ test.each([['version:schema', 'schema version 99'], ['version:code', 'code versi
     const error = await open().then(() => null, (reason: Error) => reason);
     const line = new RegExp(`^Postgres at .*schema apdb_minicam: the tables have ${said}, .*use a newer one$`);
     expect(error?.message).toMatch(line);
-    await person.query('UPDATE metadata SET value = $1 WHERE name = $2', ['1', name]);
+    await person.query('UPDATE metadata SET value = $1 WHERE name = $2', ['2', name]);
   });
 
 test('an instrument does not take the tables of another whose schema has the same name', async () => {
@@ -77,7 +77,8 @@ test('the typed columns of a diaSource hold what its payload says', async () => 
     expect({ ...row, payload: null, commitFrom: null }).toEqual({
       diaSourceId: String(source.diaSourceId), visit: String(source.visit), detector: source.detector,
       diaObjectId: String(source.diaObjectId), ssObjectId: null, parentDiaSourceId: null,
-      midpointMjdTai: source.midpointMjdTai, pixelId: pixelOf(source.ra, source.dec), ra: source.ra, raErr: null,
+      midpointMjdTai: source.midpointMjdTai, homePixel: pixelOf(source.ra, source.dec),
+      pixelId: pixelOf(source.ra, source.dec), ra: source.ra, raErr: null,
       dec: source.dec, decErr: null, x: source.x, y: source.y, band: 'r', psfFlux: 1234.5, psfFluxErr: 20.125,
       snr: 61.25, reliability: null, flags: String(flagsOf(source)), at: String(at(1)),
       payload: null, commitFrom: null,
@@ -183,7 +184,7 @@ test('a read cut off in the middle of its answer fails in one line, and the next
   const outcome = apdb.loadRegion(WHOLE_FIELD, -Infinity).then(() => null, (error: Error) => error);
   for (let cut = 0; cut === 0;) {
     const { rows } = await person.query(`SELECT count(pg_terminate_backend(pid))::int AS n FROM pg_stat_activity
-      WHERE application_name = 'vesper apdb' AND state = 'active' AND query LIKE '%asked.place%'`);
+      WHERE application_name = 'vesper apdb' AND state = 'active' AND query LIKE '%asked.low%'`);
     cut = rows[0].n;
   }
   expect((await outcome)?.message).toMatch(/^Postgres at [^\n]*, schema apdb_minicam: [^\n]+$/);
