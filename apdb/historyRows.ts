@@ -19,14 +19,16 @@ export type HistoryRow = Readonly<{
   payload: Uint8Array;
 }>;
 
-/** Columns of equal length, grouped by object. Payload i is `bytes[offsets[i] … offsets[i] + lengths[i])`. */
+/** Columns of equal length, by object. Payload i is `lengths[i]` bytes of `blocks[blockOf[i]]` at `offsets[i]`. */
 export type HistoryColumns = Readonly<{
   ids: BigInt64Array;
   midpointMjdTai: Float64Array;
   positions: Float64Array;
-  offsets: Float64Array;
+  blockOf: Uint32Array;
+  offsets: Uint32Array;
   lengths: Uint32Array;
-  bytes: Uint8Array;
+  /** Encoded rows as they came, with other bytes between them. */
+  blocks: readonly Uint8Array[];
   /** [rows × pointSize] row-major: the point of each row (`schemas/lightCurve.ts`). */
   points: Float64Array;
   pointSize: number;
@@ -60,9 +62,9 @@ export class HistoryRows implements Iterable<HistoryRow>, LightCurve {
   }
 
   payload(index: number): Uint8Array {
-    const { offsets, lengths, bytes } = this.#columns;
+    const { blockOf, offsets, lengths, blocks } = this.#columns;
     const row = this.#at(index);
-    return bytes.subarray(offsets[row], offsets[row] + lengths[row]);
+    return blocks[blockOf[row]].subarray(offsets[row], offsets[row] + lengths[row]);
   }
 
   copyPoint(index: number, out: Float64Array, place: number): void {
@@ -89,50 +91,59 @@ export class HistoryRows implements Iterable<HistoryRow>, LightCurve {
   }
 }
 
+type RowColumns = Pick<
+  HistoryColumns, 'ids' | 'midpointMjdTai' | 'positions' | 'blockOf' | 'offsets' | 'lengths'
+>;
+
+const ROWS_AT_FIRST = 1024;
+
 /** Takes rows in any order and groups them by object. */
 export class HistoryCollector {
-  readonly #objectCount: number;
-  readonly #objects: Int32Array;
-  readonly #unordered: RowColumns;
   readonly #kind: HistoryKind;
+  readonly #objectCount: number;
+  #objects = new Int32Array(ROWS_AT_FIRST);
+  #unordered = emptyColumns(ROWS_AT_FIRST);
   #count = 0;
 
-  /** @param rowCount How many rows will be added at most. */
-  constructor(kind: HistoryKind, objectCount: number, rowCount: number) {
+  constructor(kind: HistoryKind, objectCount: number) {
     this.#kind = kind;
     this.#objectCount = objectCount;
-    this.#objects = new Int32Array(rowCount);
-    this.#unordered = emptyColumns(rowCount);
   }
 
-  /** @param object 0-based index of the row's object. `offset` and `length` [bytes] place the payload. */
-  add(object: number, id: bigint, midpointMjdTai: number, position: number, offset: number, length: number): void {
+  /** @param object 0-based index of the row's object. `block`, `offset` and `length` [bytes] place the payload. */
+  add(
+    object: number, id: bigint, midpointMjdTai: number, position: number, block: number, offset: number, length: number,
+  ): void {
     const row = this.#count++;
+    if (row === this.#objects.length) this.#grow();
+    const { ids, midpointMjdTai: times, positions, blockOf, offsets, lengths } = this.#unordered;
     this.#objects[row] = object;
-    this.#unordered.ids[row] = id;
-    this.#unordered.midpointMjdTai[row] = midpointMjdTai;
-    this.#unordered.positions[row] = position;
-    this.#unordered.offsets[row] = offset;
-    this.#unordered.lengths[row] = length;
+    ids[row] = id;
+    times[row] = midpointMjdTai;
+    positions[row] = position;
+    blockOf[row] = block;
+    offsets[row] = offset;
+    lengths[row] = length;
   }
 
-  /** One window for each object, in order. `bytes` is kept, not copied. */
-  finish(bytes: Uint8Array): HistoryRows[] {
+  /** One window for each object, in order. The blocks are kept, not copied. */
+  finish(blocks: readonly Uint8Array[]): HistoryRows[] {
     const from = this.#unordered;
     const { order, starts } = this.#grouped();
     const pointSize = this.#kind === 'source' ? SOURCE_POINT_SIZE : FORCED_POINT_SIZE;
     const readPoint = this.#kind === 'source' ? readSourcePoint : readForcedPoint;
     const points = new Float64Array(this.#count * pointSize);
-    const columns: HistoryColumns = { ...emptyColumns(this.#count), bytes, points, pointSize };
-    const view = viewOf(bytes);
+    const columns: HistoryColumns = { ...emptyColumns(this.#count), blocks, points, pointSize };
+    const views = blocks.map(viewOf);
     for (let i = 0; i < this.#count; i++) {
-      const row = order[i];
+      const row = order[i], block = from.blockOf[row];
       columns.ids[i] = from.ids[row];
       columns.midpointMjdTai[i] = from.midpointMjdTai[row];
       columns.positions[i] = from.positions[row];
+      columns.blockOf[i] = block;
       columns.offsets[i] = from.offsets[row];
       columns.lengths[i] = from.lengths[row];
-      readPoint(bytes, view, from.offsets[row], points, i * pointSize);
+      readPoint(blocks[block], views[block], from.offsets[row], points, i * pointSize);
     }
     return Array.from({ length: this.#objectCount }, (_, k) => new HistoryRows(columns, starts[k], starts[k + 1]));
   }
@@ -161,14 +172,27 @@ export class HistoryCollector {
     }
     return { order, starts };
   }
-}
 
-type RowColumns = Pick<HistoryColumns, 'ids' | 'midpointMjdTai' | 'positions' | 'offsets' | 'lengths'>;
+  #grow(): void {
+    const larger = emptyColumns(2 * this.#objects.length);
+    const { ids, midpointMjdTai, positions, blockOf, offsets, lengths } = this.#unordered;
+    larger.ids.set(ids);
+    larger.midpointMjdTai.set(midpointMjdTai);
+    larger.positions.set(positions);
+    larger.blockOf.set(blockOf);
+    larger.offsets.set(offsets);
+    larger.lengths.set(lengths);
+    this.#unordered = larger;
+    const objects = new Int32Array(2 * this.#objects.length);
+    objects.set(this.#objects);
+    this.#objects = objects;
+  }
+}
 
 function emptyColumns(rowCount: number): RowColumns {
   return {
     ids: new BigInt64Array(rowCount), midpointMjdTai: new Float64Array(rowCount),
-    // Offsets are doubles because an answer may pass 4 GB; they are exact.
-    positions: new Float64Array(rowCount), offsets: new Float64Array(rowCount), lengths: new Uint32Array(rowCount),
+    positions: new Float64Array(rowCount), blockOf: new Uint32Array(rowCount), offsets: new Uint32Array(rowCount),
+    lengths: new Uint32Array(rowCount),
   };
 }

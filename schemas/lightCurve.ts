@@ -29,6 +29,12 @@ export const FORCED_POINT_SIZE = FORCED_FIELDS.length;
 export const readSourcePoint: FieldReader = compileFieldReader('diaSource', SOURCE_FIELDS);
 export const readForcedPoint: FieldReader = compileFieldReader('diaForcedSource', FORCED_FIELDS);
 
+/** From an encoded row to its time, and its own id and that of its diaObject. */
+export const readSourceNames: FieldReader = compileFieldReader(
+  'diaSource', ['midpointMjdTai'], ['diaSourceId', 'diaObjectId']);
+export const readForcedNames: FieldReader = compileFieldReader(
+  'diaForcedSource', ['midpointMjdTai'], ['diaForcedSourceId', 'diaObjectId']);
+
 /** Rows of one diaObject in one table, in any order. */
 export type LightCurve = Readonly<{
   length: number;

@@ -113,9 +113,12 @@ export function compileDecoder<Row extends object>(name: AlertRecordName): (byte
   };
 }
 
-/** Writes fields of the encoded row at `offset` to `values[place …]` as doubles: null is NaN, a text its code. */
+/**
+ * Writes fields of the encoded row at `offset` to `values[place …]` as doubles (null is NaN, a text its code), and ids
+ * to `longs` (null leaves what is there).
+ */
 export type FieldReader = (
-  bytes: Uint8Array, view: DataView, offset: number, values: Float64Array, place: number,
+  bytes: Uint8Array, view: DataView, offset: number, values: Float64Array, place: number, longs?: BigInt64Array,
 ) => void;
 
 /**
@@ -124,16 +127,19 @@ export type FieldReader = (
  *
  * @returns A function of the bytes that hold the row, a view of the same bytes, and the places.
  */
-export function compileFieldReader(name: AlertRecordName, fields: readonly string[]): FieldReader {
+export function compileFieldReader(
+  name: AlertRecordName, fields: readonly string[], longFields: readonly string[] = [],
+): FieldReader {
   const all = recordFields(name, ALERT_SCHEMA_VERSION);
-  const last = Math.max(...fields.map((wanted) => all.findIndex((field) => field.name === wanted)));
+  const last = Math.max(...[...fields, ...longFields].map((wanted) => all.findIndex((field) => field.name === wanted)));
   const lines = all.slice(0, last + 1).map((field) => {
-    const place = fields.indexOf(field.name);
+    const place = fields.indexOf(field.name), long = longFields.indexOf(field.name);
+    if (long >= 0) return readCode(field, `longs[${long}] = `);
     if (place < 0) return skipCode(field);
     const value = `values[place + ${place}]`;
     return `${value} = NaN; ${readCode(field, `${value} = `, true)}`;
   });
-  return compiled(lines.join('\n'), 'bytes', 'view', 'o', 'values', 'place');
+  return compiled(lines.join('\n'), 'bytes', 'view', 'o', 'values', 'place', 'longs');
 }
 
 function writeCode(record: string, { name, kind }: SchemaField): string {

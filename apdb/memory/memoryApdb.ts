@@ -149,14 +149,12 @@ function historyRows<Row extends Readonly<{ diaObjectId: bigint | null; midpoint
   const places = new Map(objectIds.map((id, place) => [id, place]));
   const rows = stored.filter(({ row, commitFrom }) => commitFrom <= asOf && row.midpointMjdTai >= sinceMjdTai
     && row.diaObjectId !== null && places.has(row.diaObjectId));
-  const collector = new HistoryCollector(kind, objectIds.length, rows.length);
-  let offset = 0;
-  for (const { row, commitFrom, payload } of rows) {
+  const collector = new HistoryCollector(kind, objectIds.length);
+  rows.forEach(({ row, commitFrom, payload }, block) => {
     const place = places.get(row.diaObjectId as bigint) as number; // The filter has seen to both.
-    collector.add(place, idOf(row), row.midpointMjdTai, commitFrom, offset, payload.length);
-    offset += payload.length;
-  }
-  return collector.finish(Buffer.concat(rows.map(({ payload }) => payload)));
+    collector.add(place, idOf(row), row.midpointMjdTai, commitFrom, block, 0, payload.length);
+  });
+  return collector.finish(rows.map(({ payload }) => payload));
 }
 
 function counts(tables: Tables, dayObs: DayObs): NightCounts {

@@ -7,12 +7,12 @@
 import type { CommitPosition } from '../../schemas/ids.ts';
 import type { Cone, ObjectHistory } from '../apdb.ts';
 import { apdbConfig } from '../config.ts';
-import { HistoryCollector } from '../historyRows.ts';
 import type { HistoryRows } from '../historyRows.ts';
 import type { PixelRange } from '../pixelization.ts';
 import { coverOf, isInCone } from '../pixelization.ts';
 import { rangesAround } from '../pixelRanges.ts';
 import { CopyBinaryReader } from './copyBinary.ts';
+import { HistoryStream } from './historyStream.ts';
 import type { PartitionedTable } from './partitions.ts';
 import type { Session } from './session.ts';
 
@@ -49,14 +49,10 @@ export async function objectsById(
 export async function withHistory(
   session: Session, objects: readonly ObjectRow[], sinceMjdTai: number, asOf: CommitPosition,
 ): Promise<ObjectHistory[]> {
-  const histories: ObjectHistory[] = [];
-  for (const part of partsOf(objects)) {
-    const sources = await historyRows(session, 'DiaSource', 'diaSourceId', part, sinceMjdTai, asOf);
-    const forced = await historyRows(session, 'DiaForcedSource', 'diaForcedSourceId', part, sinceMjdTai, asOf);
-    part.forEach(({ diaObjectId, ra, dec, diaObject }, k) => (
-      histories.push({ diaObjectId, ra, dec, diaObject, sources: sources[k], forcedSources: forced[k] })));
-  }
-  return histories;
+  const sources = await historyRows(session, 'DiaSource', objects, sinceMjdTai, asOf);
+  const forced = await historyRows(session, 'DiaForcedSource', objects, sinceMjdTai, asOf);
+  return objects.map(({ diaObjectId, ra, dec, diaObject }, k) => (
+    { diaObjectId, ra, dec, diaObject, sources: sources[k], forcedSources: forced[k] }));
 }
 
 async function objectRows(session: Session, select: string): Promise<ObjectRow[]> {
@@ -71,29 +67,20 @@ async function objectRows(session: Session, select: string): Promise<ObjectRow[]
 
 /** Rows of a few ranges of home pixels: those of other objects there are passed over. */
 async function historyRows(
-  session: Session, table: PartitionedTable, idColumn: string,
-  objects: readonly ObjectRow[], sinceMjdTai: number, asOf: CommitPosition,
+  session: Session, table: PartitionedTable, objects: readonly ObjectRow[], sinceMjdTai: number, asOf: CommitPosition,
 ): Promise<HistoryRows[]> {
   const places = new Map(objects.map(({ diaObjectId }, place) => [diaObjectId, place]));
   const ranges = rangesAround(objects.map(({ homePixel }) => homePixel), apdbConfig.rangesPerRead);
-  const answer = await session.copyOut(`COPY (
-    SELECT s."diaObjectId", s."${idColumn}", s."midpointMjdTai", s."commitFrom", s.payload
-    FROM ${rangeTable(ranges)} JOIN "${table}" s ON s."homePixel" >= asked.low AND s."homePixel" < asked.high
-    WHERE s."midpointMjdTai" >= ${double(sinceMjdTai)} AND s."commitFrom" <= ${integer(asOf)}
-      AND s."diaObjectId" IS NOT NULL
-  ) TO STDOUT (FORMAT binary)`);
-  const reader = new CopyBinaryReader(answer);
-  const collector = new HistoryCollector(
-    table === 'DiaSource' ? 'source' : 'forced', objects.length, reader.countRows());
-  while (reader.next()) {
-    const place = places.get(reader.bigint());
-    const id = reader.bigint();
-    const midpointMjdTai = reader.double();
-    const position = reader.numberOfBigint();
-    const length = reader.skipSized();
-    if (place !== undefined) collector.add(place, id, midpointMjdTai, position, reader.offset - length, length);
-  }
-  return collector.finish(answer);
+  const stream = new HistoryStream(table === 'DiaSource' ? 'source' : 'forced', places);
+  // OFFSET 0 keeps the planner from walking the tables once and the ranges for each row; the sum, from the index on
+  // commitFrom, which nearly every row passes.
+  await session.copyOutPieces(`COPY (
+    SELECT s.* FROM ${rangeTable(ranges)}, LATERAL (
+      SELECT "commitFrom", payload FROM "${table}"
+      WHERE "homePixel" >= asked.low AND "homePixel" < asked.high AND "midpointMjdTai" >= ${double(sinceMjdTai)}
+        AND "commitFrom" + 0 <= ${integer(asOf)} AND "diaObjectId" IS NOT NULL OFFSET 0) s
+  ) TO STDOUT (FORMAT binary)`, (piece) => stream.take(piece));
+  return stream.finish();
 }
 
 /** A table `asked` (low, high) of ranges low ≤ p < high. */

@@ -53,7 +53,9 @@ function placed<Row extends Readonly<{ diaObjectId: bigint | null }>>(
 ): Placed<Row> & Readonly<{ position: CommitPosition }> {
   const { diaObjectId } = source.row;
   const homePixel = diaObjectId === null ? source.pixelId : homes.get(diaObjectId);
-  if (homePixel === undefined) throw new Error(`commit ${position}: a row of diaObject ${diaObjectId}, which does not exist`);
+  if (homePixel === undefined) {
+    throw new Error(`commit ${position}: a row of diaObject ${diaObjectId}, which does not exist`);
+  }
   return { ...source, position, homePixel };
 }
 

@@ -15,7 +15,8 @@ export const TABLE_COLUMNS = {
   DiaObject: VERSION_COLUMNS,
   DiaObjectHistory: VERSION_COLUMNS,
   DiaObjectLast: [
-    'diaObjectId', 'commitFrom', 'validityStartMjdTai', 'homePixel', 'pixelId', 'ra', 'raErr', 'dec', 'decErr', 'ra_dec_Cov',
+    'diaObjectId', 'commitFrom', 'validityStartMjdTai', 'homePixel', 'pixelId', 'ra', 'raErr', 'dec', 'decErr',
+    'ra_dec_Cov',
     'firstDiaSourceMjdTai', 'lastDiaSourceMjdTai', 'nDiaSources', 'payload',
   ],
   DiaSource: [

@@ -27,6 +27,11 @@ export interface NightOptions extends JsonOption, DataDirOption {
   /** Folder whose products serve the night. */
   readonly products: string | null;
 }
+export interface BenchOptions extends JsonOption, DataDirOption {
+  readonly orbits: number;
+  readonly objects: number;
+  readonly sourcesPerObject: number;
+}
 export interface SeriesOptions extends JsonOption, DataDirOption {
   /** As given: a name in the directory, or a path from where the user stands. */
   readonly reference: string | null;
@@ -204,9 +209,7 @@ export type ParsedCommand =
   | Parsed<'clean', JsonOption & DataDirOption & { readonly olderThan: number }>
   | Parsed<'orbits import', OrbitsImportOptions, { readonly file: string }>
   | Parsed<'ephemeris', EphemerisOptions, { readonly file: string }>
-  | Parsed<
-    'bench', JsonOption & DataDirOption & { readonly orbits: number },
-    { readonly bench: 'night' | 'simulator' | 'ephemerides' }>
+  | Parsed<'bench', BenchOptions, { readonly bench: 'night' | 'simulator' | 'ephemerides' | 'apdb' }>
   | Parsed<'version', Record<string, never>>;
 
 export type ParsedArguments =

@@ -20,13 +20,14 @@ test('rows taken in any order come by object, position and id, each with its own
   fc.assert(fc.property(fc.uniqueArray(rowArbitrary, { selector: ({ id }) => id }), (rows) => {
     const payloads = rows.map(({ id, object, midpointMjdTai }) => (
       encoded(id, midpointMjdTai, object === 0 ? null : object)));
-    const collector = new HistoryCollector('source', 4, rows.length);
+    const collector = new HistoryCollector('source', 4);
+    // Two blocks: the first row alone, the others one behind the other.
     let offset = 0;
     rows.forEach(({ object, id, midpointMjdTai, position }, k) => {
-      collector.add(object, id, midpointMjdTai, position, offset, payloads[k].length);
-      offset += payloads[k].length;
+      collector.add(object, id, midpointMjdTai, position, k === 0 ? 0 : 1, offset, payloads[k].length);
+      if (k > 0) offset += payloads[k].length;
     });
-    const histories = collector.finish(Buffer.concat(payloads));
+    const histories = collector.finish([payloads[0] ?? Buffer.alloc(0), Buffer.concat(payloads.slice(1))]);
     histories.forEach((history, object) => {
       const expected = rows.filter((row) => row.object === object)
         .sort((a, b) => a.position - b.position || (a.id < b.id ? -1 : 1));
@@ -47,11 +48,11 @@ test('rows taken in any order come by object, position and id, each with its own
 });
 
 test('a row beyond the window is an error, not a row of the next object', () => {
-  const collector = new HistoryCollector('source', 2, 2);
+  const collector = new HistoryCollector('source', 2);
   const rows = [encoded(1n, 61000, 1), encoded(2n, 61000, 1)];
-  collector.add(0, 1n, 61000, 5, 0, rows[0].length);
-  collector.add(1, 2n, 61000, 5, rows[0].length, rows[1].length);
-  const [first] = collector.finish(Buffer.concat(rows));
+  collector.add(0, 1n, 61000, 5, 0, 0, rows[0].length);
+  collector.add(1, 2n, 61000, 5, 1, 0, rows[1].length);
+  const [first] = collector.finish(rows);
   expect(first.length).toBe(1);
   expect(() => first.id(1)).toThrow('row 1 of 1');
   expect(() => first.payload(-1)).toThrow('row -1 of 1');

@@ -1,5 +1,5 @@
--- Histories by place: every source carries the home pixel of its diaObject, so that those of a field lie together and are
--- read in a few ranges. Rows are projected anew, because older ones have no home.
+-- Histories by place: every source carries the home pixel of its diaObject, so that those of a field lie together and
+-- are read in a few ranges. Rows are projected anew, because older ones have no home.
 
 DROP VIEW "DiaObject";
 DROP TABLE "DiaObjectLast", "DiaObjectHistory", "DiaSource", "DiaForcedSource";

@@ -1,0 +1,181 @@
+/**
+ * Does the prompt database keep up with a survey? A field of 10,000 diaObjects with a year of light curves, preloaded
+ * cold and warm, its 10,000 sources associated, and their commits made visible; in a store of many such fields, and in
+ * one with a tenth of the sources, so that the growth shows.
+ *
+ *     node bench/apdb.ts [--objects N] [--sources-per-object N] [--seed N] [--json]
+ *
+ * Cold: Postgres and Redis are stopped, Redis's data are dropped, the kernel is told to forget the pages of every file
+ * of the cluster, and both are started again. Warm: the same region once more, by way of Redis. Association: from
+ * measured rows to encoded rows, light-curve features included. Visible: from the acknowledged commits, through the
+ * projection, until another connection has the last new object. Sources are the store's; forced sources are not loaded,
+ * and versions of objects before the last are not either.
+ */
+import { parseArgs } from 'node:util';
+import { historyStart } from '../engine/stream/associateDetector.ts';
+import { SkyState } from '../engine/stream/skyState.ts';
+import type { CommittedRowBytes } from '../schemas/commit.ts';
+import { decodeDiaObject } from '../schemas/avro.ts';
+import { coneOf, makeSky, type Sky } from './apdbSky.ts';
+import { BenchStore } from './apdbStore.ts';
+import { associateVisit, makeVisit, secondsToVisible, storedEntry, VISIT_MJD } from './apdbVisit.ts';
+
+const FIELD_OBJECTS = 10_000;
+/** What the figures may be at most, seconds; growth has no unit. */
+const LIMITS = {
+  preloadColdSeconds: 1.0, preloadWarmSeconds: 0.3, associateSeconds: 0.15, visibleSeconds: 0.5, growthRatio: 1.5,
+} as const;
+
+type Figures = Record<Exclude<keyof typeof LIMITS, 'growthRatio'>, number>;
+
+const { values } = parseArgs({ options: {
+  objects: { type: 'string', default: '100000' }, 'sources-per-object': { type: 'string', default: '30' },
+  seed: { type: 'string', default: '1' }, json: { type: 'boolean', default: false },
+} });
+const objects = Number(values.objects), sourcesEach = Number(values['sources-per-object']), seed = Number(values.seed);
+const note = (line: string) => { process.stderr.write(`${line}\n`); };
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  note(`bench apdb: ${(error as Error).message.split('\n')[0]}`);
+  process.exitCode = 2;
+}
+
+async function main(): Promise<number> {
+  // A table's row counts its sources in one byte.
+  if (!(objects >= 10 && sourcesEach >= 1 && sourcesEach <= 60)) {
+    throw new Error(`10 or more objects with 1 to 60 sources each, not ${values.objects} with ${sourcesEach}`);
+  }
+  const field = Math.min(FIELD_OBJECTS, objects), tenthObjects = Math.floor(objects / 10);
+  const sharedField = Math.min(FIELD_OBJECTS, tenthObjects);
+  note(`a tenth: ${tenthObjects} objects, ${tenthObjects * sourcesEach} sources`);
+  const [tenth] = await measureStore(tenthObjects, [sharedField]);
+  note(`the whole: ${objects} objects, ${objects * sourcesEach} sources`);
+  const [whole, shared] = await measureStore(objects, sharedField === field ? [field] : [field, sharedField]);
+  const result = {
+    objects, sources: objects * sourcesEach,
+    ...rounded(whole), growthRatio: round(sumOf(shared ?? whole) / sumOf(tenth)),
+  };
+  const missed = Object.entries(LIMITS).filter(([name, limit]) => result[name as keyof typeof LIMITS] > limit);
+  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  else {
+    const lines = Object.entries(LIMITS).map(([name, limit]) => (
+      `  ${name.padEnd(20)} ${result[name as keyof typeof LIMITS].toFixed(3)}  (at most ${limit})`));
+    process.stdout.write([
+      `apdb: ${objects} objects, ${result.sources} sources; a field of ${field} objects`, ...lines, '',
+    ].join('\n'));
+  }
+  for (const [name, limit] of missed) note(`missed: ${name} is above ${limit}`);
+  return missed.length === 0 ? 0 : 1;
+}
+
+/** Figures of each field, in a store of so many objects that is made for it and removed. */
+async function measureStore(count: number, fields: readonly number[]): Promise<Figures[]> {
+  const store = await BenchStore.open(count * sourcesEach);
+  try {
+    const sky = makeSky(count, seed);
+    const startMs = performance.now();
+    await store.fill(sky, sourcesEach, seed, note);
+    note(`filled in ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
+    const figures: Figures[] = [];
+    for (const [index, size] of fields.entries()) figures.push(await measureField(store, sky, size, index));
+    return figures;
+  } finally {
+    await store.close();
+  }
+}
+
+async function measureField(store: BenchStore, sky: Sky, size: number, index: number): Promise<Figures> {
+  const cone = coneOf(size);
+  const load = async (): Promise<{ state: SkyState; seconds: number; objects: number }> => {
+    const startMs = performance.now();
+    const snapshot = await store.apdb.loadRegion(cone, historyStart(VISIT_MJD));
+    const state = new SkyState();
+    state.apply(snapshot.position, null);
+    state.mergeRegion('bench', cone, snapshot);
+    return { state, seconds: (performance.now() - startMs) / 1000, objects: snapshot.objects.length };
+  };
+  const cold: number[] = [];
+  // A small store is for trying the bench: once is enough.
+  for (let run = 0; run < (sky.count < 10_000 ? 1 : 2); run++) {
+    await store.makeCold();
+    cold.push((await load()).seconds);
+  }
+  const warm: number[] = [];
+  for (let run = 0; run < 5; run++) warm.push((await load()).seconds);
+  const { state, objects: loaded } = await load();
+  note(`preload of ${loaded} objects: cold ${listed(cold)} s, warm ${listed(warm)} s`);
+
+  const associate = measureAssociation(sky, size, state, index);
+  const visible = await measureVisible(store, sky, size, state, index);
+  note(`association ${listed(associate)} s, visible ${listed(visible)} s`);
+  return {
+    preloadColdSeconds: Math.min(...cold), preloadWarmSeconds: median(warm), associateSeconds: median(associate),
+    visibleSeconds: median(visible),
+  };
+}
+
+function measureAssociation(sky: Sky, size: number, state: SkyState, index: number): number[] {
+  const visit = makeVisit(sky, size, 100 * index + 1, seed);
+  const seconds: number[] = [];
+  // The first runs are those of an engine that has just started; code is compiled by the second.
+  for (let run = 0; run < 9; run++) {
+    let rows = 0;
+    const startMs = performance.now();
+    associateVisit(visit, state, (_, { diaSources }) => { rows += diaSources.length; });
+    if (run >= 2) seconds.push((performance.now() - startMs) / 1000);
+    if (rows < size * 0.9) throw new Error(`${rows} sources for a field of ${size} objects`);
+  }
+  return seconds;
+}
+
+async function measureVisible(
+  store: BenchStore, sky: Sky, size: number, state: SkyState, index: number,
+): Promise<number[]> {
+  const reader = await store.openAgain();
+  const seconds: number[] = [];
+  try {
+    for (let run = 0; run < 4; run++) {
+      const committed: ReturnType<typeof storedEntry>[] = [];
+      let last: CommittedRowBytes | null = null;
+      associateVisit(makeVisit(sky, size, 100 * index + run + 2, seed + run), state, (detector, rows) => {
+        // Sequences go on from visit to visit, 256 detectors at most each.
+        committed.push(storedEntry(detector, rows, (100 * index + run) * 1000 + committed.length + 1));
+        last = rows;
+      });
+      const lastObject = (last as CommittedRowBytes | null)?.diaObjects.at(-1);
+      if (lastObject === undefined) throw new Error('the visit has no rows');
+      const { diaObjectId } = decodeDiaObject(lastObject);
+      const spent = await secondsToVisible(store.apdb, reader, committed, diaObjectId);
+      if (run > 0) seconds.push(spent);
+    }
+  } finally {
+    await reader.close();
+  }
+  return seconds;
+}
+
+function sumOf(figures: Figures): number {
+  return Object.values(figures).reduce((sum, seconds) => sum + seconds, 0);
+}
+
+function rounded(figures: Figures): Figures {
+  const { preloadColdSeconds, preloadWarmSeconds, associateSeconds, visibleSeconds } = figures;
+  return {
+    preloadColdSeconds: round(preloadColdSeconds), preloadWarmSeconds: round(preloadWarmSeconds),
+    associateSeconds: round(associateSeconds), visibleSeconds: round(visibleSeconds),
+  };
+}
+
+function round(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
+
+function median(seconds: readonly number[]): number {
+  return [...seconds].sort((a, b) => a - b)[Math.floor(seconds.length / 2)];
+}
+
+function listed(seconds: readonly number[]): string {
+  return seconds.map((value) => value.toFixed(3)).join(' ');
+}
