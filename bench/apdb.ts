@@ -14,7 +14,7 @@
 import { parseArgs } from 'node:util';
 import { historyStart } from '../engine/stream/associateDetector.ts';
 import { SkyState } from '../engine/stream/skyState.ts';
-import type { CommittedRowBytes } from '../schemas/commit.ts';
+import type { AssociatedRowBytes } from '../schemas/commit.ts';
 import { decodeDiaObject } from '../schemas/avro.ts';
 import { coneOf, makeSky, type Sky } from './apdbSky.ts';
 import { BenchStore } from './apdbStore.ts';
@@ -138,13 +138,13 @@ async function measureVisible(
   try {
     for (let run = 0; run < 4; run++) {
       const committed: ReturnType<typeof storedEntry>[] = [];
-      let last: CommittedRowBytes | null = null;
+      let last: AssociatedRowBytes | null = null;
       associateVisit(makeVisit(sky, size, 100 * index + run + 2, seed + run), state, (detector, rows) => {
         // Sequences go on from visit to visit, 256 detectors at most each.
         committed.push(storedEntry(detector, rows, (100 * index + run) * 1000 + committed.length + 1));
         last = rows;
       });
-      const lastObject = (last as CommittedRowBytes | null)?.diaObjects.at(-1);
+      const lastObject = (last as AssociatedRowBytes | null)?.diaObjects.at(-1);
       if (lastObject === undefined) throw new Error('the visit has no rows');
       const { diaObjectId } = decodeDiaObject(lastObject);
       const spent = await secondsToVisible(store.apdb, reader, committed, diaObjectId);

@@ -8,7 +8,7 @@ import { Spool } from '../engine/stream/spool.ts';
 import type { StoredEntry } from '../engine/stream/commitLog.ts';
 import type { CommitNames, DetectorMeasurements } from '../engine/workers/detectorTask.ts';
 import type { MeasuredDiaSource } from '../engine/stages/measure/measure.ts';
-import { decodeCommitEntry, encodeCommitEntry, type CommittedRowBytes } from '../schemas/commit.ts';
+import { decodeCommitEntry, encodeCommitEntry, type AssociatedRowBytes } from '../schemas/commit.ts';
 import { newDiaSource } from '../schemas/diaRows.ts';
 import {
   asDetectorId, commitPosition, diaSourceIdOf, exposureOf, visitOf, type CommitPosition,
@@ -67,7 +67,7 @@ export function makeVisit(sky: Sky, fieldObjects: number, sequence: number, seed
 /** Rows of every detector, each associated with the sky as the ones before have left it, as the associator does. */
 export function associateVisit(
   detectors: readonly BenchDetector[], state: SkyState,
-  commit: (detector: BenchDetector, rows: CommittedRowBytes) => void,
+  commit: (detector: BenchDetector, rows: AssociatedRowBytes) => void,
 ): void {
   for (const detector of detectors) {
     const { names, measurements, footprint } = detector;
@@ -77,7 +77,7 @@ export function associateVisit(
 
 /** The entries as they come back from the log. */
 export function storedEntry(
-  { names, measurements }: BenchDetector, rows: CommittedRowBytes, sequence: number,
+  { names, measurements }: BenchDetector, rows: AssociatedRowBytes, sequence: number,
 ): StoredEntry {
   const bytes = encodeCommitEntry({
     instrument: INSTRUMENT, dayObs: NIGHT, deferred: null, sealed: null,
