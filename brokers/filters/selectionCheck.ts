@@ -5,6 +5,7 @@ import { streams } from '../../schemas/subjects.ts';
 import { readStored } from '../../engine/stream/readStream.ts';
 import type { Log } from '../../engine/stream/log.ts';
 import { compileFilter, type CompiledFilter, type FilterableAlert, type FilterDefinition } from './expression.ts';
+import { alertProjection } from './projectedAlert.ts';
 import { filterHeaders } from './publisher.ts';
 import { decodeSelection, selectAlerts, type Candidate, type FilterSelection } from './selection.ts';
 import { decodeOnce } from './tally.ts';
@@ -36,6 +37,7 @@ type Recount = {
 /** The filters of FILTERS: who was at work when, and what a label stands for. */
 export type FilterRecords = Readonly<{
   activeAt(timeNanos: bigint): readonly CompiledFilter[];
+  activeSince(timeNanos: bigint): readonly CompiledFilter[];
   definitionOf(label: string): FilterDefinition | null;
 }>;
 
@@ -56,9 +58,13 @@ export async function auditSelections(
   ]));
   const atWork = new Map<number, ReadonlyMap<string, readonly CompiledFilter[]>>();
   const foreign: string[] = [];
+  const decode = alertProjection([
+    ...[...recounts.values()].flat().flatMap(({ filter }) => [...filter.reads]),
+    ...(records?.activeSince(0n) ?? []).flatMap(({ reads }) => [...reads]),
+  ]);
   let waiting = 0;
   for await (const message of readStored(log, streams.alerts(instrument, dayObs))) {
-    const alert = decodeOnce(message.data);
+    const alert = decodeOnce(message.data, decode);
     const { visit } = partsOfDiaSourceId(alert().diaSourceId);
     const entries = byVisit.get(visit) ?? [];
     let filters = atWork.get(visit);

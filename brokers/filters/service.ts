@@ -6,6 +6,7 @@ import { brokersConfig } from '../config.ts';
 import { feedMessages, jetStreamOf, type FeedOptions } from '../messageFeed.ts';
 import type { CompiledFilter } from './expression.ts';
 import { fixedRoster, type FilterRoster } from './filterLog.ts';
+import { alertProjection, type AlertProjection } from './projectedAlert.ts';
 import { PlainFilters } from './plainFilters.ts';
 import { FilteredPublisher } from './publisher.ts';
 import { startRankedFilters } from './rankedFilters.ts';
@@ -73,6 +74,7 @@ export async function runFilterService(options: FilterServiceOptions): Promise<r
     opt_start_seq: Number.isFinite(start) ? start : 1,
   });
   const activeAt = joined(options.filters, roster);
+  const projection = new GrowingProjection(tonight);
   let seen = Number.isFinite(start) ? start - 1 : 0;
   const progress = (): FilterProgress[] => {
     const all = [...plain.progress(), ...ranked.progress(seen)];
@@ -84,12 +86,13 @@ export async function runFilterService(options: FilterServiceOptions): Promise<r
     await roster.refresh();
     const actives = messages.map((message) => activeAt(message.timestampNanos));
     for (const active of new Set(actives)) {
+      projection.include(active);
       await plain.prepare(active);
       await ranked.prepare(active);
     }
     for (const [i, message] of messages.entries()) {
       if (options.signal.aborted) break;
-      const alert = decodeOnce(message.data);
+      const alert = decodeOnce(message.data, projection.decode);
       await plain.apply(message, alert, actives[i]);
       ranked.observe(message, alert, actives[i]);
       seen = message.seq;
@@ -127,6 +130,26 @@ function find(all: readonly FilterProgress[], label: string): FilterProgress {
   const found = all.find(({ filter }) => filter === label);
   if (found === undefined) throw new Error(`filter ${label} does not run`);
   return found;
+}
+
+/** Decodes what the filters of this run read; a filter that was taken off may still have a visit open. */
+class GrowingProjection {
+  decode: AlertProjection;
+  readonly #reads: Set<string>;
+  #last: readonly CompiledFilter[] = [];
+
+  constructor(filters: readonly CompiledFilter[]) {
+    this.#reads = new Set(filters.flatMap(({ reads }) => [...reads]));
+    this.decode = alertProjection(this.#reads);
+  }
+
+  include(filters: readonly CompiledFilter[]): void {
+    if (filters === this.#last) return;
+    this.#last = filters;
+    const before = this.#reads.size;
+    for (const { reads } of filters) for (const name of reads) this.#reads.add(name);
+    if (this.#reads.size > before) this.decode = alertProjection(this.#reads);
+  }
 }
 
 /** Filters at work at a time; the same list as long as nothing changes. */

@@ -31,8 +31,10 @@ export function tally(count: Tally, compiled: CompiledFilter, alert: () => Filte
   return verdict.outcome === 'matched';
 }
 
-/** The alert of a packet, split when first asked for, for all filters together. */
-export function decodeOnce(packet: Uint8Array): () => FilterableAlert {
+/** The alert of a packet, decoded when first asked for, for all filters together. */
+export function decodeOnce(
+  packet: Uint8Array, decode: (packet: Uint8Array) => FilterableAlert = lazyAlert,
+): () => FilterableAlert {
   let alert: FilterableAlert | null = null;
-  return () => (alert ??= lazyAlert(packet));
+  return () => (alert ??= decode(packet));
 }

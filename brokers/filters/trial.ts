@@ -2,7 +2,7 @@
 import type { DiaSource } from '../../schemas/diaRows.ts';
 import { brokersConfig } from '../config.ts';
 import type { CompiledFilter, FilterableAlert } from './expression.ts';
-import { lazyAlert } from './lazyAlert.ts';
+import { alertProjection } from './projectedAlert.ts';
 
 export type TrialSample = Readonly<
   Pick<DiaSource, 'diaSourceId' | 'diaObjectId' | 'visit' | 'detector' | 'ra' | 'dec' | 'band' | 'psfFlux' | 'snr'> & {
@@ -42,9 +42,10 @@ export async function tryFilter(
   const microseconds: number[] = [];
   let samples: TrialSample[] = [];
   let lastError: string | null = null;
+  const decode = alertProjection([...filter.reads, ...SAMPLED]);
   for await (const packet of packets) {
     const started = performance.now();
-    const alert = lazyAlert(packet);
+    const alert = decode(packet);
     const verdict = filter.evaluate(alert);
     microseconds.push((performance.now() - started) * 1000);
     counts[verdict.outcome]++;
@@ -70,6 +71,9 @@ export async function tryFilter(
     evaluationMicroseconds: median(microseconds),
   };
 }
+
+/** What a sample shows, and the visit. */
+const SAMPLED = ['diaSource', 'diaObjectId', 'visit', 'detector', 'ra', 'dec', 'band', 'psfFlux', 'snr'] as const;
 
 /** Why a filter may not be activated after its trial, or null. */
 export function refusalOf(trial: Trial, shareMax: number): string | null {

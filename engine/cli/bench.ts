@@ -1,14 +1,15 @@
 /** `vesper bench NAME`: runs one of the benches, which are programs of their own that nothing here may import. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import type { BenchOptions } from '../setup/arguments.mjs';
+import type { BenchName, BenchOptions } from '../setup/arguments.mjs';
 
 export async function runBench(
-  name: 'night' | 'simulator' | 'ephemerides' | 'apdb', options: BenchOptions, signal: AbortSignal,
+  name: BenchName, options: BenchOptions, signal: AbortSignal,
 ): Promise<number> {
   const script = join(import.meta.dirname, '..', '..', 'bench', `${name}.ts`);
   const own = {
-    night: [], simulator: [], ephemerides: ['--orbits', String(options.orbits)],
+    night: [], simulator: [], packets: [], filters: [], consumers: [], archive: [],
+    ephemerides: ['--orbits', String(options.orbits)],
     apdb: ['--objects', String(options.objects), '--sources-per-object', String(options.sourcesPerObject)],
   }[name];
   const words = [script, ...own, ...(options.json ? ['--json'] : [])];

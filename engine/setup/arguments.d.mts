@@ -167,6 +167,9 @@ export interface EphemerisOptions extends JsonOption {
   readonly site: string | null;
 }
 
+export type BenchName =
+  'night' | 'simulator' | 'ephemerides' | 'apdb' | 'packets' | 'filters' | 'consumers' | 'archive';
+
 interface Parsed<C extends string, O, P = Record<string, never>> {
   readonly kind: 'run';
   readonly command: C;
@@ -209,7 +212,7 @@ export type ParsedCommand =
   | Parsed<'clean', JsonOption & DataDirOption & { readonly olderThan: number }>
   | Parsed<'orbits import', OrbitsImportOptions, { readonly file: string }>
   | Parsed<'ephemeris', EphemerisOptions, { readonly file: string }>
-  | Parsed<'bench', BenchOptions, { readonly bench: 'night' | 'simulator' | 'ephemerides' | 'apdb' }>
+  | Parsed<'bench', BenchOptions, { readonly bench: BenchName }>
   | Parsed<'version', Record<string, never>>;
 
 export type ParsedArguments =

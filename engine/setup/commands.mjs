@@ -614,13 +614,15 @@ export const COMMANDS = [
       'their number, and whether one thread and two write the same bytes (exit 1 when not). ephemerides follows orbits',
       'to a night and finds the bodies of visits among them (exit 1 when one takes more than 0.2 s). apdb fills a store',
       'of its own below TMPDIR (0.7 kB a source) and times preload, association and projection of a field (exit 1 above',
-      'a limit).',
+      'a limit). packets assembles alerts of 90 kB and publishes them; filters evaluates 100 filters on 10,000 alerts;',
+      'consumers has five take the full stream, with ten slow ones beside them; archive fetches alerts by id.',
     ],
     examples: ['vesper bench night --json', 'vesper bench simulator', 'vesper bench ephemerides --orbits 1000000',
       'vesper bench apdb --objects 1000000 --sources-per-object 30 --json'],
     positionals: [
-      { name: 'bench', argument: 'BENCH', type: 'choice', choices: ['night', 'simulator', 'ephemerides', 'apdb'],
-        explanation: 'what to measure: night, simulator, ephemerides or apdb' },
+      { name: 'bench', argument: 'BENCH', type: 'choice',
+        choices: ['night', 'simulator', 'ephemerides', 'apdb', 'packets', 'filters', 'consumers', 'archive'],
+        explanation: 'what to measure' },
     ],
     options: [
       { name: 'orbits', argument: 'N', type: 'integer', min: 1, max: 5_000_000, default: 1_000_000,

@@ -115,7 +115,7 @@ test.each([
   ['diaSource.snr + 1 > 2.0', /write whole numbers as 1\.0/],
   ['diaSource.band == null', /has\(record\.field\)/],
   ['diaSource.snr', /is a double, not a bool/],
-  ['mag(1.0) > 2.0', /abMag\(flux\)/],
+  ['mag(1.0) > 2.0', /abMag\(double\)/],
   ['diaSource.band.matches("(a+)+$")', /regular expressions/],
   ['cel.bind(x, 1, x > 0)', /cel\.bind/],
   ['prvDiaSources.exists(a, prvDiaSources.exists(b, prvDiaSources.exists(c, true)))', /loops nest/],
