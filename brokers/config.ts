@@ -3,6 +3,11 @@ export const brokersConfig = {
   /** Messages asked for ahead: at 90 kB each, 128 of them hold 12 MB. */
   feedMessagesMax: 128,
   /**
+   * The same of a consumer that takes one at a time. What a slow one has read ahead costs the server a sign of life of
+   * each message every third of the acknowledgement wait, and its bandwidth; a fast one needs no more than this.
+   */
+  singleReadAheadMax: 32,
+  /**
    * Time that a durable consumer has to acknowledge before the server sends again, ms. A message in hand when a
    * consumer is killed comes back after this long; what waits in a living one is kept alive every third of it.
    */

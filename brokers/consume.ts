@@ -27,6 +27,9 @@ export type ConsumeOptions = FeedOptions &
     onAlert: (message: JsMsg) => Promise<void> | void;
   }>;
 
+/** Messages asked for ahead, and those delivered and not acknowledged, at most. */
+export type ReadAhead = Readonly<{ readAheadMax: number; pendingMax: number }>;
+
 /** A durable consumer as the server sees it. */
 export type ConsumerState = Readonly<{
   /** Messages acknowledged. */
@@ -48,14 +51,16 @@ export type ConsumerState = Readonly<{
  */
 export async function consumeAlerts(options: ConsumeOptions): Promise<number> {
   let handled = 0;
-  await consumeHandfuls(options, brokersConfig.feedMessagesMax, async (messages) => {
+  const handle = async (messages: readonly JsMsg[]): Promise<void> => {
     for (const message of messages) {
       if (options.signal.aborted) return;
       await options.onAlert(message);
       message.ack();
       handled++;
     }
-  });
+  };
+  const { singleReadAheadMax: ahead } = brokersConfig;
+  await consumeHandfuls(options, ahead, handle, { readAheadMax: ahead, pendingMax: 2 * ahead });
   return handled;
 }
 
@@ -64,15 +69,17 @@ export async function consumeHandfuls(
   options: Omit<ConsumeOptions, 'onAlert'>,
   handfulMax: number,
   handle: (messages: readonly JsMsg[]) => Promise<void>,
+  limits: ReadAhead = { readAheadMax: brokersConfig.feedMessagesMax, pendingMax: brokersConfig.ackPendingMax },
 ): Promise<void> {
   const { js, jsm } = await jetStreamOf(options.connection);
-  await ensureDurable(jsm, options);
+  await ensureDurable(jsm, options, limits.pendingMax);
   const consumer = await js.consumers.get(options.stream, options.durable);
   const isCaughtUp = async (): Promise<boolean> => {
     const info = await jsm.consumers.info(options.stream, options.durable);
     return info.num_pending === 0 && info.num_ack_pending === 0;
   };
-  await feedMessages(options, consumer, { handfulMax, isAcknowledged: true }, handle, isCaughtUp);
+  const kind = { handfulMax, readAheadMax: limits.readAheadMax, isAcknowledged: true };
+  await feedMessages(options, consumer, kind, handle, isCaughtUp);
 }
 
 /**
@@ -114,7 +121,9 @@ function splitFiltered(info: ConsumerInfo, count: number): Readonly<{ delivered:
   return { delivered: count - owed, owed };
 }
 
-async function ensureDurable(jsm: JetStreamManager, options: Omit<ConsumeOptions, 'onAlert'>): Promise<void> {
+async function ensureDurable(
+  jsm: JetStreamManager, options: Omit<ConsumeOptions, 'onAlert'>, pendingMax: number,
+): Promise<void> {
   const { stream, durable, from, subject } = options;
   if (from !== undefined && subject !== undefined) throw new Error(`consumer ${durable}: give either from or subject`);
   if ((await infoOrNull(jsm, stream, durable)) !== null) return;
@@ -122,7 +131,7 @@ async function ensureDurable(jsm: JetStreamManager, options: Omit<ConsumeOptions
     durable_name: durable,
     ack_policy: AckPolicy.Explicit,
     ack_wait: nanos(brokersConfig.ackWaitMs),
-    max_ack_pending: brokersConfig.ackPendingMax,
+    max_ack_pending: pendingMax,
     max_deliver: -1,
     deliver_policy: DeliverPolicy.All,
     ...(subject === undefined ? {} : { filter_subject: subject }),

@@ -17,6 +17,8 @@ export type FeedOptions = Readonly<{
 export type FeedKind = Readonly<{
   /** Most messages handed over at once. */
   handfulMax: number;
+  /** Messages asked for ahead of the handling. */
+  readAheadMax: number;
   /** A durable consumer, whose messages are acknowledged: those in hand are kept alive. */
   isAcknowledged: boolean;
 }>;
@@ -39,7 +41,7 @@ export async function feedMessages(
   isCaughtUp: () => Promise<boolean>,
 ): Promise<void> {
   const messages = await consumer.consume({
-    max_messages: brokersConfig.feedMessagesMax,
+    max_messages: kind.readAheadMax,
     expires: brokersConfig.pullExpiresMs,
   });
   const inbox = new Inbox(messages, kind);

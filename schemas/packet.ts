@@ -32,18 +32,22 @@ export type PacketParts = Readonly<{
   cutoutTemplate: Uint8Array | null;
 }>;
 
+/** Gives a buffer of so many bytes, whatever they hold. */
+export type Allocate = (bytes: number) => Buffer;
+
 /** Bytes before the datum. */
 export const FRAME_BYTES = 5;
 const FRAME_MAGIC = 0;
 
 /**
- * The framed packet of schema 11.0, in one buffer of exactly its size that shares memory with nothing. The bytes
- * are those that encoding the whole alert would give.
+ * The framed packet of schema 11.0, in one buffer of exactly its size. The bytes are those that encoding the whole
+ * alert would give.
  *
+ * @param allocate Gives the buffer; by default one that shares memory with nothing.
  * @throws when the diaSource's bytes do not begin with `diaSourceId`; other rows are taken as they are.
  */
-export function assemblePacket(parts: PacketParts): Buffer {
-  const packet = Buffer.allocUnsafeSlow(FRAME_BYTES + datumSize(parts));
+export function assemblePacket(parts: PacketParts, allocate: Allocate = Buffer.allocUnsafeSlow): Buffer {
+  const packet = allocate(FRAME_BYTES + datumSize(parts));
   writeFrame(packet, ALERT_SCHEMA_ID);
   let offset = writeLong(packet, FRAME_BYTES, parts.diaSourceId);
   assertBeginsWithId(parts, packet.subarray(FRAME_BYTES, offset));

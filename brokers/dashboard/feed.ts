@@ -74,7 +74,7 @@ export async function followNight(
   };
 }
 
-const KIND = { handfulMax: 500, isAcknowledged: false } as const;
+const KIND = { handfulMax: 500, readAheadMax: brokersConfig.feedMessagesMax, isAcknowledged: false } as const;
 
 type Parse = typeof parseObservatoryEvent | typeof parsePipelineEvent;
 type Opened = Readonly<{ sequence: number; time: string }>;

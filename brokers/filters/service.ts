@@ -105,7 +105,8 @@ export async function runFilterService(options: FilterServiceOptions): Promise<r
     await ranked.closeAll();
     return true;
   };
-  const kind = { handfulMax: brokersConfig.feedMessagesMax, isAcknowledged: false };
+  const { feedMessagesMax } = brokersConfig;
+  const kind = { handfulMax: feedMessagesMax, readAheadMax: feedMessagesMax, isAcknowledged: false };
   const signal = AbortSignal.any([options.signal, failure.signal]);
   try {
     await feedMessages({ ...options, signal, stream: source }, consumer, kind, handle, isCaughtUp);

@@ -31,7 +31,8 @@ export class VisitClock {
     };
     const consumer = await orNull(js.consumers.get(stream, options));
     if (consumer === null) return;
-    const kind = { handfulMax: brokersConfig.feedMessagesMax, isAcknowledged: false };
+    const { feedMessagesMax } = brokersConfig;
+  const kind = { handfulMax: feedMessagesMax, readAheadMax: feedMessagesMax, isAcknowledged: false };
     const handle = async (messages: readonly { data: Uint8Array }[]): Promise<void> => {
       for (const { data } of messages) this.#note(data);
     };

@@ -24,6 +24,8 @@ export const streamConfig = {
   inlineRowsBytesMax: 4 * 1024 ** 2,
   /** Packets published ahead of their acknowledgements: about 20 MB of 80 kB packets. */
   publishWindow: 256,
+  /** Memory for packets that is kept from one commit to the next, bytes: 700 packets of 90 kB. */
+  packetMemoryBytesMax: 64 * 1024 ** 2,
   /** Retention: facts of the observatory serve to resume and to re-read a night within a month. */
   observatory: { maxAgeNs: 30 * DAY_NS, maxBytes: 1 * GIB },
   /** Progress is for people and metrics: the last week. */

@@ -22,6 +22,7 @@ import { Distributor } from './distributor.ts';
 import type { KnownBodies } from './knownBodies.ts';
 import type { Log } from './log.ts';
 import { NightEngine, type Ended, type NightPorts, type Read } from './nightEngine.ts';
+import { PacketMemory } from './packetMemory.ts';
 import { packCommit } from './packCommit.ts';
 import { progressReporter } from './progress.ts';
 import { catchUp, Projector } from './projector.ts';
@@ -105,10 +106,11 @@ export class EngineRun {
           : `the APDB is away, alerts go on without it: ${trouble}`,
       );
     });
+    const packets = new PacketMemory();
     this.#distributor = new Distributor({
       log, instrument, dayObs, report: this.#progress.report, now, onFailed: options.fail,
       pack: (associated, position) => packCommit(
-        associated, position, projected, this.#spool, this.#state, apdb, () => this.#projector.drain(),
+        associated, position, projected, this.#spool, this.#state, apdb, () => this.#projector.drain(), packets,
       ),
       onPublished: (published) => {
         const { associated: a, alerts, latencyMs } = published;

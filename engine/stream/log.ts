@@ -17,6 +17,8 @@ export async function openLog(url: string, name: string, onLost: (reason: string
   try {
     connection = await connect({
       servers: url, name, maxReconnectAttempts: attempts, reconnectTimeWait: 500, timeout: 5_000, pingInterval: 5_000,
+      // The client would take two stack traces for every message published, a tenth of a millisecond each.
+      noAsyncTraces: true,
     });
   } catch (error) {
     // The client throws Errors.

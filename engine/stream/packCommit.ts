@@ -5,6 +5,7 @@ import type { DiaSourcesAssociated } from '../../schemas/commit.ts';
 import { commitPosition, partsOfCommitPosition, type CommitPosition } from '../../schemas/ids.ts';
 import { buildPackets, type Packet, type PacketHistory } from '../stages/packet/packet.ts';
 import { decodeCutouts } from '../stages/packet/spool.ts';
+import type { PacketMemory } from './packetMemory.ts';
 import { historyStart } from './associateDetector.ts';
 import { rowsOf } from './projector.ts';
 import { HeldObject, type HeldRows } from './heldObject.ts';
@@ -17,10 +18,11 @@ import type { Spool } from './spool.ts';
  *
  * @param earlierNights Where the log ended when this run was opened.
  * @param projection    Resolves when the projection has caught up.
+ * @param memory        Holds the packets until the next call: those of the commit before have to be acknowledged.
  */
 export async function packCommit(
   associated: DiaSourcesAssociated, position: CommitPosition, earlierNights: CommitPosition,
-  spool: Spool, state: SkyState, apdb: Apdb, projection: () => Promise<void>,
+  spool: Spool, state: SkyState, apdb: Apdb, projection: () => Promise<void>, memory: PacketMemory,
 ): Promise<readonly Packet[]> {
   const rows = rowsOf(associated, spool);
   const ids = rows.diaObjects.map((payload) => decodeDiaObject(payload))
@@ -44,9 +46,10 @@ export async function packCommit(
   }
   const cutouts = associated.cutoutSpool
     && decodeCutouts(spool.read(associated.cutoutSpool), associated.cutoutSpool.digest);
+  memory.reset();
   return buildPackets({
     rows, withheld: associated.withheld, history, cutouts, observationReason: null, targetName: null,
-  });
+  }, undefined, memory.allocate);
 }
 
 /** Rows of one object up to a commit. */

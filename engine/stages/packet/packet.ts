@@ -3,7 +3,7 @@ import {
 } from '../../../schemas/avro.ts';
 import type { AssociatedRowBytes } from '../../../schemas/commit.ts';
 import type { DiaForcedSource, DiaSource } from '../../../schemas/diaRows.ts';
-import { assemblePacket, type PacketParts } from '../../../schemas/packet.ts';
+import { assemblePacket, type Allocate, type PacketParts } from '../../../schemas/packet.ts';
 import { packetConfig } from './config.ts';
 import type { PacketConfig } from './config.ts';
 import type { Cutouts } from './spool.ts';
@@ -49,10 +49,13 @@ export type Packet = Readonly<{
  * observed after this visit are part of what was known, and are included. A source with an ssObjectId has its ssSource
  * and its orbit instead of a diaObject and history.
  *
+ * @param allocate Gives the packets' memory; by default each has its own.
  * @throws Error, naming the row, when the input contradicts itself: a source to pack without a diaObject or its row or
  *   its cutouts, or a history that holds a row of this very commit. Such packets would not come out the same in replay.
  */
-export function buildPackets(input: PacketInput, config: PacketConfig = packetConfig): Packet[] {
+export function buildPackets(
+  input: PacketInput, config: PacketConfig = packetConfig, allocate?: Allocate,
+): Packet[] {
   const found = rowsById(input.rows);
   const withheld = new Set(input.withheld.map(({ index }) => index));
   const packets: Packet[] = [];
@@ -66,7 +69,7 @@ export function buildPackets(input: PacketInput, config: PacketConfig = packetCo
       diaSourceId, observationReason: input.observationReason, targetName: input.targetName, diaSource: payload,
       ...context,
       cutoutDifference: cutouts.difference, cutoutScience: cutouts.science, cutoutTemplate: cutouts.template,
-    });
+    }, allocate);
     packets.push({ diaSourceId, diaObjectId, ra, dec, band, snr, reliability, bytes });
   });
   return packets;
