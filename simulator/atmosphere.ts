@@ -35,7 +35,11 @@ export function surveyConditions(question: SkyQuestion): SurveyConditions {
   }
   const airmass = airmassAt(altitude), random = randomStream(seed, 'survey conditions', exposure);
   const cloudMag = question.hasClouds ? cloudMagAt(seed, mjdTai) : 0;
-  const glow = glowOf(place, zenith, mjdTai, band, airmass);
+  const glow = glowOf(place, zenith, mjdTai, band, airmass), { sunAltitudeDeg } = glow.about;
+  if (sunAltitudeDeg > atmosphereConfig.sunAltitudeMaxDeg) {
+    throw new Error(`the Sun stands ${sunAltitudeDeg.toFixed(1)}° high at MJD ${mjdTai.toFixed(4)} TAI; the dome opens `
+      + `when it is below ${atmosphereConfig.sunAltitudeMaxDeg}°`);
+  }
   const angle = uniformBetween(random, 0, 2 * Math.PI), limit = opticsConfig.ellipticityMax / 3;
   const e = (): number => uniformBetween(random, -limit, limit);
   return {

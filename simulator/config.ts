@@ -168,10 +168,10 @@ export const renderConfig = {
    */
   idleTimeoutMs: 120_000,
   /**
-   * Sky cells kept per worker: some 100 serve a detector of LSSTCam's size, 180 all of minicam. Each holds about 100
-   * kB, and ten times that towards the Galaxy's centre.
+   * Stars and galaxies whose cells a worker keeps, some 600 bytes each. A detector of LSSTCam meets 17,000 at high
+   * latitude and 200,000 towards the Galaxy's centre, minicam 27,000 of the demonstration's.
    */
-  cellsKept: 256,
+  sourcesKeptMax: 60_000,
 } as const;
 
 export const solarSystemConfig = {
@@ -237,6 +237,8 @@ export const atmosphereConfig = {
   refractionArcsecPerMag: { u: 0.08, g: 0.035, r: 0.01, i: 0.004, z: 0.002, y: 0.001 } as const, referenceColour: 0.8,
   /** Least altitude at which the telescope observes, degrees. */
   altitudeMinDeg: 20,
+  /** Greatest altitude of the Sun with the dome open, degrees: civil twilight. */
+  sunAltitudeMaxDeg: -6,
 } as const;
 
 export const streakConfig = {

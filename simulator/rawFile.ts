@@ -6,6 +6,10 @@
  * SUNALT at the middle of the exposure. Each amp has PRESEC (its prescan) and the WCS of the commanded pointing for its
  * own raw pixels: TAN, or TAN-SIP with the camera's distortion. With compression `rice` amps are tile-compressed images
  * (§10.1).
+ *
+ * Words have 16 bits, as `schemas/products.ts` has raws, where LSSTCam's converters have 18: files of 32-bit words would
+ * be twice as large for the few pixels a detector between 65,535 ADU (90,000 … 110,000 electrons) and the full well
+ * (120,000 … 140,000). The converter ends there, truth counts the pixel as saturated, and SATURATE says 64,500.
  */
 import type { Amp, Camera, Detector } from '../schemas/camera.ts';
 import type { DayObs } from '../schemas/ids.ts';

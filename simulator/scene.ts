@@ -76,16 +76,27 @@ const OUTSIDE_PX = 60, SURVEY_OUTSIDE_PX = 100, AUREOLE_OUTSIDE_PX = 400, AUREOL
 
 /** Cells are pure functions of (seed, index); a worker keeps those it met last. */
 const cellCache = new Map<string, Cell>();
+let sourcesKept = 0;
 
 export function cachedCell(seed: number, index: number, sky: SkyModel = 'demonstration'): Cell {
-  const key = `${sky}/${seed}/${index}`;
-  const cell = cellCache.get(key) ?? (sky === 'survey' ? surveyCell(seed, index) : skyCell(seed, index));
-  cellCache.delete(key);
+  const key = `${sky}/${seed}/${index}`, known = cellCache.get(key);
+  const cell = known ?? (sky === 'survey' ? surveyCell(seed, index) : skyCell(seed, index));
+  if (known) cellCache.delete(key); else sourcesKept += sourceCount(cell);
   cellCache.set(key, cell);
-  if (cellCache.size > renderConfig.cellsKept) {
-    for (const oldest of cellCache.keys()) { cellCache.delete(oldest); break; }
-  }
+  while (sourcesKept > renderConfig.sourcesKeptMax && cellCache.size > 1) dropOldest();
   return cell;
+}
+
+function dropOldest(): void {
+  for (const [key, cell] of cellCache) {
+    cellCache.delete(key);
+    sourcesKept -= sourceCount(cell);
+    return;
+  }
+}
+
+function sourceCount({ stars, galaxies }: Cell): number {
+  return stars.length + galaxies.length;
 }
 
 /**

@@ -466,7 +466,12 @@ export const COMMANDS = [
   {
     name: 'simulate exposure',
     summary: 'render one exposure to files',
-    description: ['Writes raw frames and truth of one pointing to DIR.'],
+    description: [
+      'Writes raw frames and truth of one pointing to DIR. A raw has one extension an amp, unsigned 16-bit ADU (SATURATE',
+      'below 65535, where LSSTCam has 18 bits). Primary header: INSTRUME DAYOBS SEQNUM OBSID GROUPID EXPOSURE SNAP',
+      'DETECTOR DETNAME FILTER BAND EXPTIME OBSTYPE TIMESYS (TAI) DATE-BEG MJD-BEG MJD-MID RA DEC ROTPA RADESYS AIRMASS',
+      'ALT MOONALT SUNALT. Amps: EXTNAME GAIN RDNOISE SATURATE DATASEC BIASSEC PRESEC POSCSEC DETSEC and a WCS (TAN-SIP).',
+    ],
     examples: ['vesper simulate exposure --camera LSSTCam --detectors 94 --pointing 150.1,-2.2 --start 20270110 --out e/'],
     positionals: [],
     options: [

@@ -291,10 +291,14 @@ test('nights outside the ephemeris and places below the horizon are refused in o
   expect(() => darknessOf(asDayObs(20160101))).toThrow(
     /^MJD 57388.5 is outside the ephemeris, which holds from 2017-01-01 to 2054-12-31$/,
   );
-  const ask = (decDeg: number): unknown =>
-    surveyConditions({ seed: 1, exposure: 1, band: 'r', raDeg: 100, decDeg, mjdTai: 61_314.2, hasClouds: false });
+  const ask = (decDeg: number, raDeg = 100, mjdTai = 61_314.2): unknown =>
+    surveyConditions({ seed: 1, exposure: 1, band: 'r', raDeg, decDeg, mjdTai, hasClouds: false });
   expect(() => ask(80)).toThrow(
     /^right ascension 100.000, declination 80.000 stands -\d+\.\d° high at MJD 61314.2000 TAI; .* down to 20°$/,
+  );
+  // Noon at the observatory is 16:43 UT.
+  expect(() => ask(-30, 150, 61_314.7)).toThrow(
+    /^the Sun stands \d+\.\d° high at MJD 61314.7000 TAI; the dome opens when it is below -6°$/,
   );
 });
 
