@@ -10,6 +10,7 @@
 import type { CommitPosition, DayObs } from '../schemas/ids.ts';
 import { partsOfCommitPosition } from '../schemas/ids.ts';
 import type { HistoryRows } from './historyRows.ts';
+import type { CommittedBodies, SolarSystemTables } from './solarSystem.ts';
 
 /** The rows of one commit: encoded rows of alert schema 11.0, exactly as they stand in the log. */
 export type CommittedRows = Readonly<{
@@ -23,7 +24,7 @@ export type CommittedRows = Readonly<{
   diaForcedSources: readonly Uint8Array[];
   /** Named figures of the visit-detector; finite. */
   summary: Readonly<Record<string, number>>;
-}>;
+}> & CommittedBodies;
 
 /** A circle on the sky, ICRS degrees; its edge is inside. A radius of 180 and more is the whole sky. */
 export type Cone = Readonly<{ raDeg: number; decDeg: number; radiusDeg: number }>;
@@ -44,6 +45,7 @@ export type RegionSnapshot = Readonly<{ position: CommitPosition; objects: reado
 
 export const APDB_TABLES = [
   'DiaObject', 'DiaObjectLast', 'DiaSource', 'DiaForcedSource', 'DetectorVisitProcessingSummary',
+  'SSSource', 'mpc_orbits',
 ] as const;
 export type ApdbTable = (typeof APDB_TABLES)[number];
 
@@ -90,6 +92,9 @@ export type Apdb = Readonly<{
    * @throws ApdbBehindError when `asOf` has not been projected yet.
    */
   loadObjects(ids: readonly bigint[], sinceMjdTai: number, asOf: CommitPosition): Promise<readonly ObjectHistory[]>;
+
+  /** Known bodies: what commits brought of them, and day-time sums. */
+  solarSystem: SolarSystemTables;
 
   counts(dayObs: DayObs): Promise<NightCounts>;
 

@@ -4,6 +4,7 @@ import type { DiaForcedSource, DiaObject, DiaSource } from '../schemas/diaRows.t
 import type { CommitPosition } from '../schemas/ids.ts';
 import type { CommittedRows } from './apdb.ts';
 import { pixelOf } from './pixelization.ts';
+import { decodeBodies, type DecodedBodies } from './solarSystem.ts';
 
 export type DecodedRow<Row> = Readonly<{ row: Row; pixelId: number; payload: Uint8Array }>;
 
@@ -15,6 +16,7 @@ export type DecodedCommit = Readonly<{
   diaSources: readonly DecodedRow<DiaSource>[];
   diaObjects: readonly DecodedRow<DiaObject>[];
   diaForcedSources: readonly DecodedRow<DiaForcedSource>[];
+  bodies: DecodedBodies;
   /** JSON with its names sorted, so that equal figures are equal bytes. */
   summaryJson: string;
 }>;
@@ -43,6 +45,7 @@ export function decodeCommit(commit: CommittedRows): DecodedCommit {
       diaSources: commit.diaSources.map((payload) => decodedAt(decodeDiaSource(payload), payload)),
       diaObjects,
       diaForcedSources: commit.diaForcedSources.map((payload) => decodedAt(decodeDiaForcedSource(payload), payload)),
+      bodies: decodeBodies(commit),
       summaryJson: canonicalJson(commit.summary),
     };
   } catch (cause) {

@@ -10,6 +10,7 @@ import type { HistoryKind, HistoryRows } from '../historyRows.ts';
 import { assertCone, isInCone } from '../pixelization.ts';
 import { assertAscending, decodeCommit } from '../rows.ts';
 import type { DecodedCommit, DecodedRow } from '../rows.ts';
+import { foldedBodies, memoryBodies, NO_BODIES, type BodyTables } from './memoryBodies.ts';
 
 type Stored<Row> = DecodedRow<Row> & Readonly<{ key: string; commitFrom: CommitPosition }>;
 type Version = Stored<DiaObject> & { commitTo: CommitPosition | null; validityEndMjdTai: number | null };
@@ -21,9 +22,10 @@ type Tables = Readonly<{
   sources: readonly Stored<DiaSource>[];
   forcedSources: readonly Stored<DiaForcedSource>[];
   summaries: readonly Summary[];
+  bodies: BodyTables;
 }>;
 
-const EMPTY: Tables = { objects: new Map(), sources: [], forcedSources: [], summaries: [] };
+const EMPTY: Tables = { objects: new Map(), sources: [], forcedSources: [], summaries: [], bodies: NO_BODIES };
 
 export function openMemoryApdb(): Apdb {
   let tables = EMPTY;
@@ -61,6 +63,7 @@ export function openMemoryApdb(): Apdb {
       const objects = [...new Set(ids)].flatMap((id) => versionAt(tables.objects.get(id) ?? [], readable) ?? []);
       return histories(objects, sinceMjdTai, readable);
     },
+    solarSystem: memoryBodies(() => tables.bodies, (bodies) => { tables = { ...tables, bodies }; }),
     counts: async (dayObs) => counts(tables, dayObs),
     diaSourceIds: async (dayObs) => tables.sources
       .filter(isOfNight(dayObs)).map(({ row }) => row.diaSourceId).sort(compare),
@@ -85,6 +88,7 @@ function folded(tables: Tables, position: CommitPosition, commits: readonly Comm
     sources: joined('DiaSource', tables.sources, decoded.flatMap(sourcesOf)),
     forcedSources: joined('DiaForcedSource', tables.forcedSources, decoded.flatMap(forcedSourcesOf)),
     summaries: joined('DetectorVisitProcessingSummary', tables.summaries, decoded.map(summaryOf)),
+    bodies: foldedBodies(tables.bodies, decoded.map(({ bodies }) => bodies)),
   };
 }
 
@@ -176,7 +180,7 @@ function digest(tables: Tables): Record<ApdbTable, string> {
   const last = versions.filter(({ commitTo }) => commitTo === null);
   const ofVersion = ({ commitFrom, commitTo, validityEndMjdTai, payload }: Version) => [
     String(commitFrom), String(commitTo), String(validityEndMjdTai), payload];
-  const ofSource = ({ commitFrom, payload }: Stored<unknown>) => [String(commitFrom), payload];
+  const ofSource = ({ commitFrom, payload }: Pick<Stored<unknown>, 'commitFrom' | 'payload'>) => [String(commitFrom), payload];
   return {
     DiaObject: digestOf(versions, ofVersion),
     DiaObjectLast: digestOf(last, ofVersion),
@@ -184,6 +188,9 @@ function digest(tables: Tables): Record<ApdbTable, string> {
     DiaForcedSource: digestOf(tables.forcedSources, ofSource),
     DetectorVisitProcessingSummary: digestOf(tables.summaries, (row) => [
       String(row.commitFrom), String(row.midpointMjdTai), row.summaryJson]),
+    SSSource: digestOf(tables.bodies.ssSources.map((row) => ({ ...row, key: String(row.diaSourceId) })), ofSource),
+    mpc_orbits: digestOf(
+      tables.bodies.orbits.map((row) => ({ ...row, key: `${row.ssObjectId} ${row.commitFrom}` })), ofSource),
   };
 }
 

@@ -12,6 +12,7 @@ import { dropAll, migrate } from './migrate.ts';
 import { lockPosition, readPosition, setPosition, writeCommits } from './project.ts';
 import { PostgresServer } from './session.ts';
 import type { PostgresAddress, Session } from './session.ts';
+import { solarSystemTables } from './solarSystem.ts';
 import { quotedColumns, TABLE_COLUMNS, TABLE_KEYS } from './tables.ts';
 
 export type { PostgresAddress } from './session.ts';
@@ -38,6 +39,7 @@ export async function openPostgresApdb(address: PostgresAddress, instrument: str
     }),
     loadRegion: (cone, sinceMjdTai, asOf) => loadRegion(server, cone, sinceMjdTai, asOf),
     loadObjects: (ids, sinceMjdTai, asOf) => loadObjects(server, ids, sinceMjdTai, asOf),
+    solarSystem: solarSystemTables(server),
     counts: (dayObs) => counts(server, dayObs),
     diaSourceIds: (dayObs) => diaSourceIds(server, dayObs),
     digest: () => digest(server),

@@ -5,6 +5,7 @@ import { CopyBinaryWriter } from './copyBinary.ts';
 import { objectHomes } from './homes.ts';
 import { createPartitions } from './partitions.ts';
 import type { Session } from './session.ts';
+import { writeBodies } from './solarSystem.ts';
 import {
   quotedColumns, TABLE_COLUMNS, writeDiaForcedSource, writeDiaObjectLast, writeDiaSource, writeEndedVersion,
   writeSummary,
@@ -45,6 +46,7 @@ export async function writeCommits(session: Session, commits: readonly DecodedCo
   await writeObjects(session, commits.flatMap(({ position, diaObjects }) => (
     diaObjects.map((version) => ({ commitFrom: position, version: placed(version, position, homes) })))));
   await copyRows(session, 'DetectorVisitProcessingSummary', commits, writeSummary);
+  await writeBodies(session, commits.map(({ bodies }) => bodies));
 }
 
 /** @param homes Of every object that has been made, by id. */

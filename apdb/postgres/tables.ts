@@ -4,6 +4,7 @@ import type { ApdbTable } from '../apdb.ts';
 import { flagsOf } from '../flags.ts';
 import type { DecodedCommit, DecodedRow } from '../rows.ts';
 import type { CopyBinaryWriter } from './copyBinary.ts';
+import { SOLAR_SYSTEM_COLUMNS } from './solarSystem.ts';
 
 const VERSION_COLUMNS = [
   'diaObjectId', 'commitFrom', 'commitTo', 'validityStartMjdTai', 'validityEndMjdTai', 'homePixel', 'pixelId', 'ra',
@@ -29,9 +30,10 @@ export const TABLE_COLUMNS = {
     'band', 'psfFlux', 'psfFluxErr', 'scienceFlux', 'scienceFluxErr', 'commitFrom', 'payload',
   ],
   DetectorVisitProcessingSummary: ['visit', 'detector', 'midpointMjdTai', 'commitFrom', 'summary'],
+  ...SOLAR_SYSTEM_COLUMNS,
 } as const satisfies Readonly<Record<ApdbTable | 'DiaObjectHistory', readonly string[]>>;
 
-export type WrittenTable = Exclude<keyof typeof TABLE_COLUMNS, 'DiaObject'>;
+export type WrittenTable = Exclude<keyof typeof TABLE_COLUMNS, 'DiaObject' | keyof typeof SOLAR_SYSTEM_COLUMNS>;
 
 /** Unique keys, in the order in which digests walk the tables. */
 export const TABLE_KEYS = {
@@ -40,6 +42,8 @@ export const TABLE_KEYS = {
   DiaSource: ['diaSourceId', 'midpointMjdTai'],
   DiaForcedSource: ['diaObjectId', 'midpointMjdTai', 'visit', 'detector'],
   DetectorVisitProcessingSummary: ['visit', 'detector'],
+  SSSource: ['diaSourceId'],
+  mpc_orbits: ['ssObjectId', 'commitFrom'],
 } as const satisfies Readonly<Record<ApdbTable, readonly string[]>>;
 
 export function quotedColumns(columns: readonly string[]): string {

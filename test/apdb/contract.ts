@@ -3,10 +3,12 @@ import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
 import { ApdbBehindError } from '../../apdb/apdb.ts';
 import type { Apdb, CommittedRows } from '../../apdb/apdb.ts';
+import { ssObjectRow } from '../../engine/ephemerides/ssObjectRow.ts';
 import { newDiaSource } from '../../schemas/diaRows.ts';
-import { encodeDiaSource } from '../../schemas/avro.ts';
+import { decodeDiaSource, encodeDiaSource, encodeSsObject } from '../../schemas/avro.ts';
 import { BEFORE_EVERYTHING, commitPosition } from '../../schemas/ids.ts';
 import { commitOf, commitsArbitrary, lastPosition, NEXT_NIGHT, NIGHT, WHOLE_FIELD } from './commits.ts';
+import { bodyRows } from './bodies.ts';
 import type { Detection } from './commits.ts';
 import { isObjectInCone, naiveHistories, plainHistory } from './naiveFold.ts';
 
@@ -16,6 +18,16 @@ const seen = (object: number, ra = 0.5, dec = -10): Detection => (
   { object, ra, dec, isVersion: true, isForced: true });
 const counted = (diaSources: number, diaObjectsNew: number, diaForcedSources: number, visitDetectors: number) => (
   { diaSources, diaObjectsNew, diaForcedSources, visitDetectors });
+
+/** A commit with one source of a known body; `version` of its orbit. */
+function bodyCommit(sequence: number, ssObjectId: bigint, version: number): CommittedRows {
+  const commit = commitOf(NIGHT, sequence, [seen(1)]), source = decodeDiaSource(commit.diaSources[0]);
+  return {
+    ...commit, diaObjects: [], diaForcedSources: [],
+    diaSources: [encodeDiaSource({ ...source, diaObjectId: null, ssObjectId })],
+    ...bodyRows(source.diaSourceId, ssObjectId, version),
+  };
+}
 
 /** @param current The store, opened once for the file; each test begins with it reset. */
 export function apdbContract(current: () => Apdb, runs: number): void {
@@ -53,6 +65,35 @@ export function apdbContract(current: () => Apdb, runs: number): void {
     await expect(apdb.project([second, first])).rejects.toThrow('out of order');
     await expect(apdb.project([first, first])).rejects.toThrow('out of order');
     expect(await apdb.digest()).toEqual(before);
+    expect(await apdb.position()).toBe(BEFORE_EVERYTHING);
+  });
+
+  test('bodies come back with their newest orbit and their observations by time, and go with a reset', async () => {
+    const commits = [bodyCommit(1, 5n, 0), bodyCommit(2, 5n, 0), bodyCommit(3, 4n, 0), bodyCommit(4, 5n, 1)];
+    await apdb.project(commits.slice(0, 2).toReversed().sort((a, b) => a.position - b.position));
+    await apdb.project(commits);
+    const [four, five] = await apdb.solarSystem.bodies();
+    expect([four.ssObjectId, four.designation, four.observations.length]).toEqual([4n, 'body 4', 1]);
+    expect(five.observations.map(({ ssSource }) => Buffer.from(ssSource))).toEqual(
+      [commits[0], commits[1], commits[3]].map(({ ssSources }) => Buffer.from(ssSources![0])));
+    expect(five.observations[0]).toMatchObject({ band: 'r', psfFlux: 1234.5, psfFluxErr: 20.125, extendedness: null });
+    expect(Buffer.from(five.orbit!)).toEqual(Buffer.from(commits[3].mpcOrbits![0]));
+    const objects = [9n, 2n].map((ssObjectId) => encodeSsObject(ssObjectRow(ssObjectId, 'x', null, [{
+      source: five.observations[0], prediction: { helioRange: 2, topoRange: 1, phaseAngle: 3 },
+    }])));
+    const before = await apdb.digest();
+    await apdb.solarSystem.replaceObjects(objects);
+    await apdb.solarSystem.replaceObjects(objects);
+    expect((await apdb.solarSystem.objects()).map((bytes) => Buffer.from(bytes))).toEqual([objects[1], objects[0]]);
+    expect(await apdb.digest()).toEqual(before);
+    await apdb.reset();
+    expect(await apdb.solarSystem.bodies()).toEqual([]);
+    expect(await apdb.solarSystem.objects()).toEqual([]);
+  });
+
+  test('an ssSource without its diaSource is refused and leaves no trace', async () => {
+    const commit = bodyCommit(1, 5n, 0);
+    await expect(apdb.project([{ ...commit, diaSources: [] }])).rejects.toThrow('has no diaSource');
     expect(await apdb.position()).toBe(BEFORE_EVERYTHING);
   });
 
