@@ -52,6 +52,7 @@ export type ApdbTable = (typeof APDB_TABLES)[number];
 /** What the commits of one night added. */
 export type NightCounts = Readonly<{
   diaSources: number; diaObjectsNew: number; diaForcedSources: number; visitDetectors: number;
+  ssSources: number;
 }>;
 
 /**

@@ -4,7 +4,7 @@ import type { DiaSource } from '../schemas/diaRows.ts';
 import type { CommitPosition } from '../schemas/ids.ts';
 import type { MpcOrbit, SsSource } from '../schemas/ssRows.ts';
 
-/** Encoded rows that a commit may bring besides its dia rows: an ssSource each of its known bodies, and their orbits. */
+/** Encoded rows that a commit may bring besides its dia rows: an ssSource a known body, and the orbits of these. */
 export type CommittedBodies = Readonly<{ ssSources?: readonly Uint8Array[]; mpcOrbits?: readonly Uint8Array[] }>;
 
 /** One source of a body. `ssSource` is its encoded row. */

@@ -64,6 +64,8 @@ async function main(): Promise<number> {
       .runSimulateCalibrations(request.options, signal);
     case 'truth': return (await import('./cli/truth.ts')).runTruth(request.positionals.directory, request.options);
     case 'clean': return (await import('./cli/clean.ts')).runClean(request.options);
+    case 'bodies update': return (await import('./cli/bodies.ts')).runBodiesUpdate(request.options);
+    case 'bodies list': return (await import('./cli/bodies.ts')).runBodiesList(request.options);
     case 'orbits import': return (await import('./cli/orbits.ts'))
       .runOrbitsImport(request.positionals.file, request.options);
     case 'ephemeris': return (await import('./cli/ephemeris.ts'))

@@ -168,6 +168,7 @@ function counts(tables: Tables, dayObs: DayObs): NightCounts {
     diaObjectsNew: [...tables.objects.values()].filter((versions) => isTonight(versions[0])).length,
     diaForcedSources: tables.forcedSources.filter(isTonight).length,
     visitDetectors: tables.summaries.filter(isTonight).length,
+    ssSources: tables.bodies.ssSources.filter(isTonight).length,
   };
 }
 
@@ -180,7 +181,8 @@ function digest(tables: Tables): Record<ApdbTable, string> {
   const last = versions.filter(({ commitTo }) => commitTo === null);
   const ofVersion = ({ commitFrom, commitTo, validityEndMjdTai, payload }: Version) => [
     String(commitFrom), String(commitTo), String(validityEndMjdTai), payload];
-  const ofSource = ({ commitFrom, payload }: Pick<Stored<unknown>, 'commitFrom' | 'payload'>) => [String(commitFrom), payload];
+  const ofSource = ({ commitFrom, payload }: Pick<Stored<unknown>, 'commitFrom' | 'payload'>) => [
+    String(commitFrom), payload];
   return {
     DiaObject: digestOf(versions, ofVersion),
     DiaObjectLast: digestOf(last, ofVersion),

@@ -99,11 +99,13 @@ async function counts(server: PostgresServer, dayObs: DayObs): Promise<NightCoun
       (SELECT count(DISTINCT o."diaObjectId") FROM "DiaObject" o WHERE ${OF_NIGHT} AND NOT EXISTS (
         SELECT FROM "DiaObject" p WHERE p."diaObjectId" = o."diaObjectId" AND p."commitFrom" < $1)) AS "diaObjectsNew",
       (SELECT count(*) FROM "DiaForcedSource" WHERE ${OF_NIGHT}) AS "diaForcedSources",
-      (SELECT count(*) FROM "DetectorVisitProcessingSummary" WHERE ${OF_NIGHT}) AS "visitDetectors"`,
+      (SELECT count(*) FROM "DetectorVisitProcessingSummary" WHERE ${OF_NIGHT}) AS "visitDetectors",
+      (SELECT count(*) FROM "SSSource" WHERE ${OF_NIGHT}) AS "ssSources"`,
     nightBounds(dayObs));
     return {
       diaSources: Number(row.diaSources), diaObjectsNew: Number(row.diaObjectsNew),
       diaForcedSources: Number(row.diaForcedSources), visitDetectors: Number(row.visitDetectors),
+      ssSources: Number(row.ssSources),
     };
   });
 }

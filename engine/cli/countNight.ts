@@ -84,7 +84,7 @@ export async function countNight(sources: Sources): Promise<NightAudit> {
 type CommitCounts = Readonly<{
   detected: number; droppedByReason: Record<string, number>; associated: number;
   withheldByReason: Record<string, number>; packed: number;
-  forced: number; sourceIds: Set<bigint>; owedIds: Set<bigint>; visitDetectors: number;
+  forced: number; ssSources: number; sourceIds: Set<bigint>; owedIds: Set<bigint>; visitDetectors: number;
 }>;
 
 /**
@@ -99,7 +99,7 @@ async function countCommits(
   const ended = new Map<string, number>();
   const sourceIds = new Set<bigint>(), owedIds = new Set<bigint>();
   const droppedByReason: Record<string, number> = {}, withheldByReason: Record<string, number> = {};
-  let detected = 0, associated = 0, packed = 0, forced = 0, visitDetectors = 0, isSealed = false;
+  let detected = 0, associated = 0, packed = 0, forced = 0, ssSources = 0, visitDetectors = 0, isSealed = false;
   for await (const { entry, sequence, bytes } of readCommits(log, instrument, dayObs)) {
     if (isSealed) violations.push(`COMMITS has entry ${sequence} behind the seal`);
     if (entry.sealed) {
@@ -133,6 +133,7 @@ async function countCommits(
       }
       associated += ids.length;
       forced += rows.diaForcedSources.length;
+      ssSources += rows.ssSources.length;
       const toAlert = ids.filter((_, index) => !withheld.has(index));
       toAlert.forEach((id) => owedIds.add(id));
       packed += countPackable(a, toAlert, spool);
@@ -142,7 +143,8 @@ async function countCommits(
   }
   await assertReadsEnded(log, instrument, dayObs, isSealed, ended, violations);
   return {
-    detected, droppedByReason, associated, withheldByReason, packed, forced, sourceIds, owedIds, visitDetectors,
+    detected, droppedByReason, associated, withheldByReason, packed, forced, ssSources, sourceIds, owedIds,
+    visitDetectors,
   };
 }
 
@@ -193,6 +195,7 @@ async function compareApdb({ apdb, dayObs }: Sources, commits: CommitCounts, vio
   const counts = await apdb.counts(dayObs);
   assertSum('diaSources in COMMITS', commits.associated, 'in the APDB', counts.diaSources, violations);
   assertSum('diaForcedSources in COMMITS', commits.forced, 'in the APDB', counts.diaForcedSources, violations);
+  assertSum('ssSources in COMMITS', commits.ssSources, 'in the APDB', counts.ssSources, violations);
   assertSum('visit-detectors in COMMITS', commits.visitDetectors, 'in the APDB', counts.visitDetectors, violations);
   compareIds('APDB', [...await apdb.diaSourceIds(dayObs)], commits.sourceIds, violations);
 }

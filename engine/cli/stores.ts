@@ -46,6 +46,11 @@ export async function withOpenStores<T>(
 
 export type NightName = Readonly<{ instrument: string; dayObs: DayObs }>;
 
+/** The instrument that a command means: the one given, else that of the newest simulated night. */
+export async function chooseInstrument(log: Log, instrument: string | null): Promise<string> {
+  return instrument ?? (await chooseNight(log, null, null)).instrument;
+}
+
 /**
  * The night that a command means: of the instrument given, else of the newest simulated night; the newest one unless
  * named.

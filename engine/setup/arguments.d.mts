@@ -157,6 +157,7 @@ export interface OrbitsImportOptions extends JsonOption, DataDirOption {
   readonly from: number;
   readonly skipBad: boolean;
 }
+export interface BodiesListOptions extends RecordedOptions { readonly object: string | null }
 export interface EphemerisOptions extends JsonOption {
   readonly object: string | null;
   readonly field: string | null;
@@ -211,6 +212,8 @@ export type ParsedCommand =
   | Parsed<'doctor' | 'status' | 'stop', JsonOption & DataDirOption>
   | Parsed<'clean', JsonOption & DataDirOption & { readonly olderThan: number }>
   | Parsed<'orbits import', OrbitsImportOptions, { readonly file: string }>
+  | Parsed<'bodies update', RecordedOptions>
+  | Parsed<'bodies list', BodiesListOptions>
   | Parsed<'ephemeris', EphemerisOptions, { readonly file: string }>
   | Parsed<'bench', BenchOptions, { readonly bench: BenchName }>
   | Parsed<'version', Record<string, never>>;

@@ -611,6 +611,30 @@ export const COMMANDS = [
     setup: 'packages', needs: 'none',
   },
   {
+    name: 'bodies update',
+    summary: 'sum up the solar-system objects that were seen',
+    description: [
+      'The day-time update: makes every SSObject anew from all of its sources: H and G12 by band (Muinonen et al. 2010),',
+      'arc, counts, distance of its orbit from Earth\'s. The same sources give the same rows.',
+    ],
+    examples: ['vesper bodies update --json'],
+    positionals: [],
+    options: [INSTRUMENT, JSON_OUTPUT, DATA_DIR],
+    setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'bodies list',
+    summary: 'list solar-system objects, or one with its sources and residuals',
+    description: ['As of the last update; of one object every source, with what its orbit predicted.'],
+    examples: ['vesper bodies list', 'vesper bodies list --object D1bb64'],
+    positionals: [],
+    options: [
+      { name: 'object', argument: 'NAME', type: 'text', default: null, explanation: 'designation or ssObjectId of one' },
+      INSTRUMENT, JSON_OUTPUT, DATA_DIR,
+    ],
+    setup: 'servers', needs: 'stores',
+  },
+  {
     name: 'bench',
     summary: 'measure how long alerts take, what a simulated frame costs, and the database at scale',
     description: [

@@ -17,7 +17,7 @@ const at = (sequence: number) => commitPosition(NIGHT, sequence);
 const seen = (object: number, ra = 0.5, dec = -10): Detection => (
   { object, ra, dec, isVersion: true, isForced: true });
 const counted = (diaSources: number, diaObjectsNew: number, diaForcedSources: number, visitDetectors: number) => (
-  { diaSources, diaObjectsNew, diaForcedSources, visitDetectors });
+  { diaSources, diaObjectsNew, diaForcedSources, visitDetectors, ssSources: 0 });
 
 /** A commit with one source of a known body; `version` of its orbit. */
 function bodyCommit(sequence: number, ssObjectId: bigint, version: number): CommittedRows {
@@ -72,6 +72,8 @@ export function apdbContract(current: () => Apdb, runs: number): void {
     const commits = [bodyCommit(1, 5n, 0), bodyCommit(2, 5n, 0), bodyCommit(3, 4n, 0), bodyCommit(4, 5n, 1)];
     await apdb.project(commits.slice(0, 2).toReversed().sort((a, b) => a.position - b.position));
     await apdb.project(commits);
+    expect((await apdb.counts(NIGHT)).ssSources).toBe(4);
+    expect((await apdb.counts(NEXT_NIGHT)).ssSources).toBe(0);
     const [four, five] = await apdb.solarSystem.bodies();
     expect([four.ssObjectId, four.designation, four.observations.length]).toEqual([4n, 'body 4', 1]);
     expect(five.observations.map(({ ssSource }) => Buffer.from(ssSource))).toEqual(

@@ -44,11 +44,12 @@ afterEach(async () => {
 
 test.each([['version:schema', 'schema version 99'], ['version:code', 'code version 99']])(
   'tables with a newer %s are refused in one line that names the server', async (name, said) => {
+    const { rows: [{ value: own }] } = await person.query('SELECT value FROM metadata WHERE name = $1', [name]);
     await person.query('UPDATE metadata SET value = $1 WHERE name = $2', ['99', name]);
     const error = await open().then(() => null, (reason: Error) => reason);
     const line = new RegExp(`^Postgres at .*schema apdb_minicam: the tables have ${said}, .*use a newer one$`);
     expect(error?.message).toMatch(line);
-    await person.query('UPDATE metadata SET value = $1 WHERE name = $2', ['2', name]);
+    await person.query('UPDATE metadata SET value = $1 WHERE name = $2', [own, name]);
   });
 
 test('an instrument does not take the tables of another whose schema has the same name', async () => {
@@ -121,7 +122,7 @@ test('two writers of the same commits leave each row once', async () => {
   await Promise.all([one, two]);
   expect(await apdb.position()).toBe(at(8));
   expect(await apdb.counts(NIGHT)).toEqual(
-    { diaSources: 16, diaObjectsNew: 9, diaForcedSources: 16, visitDetectors: 8 });
+    { diaSources: 16, diaObjectsNew: 9, diaForcedSources: 16, visitDetectors: 8, ssSources: 0 });
   const whole = await apdb.digest();
   await apdb.reset();
   await apdb.project(commits);
