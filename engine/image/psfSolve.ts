@@ -1,4 +1,5 @@
 /** The PSF's coefficients from stars' stamps, pixel by pixel. */
+import { solveSymmetric } from './leastSquares.ts';
 import { median } from './median.ts';
 import { evaluatePsf, psfTermCount, psfTerms, type PsfModel } from './psf.ts';
 
@@ -138,25 +139,4 @@ function assemble(
 function addPrior(ring: number, normal: Float64Array, right: Float64Array): void {
   for (let p = 0; p < right.length; p++) normal[p * (right.length + 1)] += 1 / ((p === 0 ? RING_SCATTER : FIELD_SCATTER) * ring) ** 2;
   right[0] += ring / (RING_SCATTER * ring) ** 2;
-}
-
-/** Cholesky's method, in place: `right` becomes the solution. The matrix is positive definite. */
-function solveSymmetric(matrix: Float64Array, right: Float64Array): void {
-  const n = right.length;
-  for (let j = 0; j < n; j++) {
-    for (let i = j; i < n; i++) {
-      let sum = matrix[i * n + j];
-      for (let k = 0; k < j; k++) sum -= matrix[i * n + k] * matrix[j * n + k];
-      // A hair above zero, should rounding take a singular matrix below it.
-      matrix[i * n + j] = i === j ? Math.sqrt(Math.max(sum, 1e-300)) : sum / matrix[j * n + j];
-    }
-  }
-  for (let i = 0; i < n; i++) {
-    for (let k = 0; k < i; k++) right[i] -= matrix[i * n + k] * right[k];
-    right[i] /= matrix[i * n + i];
-  }
-  for (let i = n - 1; i >= 0; i--) {
-    for (let k = i + 1; k < n; k++) right[i] -= matrix[k * n + i] * right[k];
-    right[i] /= matrix[i * n + i];
-  }
 }

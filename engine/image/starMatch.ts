@@ -39,19 +39,22 @@ const PEAKS_TRIED = 8;
 const ERROR_FLOOR_PX = 0.01;
 
 /**
- * @param a, b Brightest first, each in its own pixels.
+ * @param a, b   Brightest first, each in its own pixels.
+ * @param voters Of the frame of `a`, brightest first: points that vote for the offset, for they may be better spread in
+ * brightness than `a`; `a` itself when none are given.
  * @returns null when fewer than `pairCountMin` pairs agree, or no more than chance would give.
  */
 export function matchStarLists(
-  a: readonly RankedPoint[], b: readonly RankedPoint[], config: MatchConfig,
+  a: readonly RankedPoint[], b: readonly RankedPoint[], config: MatchConfig, voters: readonly RankedPoint[] = a,
 ): StarMatch | null {
   if (a.length < config.pairCountMin || b.length < config.pairCountMin) return null;
-  const candidates = voteOffsets(a.slice(0, config.voterCount), b.slice(0, config.voterCount), config);
+  const brightest = voters.slice(0, config.voterCount);
+  const candidates = voteOffsets(brightest, b.slice(0, config.voterCount), config);
   const index = indexOf(b);
   const required = requiredPairs(a, b, config);
   let best: StarMatch | null = null;
   for (const candidate of candidates) {
-    const match = refine(a, b, index, candidate, config);
+    const match = refine(a, brightest, b, index, candidate, config);
     if (match === null || match.pairs.length < required) continue;
     if (best === null || match.pairs.length > best.pairs.length) best = match;
   }
@@ -122,20 +125,19 @@ function centroidOf(points: readonly Point[]): Point {
  * Pairs, fits, and pairs again with a shrinking radius; a similarity while pairs are few, an affine transform after.
  */
 function refine(
-  a: readonly RankedPoint[], b: readonly RankedPoint[], index: ReturnType<typeof indexOf>, start: Affine,
-  config: MatchConfig,
+  a: readonly RankedPoint[], brightest: readonly RankedPoint[], b: readonly RankedPoint[],
+  index: ReturnType<typeof indexOf>, start: Affine, config: MatchConfig,
 ): StarMatch | null {
   let transform = start, pairs: (readonly [number, number])[] = [];
   const radii = [1.5 * config.binPx, config.binPx, 0.5 * config.binPx, config.finalRadiusPx, config.finalRadiusPx];
-  const voters = a.slice(0, config.voterCount);
   for (let round = 0; round < radii.length; round++) {
     // The brightest settle the transform; all join once it is sharp enough not to pair by chance.
-    const list = round < 3 ? voters : a;
+    const list = round < 3 ? brightest : a;
     pairs = pairUp(list, b, round < 3 ? config.voterCount : b.length, index, transform,
       Math.max(radii[round], config.finalRadiusPx));
-    const kept = withoutOutliers(pairs, a, b, transform);
+    const kept = withoutOutliers(pairs, list, b, transform);
     if (kept.length < config.pairCountMin) return null;
-    const weighted = kept.map(([i, j]) => weightedPair(a[i], b[j]));
+    const weighted = kept.map(([i, j]) => weightedPair(list[i], b[j]));
     const fitted = kept.length >= 10 ? fitAffine(weighted) ?? fitSimilarity(weighted) : fitSimilarity(weighted);
     if (fitted === null || !isNearRotation(fitted)) return null;
     transform = fitted;

@@ -99,21 +99,41 @@ export function positionAngleDeg(wcs: Wcs): number {
   return wrapDeg(Math.atan2(wcs.cd[1], wcs.cd[3]) / DEG);
 }
 
-/** WCS of a detector from where the telescope was told to point; conventions of `schemas/camera.ts`. */
+/**
+ * WCS of a detector from where the telescope was told to point; conventions of `schemas/camera.ts`. A radial distortion
+ * is a SIP of fifth order about the boresight, exactly.
+ */
 export function nominalWcs(
   camera: Camera, detector: Detector, boresightRaDeg: number, boresightDecDeg: number, cameraAngleDeg: number,
 ): Wcs {
   const scaleDeg = cameraPixelScaleArcsec(camera) / 3600;
   const cos = Math.cos(cameraAngleDeg * DEG), sin = Math.sin(cameraAngleDeg * DEG);
+  const [turnCos, turnSin] = QUARTER_TURNS[detector.quarterTurns ?? 0], [centreX, centreY] = detector.centerMm;
+  // The focal plane's axes on the sky times the detector's axes on the focal plane.
+  const [a, b, c, d] = [-scaleDeg * cos, scaleDeg * sin, scaleDeg * sin, scaleDeg * cos];
   return {
     crval: [wrapDeg(boresightRaDeg), boresightDecDeg],
     crpix: [
-      (detector.width - 1) / 2 - detector.centerMm[0] / camera.pixelSizeMm,
-      (detector.height - 1) / 2 - detector.centerMm[1] / camera.pixelSizeMm,
+      (detector.width - 1) / 2 - (centreX * turnCos + centreY * turnSin) / camera.pixelSizeMm,
+      (detector.height - 1) / 2 - (centreY * turnCos - centreX * turnSin) / camera.pixelSizeMm,
     ],
-    cd: [-scaleDeg * cos, scaleDeg * sin, scaleDeg * sin, scaleDeg * cos],
-    sip: null,
+    cd: [a * turnCos + b * turnSin, b * turnCos - a * turnSin, c * turnCos + d * turnSin, d * turnCos - c * turnSin],
+    sip: camera.distortion === undefined ? null : radialSip(camera.distortion, scaleDeg * DEG),
   };
+}
+
+/** Cosine and sine of each number of quarter turns. */
+const QUARTER_TURNS: readonly (readonly [number, number])[] = [[1, 0], [0, 1], [-1, 0], [0, -1]];
+
+/** u (1 + k₁ p² + k₂ p⁴) with p = scale × |(u, v)|, and so for v. */
+function radialSip([k1, k2]: readonly [number, number], scale: number): Sip {
+  const order = 5, a = new Array<number>((order + 1) ** 2).fill(0), b = a.slice();
+  const cubic = k1 * scale ** 2, quintic = k2 * scale ** 4;
+  for (const [p, q, value] of [[3, 0, cubic], [1, 2, cubic], [5, 0, quintic], [3, 2, 2 * quintic], [1, 4, quintic]]) {
+    a[p * (order + 1) + q] = value;
+    b[q * (order + 1) + p] = value;
+  }
+  return { order, a, b };
 }
 
 /** The same sky on an image that begins at pixel (x0, y0) of this one: a cutout's WCS. */

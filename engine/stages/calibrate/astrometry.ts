@@ -1,10 +1,12 @@
 /** The image's WCS from reference stars, beginning with where the telescope thought it pointed. */
 import { StageError } from '../../errors.ts';
-import { fitAffine, applyAffine, type Affine, type Pair } from '../../image/affine.ts';
+import { fitAffine } from '../../image/affine.ts';
+import { evaluatePolynomial, exponentsOf, fitPolynomials, type Sample } from '../../image/leastSquares.ts';
 import { robustSigma } from '../../image/median.ts';
 import type { ReferenceStar } from '../../image/references.ts';
-import { matchStarLists } from '../../image/starMatch.ts';
-import { pixelScaleArcsec, skyToPixel, skyToPlane, type Wcs } from '../../image/wcs.ts';
+import { matchStarLists, type RankedPoint } from '../../image/starMatch.ts';
+import { pixelScaleArcsec, pixelToSky, separationArcsec, skyToPixel, type Wcs } from '../../image/wcs.ts';
+import { tanSipOf, type SkyMap } from '../../image/wcsFit.ts';
 import type { CalibrateConfig } from './config.ts';
 
 export type MeasuredStar = Readonly<{
@@ -21,119 +23,161 @@ export type AstrometricFit = Readonly<{
   pairs: readonly Readonly<{ star: MeasuredStar; reference: ReferenceStar }>[];
   /** Scatter along one axis, milliarcseconds. */
   rmsMas: number;
+  /** Of the polynomial beside the camera's own distortion: 1, 2 or 3. */
+  distortionOrder: number;
   /** By how much the nominal pointing was off at the detector's centre, arcseconds. */
   pointingErrorArcsec: number;
 }>;
 
-const FIT_ROUNDS = 5;
+const FIT_ROUNDS = 6;
 
 /**
- * @param stars   Brightest first.
+ * Stars are matched to the places that the nominal WCS predicts, and a polynomial is fitted that takes measured places to
+ * predicted ones: of first order, and of second or third when that fits better by far more than chance. With the nominal
+ * WCS, distortion and all, it is the map to the sky, which a TAN-SIP follows.
+ *
+ * @param stars   With fits of the PSF, brightest first.
+ * @param anchors All that was detected, brightest first, saturated ones too: their pattern finds the place.
  * @param nominal As commanded; may be off by the errors that the configuration allows.
  * @throws StageError WCS_STARS_TOO_FEW (reject) when fewer standards than required agree on one place.
  */
 export function fitWcs(
-  stars: readonly MeasuredStar[], references: readonly ReferenceStar[], nominal: Wcs, width: number, height: number,
-  config: CalibrateConfig['astrometry'],
+  stars: readonly MeasuredStar[], anchors: readonly RankedPoint[], references: readonly ReferenceStar[], nominal: Wcs,
+  width: number, height: number, config: CalibrateConfig['astrometry'],
 ): AstrometricFit {
-  const scale = pixelScaleArcsec(nominal);
-  const shiftMaxPx = config.pointingErrorArcsec / scale;
-  const predicted = predictedReferences(references, nominal, width, height, shiftMaxPx);
+  const scale = pixelScaleArcsec(nominal), middle = { x: (width - 1) / 2, y: (height - 1) / 2 };
+  // The camera turns about the boresight, which carries a detector at the field's edge along.
+  const lever = Math.hypot(middle.x - nominal.crpix[0], middle.y - nominal.crpix[1]);
+  const shiftMaxPx = config.pointingErrorArcsec / scale + lever * config.rotationErrorDeg * (Math.PI / 180);
+  const predicted = predictedReferences(references, nominal, width, height, shiftMaxPx, config.referenceCountMax);
   const match = matchStarLists(
     stars.map((star) => ({ x: star.x, y: star.y, errorPx: Math.hypot(star.xErr, star.yErr) / Math.SQRT2 })), predicted,
     {
       shiftMaxPx, rotationMaxDeg: config.rotationErrorDeg, voterCount: config.voterCount, binPx: config.voteBinPx,
       finalRadiusPx: config.pairRadiusPx, pairCountMin: config.standardCountMin,
-    },
+    }, anchors,
   );
   if (match === null) throw tooFew(0, stars.length, predicted.length, config.standardCountMin);
-  const matched = match.pairs.map(
-    ([i, j]) => pairOf(stars[i], predicted[j].reference, nominal, scale, config.centroidFloorPx),
-  );
-  const fit = fitClipped(matched, config.clipSigma);
+  const matched = match.pairs.map(([i, j]) => pairOf(stars[i], predicted[j], scale, width, height, config.centroidFloorPx));
+  const fit = bestFit(matched, config);
   if (fit === null || fit.kept.length < config.standardCountMin) {
     throw tooFew(fit?.kept.length ?? 0, stars.length, predicted.length, config.standardCountMin);
   }
-  const wcs = wcsOf(fit.plane, nominal.crval);
+  const toSky: SkyMap = (x, y) => {
+    const [u, v] = unitOf(x, y, width, height), at = fit.coefficients.map((c) => evaluatePolynomial(c, fit.order, u, v));
+    return pixelToSky(nominal, at[0], at[1]);
+  };
+  const centre = toSky(middle.x, middle.y), expected = pixelToSky(nominal, middle.x, middle.y);
   return {
-    wcs, pairs: fit.kept.map(({ star, reference }) => ({ star, reference })), rmsMas: fit.rmsDeg * 3.6e6,
-    pointingErrorArcsec: offsetArcsec(wcs, nominal, width, height),
+    wcs: tanSipOf(toSky, width, height, nominal.crval), pairs: fit.kept.map(({ star, reference }) => ({ star, reference })),
+    rmsMas: fit.rmsPx * scale * 1000, distortionOrder: fit.order,
+    pointingErrorArcsec: separationArcsec(centre.raDeg, centre.decDeg, expected.raDeg, expected.decDeg),
   };
 }
 
 type Predicted = Readonly<{ x: number; y: number; reference: ReferenceStar }>;
 
-/** References that may lie on the detector, brightest first; those without a magnitude last. */
+/** References that may lie on the detector, the brightest first; those without a magnitude last. */
 function predictedReferences(
-  references: readonly ReferenceStar[], nominal: Wcs, width: number, height: number, margin: number,
+  references: readonly ReferenceStar[], nominal: Wcs, width: number, height: number, margin: number, countMax: number,
 ): Predicted[] {
-  const found: Predicted[] = [];
-  for (const reference of references) {
-    const { x, y } = skyToPixel(nominal, reference.raDeg, reference.decDeg);
+  // Without the distortion, which is dear to invert, to within a hundredth of the way to the boresight.
+  const undistorted = { ...nominal, sip: null }, found: Predicted[] = [];
+  const far = Math.hypot(Math.abs(nominal.crpix[0]) + width, Math.abs(nominal.crpix[1]) + height);
+  const wide = nominal.sip === null ? margin : margin + 0.01 * far;
+  const isNear = (x: number, y: number, reach: number): boolean => (
     // A comparison with NaN, behind the tangent plane, is false.
-    if (x > -margin && y > -margin && x < width + margin && y < height + margin) found.push({ x, y, reference });
+    x > -reach && y > -reach && x < width + reach && y < height + reach
+  );
+  const inView = references.filter(({ raDeg, decDeg }) => {
+    const { x, y } = skyToPixel(undistorted, raDeg, decDeg);
+    return isNear(x, y, wide);
+  }).sort((a, b) => (a.mag ?? Infinity) - (b.mag ?? Infinity) || a.decDeg - b.decDeg || a.raDeg - b.raDeg);
+  for (const reference of inView) {
+    const { x, y } = skyToPixel(nominal, reference.raDeg, reference.decDeg);
+    if (isNear(x, y, margin)) found.push({ x, y, reference });
+    if (found.length === countMax) break;
   }
-  return found.sort((a, b) => (a.reference.mag ?? Infinity) - (b.reference.mag ?? Infinity) || a.y - b.y || a.x - b.x);
+  return found;
 }
 
-type MatchedStar = Pair & Readonly<{ star: MeasuredStar; reference: ReferenceStar }>;
+type MatchedStar = Sample & Readonly<{ star: MeasuredStar; reference: ReferenceStar }>;
 
-/** From pixels to the tangent plane at the reference point, degrees. */
+/** Pixels as −1 … 1 over the image. */
+function unitOf(x: number, y: number, width: number, height: number): [number, number] {
+  return [(2 * x) / (width - 1) - 1, (2 * y) / (height - 1) - 1];
+}
+
+/** From the measured place to the predicted one, both in pixels. */
 function pairOf(
-  star: MeasuredStar, reference: ReferenceStar, nominal: Wcs, scale: number, floorPx: number,
+  star: MeasuredStar, predicted: Predicted, scale: number, width: number, height: number, floorPx: number,
 ): MatchedStar {
-  const { xi, eta } = skyToPlane(nominal.crval, reference.raDeg, reference.decDeg);
-  const starMas = Math.hypot(Math.hypot(star.xErr, star.yErr) / Math.SQRT2, floorPx) * scale * 1000;
-  const referenceMas = Math.hypot(reference.raErrMas, reference.decErrMas) / Math.SQRT2;
-  const weight = 1 / (starMas * starMas + referenceMas * referenceMas);
-  return { from: { x: star.x, y: star.y }, to: { x: xi, y: eta }, weight, star, reference };
+  const [u, v] = unitOf(star.x, star.y, width, height), { reference } = predicted;
+  const starPx = Math.hypot(Math.hypot(star.xErr, star.yErr) / Math.SQRT2, floorPx);
+  const referencePx = Math.hypot(reference.raErrMas, reference.decErrMas) / Math.SQRT2 / 1000 / scale;
+  const weight = 1 / (starPx * starPx + referencePx * referencePx);
+  return { u, v, value: [predicted.x, predicted.y], weight, star, reference };
 }
 
-/** Affine least squares; residuals normalised by their errors are clipped against their own robust scatter. */
-function fitClipped(
-  all: readonly MatchedStar[], clipSigma: number,
-): { plane: Affine; kept: MatchedStar[]; rmsDeg: number } | null {
-  let kept = [...all], plane: Affine | null = null;
+type Fit = Readonly<{ order: number; coefficients: readonly Float64Array[]; kept: readonly MatchedStar[]; rmsPx: number }>;
+
+/** The highest order whose χ² falls, per coefficient that it adds, by several times what chance gives. */
+function bestFit(matched: readonly MatchedStar[], config: CalibrateConfig['astrometry']): Fit | null {
+  let best: Fit | null = null;
+  for (let order = 1; order <= config.orderMax; order++) {
+    const coefficientCount = exponentsOf(order).length;
+    if (matched.length < (order === 1 ? 3 : config.starsPerCoefficient * coefficientCount)) break;
+    const fit = fitClipped(matched, order, config.clipSigma);
+    if (best === null || fit === null) { best ??= fit; continue; }
+    const added = 2 * (coefficientCount - exponentsOf(best.order).length), freedom = 2 * (fit.kept.length - coefficientCount);
+    // Both orders on the stars that the higher one keeps.
+    const before = chi2Of(fit.kept, fit.kept, best.order), after = chi2Of(fit.kept, fit.kept, order);
+    if (((before - after) / added) / (after / freedom) > config.orderSignificance) best = fit;
+  }
+  return best;
+}
+
+function chi2Of(fitted: readonly MatchedStar[], judged: readonly MatchedStar[], order: number): number {
+  const coefficients = fitPolynomials(fitted, order);
+  return judged.reduce((sum, pair) => {
+    const r = residualOf(coefficients, order, pair);
+    return sum + pair.weight * (r.x * r.x + r.y * r.y);
+  }, 0);
+}
+
+/** Weighted least squares; residuals normalised by their errors are clipped against their own robust scatter. */
+function fitClipped(all: readonly MatchedStar[], order: number, clipSigma: number): Fit | null {
+  const required = exponentsOf(order).length;
+  let kept = [...all], coefficients: Float64Array[] | null = null;
   for (let round = 0; round < FIT_ROUNDS; round++) {
-    plane = fitAffine(kept);
-    if (plane === null) return null;
-    const current = plane;
-    const residuals = all.map((pair) => residualOf(current, pair));
+    if (kept.length < required || isOnLine(kept)) return null;
+    const current = coefficients = fitPolynomials(kept, order);
+    const residuals = all.map((pair) => residualOf(current, order, pair));
     const scaled = residuals.flatMap((r, i) => [r.x * Math.sqrt(all[i].weight), r.y * Math.sqrt(all[i].weight)]);
     const limit = clipSigma * Math.max(robustSigma(scaled), 1e-12);
     const next = all.filter((_, i) => Math.abs(scaled[2 * i]) <= limit && Math.abs(scaled[2 * i + 1]) <= limit);
     if (next.length === kept.length) break;
     kept = next;
   }
-  if (plane === null || kept.length === 0) return null;
+  if (coefficients === null || kept.length === 0) return null;
   let squares = 0;
   for (const pair of kept) {
-    const r = residualOf(plane, pair);
+    const r = residualOf(coefficients, order, pair);
     squares += r.x * r.x + r.y * r.y;
   }
-  return { plane, kept, rmsDeg: Math.sqrt(squares / (2 * kept.length)) };
+  return { order, coefficients, kept, rmsPx: Math.sqrt(squares / (2 * kept.length)) };
 }
 
-function residualOf(plane: Affine, pair: Pair): { x: number; y: number } {
-  const at = applyAffine(plane, pair.from.x, pair.from.y);
-  return { x: pair.to.x - at.x, y: pair.to.y - at.y };
+/** Stars along one line tell nothing of what is beside it. */
+function isOnLine(pairs: readonly MatchedStar[]): boolean {
+  return fitAffine(pairs.map(({ u, v, weight }) => ({ from: { x: u, y: v }, to: { x: u, y: v }, weight }))) === null;
 }
 
-/** The reference point stays where the telescope was told to point; its pixel is where the fitted plane is zero. */
-function wcsOf(plane: Affine, crval: readonly [number, number]): Wcs {
-  const determinant = plane.a * plane.e - plane.b * plane.d;
-  const x = (plane.b * plane.f - plane.e * plane.c) / determinant;
-  const y = (plane.d * plane.c - plane.a * plane.f) / determinant;
-  return { crval, crpix: [x, y], cd: [plane.a, plane.b, plane.d, plane.e], sip: null };
-}
-
-function offsetArcsec(wcs: Wcs, nominal: Wcs, width: number, height: number): number {
-  const at = (w: Wcs) => {
-    const u = (width - 1) / 2 - w.crpix[0], v = (height - 1) / 2 - w.crpix[1];
-    return { xi: w.cd[0] * u + w.cd[1] * v, eta: w.cd[2] * u + w.cd[3] * v };
+function residualOf(coefficients: readonly Float64Array[], order: number, pair: Sample): { x: number; y: number } {
+  return {
+    x: pair.value[0] - evaluatePolynomial(coefficients[0], order, pair.u, pair.v),
+    y: pair.value[1] - evaluatePolynomial(coefficients[1], order, pair.u, pair.v),
   };
-  const a = at(wcs), b = at(nominal);
-  return Math.hypot(a.xi - b.xi, a.eta - b.eta) * 3600;
 }
 
 function tooFew(matched: number, stars: number, references: number, required: number): StageError {

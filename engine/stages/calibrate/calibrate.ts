@@ -9,6 +9,7 @@ import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
 import { buildPsf, type PsfResult } from '../../image/psfFit.ts';
 import { createPsfFitter } from '../../image/psfPhotometry.ts';
 import type { ReferenceStar } from '../../image/references.ts';
+import type { RankedPoint } from '../../image/starMatch.ts';
 import {
   FWHM_PER_SIGMA, indexOf, seeingOf, smoothImage, starsOfSmoothed, usualSize, type DetectionScratch, type Star,
 } from '../../image/starDetection.ts';
@@ -52,7 +53,7 @@ export function calibrate(
   const psfResult = buildPsf(postIsr, stars, fwhmPx, config.psf);
   if (psfResult === null) throw tooFew('PSF_STARS_TOO_FEW', 'stars for the PSF', stars.length, config.psf.starCountMin);
   const measured = measureStars(postIsr, stars, psfResult.psf, fwhmPx, config);
-  const astrometry = fitWcs(measured, references, nominal, width, height, config.astrometry);
+  const astrometry = fitWcs(measured, anchorsOf(stars), references, nominal, width, height, config.astrometry);
   const photometry = fitZeroPoint(astrometry.pairs, exposureSeconds, config.photometry);
   scalePlane(postIsr.image, photometry.nJyPerElectron);
   scalePlane(postIsr.variance, photometry.nJyPerElectron ** 2);
@@ -119,6 +120,11 @@ function measureStars(
   return measured.sort((a, b) => b.flux - a.flux || a.y - b.y || a.x - b.x);
 }
 
+/** The pattern of the field; saturated stars lie somewhere near their middle. */
+function anchorsOf(stars: readonly Star[]): RankedPoint[] {
+  return stars.map(({ x, y, errorPx, isSaturated }) => ({ x, y, errorPx: isSaturated ? 1 : errorPx }));
+}
+
 function calibratedStars(
   measured: readonly MeasuredStar[], astrometry: AstrometricFit, factor: number,
 ): CalibratedStar[] {
@@ -140,6 +146,7 @@ function figuresOf(
     psfStarCount: psf.stars.length, psfModelError: psf.modelError, psfOrder: model.order,
     seeingPx: fwhmPx, seeingArcsec: fwhmPx * scale, pixelScaleArcsec: scale,
     wcsStandardCount: astrometry.pairs.length, wcsRmsMas: astrometry.rmsMas,
+    wcsOrder: astrometry.distortionOrder,
     pointingErrorArcsec: astrometry.pointingErrorArcsec,
     zeroPointMag: photometry.zeroPointMag, zeroPointErrMag: photometry.zeroPointErrMag,
     zeroPointScatterMag: photometry.scatterMag, zeroPointStandardCount: photometry.standardCount,

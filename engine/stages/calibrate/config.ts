@@ -61,17 +61,28 @@ export const calibrateConfig = {
   /** Stars that are fitted for position and flux, brightest first. */
   measuredStarCountMax: 500,
   astrometry: {
-    /** Largest error of the pointing along an axis, arcseconds: a telescope's blind pointing with margin. */
-    pointingErrorArcsec: 15,
-    /** Largest error of the camera's angle, degrees. */
-    rotationErrorDeg: 0.2,
+    /** Largest error of the pointing along an axis, arcseconds: 20 of a blind pointing, and a quarter more. */
+    pointingErrorArcsec: 25,
+    /** Largest error of the camera's angle, degrees: 0.5, and a fifth more. */
+    rotationErrorDeg: 0.6,
     voterCount: 120,
+    /** References that are matched, brightest first: several times the stars that are measured. */
+    referenceCountMax: 3000,
     /** Side of a bin of the vote, pixels: three times what rotation and scale smear. */
     voteBinPx: 4,
     /** Radius of the final pairing, pixels: many times the centroids' errors, less than the distance of neighbours. */
     pairRadiusPx: 1.5,
     /** Standards required (LSST: astrometry from ≥ 5). */
     standardCountMin: 5,
+    /** Highest order of the polynomial that is fitted beside the camera's own distortion. */
+    orderMax: 3,
+    /** Stars for each coefficient of an axis that an order above the first needs: fewer would be noise. */
+    starsPerCoefficient: 6,
+    /**
+     * Fall of χ² per added coefficient, over the χ² per degree of freedom, from which a higher order is believed. It
+     * is 1 by chance and scatters by √(2 / 6) for the six of the second order: 4 is nine of that.
+     */
+    orderSignificance: 4,
     /** Residuals beyond this many robust standard deviations are not of this star. */
     clipSigma: 4,
     /** Error of a bright star's centroid that no fit knows of (PSF, pixels), pixels. */
