@@ -48,6 +48,11 @@ async function main(): Promise<number> {
       .runFilterActivate(request.positionals.name, request.options);
     case 'filter deactivate': return (await import('./cli/filterRecords.ts'))
       .runFilterDeactivate(request.positionals.name, request.options);
+    case 'schema list': return (await import('./cli/schema.ts')).runSchemaList(request.options);
+    case 'schema check': return (await import('./cli/schema.ts'))
+      .runSchemaCheck(request.positionals.file, request.options);
+    case 'schema add': return (await import('./cli/schema.ts'))
+      .runSchemaAdd(request.positionals.version, request.options);
     case 'access grant': return (await import('./cli/access.ts'))
       .runAccessGrant(request.positionals.user, request.options);
     case 'access revoke': return (await import('./cli/access.ts'))

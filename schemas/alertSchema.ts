@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /**
  * The released alert schemas, as kept in `alert/<major>/<minor>/*.avsc`: one file a record, wire-compatible
  * with Rubin's alert_packet of the same version. A released folder is never edited; a change is a new folder.
  */
-export type AlertSchemaVersion = '11.0';
+export type AlertSchemaVersion = `${number}.${number}`;
 
 /** The records of the alert schema. `ssObject` belongs to the schema but no packet carries one. */
 export type AlertRecordName =
@@ -32,9 +32,12 @@ export const ALERT_SCHEMA_ID = alertSchemaId(ALERT_SCHEMA_VERSION);
 
 const RECORD_NAMES: readonly AlertRecordName[] =
   ['alert', 'diaSource', 'diaObject', 'diaForcedSource', 'ssSource', 'mpc_orbits', 'ssObject'];
-const VERSIONS: readonly AlertSchemaVersion[] = ['11.0'];
 
-const recordsByVersion = new Map(VERSIONS.map((version) => [version, readRecords(version)]));
+/** Folder of the released schemas: `alert/<major>/<minor>`. */
+export const ALERT_SCHEMA_FOLDER = new URL('./alert/', import.meta.url);
+const VERSIONS: readonly AlertSchemaVersion[] = releasedVersions();
+
+const recordsByVersion = new Map(VERSIONS.map((version) => [version, readRecords(version, versionFolder(version))]));
 
 /** The id that stands in the frame of a packet of this version: major · 100 + minor. */
 export function alertSchemaId(version: AlertSchemaVersion): number {
@@ -64,6 +67,13 @@ export function alertRecordSchema(name: AlertRecordName, version: AlertSchemaVer
  * first used and referred to by full name after that, as avsc, fastavro and a Confluent registry expect.
  */
 export function resolvedAlertSchema(version: AlertSchemaVersion): AvscRecord {
+  return resolveRecords(version, (name) => alertRecordSchema(name, version));
+}
+
+/** The same of records that are not released yet: those of a folder that `readRecords` has read. */
+export function resolveRecords(
+  version: AlertSchemaVersion, recordOf: (name: AlertRecordName) => AvscRecord,
+): AvscRecord {
   const written = new Set<string>();
   const resolveRecord = (record: AvscRecord): AvscRecord => {
     written.add(`${record.namespace}.${record.name}`);
@@ -72,12 +82,12 @@ export function resolvedAlertSchema(version: AlertSchemaVersion): AvscRecord {
   const resolveType = (type: AvscType): AvscType => {
     if (typeof type === 'string') {
       const isRecord = type.includes('.') && !written.has(type);
-      return isRecord ? resolveRecord(recordOfFullName(type, version)) : type;
+      return isRecord ? resolveRecord(recordOf(nameOfFullName(type, version))) : type;
     }
     if (isUnion(type)) return type.map(resolveType);
     return type.type === 'array' ? { ...type, items: resolveType(type.items as AvscType) } : type;
   };
-  return resolveRecord(alertRecordSchema('alert', version));
+  return resolveRecord(recordOf('alert'));
 }
 
 /** `resolvedAlertSchema` as JSON text: what the registry serves and what a container's header carries. */
@@ -107,17 +117,42 @@ function isUnion(type: AvscType): type is readonly AvscType[] {
   return Array.isArray(type);
 }
 
-function recordOfFullName(fullName: string, version: AlertSchemaVersion): AvscRecord {
+function nameOfFullName(fullName: string, version: AlertSchemaVersion): AlertRecordName {
   const name = RECORD_NAMES.find((candidate) => fullName.endsWith(`.${candidate}`));
   if (name === undefined) throw new Error(`alert schema ${version} refers to ${fullName}, which it lacks`);
-  return alertRecordSchema(name, version);
+  return name;
 }
 
-function readRecords(version: AlertSchemaVersion): ReadonlyMap<AlertRecordName, AvscRecord> {
-  const folder = new URL(`./alert/${version.replace('.', '/')}/`, import.meta.url);
+/** Folder of a version, whether it exists or not. */
+export function versionFolder(version: AlertSchemaVersion): URL {
+  return new URL(`${version.replace('.', '/')}/`, ALERT_SCHEMA_FOLDER);
+}
+
+/** The versions that have a folder, oldest first. */
+function releasedVersions(): readonly AlertSchemaVersion[] {
+  const numbersIn = (folder: URL): number[] =>
+    readdirSync(folder).filter((name) => /^\d{1,4}$/.test(name)).map(Number).sort((a, b) => a - b);
+  return numbersIn(ALERT_SCHEMA_FOLDER).flatMap((major) =>
+    numbersIn(new URL(`${major}/`, ALERT_SCHEMA_FOLDER)).map((minor): AlertSchemaVersion => `${major}.${minor}`));
+}
+
+/**
+ * The records of a folder of `.avsc` files, one a record.
+ *
+ * @throws Error of one line that names the file that is missing, is not JSON, or is another record.
+ */
+export function readRecords(version: AlertSchemaVersion, folder: URL): ReadonlyMap<AlertRecordName, AvscRecord> {
   return new Map(RECORD_NAMES.map((name) => {
-    // The files are part of this checkout and compared with Rubin's by a test, so their shape is known.
-    const record = JSON.parse(readFileSync(new URL(`${name}.avsc`, folder), 'utf8')) as AvscRecord;
+    const file = new URL(`${name}.avsc`, folder);
+    let record: AvscRecord;
+    try {
+      record = JSON.parse(readFileSync(file, 'utf8')) as AvscRecord; // Looked at below, and by avsc when it is used.
+    } catch (error) {
+      throw new Error(`alert schema ${version}: ${file.pathname}: ${(error as Error).message}`, { cause: error });
+    }
+    if (record.type !== 'record' || record.name !== name || !Array.isArray(record.fields)) {
+      throw new Error(`alert schema ${version}: ${file.pathname} is not the record ${name}`);
+    }
     return [name, record];
   }));
 }

@@ -51,7 +51,8 @@ export const decodeSsSource = compileDecoder<SsSource>('ssSource');
 export const decodeMpcOrbit = compileDecoder<MpcOrbit>('mpc_orbits');
 export const decodeSsObject = compileDecoder<SsObject>('ssObject');
 
-function buildType(schema: object): avro.Type {
+/** avsc's type of a schema, with every long a bigint. */
+export function buildType(schema: object): avro.Type {
   return avro.Type.forSchema(schema as avro.Schema, {
     registry: { long: bigintLong },
     wrapUnions: 'never',

@@ -20,9 +20,13 @@ export class ContainerError extends Error {
   }
 }
 
+/** How the data of blocks are compressed; ours are not. */
+export type ContainerCodec = 'null' | 'deflate' | 'snappy';
+
 /** What stands before the first block. */
 export type ContainerHeader = Readonly<{
   schemaJson: string;
+  codec: ContainerCodec;
   /** 16 bytes. */
   sync: Uint8Array;
   /** Offset of the first block. */
@@ -36,9 +40,9 @@ export type ContainerBlock = Readonly<{ offset: number; recordCount: number; dat
  * The header of a container. The sync marker (16 bytes) is the caller's, derived from what the file is about, so
  * that the same night gives the same file.
  */
-export function containerHeader(schemaJson: string, sync: Uint8Array): Buffer {
+export function containerHeader(schemaJson: string, sync: Uint8Array, codec: ContainerCodec = 'null'): Buffer {
   assertSync(sync);
-  const entries: readonly (readonly [string, string])[] = [['avro.codec', 'null'], ['avro.schema', schemaJson]];
+  const entries: readonly (readonly [string, string])[] = [['avro.codec', codec], ['avro.schema', schemaJson]];
   const sized = (text: string): Buffer => {
     const bytes = Buffer.from(text);
     const size = Buffer.alloc(countSize(bytes.length));
@@ -51,12 +55,12 @@ export function containerHeader(schemaJson: string, sync: Uint8Array): Buffer {
   return Buffer.concat([MAGIC, count, ...metadata, Buffer.of(0), sync]);
 }
 
-/** A block that holds one encoded datum. */
-export function containerBlock(datum: Uint8Array, sync: Uint8Array): Buffer {
+/** A block that holds one encoded datum, or several, already as the container's codec has them. */
+export function containerBlock(datum: Uint8Array, sync: Uint8Array, recordCount = 1): Buffer {
   assertSync(sync);
-  const dataStart = 1 + countSize(datum.length);
+  const dataStart = countSize(recordCount) + countSize(datum.length);
   const block = Buffer.allocUnsafeSlow(dataStart + datum.length + SYNC_BYTES);
-  writeCount(block, writeCount(block, 0, 1), datum.length);
+  writeCount(block, writeCount(block, 0, recordCount), datum.length);
   block.set(datum, dataStart);
   block.set(sync, dataStart + datum.length);
   return block;
@@ -65,7 +69,7 @@ export function containerBlock(datum: Uint8Array, sync: Uint8Array): Buffer {
 /**
  * The header of a container, from the start of its bytes.
  *
- * @throws ContainerError when the magic is not there, the header ends early, or the data are compressed.
+ * @throws ContainerError when the magic is not there, the header ends early, or the codec is unknown.
  */
 export function readContainerHeader(bytes: Uint8Array): ContainerHeader {
   if (Buffer.compare(bytes.subarray(0, MAGIC.length), MAGIC) !== 0) throw new ContainerError(0, 'no Avro container');
@@ -89,10 +93,12 @@ export function readContainerHeader(bytes: Uint8Array): ContainerHeader {
     }
     const sync = slice(bytes, BigInt(SYNC_BYTES), offset);
     const codec = metadata.get('avro.codec') ?? 'null';
-    if (codec !== 'null') throw new Error(`codec ${codec} is not read here`);
+    if (codec !== 'null' && codec !== 'deflate' && codec !== 'snappy') {
+      throw new Error(`codec ${codec} is not read here`);
+    }
     const schemaJson = metadata.get('avro.schema');
     if (schemaJson === undefined) throw new Error('no schema');
-    return { schemaJson, sync, end: offset + SYNC_BYTES };
+    return { schemaJson, codec, sync, end: offset + SYNC_BYTES };
   });
 }
 
@@ -117,7 +123,7 @@ export function containerBlockAt(bytes: Uint8Array, offset: number, sync: Uint8A
 }
 
 /**
- * The blocks of a whole container in file order, as views.
+ * The blocks of a whole container in file order, as views, compressed if they are.
  *
  * @throws ContainerError at the first damage; its `offset` is the length up to which the file is sound.
  */

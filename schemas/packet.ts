@@ -1,4 +1,4 @@
-import { ALERT_SCHEMA_ID, alertSchemaVersion } from './alertSchema.ts';
+import { ALERT_SCHEMA_ID, ALERT_SCHEMA_VERSION, alertSchemaVersion } from './alertSchema.ts';
 import type { AlertSchemaVersion } from './alertSchema.ts';
 import {
   decodeDiaForcedSource, decodeDiaObject, decodeDiaSource, decodeMpcOrbit, decodeSsSource,
@@ -73,7 +73,8 @@ export function assemblePacket(parts: PacketParts, allocate: Allocate = Buffer.a
  * @throws an Error that names the field and the byte of the datum when the bytes are damaged or too many.
  */
 export function splitPacket(packet: Uint8Array): PacketParts {
-  const { datum } = unframe(packet);
+  const { version, datum } = unframe(packet);
+  if (version !== ALERT_SCHEMA_VERSION) throw new Error(`packet of schema ${version}, not ${ALERT_SCHEMA_VERSION}`);
   const cursor = new DatumCursor(datum);
   const idEnd = skipLong(datum, 0, datum.length);
   cursor.offset = idEnd;

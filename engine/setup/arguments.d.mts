@@ -198,6 +198,9 @@ export type ParsedCommand =
   | Parsed<'filter create' | 'filter edit', FilterDefineOptions, { readonly name: string }>
   | Parsed<'filter activate', FilterActivateOptions, { readonly name: string }>
   | Parsed<'filter deactivate', FilterActorOptions, { readonly name: string }>
+  | Parsed<'schema list', JsonOption>
+  | Parsed<'schema check', JsonOption, { readonly file: string }>
+  | Parsed<'schema add', JsonOption & { readonly from: string }, { readonly version: string }>
   | Parsed<'access grant', AccessGrantOptions, { readonly user: string }>
   | Parsed<'access revoke', JsonOption & DataDirOption, { readonly user: string }>
   | Parsed<'access list', JsonOption & DataDirOption>

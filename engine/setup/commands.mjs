@@ -328,6 +328,40 @@ export const COMMANDS = [
     setup: 'packages', needs: 'none',
   },
   {
+    name: 'schema list',
+    summary: 'list the versions of the alert schema',
+    description: ['With their Confluent ids, and which one packets are written in.'],
+    examples: ['vesper schema list --json'],
+    positionals: [],
+    options: [JSON_OUTPUT],
+    setup: 'packages', needs: 'none',
+  },
+  {
+    name: 'schema check',
+    summary: 'read an Avro container of alerts and say whether it is sound',
+    description: [
+      'Takes codecs null, deflate and snappy and the schema inside. Exit 1 when it is damaged, holds nothing, or its data',
+      'are not encoded again to the same bytes.',
+    ],
+    examples: ['vesper schema check night.avro --json'],
+    positionals: [{ name: 'file', argument: 'FILE', type: 'path', explanation: 'an Avro container' }],
+    options: [JSON_OUTPUT],
+    setup: 'packages', needs: 'none',
+  },
+  {
+    name: 'schema add',
+    summary: 'add a version of the alert schema',
+    description: ['Checks the rules of compatibility of schemas/README.md and adds the folder whole, or not at all.'],
+    examples: ['vesper schema add 11.1 --from new-schema/'],
+    positionals: [{ name: 'version', argument: 'VERSION', type: 'text', explanation: 'MAJOR.MINOR' }],
+    options: [
+      { name: 'from', argument: 'DIR', type: 'path', default: null, isRequired: true,
+        explanation: 'holds an .avsc file of each record' },
+      JSON_OUTPUT,
+    ],
+    setup: 'packages', needs: 'none',
+  },
+  {
     name: 'access grant',
     summary: 'give a user a token for the page\'s server',
     description: [

@@ -28,7 +28,7 @@ test('a container gives back the data that were put in, in order', () => {
 });
 
 test('the header gives back the schema and the sync marker', () => {
-  expect(readContainerHeader(file)).toEqual({ schemaJson, sync, end: header.length });
+  expect(readContainerHeader(file)).toEqual({ schemaJson, codec: 'null', sync, end: header.length });
 });
 
 test('a block is found by its offset alone', () => {
@@ -100,7 +100,7 @@ describe('damage', () => {
     expect([faultOffset(negative), faultOffset(huge)]).toEqual([header.length, header.length]);
   });
 
-  test('a compressed container is refused and its codec named', () => {
+  test('a container of an unknown codec is refused and the codec named', () => {
     // 'null' and 'snap' are equally long, so the lengths around them hold.
     const compressed = Buffer.from(header);
     compressed.write('snap', header.indexOf('null'));
