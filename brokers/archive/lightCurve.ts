@@ -1,6 +1,7 @@
 /** An object's light curve out of an alert about it, as data and as a small plot. */
 import type { Alert } from '../../schemas/diaRows.ts';
-import { isBand } from '../../schemas/units.ts';
+import { BANDS, isBand, type Band } from '../../schemas/units.ts';
+import { lightCurveStatistics, type LightCurveStatistics } from './lightCurveStatistics.ts';
 
 /** A flux on the difference image, nJy, at a midpoint, MJD TAI. */
 export type LightCurvePoint = Readonly<{
@@ -22,6 +23,8 @@ export type LightCurve = Readonly<{
   decDeg: number;
   /** Oldest first. */
   points: readonly LightCurvePoint[];
+  /** Of the detections of each band that has one with a flux. */
+  statistics: Readonly<Partial<Record<Band, LightCurveStatistics>>>;
 }>;
 
 export function lightCurveOf(diaObjectId: bigint, alert: Alert): LightCurve {
@@ -33,7 +36,16 @@ export function lightCurveOf(diaObjectId: bigint, alert: Alert): LightCurve {
   }));
   const points = [...detections, ...forced].sort((a, b) => a.midpointMjdTai - b.midpointMjdTai);
   const { ra, dec } = alert.diaObject ?? alert.diaSource;
-  return { diaObjectId, diaSourceId: alert.diaSourceId, raDeg: ra, decDeg: dec, points };
+  return {
+    diaObjectId, diaSourceId: alert.diaSourceId, raDeg: ra, decDeg: dec, points, statistics: statisticsOf(detections),
+  };
+}
+
+function statisticsOf(detections: readonly LightCurvePoint[]): LightCurve['statistics'] {
+  return Object.fromEntries(BANDS.flatMap((band) => {
+    const statistics = lightCurveStatistics(detections.filter((point) => point.band === band));
+    return statistics === null ? [] : [[band, statistics]];
+  }));
 }
 
 function fluxOf(

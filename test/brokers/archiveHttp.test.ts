@@ -112,6 +112,8 @@ test('a light curve is that of the newest alert: earlier detections and forced f
       { kind: 'forced', psfFlux: -5, band: 'g', id: '9' },
       { kind: 'detection', psfFlux: 100, id: String(ID) },
     ],
+    // Of the detections alone, by band, those with an error.
+    statistics: { r: { count: 1, mean: 100, percentile50: 100, linearSlope: null } },
   });
   const { headers, body } = await get(`/objects/${OBJECT}/lightcurve.svg`);
   expect(headers['content-type']).toMatch(/^image\/svg\+xml/);
@@ -122,7 +124,7 @@ test('a light curve is that of the newest alert: earlier detections and forced f
 test('a plot of nothing, of one point, and of a band that is markup, is still a plain plot', () => {
   const measured = { midpointMjdTai: 61360, band: '<script>', psfFlux: 1, psfFluxErr: null };
   const point = { ...measured, kind: 'forced', id: 1n } as const;
-  const base = { diaObjectId: 1n, diaSourceId: 1n, raDeg: 0, decDeg: 0 };
+  const base = { diaObjectId: 1n, diaSourceId: 1n, raDeg: 0, decDeg: 0, statistics: {} };
   for (const points of [[], [point], [{ ...point, psfFlux: null }], [point, { ...point, psfFlux: 1e30 }]]) {
     const svg = lightCurveSvg({ ...base, points });
     expect(svg).not.toMatch(/NaN|Infinity|script/);
