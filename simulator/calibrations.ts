@@ -10,7 +10,7 @@ import {
   ARCSEC_PER_RADIAN, detectorMap, fromTangent, imageRadius, skyOfVector, tangentPlane, type UnitVector,
 } from './projection.ts';
 import { normal, randomStream } from './random.ts';
-import { starsOfCone } from './scene.ts';
+import { starsByCell, starsOfCone } from './scene.ts';
 import type { Field, PlannedVisit } from './schedule.ts';
 import type { Star } from './sky.ts';
 import { placeAt } from './surveySky.ts';
@@ -102,9 +102,11 @@ export function referenceRadiusDeg(camera: Camera): number {
 /** CSV of a field's reference stars, with the errors of a catalogue. */
 export function makeReferences(seed: number, camera: Camera, field: Field, sky: SkyModel = 'demonstration'): string {
   const radius = referenceRadiusDeg(camera) * (Math.PI / 180);
-  return encodeReferences(
-    seed, starsOfCone(seed, field.raDeg, field.decDeg, radius, sky).map((star) => ({ star, place: star.place })),
-  );
+  const rows: string[] = [];
+  for (const stars of starsByCell(seed, field.raDeg, field.decDeg, radius, sky)) {
+    if (stars.length > 0) rows.push(referenceRows(seed, stars.map((star) => ({ star, place: star.place }))));
+  }
+  return `${[REFERENCE_HEADER, ...rows].join('\n')}\n`;
 }
 
 /**
@@ -126,22 +128,25 @@ export function makeReferencesOf(
       seen.set(star.id, { star, place });
     }
   }
-  return encodeReferences(seed, [...seen.values()]);
+  return `${[REFERENCE_HEADER, ...(seen.size > 0 ? [referenceRows(seed, [...seen.values()])] : [])].join('\n')}\n`;
 }
 
 type Reference = Readonly<{ star: Star; place: UnitVector }>;
 
-function encodeReferences(seed: number, references: readonly Reference[]): string {
+const REFERENCE_HEADER = [
+  'refId,ra,dec,raErrMas,decErrMas', ...BANDS.map((band) => `${band}Mag,${band}MagErr`),
+].join(',');
+
+/** One line a star, without the last line's end. */
+function referenceRows(seed: number, references: readonly Reference[]): string {
   const { referencePositionErrorMas: mas, referenceMagError: magError } = skyConfig;
   const sigma = mas / 1000 / ARCSEC_PER_RADIAN;
-  const lines = references.map(({ star, place }) => {
+  return references.map(({ star, place }) => {
     const random = randomStream(seed, 'reference', Number(star.id >> 30n), Number(star.id & 0x3fffffffn));
     const { raDeg, decDeg } = skyOfVector(place);
     const plane = tangentPlane(raDeg, decDeg);
     const measured = skyOfVector(fromTangent(plane, sigma * normal(random), sigma * normal(random)));
     const mags = star.mags.map((mag) => `${(mag + magError * normal(random)).toFixed(4)},${magError}`);
     return [star.id, measured.raDeg.toFixed(9), measured.decDeg.toFixed(9), mas, mas, ...mags].join(',');
-  });
-  const header = ['refId,ra,dec,raErrMas,decErrMas', ...BANDS.map((band) => `${band}Mag,${band}MagErr`)].join(',');
-  return `${[header, ...lines].join('\n')}\n`;
+  }).join('\n');
 }

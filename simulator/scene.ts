@@ -294,7 +294,16 @@ function northOnImage(map: PixelMap): { angle: number; parity: number } {
 export function starsOfCone(
   seed: number, raDeg: number, decDeg: number, radius: number, sky: SkyModel = 'demonstration',
 ): Star[] {
-  const { centre } = tangentPlane(raDeg, decDeg);
-  return cellsOfCone(centre, radius).flatMap((index) =>
-    cachedCell(seed, index, sky).stars.filter((star) => star.mags[BANDS.indexOf('r')] < skyConfig.referenceFaintMag));
+  return [...starsByCell(seed, raDeg, decDeg, radius, sky)].flat();
+}
+
+/** As `starsOfCone`, cell by cell: a wide camera's cone towards the Galaxy holds more stars than fit in memory. */
+export function* starsByCell(
+  seed: number, raDeg: number, decDeg: number, radius: number, sky: SkyModel = 'demonstration',
+): Generator<readonly Star[]> {
+  for (const index of cellsOfCone(tangentPlane(raDeg, decDeg).centre, radius)) {
+    yield cachedCell(seed, index, sky).stars.filter(
+      (star) => star.mags[BANDS.indexOf('r')] < skyConfig.referenceFaintMag,
+    );
+  }
 }
