@@ -143,8 +143,11 @@ async function ensureDurable(
   await jsm.consumers.add(stream, { ...config, ...start });
 }
 
-/** Sequence of the first message at or after `time`: a consumer that is made to start there stands just before it. */
-async function sequenceAt(jsm: JetStreamManager, stream: string, time: Date): Promise<number> {
+/**
+ * Sequence of the first message at or after `time`, one beyond the last when there is none: a consumer that is made to
+ * start there stands just before it.
+ */
+export async function sequenceAt(jsm: JetStreamManager, stream: string, time: Date): Promise<number> {
   const probe = await jsm.consumers.add(stream, {
     ack_policy: AckPolicy.None,
     deliver_policy: DeliverPolicy.StartTime,

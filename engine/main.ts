@@ -34,6 +34,9 @@ async function main(): Promise<number> {
     case 'alerts get': return (await import('./cli/alerts.ts'))
       .runAlertsGet(request.positionals.diaSourceId, request.options);
     case 'alerts export': return (await import('./cli/alerts.ts')).runAlertsExport(request.options);
+    case 'alerts replay': return (await import('./cli/alertsReplay.ts')).runAlertsReplay(request.options, signal);
+    case 'alerts voevent': return (await import('./cli/alertsReplay.ts'))
+      .runAlertsVoEvent(request.positionals.diaSourceId, request.options);
     case 'filter list': return (await import('./cli/filter.ts')).runFilterList(request.options);
     case 'filter explain': return (await import('./cli/filter.ts'))
       .runFilterExplain(request.positionals, request.options);

@@ -34,3 +34,8 @@ export function taiSecondsOfMjd(mjdTai: number): number {
 export function mjdOfTaiSeconds(taiSeconds: number): number {
   return UNIX_EPOCH_MJD + taiSeconds / DAY_SECONDS;
 }
+
+/** Unix time, ms UTC, of an MJD (TAI). Valid from 2017 on; to the tenth of a millisecond that a double of days has. */
+export function unixMsOfMjdTai(mjdTai: number): number {
+  return Math.round(((mjdTai - UNIX_EPOCH_MJD) * DAY_SECONDS - TAI_MINUS_UTC_SECONDS) * 1000);
+}

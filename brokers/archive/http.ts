@@ -4,9 +4,15 @@ import { decodeAlert, splitPacket } from '../../schemas/packet.ts';
 import { brokersConfig } from '../config.ts';
 import { cutoutPng } from './cutoutImage.ts';
 import { lightCurveOf, lightCurveSvg } from './lightCurve.ts';
+import { voEventOf } from './voevent.ts';
 import { archivedNights, coneSearch, findAlert, findNewestOfObject } from './reader.ts';
 
-export type ArchiveLocation = Readonly<{ dataDir: string; instrument: string }>;
+export type ArchiveLocation = Readonly<{
+  dataDir: string;
+  instrument: string;
+  /** Unless false, VOEvents are marked as tests. */
+  isSimulated?: boolean;
+}>;
 
 export type ArchiveAnswer = Readonly<{
   status: number;
@@ -41,6 +47,7 @@ export function isArchivePath(path: string): boolean {
  * - `/alerts/{diaSourceId}`: the alert as JSON; with `Accept: application/avro` (or octet-stream) the framed bytes as
  * they were sent;
  * - `/alerts/{diaSourceId}/cutouts/{difference|science|template}` as FITS, with `.png` as a picture;
+ * - `/alerts/{diaSourceId}/voevent.xml`: the same as VOEvent 2.0;
  * - `/alerts?ra=DEG&dec=DEG&radius=ARCSEC[&night=YYYYMMDD][&limit=N]`: the alerts of a night in a cone;
  * - `/objects/{diaObjectId}/lightcurve`: JSON, with `.svg` a plot.
  *
@@ -61,6 +68,9 @@ export async function answerArchiveRequest(
     if (kind === 'alerts' && rest.length === 2 && rest[0] === 'cutouts') {
       return await answerCutout(archive, asId(id), rest[1]);
     }
+    if (kind === 'alerts' && rest.length === 1 && rest[0] === 'voevent.xml') {
+      return await answerVoEvent(archive, asId(id));
+    }
     if (kind === 'objects' && rest.length === 1) return await answerLightCurve(archive, asId(id), rest[0]);
     throw new Refusal(404, 'not found');
   } catch (error) {
@@ -80,6 +90,12 @@ async function answerAlert(archive: ArchiveLocation, id: bigint, accept = ''): P
   const alert = decodeAlert(packet);
   const links = Object.entries(CUTOUTS).map(([name, field]) => [field, cutoutUrl(name as CutoutName, alert[field])]);
   return { status: 200, headers: JSON_TYPE, body: json({ ...alert, ...Object.fromEntries(links) }) };
+}
+
+async function answerVoEvent(archive: ArchiveLocation, id: bigint): Promise<ArchiveAnswer> {
+  const alert = decodeAlert(await alertOf(archive, id));
+  const body = voEventOf(alert, archive.instrument, archive.isSimulated === false ? 'observation' : 'test');
+  return { status: 200, headers: { 'content-type': 'application/xml; charset=utf-8' }, body };
 }
 
 async function answerCutout(archive: ArchiveLocation, id: bigint, asked: string): Promise<ArchiveAnswer> {

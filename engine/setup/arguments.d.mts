@@ -168,6 +168,13 @@ export interface EphemerisOptions extends JsonOption {
   readonly site: string | null;
 }
 
+export interface AlertsReplayOptions extends RecordedOptions {
+  readonly from: string;
+  readonly to: string;
+  readonly filter: string | null;
+  readonly pace: 'original' | 'max';
+  readonly toSubject: string;
+}
 export type BenchName =
   'night' | 'simulator' | 'ephemerides' | 'apdb' | 'packets' | 'filters' | 'consumers' | 'archive';
 
@@ -191,6 +198,8 @@ export type ParsedCommand =
   | Parsed<'alerts tail', RecordedOptions & { readonly fromStart: boolean; readonly count: number | null }>
   | Parsed<'alerts get', RecordedOptions & { readonly raw: boolean }, { readonly diaSourceId: string }>
   | Parsed<'alerts export', RecordedOptions & { readonly out: string; readonly limit: number | null }>
+  | Parsed<'alerts replay', AlertsReplayOptions>
+  | Parsed<'alerts voevent', DataDirOption & InstrumentOption, { readonly diaSourceId: string }>
   | Parsed<'filter list', JsonOption>
   | Parsed<'filter explain', FilterExplainOptions, { readonly filter: string; readonly diaSourceId: string }>
   | Parsed<'filter test', FilterTestOptions, { readonly filter: string }>
