@@ -56,7 +56,7 @@ function tryField(camera: Camera, seed: number, field: number): Outcome {
       const mas = 5 / 3.6e6;
       return {
         refId: String(i), raDeg: star.raDeg + (mas * normal(random)) / Math.cos(star.decDeg * (Math.PI / 180)),
-        decDeg: star.decDeg + mas * normal(random), raErrMas: 5, decErrMas: 5, mag: star.mag, magErr: 0.005,
+        decDeg: star.decDeg + mas * normal(random), raErrMas: 5, decErrMas: 5, mag: star.mag, magErr: 0.005, colourMag: null,
       };
     });
   const nominal = nominalWcs(camera, detector, raDeg, decDeg, cameraAngleDeg), begun = process.cpuUsage();

@@ -17,15 +17,19 @@ import { print, printJson } from './output.ts';
 export async function runCalibrate(imagePath: string, options: CalibrateOptions): Promise<number> {
   requireOtherFile('out', options.out, [imagePath, options.references]);
   const steps = new Steps();
-  const product = steps.run('read', () => readImageProduct(imagePath));
+  // All planes in one memory, in which the compiled pixel kernels work: image, variance, two to work with, and the mask.
+  let memory = createPlaneMemory(0);
+  const product = steps.run('read', () => readImageProduct(imagePath, (width, height) => {
+    memory = createPlaneMemory(18 * width * height);
+    return memory.maskedImage(width, height);
+  }));
   const { nominal, band, exposureSeconds } = describe(product, imagePath);
   const references = steps.run('readReferences', () => readReferences(options.references, band));
-  const length = product.planes.width * product.planes.height, memory = createPlaneMemory(18 * length);
-  const planes = memory.copyOf(product.planes);
-  const result = steps.run('calibrate', () => onFile(imagePath, () => calibrate(
-    asProduct('postIsrImage', planes), nominal, references, exposureSeconds, calibrateConfig,
-    { smooth: memory.float32(length), work: memory.float32(length) },
-  )));
+  const length = product.planes.width * product.planes.height;
+  const result = onFile(imagePath, () => calibrate(
+    asProduct('postIsrImage', product.planes), nominal, references, exposureSeconds, calibrateConfig,
+    { smooth: memory.float32(length), work: memory.float32(length) }, (step, work) => steps.run(step, work),
+  ));
   steps.run('write', () => writeImageProduct(options.out, result.visitImage, {
     unit: 'nJy', wcs: result.wcs, psf: result.psf,
     cards: [

@@ -1,5 +1,7 @@
-/** Reference stars: CSV as `schemas/products.ts` says, read for one band. */
+/** Reference stars, read for one band: CSV as `schemas/products.ts` says, or a FITS table of the same columns. */
 import { readFileSync } from 'node:fs';
+import { FitsError, parseFits } from './fits.ts';
+import { readTable } from './fitsTable.ts';
 import type { Band } from '../../schemas/units.ts';
 
 export type ReferenceStar = Readonly<{
@@ -7,6 +9,8 @@ export type ReferenceStar = Readonly<{
   raDeg: number; decDeg: number; raErrMas: number; decErrMas: number;
   /** AB magnitude in the band; null where the catalogue has none. */
   mag: number | null; magErr: number | null;
+  /** g − i, AB; null where the catalogue does not tell it. */
+  colourMag: number | null;
 }>;
 
 /** A reference catalogue that cannot be used; one line that names the file and the reason. */
@@ -24,35 +28,66 @@ export class ReferenceError extends Error {
  * @throws ReferenceError: no such file, a column missing, a row without a position.
  */
 export function readReferences(path: string, band: Band): ReferenceStar[] {
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = readFileSync(path, 'utf8');
+    bytes = readFileSync(path);
   } catch (cause) {
     throw new ReferenceError(path, `cannot be read (${(cause as Error).message})`, cause); // fs throws Errors.
   }
-  return parseReferences(text, band, path);
+  // A FITS file, or one that was compressed.
+  const isFits = Buffer.from(bytes.subarray(0, 9)).toString('latin1') === 'SIMPLE  =' || (bytes[0] === 0x1f && bytes[1] === 0x8b);
+  return isFits ? fromTable(bytes, band, path) : parseReferences(Buffer.from(bytes).toString('utf8'), band, path);
 }
 
-/** As `readReferences`, from text; `path` serves the messages. */
+/** Cells of a column by row, as text; empty where there is no value. */
+type Columns = Readonly<{ has(name: string): boolean; cell(name: string): (row: number) => string | undefined }>;
+
+function fromTable(bytes: Uint8Array, band: Band, path: string): ReferenceStar[] {
+  try {
+    const table = readTable(parseFits(bytes, path));
+    return starsOf({
+      has: (name) => table.names.includes(name),
+      cell: (name) => {
+        if (!table.names.includes(name)) throw new ReferenceError(path, `has no column ${name}`);
+        const column = table.column(name);
+        return (row) => (column[row] === null ? '' : String(column[row]));
+      },
+    }, table.rowCount, band, path, 1);
+  } catch (error) {
+    if (!(error instanceof FitsError)) throw error;
+    throw new ReferenceError(path, error.message.replace(`${path}: `, ''), error);
+  }
+}
+
+/** As `readReferences`, from CSV; `path` serves the messages. */
 export function parseReferences(text: string, band: Band, path: string): ReferenceStar[] {
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '' && !line.startsWith('#'));
   const names = (lines[0] ?? '').split(',').map((name) => name.trim());
-  const column = (name: string) => {
-    const i = names.indexOf(name);
-    if (i < 0) throw new ReferenceError(path, `has no column ${name}`);
-    return i;
-  };
-  const id = column('refId'), ra = column('ra'), dec = column('dec'), raErr = column('raErrMas'),
-    decErr = column('decErrMas');
-  const mag = column(`${band}Mag`), magErr = column(`${band}MagErr`);
-  return lines.slice(1).map((line, row) => {
-    const cells = line.split(',');
+  const rows = lines.slice(1).map((line) => line.split(','));
+  return starsOf({
+    has: (name) => names.includes(name),
+    cell: (name) => {
+      const column = names.indexOf(name);
+      if (column < 0) throw new ReferenceError(path, `has no column ${name}`);
+      return (row) => rows[row][column];
+    },
+  }, rows.length, band, path, 2);
+}
+
+/** @param firstRow What the first row is called in messages. */
+function starsOf(columns: Columns, rowCount: number, band: Band, path: string, firstRow: number): ReferenceStar[] {
+  const [id, ra, dec, raErr, decErr, mag, magErr] = [
+    'refId', 'ra', 'dec', 'raErrMas', 'decErrMas', `${band}Mag`, `${band}MagErr`,
+  ].map(columns.cell);
+  const [g, i] = ['gMag', 'iMag'].map((name) => (columns.has(name) ? columns.cell(name) : () => undefined));
+  return Array.from({ length: rowCount }, (_, row): ReferenceStar => {
+    const blue = number(g(row)), red = number(i(row));
     const star = {
-      refId: cells[id] ?? '', raDeg: number(cells[ra]) ?? NaN, decDeg: number(cells[dec]) ?? NaN,
-      raErrMas: number(cells[raErr]) ?? 0, decErrMas: number(cells[decErr]) ?? 0,
-      mag: number(cells[mag]), magErr: number(cells[magErr]),
+      refId: (id(row) ?? '').trim(), raDeg: number(ra(row)) ?? NaN, decDeg: number(dec(row)) ?? NaN,
+      raErrMas: number(raErr(row)) ?? 0, decErrMas: number(decErr(row)) ?? 0, mag: number(mag(row)),
+      magErr: number(magErr(row)), colourMag: blue === null || red === null ? null : blue - red,
     };
-    if (Number.isNaN(star.raDeg + star.decDeg)) throw new ReferenceError(path, `row ${row + 2} has no position`);
+    if (Number.isNaN(star.raDeg + star.decDeg)) throw new ReferenceError(path, `row ${row + firstRow} has no position`);
     return star;
   });
 }

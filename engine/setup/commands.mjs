@@ -457,8 +457,8 @@ export const COMMANDS = [
     examples: ['vesper calibrate postisr.fits --references references.csv --out visit.fits'],
     positionals: [{ name: 'image', argument: 'IMAGE', type: 'path', explanation: 'as vesper isr writes it' }],
     options: [
-      { name: 'references', argument: 'CSV', type: 'path', default: null, isRequired: true,
-        explanation: 'refId, ra, dec, raErrMas, decErrMas, and rMag, rMagErr or those of the band' },
+      { name: 'references', argument: 'FILE', type: 'path', default: null, isRequired: true,
+        explanation: 'CSV or FITS table: refId, ra, dec, raErrMas, decErrMas, and rMag, rMagErr or the band\'s' },
       OUT_FILE, JSON_FIGURES,
     ],
     setup: 'packages', needs: 'none',

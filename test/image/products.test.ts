@@ -13,6 +13,7 @@ import { allocateMaskedImage, asProduct } from '../../engine/image/maskedImage.t
 import { maskBits } from '../../engine/image/maskPlanes.ts';
 import type { PsfModel } from '../../engine/image/psf.ts';
 import { rawPixelCount, readRawExposure } from '../../engine/image/rawExposure.ts';
+import { encodeTable, type TableColumn } from '../../engine/image/fitsTable.ts';
 import { parseReferences, readReferences, ReferenceError } from '../../engine/image/references.ts';
 import { readTemplate, readTemplateSize } from '../../engine/image/template.ts';
 import { pixelToSky, separationArcsec, wcsFromHeader, wcsToCards, type Wcs } from '../../engine/image/wcs.ts';
@@ -202,9 +203,28 @@ describe('references', () => {
     const rows = parseReferences(`${header}\n9007199254740993,10.5,-44,5,6,19.5,0.01\n2,11,-44,5,5,,\n`, 'r',
       'refs.csv');
     expect(rows[0]).toEqual({ refId: '9007199254740993', raDeg: 10.5, decDeg: -44, raErrMas: 5, decErrMas: 6,
-      mag: 19.5, magErr: 0.01 });
+      mag: 19.5, magErr: 0.01, colourMag: null });
     expect(rows[1].mag).toBeNull();
+    const coloured = parseReferences(`${header},gMag,iMag\n1,10.5,-44,5,6,19.5,0.01,20.25,19\n`, 'r', 'refs.csv');
+    expect(coloured[0].colourMag).toBe(1.25);
   });
+
+  test('a FITS table gives the same rows as CSV, 64-bit ids whole', () => {
+    const path = join(folder, 'refs.fits');
+    const column = (name: string, values: number[]): TableColumn => ({ name, kind: 'D', values });
+    writeFileSync(path, Buffer.concat([writeFits(null, [{ data: null }]), encodeTable('REFERENCES', [
+      { name: 'refId', kind: 'J', values: [7, 8] }, column('ra', [10.25, 11]), column('dec', [-44, 3]),
+      column('raErrMas', [5, 4]), column('decErrMas', [6, 4]), column('rMag', [19.5, NaN]), column('rMagErr', [0.01, NaN]),
+      column('gMag', [20.25, 21]), column('iMag', [19, NaN]),
+    ])]));
+    const csv = `${header},gMag,iMag\n7,10.25,-44,5,6,19.5,0.01,20.25,19\n8,11,3,4,4,,,21,\n`;
+    expect(readReferences(path, 'r')).toEqual(parseReferences(csv, 'r', 'refs.csv'));
+    expect(messageOf(() => readReferences(path, 'z'))).toBe(`${path}: has no column zMag`);
+    const image = join(folder, 'no-table.fits');
+    writeFits(image, [{ data: new Float32Array(4), width: 2, height: 2 }]);
+    expect(messageOf(() => readReferences(image, 'r'))).toBe(`${image}: has no binary table`);
+  });
+
   test('a missing file, column or position is named in one line', () => {
     expect(messageOf(() => readReferences(join(folder, 'none.csv'), 'r'))).toMatch(/none\.csv: cannot be read/);
     expect(messageOf(() => parseReferences(header, 'g', 'refs.csv'))).toBe('refs.csv: has no column gMag');

@@ -22,7 +22,7 @@ function scene(seed: number, truth: Wcs, stars: readonly FieldStar[], strangers 
   const references = stars.filter((star) => star.flux > 6e3).map((star, i): ReferenceStar => {
     const sky = pixelToSky(truth, star.x, star.y), mas = 5 / 3.6e6;
     return {
-      refId: String(i), raErrMas: 5, decErrMas: 5, magErr: 0.005,
+      refId: String(i), raErrMas: 5, decErrMas: 5, magErr: 0.005, colourMag: null,
       raDeg: sky.raDeg + (mas * random.normal()) / Math.cos(sky.decDeg * Math.PI / 180), decDeg: sky.decDeg
         + mas * random.normal(),
       mag: 31.4 - 2.5 * Math.log10(star.flux / ELECTRONS_PER_NJY) + 0.005 * random.normal(),
@@ -31,7 +31,7 @@ function scene(seed: number, truth: Wcs, stars: readonly FieldStar[], strangers 
   for (let k = 0; k < strangers; k++) {
     const sky = pixelToSky(truth, random.uniform() * SIZE, random.uniform() * SIZE);
     references.push({ refId: `s${k}`, ...sky, raErrMas: 5, decErrMas: 5, mag: 18 + 3 * random.uniform(),
-      magErr: 0.005 });
+      magErr: 0.005, colourMag: null });
   }
   const postIsr = asProduct('postIsrImage', { width: SIZE, height: SIZE, image: field.image, variance: field.variance,
     mask: field.mask });

@@ -1,11 +1,12 @@
 /** From electrons to a calibrated visit image: sky subtracted, PSF, WCS and fluxes in nJy. */
+import { abMagOfNJy } from '../../../schemas/units.ts';
 import { StageError } from '../../errors.ts';
 import { scalePlane } from '../../kernels/arithmetic.ts';
 import { measureBackground, subtractBackground, type Background } from '../../image/background.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import { asProduct, type PostIsrImage, type VisitImage } from '../../image/maskedImage.ts';
 import { median } from '../../image/median.ts';
-import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
+import { psfFwhmPx, psfShape, type PsfModel } from '../../image/psf.ts';
 import { buildPsf, type PsfResult } from '../../image/psfFit.ts';
 import { createPsfFitter } from '../../image/psfPhotometry.ts';
 import type { ReferenceStar } from '../../image/references.ts';
@@ -36,6 +37,9 @@ export type Calibrated = Readonly<{
   figures: Readonly<Record<string, number>>;
 }>;
 
+/** Runs a step of a stage; whoever wants to know how long it takes hands in a runner with a clock. */
+export type StepRunner = <T>(step: string, work: () => T) => T;
+
 /**
  * @param postIsr  Electrons; its planes are changed in place and become the visit image.
  * @param nominal  WCS from the commanded pointing.
@@ -46,21 +50,26 @@ export type Calibrated = Readonly<{
  */
 export function calibrate(
   postIsr: PostIsrImage, nominal: Wcs, references: readonly ReferenceStar[], exposureSeconds: number,
-  config: CalibrateConfig, scratch: DetectionScratch,
+  config: CalibrateConfig, scratch: DetectionScratch, run: StepRunner = (_, work) => work(),
 ): Calibrated {
   const { width, height } = postIsr;
-  const { sky, skyElectrons, fwhmPx, stars } = findStars(postIsr, pixelScaleArcsec(nominal), config, scratch);
-  const psfResult = buildPsf(postIsr, stars, fwhmPx, config.psf);
-  if (psfResult === null) throw tooFew('PSF_STARS_TOO_FEW', 'stars for the PSF', stars.length, config.psf.starCountMin);
-  const measured = measureStars(postIsr, stars, psfResult.psf, fwhmPx, config);
-  const astrometry = fitWcs(measured, anchorsOf(stars), references, nominal, width, height, config.astrometry);
-  const photometry = fitZeroPoint(astrometry.pairs, exposureSeconds, config.photometry);
-  scalePlane(postIsr.image, photometry.nJyPerElectron);
-  scalePlane(postIsr.variance, photometry.nJyPerElectron ** 2);
+  const found = run('stars', () => findStars(postIsr, pixelScaleArcsec(nominal), config, scratch));
+  const { fwhmPx, stars } = found;
+  const psf = run('psf', () => buildPsf(postIsr, stars, fwhmPx, config.psf));
+  if (psf === null) throw tooFew('PSF_STARS_TOO_FEW', 'stars for the PSF', stars.length, config.psf.starCountMin);
+  const measured = run('measure', () => measureStars(postIsr, stars, psf.psf, fwhmPx, config));
+  const astrometry = run('astrometry', () => (
+    fitWcs(measured, anchorsOf(stars), references, nominal, width, height, config.astrometry)
+  ));
+  const photometry = run('photometry', () => fitZeroPoint(astrometry.pairs, exposureSeconds, config.photometry));
+  run('scale', () => {
+    scalePlane(postIsr.image, photometry.nJyPerElectron);
+    scalePlane(postIsr.variance, photometry.nJyPerElectron ** 2);
+  });
   return {
-    visitImage: asProduct('visitImage', postIsr), wcs: astrometry.wcs, psf: psfResult.psf, photometry,
+    visitImage: asProduct('visitImage', postIsr), wcs: astrometry.wcs, psf: psf.psf, photometry,
     stars: calibratedStars(measured, astrometry, photometry.nJyPerElectron),
-    figures: figuresOf(astrometry, photometry, psfResult, sky, skyElectrons, stars.length),
+    figures: figuresOf(astrometry, photometry, psf, found),
   };
 }
 
@@ -135,21 +144,26 @@ function calibratedStars(
   }));
 }
 
+type Found = ReturnType<typeof findStars>;
+
+/** Summary statistics of the detector. */
 function figuresOf(
-  astrometry: AstrometricFit, photometry: PhotometricCalibration, psf: PsfResult, sky: Background, skyElectrons: number,
-  detectedStars: number,
+  astrometry: AstrometricFit, photometry: PhotometricCalibration, psf: PsfResult, { sky, skyElectrons, stars }: Found,
 ): Record<string, number> {
-  const scale = pixelScaleArcsec(astrometry.wcs), model = psf.psf;
-  const fwhmPx = psfFwhmPx(model, (model.width - 1) / 2, (model.height - 1) / 2);
+  const scale = pixelScaleArcsec(astrometry.wcs), model = psf.psf, middle = (model.width - 1) / 2;
+  const fwhmPx = psfFwhmPx(model, middle, (model.height - 1) / 2), shape = psfShape(model, middle, (model.height - 1) / 2);
   return {
-    skyElectrons, skySigmaElectrons: median(sky.sigma), starCount: detectedStars,
+    skyElectrons, skySigmaElectrons: median(sky.sigma),
+    skyMagPerArcsec2: abMagOfNJy((Math.max(skyElectrons, 1e-3) * photometry.nJyPerElectron) / scale ** 2),
+    starCount: stars.length, saturatedStarCount: stars.filter(({ isSaturated }) => isSaturated).length,
     psfStarCount: psf.stars.length, psfModelError: psf.modelError, psfOrder: model.order,
-    seeingPx: fwhmPx, seeingArcsec: fwhmPx * scale, pixelScaleArcsec: scale,
+    seeingPx: fwhmPx, seeingArcsec: fwhmPx * scale, psfE1: shape.e1, psfE2: shape.e2,
+    psfEllipticity: Math.hypot(shape.e1, shape.e2), pixelScaleArcsec: scale,
     wcsStandardCount: astrometry.pairs.length, wcsRmsMas: astrometry.rmsMas,
-    wcsOrder: astrometry.distortionOrder,
-    pointingErrorArcsec: astrometry.pointingErrorArcsec,
+    wcsOrder: astrometry.distortionOrder, pointingErrorArcsec: astrometry.pointingErrorArcsec,
     zeroPointMag: photometry.zeroPointMag, zeroPointErrMag: photometry.zeroPointErrMag,
     zeroPointScatterMag: photometry.scatterMag, zeroPointStandardCount: photometry.standardCount,
+    colourTerm: photometry.colourTerm, colourTermErr: photometry.colourTermErr,
   };
 }
 

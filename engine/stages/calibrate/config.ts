@@ -96,6 +96,12 @@ export const calibrateConfig = {
     clipSigma: 3.5,
     /** Scatter between stars that no error bar knows of (flat, colour), magnitudes. */
     scatterFloorMag: 0.005,
+    /** Standards with a colour from which a colour term is fitted: its error is then a hundredth or less. */
+    colourStandardCountMin: 30,
+    /** Standard deviations from which a colour term is believed. */
+    colourSignificance: 4,
+    /** g − i of the source that fluxes are those of: a star of the Sun's kind has 0.6, the usual field star 1. */
+    referenceColourMag: 1,
   },
 };
 

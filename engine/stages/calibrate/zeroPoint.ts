@@ -14,6 +14,12 @@ export type PhotometricCalibration = Readonly<{
   /** Its statistical error, and the scatter of one standard; magnitudes. */
   zeroPointErrMag: number; scatterMag: number;
   standardCount: number;
+  /**
+   * Magnitudes of the zero point per magnitude of g − i about the reference colour, and its error: 0 and NaN where too
+   * few standards have a colour. Taken off the standards only when it is beyond its error; fluxes are those of a source
+   * of the reference colour.
+   */
+  colourTerm: number; colourTermErr: number;
 }>;
 
 const CLIP_ROUNDS = 6;
@@ -22,6 +28,7 @@ const MAG_PER_RELATIVE = 2.5 / Math.LN10;
 
 /**
  * Each standard gives mag + 2.5 log₁₀(electrons); their weighted median, then the weighted mean of those near it.
+ * Where standards of many colours show a term in it, it is taken off first.
  *
  * @throws StageError ZERO_POINT_STARS_TOO_FEW (reject).
  */
@@ -31,13 +38,19 @@ export function fitZeroPoint(
 ): PhotometricCalibration {
   const all = standardsOf(pairs, config);
   const isolated = all.filter((standard) => standard.isIsolated);
-  const chosen = isolated.length >= Math.max(config.standardCountMin, 5) ? isolated : all;
+  let chosen: readonly Standard[] = isolated.length >= Math.max(config.standardCountMin, 5) ? isolated : all;
   if (chosen.length < config.standardCountMin) {
     throw new StageError({
       code: 'ZERO_POINT_STARS_TOO_FEW', stage: 'calibrate', disposition: 'reject',
       message: `${chosen.length} photometric standards, ${config.standardCountMin} required`,
       details: { standardCount: chosen.length, standardCountMin: config.standardCountMin },
     });
+  }
+  const colour = colourTermOf(chosen, config), isBelieved = Math.abs(colour.term) > config.colourSignificance * colour.error;
+  if (isBelieved) {
+    chosen = chosen.map((s) => (
+      s.colour === null ? s : { ...s, value: s.value - colour.term * (s.colour - config.referenceColourMag) }
+    ));
   }
   let centre = weightedMedian(chosen.map((s) => s.value), chosen.map((s) => s.error ** -2)), kept = chosen;
   for (let round = 0; round < CLIP_ROUNDS; round++) {
@@ -55,10 +68,39 @@ export function fitZeroPoint(
     nJyPerElectron: nJyOfAbMag(centre),
     zeroPointMag: centre - 2.5 * Math.log10(exposureSeconds),
     zeroPointErrMag: 1 / Math.sqrt(weightSum), scatterMag, standardCount: kept.length,
+    colourTerm: colour.term, colourTermErr: colour.error,
   };
 }
 
-type Standard = Readonly<{ value: number; error: number; isIsolated: boolean }>;
+/** Straight line of the standards' values over their colours, outliers clipped. */
+function colourTermOf(
+  standards: readonly Standard[], config: CalibrateConfig['photometry'],
+): { term: number; error: number } {
+  const unknown = { term: 0, error: NaN };
+  let kept = standards.flatMap((s) => (s.colour === null ? [] : [{ ...s, colour: s.colour }]));
+  let term = 0, error = NaN;
+  for (let round = 0; round < CLIP_ROUNDS; round++) {
+    if (kept.length < config.colourStandardCountMin) return unknown;
+    let w = 0, x = 0, y = 0, xx = 0, xy = 0;
+    for (const s of kept) { const weight = s.error ** -2; w += weight; x += weight * s.colour; y += weight * s.value; }
+    for (const s of kept) {
+      const d = s.colour - x / w, weight = s.error ** -2;
+      xx += weight * d * d;
+      xy += weight * d * (s.value - y / w);
+    }
+    if (!(xx > 0)) return unknown;
+    term = xy / xx;
+    const residuals = kept.map((s) => (s.value - y / w - term * (s.colour - x / w)) / s.error);
+    const scatter = Math.max(1, robustSigma(residuals));
+    error = scatter / Math.sqrt(xx);
+    const next = kept.filter((_, i) => Math.abs(residuals[i]) <= config.clipSigma * scatter);
+    if (next.length === kept.length) break;
+    kept = next;
+  }
+  return { term, error };
+}
+
+type Standard = Readonly<{ value: number; error: number; colour: number | null; isIsolated: boolean }>;
 
 function standardsOf(
   pairs: readonly Readonly<{ star: MeasuredStar; reference: ReferenceStar }>[], config: CalibrateConfig['photometry'],
@@ -69,6 +111,7 @@ function standardsOf(
     const fluxErrMag = MAG_PER_RELATIVE * (star.fluxErr / star.flux);
     standards.push({
       value: reference.mag + 2.5 * Math.log10(star.flux), isIsolated: star.isIsolated,
+      colour: reference.colourMag,
       error: Math.hypot(fluxErrMag, reference.magErr ?? 0, config.scatterFloorMag),
     });
   }
