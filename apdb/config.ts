@@ -32,4 +32,10 @@ export const apdbConfig = {
    * spends 10 µs a range and partition, and each halving takes in some more rows of neighbours.
    */
   rangesPerRead: 256,
+
+  /** A cache that does not answer in this time is away, ms: the tables answer in a second. */
+  cacheLimitMs: 2_000,
+
+  /** Life of a cached tile, s: a night. What is not of tonight's fields is not worth the memory. */
+  cacheSeconds: 12 * 3600,
 } as const;

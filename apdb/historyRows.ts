@@ -67,10 +67,17 @@ export class HistoryRows implements Iterable<HistoryRow>, LightCurve {
     return blocks[blockOf[row]].subarray(offsets[row], offsets[row] + lengths[row]);
   }
 
-  copyPoint(index: number, out: Float64Array, place: number): void {
-    const { points, pointSize } = this.#columns;
-    const from = this.#at(index) * pointSize;
-    for (let k = 0; k < pointSize; k++) out[place + k] = points[from + k];
+  copyTo(points: Float64Array, ids: BigInt64Array, row: number): void {
+    const { points: from, pointSize, ids: ownIds } = this.#columns;
+    points.set(from.subarray(this.#start * pointSize, (this.#start + this.length) * pointSize), row * pointSize);
+    ids.set(ownIds.subarray(this.#start, this.#start + this.length), row);
+  }
+
+  /** Whether all rows are of this time or later. */
+  isSince(mjdTai: number): boolean {
+    const { midpointMjdTai } = this.#columns;
+    for (let row = this.#start; row < this.#start + this.length; row++) if (midpointMjdTai[row] < mjdTai) return false;
+    return true;
   }
 
   /** The encoded rows, as a packet takes them. */

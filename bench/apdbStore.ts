@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Apdb } from '../apdb/apdb.ts';
 import { openPostgresApdb } from '../apdb/postgres/postgresApdb.ts';
+import { openRedisTiles } from '../apdb/redis/redisTiles.ts';
 import { PostgresServer } from '../apdb/postgres/session.ts';
 import { TABLE_COLUMNS, quotedColumns } from '../apdb/postgres/tables.ts';
 import { PIXEL_ORDER } from '../apdb/pixelization.ts';
@@ -47,7 +48,7 @@ export class BenchStore {
     }
     try {
       const stores = await start(dataDir);
-      return new BenchStore(dataDir, stores, await openPostgresApdb(stores.postgres, INSTRUMENT));
+      return new BenchStore(dataDir, stores, await openCached(stores));
     } catch (error) {
       rmSync(dataDir, { recursive: true, force: true });
       throw error;
@@ -97,7 +98,7 @@ export class BenchStore {
     execFileSync('find', [clusterOf(this.#dataDir), '-type', 'f', '-size', '+0',
       '-exec', 'dd', 'if={}', 'iflag=nocache', 'count=0', 'status=none', ';']);
     this.#stores = await start(this.#dataDir);
-    this.#apdb = await openPostgresApdb(this.#stores.postgres, INSTRUMENT);
+    this.#apdb = await openCached(this.#stores);
   }
 
   async close(): Promise<void> {
@@ -123,6 +124,12 @@ export class BenchStore {
       await client.end();
     }
   }
+}
+
+/** As a night opens it. */
+function openCached({ postgres, redisUrl }: Stores): Promise<Apdb> {
+  return openPostgresApdb(postgres, INSTRUMENT, (epoch) => (
+    redisUrl === null ? null : openRedisTiles(redisUrl, epoch)));
 }
 
 function start(dataDir: string): Promise<Stores> {

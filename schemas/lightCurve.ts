@@ -38,17 +38,16 @@ export const readForcedNames: FieldReader = compileFieldReader(
 /** Rows of one diaObject in one table, in any order. */
 export type LightCurve = Readonly<{
   length: number;
-  /** diaSourceId or diaForcedSourceId. */
-  id(index: number): bigint;
-  /** Copies a point to `out[place …]`. */
-  copyPoint(index: number, out: Float64Array, place: number): void;
+  /**
+   * Copies all points and ids (diaSourceId or diaForcedSourceId).
+   *
+   * @param points [rows × point size] row-major; filled from row `row` on.
+   * @param ids    [rows]; filled from `row` on.
+   */
+  copyTo(points: Float64Array, ids: BigInt64Array, row: number): void;
 }>;
 
-export const NO_LIGHT_CURVE: LightCurve = {
-  length: 0,
-  id: () => { throw new Error('an empty light curve has no rows'); },
-  copyPoint: () => { throw new Error('an empty light curve has no rows'); },
-};
+export const NO_LIGHT_CURVE: LightCurve = { length: 0, copyTo: () => undefined };
 
 /** Codes of the bands' letters, in the order of `BANDS`. */
 export const BAND_CODES: readonly number[] = BANDS.map((band: Band) => band.charCodeAt(0));
@@ -62,9 +61,10 @@ export function lightCurveOf(
   const points = new Float64Array(rows.length * size);
   rows.forEach(({ payload }, i) => read(payload, viewOf(payload), 0, points, i * size));
   return {
-    length: rows.length, id: (index) => rows[index].id,
-    copyPoint: (index, out, place) => {
-      for (let k = 0; k < size; k++) out[place + k] = points[index * size + k];
+    length: rows.length,
+    copyTo: (out, ids, row) => {
+      out.set(points, row * size);
+      rows.forEach(({ id }, i) => { ids[row + i] = id; });
     },
   };
 }

@@ -7,7 +7,6 @@
 import type { CommitPosition } from '../../schemas/ids.ts';
 import type { Cone, ObjectHistory } from '../apdb.ts';
 import { apdbConfig } from '../config.ts';
-import type { HistoryRows } from '../historyRows.ts';
 import type { PixelRange } from '../pixelization.ts';
 import { coverOf, isInCone } from '../pixelization.ts';
 import { rangesAround } from '../pixelRanges.ts';
@@ -16,7 +15,8 @@ import { HistoryStream } from './historyStream.ts';
 import type { PartitionedTable } from './partitions.ts';
 import type { Session } from './session.ts';
 
-type ObjectRow = Pick<ObjectHistory, 'diaObjectId' | 'ra' | 'dec' | 'diaObject'> & Readonly<{ homePixel: number }>;
+export type ObjectRow = Pick<ObjectHistory, 'diaObjectId' | 'ra' | 'dec' | 'diaObject'>
+  & Readonly<{ homePixel: number }>;
 
 const OBJECT_COLUMNS = 'o."diaObjectId", o.ra, o.dec, o."homePixel", o.payload';
 
@@ -49,10 +49,45 @@ export async function objectsById(
 export async function withHistory(
   session: Session, objects: readonly ObjectRow[], sinceMjdTai: number, asOf: CommitPosition,
 ): Promise<ObjectHistory[]> {
-  const sources = await historyRows(session, 'DiaSource', objects, sinceMjdTai, asOf);
-  const forced = await historyRows(session, 'DiaForcedSource', objects, sinceMjdTai, asOf);
+  const streams = newStreams(objects, sinceMjdTai, asOf);
+  const ranges = rangesAround(objects.map(({ homePixel }) => homePixel), apdbConfig.rangesPerRead);
+  await readRanges(session, streams, ranges, sinceMjdTai, asOf);
+  return joined(objects, streams);
+}
+
+/** Rows of one field on their way, of both tables. */
+export type Streams = Readonly<Record<PartitionedTable, HistoryStream>>;
+
+export function newStreams(objects: readonly ObjectRow[], sinceMjdTai: number, asOf: CommitPosition): Streams {
+  if (Number.isNaN(sinceMjdTai)) throw new Error('a time is not a number');
+  const places = new Map(objects.map(({ diaObjectId }, place) => [diaObjectId, place]));
+  return {
+    DiaSource: new HistoryStream('source', places, sinceMjdTai, asOf),
+    DiaForcedSource: new HistoryStream('forced', places, sinceMjdTai, asOf),
+  };
+}
+
+export function joined(objects: readonly ObjectRow[], streams: Streams): ObjectHistory[] {
+  const sources = streams.DiaSource.finish(), forced = streams.DiaForcedSource.finish();
   return objects.map(({ diaObjectId, ra, dec, diaObject }, k) => (
     { diaObjectId, ra, dec, diaObject, sources: sources[k], forcedSources: forced[k] }));
+}
+
+/** Rows of ranges of home pixels, in the order of the ranges. */
+export async function readRanges(
+  session: Session, streams: Streams, ranges: readonly PixelRange[], sinceMjdTai: number, asOf: CommitPosition,
+): Promise<void> {
+  if (ranges.length === 0) return;
+  for (const table of ['DiaSource', 'DiaForcedSource'] as const) {
+    // OFFSET 0 keeps the planner from walking the tables once and the ranges for each row; the sum, from the index on
+    // commitFrom, which nearly every row passes.
+    await session.copyOutPieces(`COPY (
+      SELECT asked.low, s.* FROM ${rangeTable(ranges)}, LATERAL (
+        SELECT "commitFrom", payload FROM "${table}"
+        WHERE "homePixel" >= asked.low AND "homePixel" < asked.high AND "midpointMjdTai" >= ${double(sinceMjdTai)}
+          AND "commitFrom" + 0 <= ${integer(asOf)} AND "diaObjectId" IS NOT NULL OFFSET 0) s
+    ) TO STDOUT (FORMAT binary)`, (piece) => streams[table].take(piece));
+  }
 }
 
 async function objectRows(session: Session, select: string): Promise<ObjectRow[]> {
@@ -63,24 +98,6 @@ async function objectRows(session: Session, select: string): Promise<ObjectRow[]
     rows.push({ diaObjectId, ra, dec, homePixel, diaObject: reader.sized() });
   }
   return rows;
-}
-
-/** Rows of a few ranges of home pixels: those of other objects there are passed over. */
-async function historyRows(
-  session: Session, table: PartitionedTable, objects: readonly ObjectRow[], sinceMjdTai: number, asOf: CommitPosition,
-): Promise<HistoryRows[]> {
-  const places = new Map(objects.map(({ diaObjectId }, place) => [diaObjectId, place]));
-  const ranges = rangesAround(objects.map(({ homePixel }) => homePixel), apdbConfig.rangesPerRead);
-  const stream = new HistoryStream(table === 'DiaSource' ? 'source' : 'forced', places);
-  // OFFSET 0 keeps the planner from walking the tables once and the ranges for each row; the sum, from the index on
-  // commitFrom, which nearly every row passes.
-  await session.copyOutPieces(`COPY (
-    SELECT s.* FROM ${rangeTable(ranges)}, LATERAL (
-      SELECT "commitFrom", payload FROM "${table}"
-      WHERE "homePixel" >= asked.low AND "homePixel" < asked.high AND "midpointMjdTai" >= ${double(sinceMjdTai)}
-        AND "commitFrom" + 0 <= ${integer(asOf)} AND "diaObjectId" IS NOT NULL OFFSET 0) s
-  ) TO STDOUT (FORMAT binary)`, (piece) => stream.take(piece));
-  return stream.finish();
 }
 
 /** A table `asked` (low, high) of ranges low ≤ p < high. */

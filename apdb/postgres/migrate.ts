@@ -35,6 +35,12 @@ export async function migrate(session: Session, schema: string, instrument: stri
   await writeMetadata(session, names.instrument, instrument);
 }
 
+/** Names this filling of the tables: another one has the same rows, but perhaps of another log. */
+export async function readEpoch(session: Session): Promise<string> {
+  const [{ value }] = await session.rows<{ value: string }>("SELECT value FROM metadata WHERE name = 'epoch'");
+  return value;
+}
+
 /** Remove the schema with everything in it. */
 export async function dropAll(session: Session, schema: string): Promise<void> {
   await session.execute(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);

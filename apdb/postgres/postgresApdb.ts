@@ -8,71 +8,100 @@ import type { Apdb, ApdbTable, Cone, CommittedRows, NightCounts, ObjectHistory, 
 import { assertCone } from '../pixelization.ts';
 import { assertAscending, decodeCommit } from '../rows.ts';
 import { objectsById, regionObjects, withHistory } from './history.ts';
-import { dropAll, migrate } from './migrate.ts';
+import type { TileCache } from '../tiles.ts';
+import { dropAll, migrate, readEpoch } from './migrate.ts';
 import { lockPosition, readPosition, setPosition, writeCommits } from './project.ts';
 import { PostgresServer } from './session.ts';
 import type { PostgresAddress, Session } from './session.ts';
 import { solarSystemTables } from './solarSystem.ts';
 import { quotedColumns, TABLE_COLUMNS, TABLE_KEYS } from './tables.ts';
+import { appendTiles, historyByTiles } from './tileHistory.ts';
 
 export type { PostgresAddress } from './session.ts';
 
 /**
  * Open the store of one instrument; its tables are made, or brought to this version, when they are not.
+ * @param openTiles Opens a cache of tiles in front of the tables, for a filling of them by this name.
  * @throws one line that names the server when it cannot be reached or its tables are of a newer version.
  */
-export async function openPostgresApdb(address: PostgresAddress, instrument: string): Promise<Apdb> {
+export async function openPostgresApdb(
+  address: PostgresAddress, instrument: string, openTiles: (epoch: string) => TileCache | null = () => null,
+): Promise<Apdb> {
   const schema = `apdb_${subjectToken(instrument).replaceAll('-', '_')}`;
   const server = new PostgresServer(address, schema);
   const migrateIn = (session: Session) => migrate(session, server.schema, instrument);
+  let tiles: TileCache | null = null;
   try {
-    await server.transaction('maintain', migrateIn);
+    tiles = openTiles(await server.transaction('maintain', async (session) => {
+      await migrateIn(session);
+      return readEpoch(session);
+    }));
   } catch (error) {
     await server.close();
     throw error;
   }
   return {
     position: () => server.transaction('read', readPosition),
-    project: (commits) => project(server, commits),
+    project: (commits) => project(server, tiles, commits),
     advance: (position) => server.transaction('write', async (session) => {
       if (position > await lockPosition(session)) await setPosition(session, position);
     }),
-    loadRegion: (cone, sinceMjdTai, asOf) => loadRegion(server, cone, sinceMjdTai, asOf),
+    loadRegion: (cone, sinceMjdTai, asOf) => loadRegion(server, tiles, cone, sinceMjdTai, asOf),
     loadObjects: (ids, sinceMjdTai, asOf) => loadObjects(server, ids, sinceMjdTai, asOf),
     solarSystem: solarSystemTables(server),
     counts: (dayObs) => counts(server, dayObs),
     diaSourceIds: (dayObs) => diaSourceIds(server, dayObs),
     digest: () => digest(server),
-    reset: () => server.transaction('maintain', async (session) => {
-      await dropAll(session, server.schema);
-      await migrateIn(session);
-    }),
-    close: () => server.close(),
+    reset: async () => {
+      const epoch = await server.transaction('maintain', async (session) => {
+        await dropAll(session, server.schema);
+        await migrateIn(session);
+        return readEpoch(session);
+      });
+      await tiles?.close();
+      tiles = openTiles(epoch);
+    },
+    close: async () => {
+      await tiles?.close();
+      await server.close();
+    },
   };
 }
 
-async function project(server: PostgresServer, commits: readonly CommittedRows[]): Promise<void> {
+async function project(
+  server: PostgresServer, tiles: TileCache | null, commits: readonly CommittedRows[],
+): Promise<void> {
   assertAscending(commits);
   const last = commits.at(-1);
   if (last === undefined) return;
-  await server.transaction('write', async (session) => {
+  const touched = await server.transaction('write', async (session) => {
     const stored = await lockPosition(session);
-    if (last.position <= stored) return;
-    await writeCommits(session, commits.filter(({ position }) => position > stored).map(decodeCommit));
+    if (last.position <= stored) return null;
+    const written = await writeCommits(
+      session, commits.filter(({ position }) => position > stored).map(decodeCommit));
     await setPosition(session, last.position);
+    return written;
   });
+  if (tiles !== null && touched !== null) await appendTiles(tiles, touched, last.position);
 }
 
 async function loadRegion(
-  server: PostgresServer, cone: Cone, sinceMjdTai: number, asOf: CommitPosition | undefined,
+  server: PostgresServer, tiles: TileCache | null, cone: Cone, sinceMjdTai: number, asOf: CommitPosition | undefined,
 ): Promise<RegionSnapshot> {
   assertCone(cone);
-  return server.transaction('read', async (session) => {
+  const { refill, ...region } = await server.transaction('read', async (session) => {
     const projected = await readPosition(session);
     const position = readablePosition(asOf, projected);
     const objects = await regionObjects(session, cone, position, position === projected);
-    return { position, objects: await withHistory(session, objects, sinceMjdTai, position) };
+    if (tiles === null || position !== projected) {
+      return { position, objects: await withHistory(session, objects, sinceMjdTai, position), refill: null };
+    }
+    const read = await historyByTiles(session, tiles, objects, sinceMjdTai, position);
+    return { position, objects: read.histories, refill: read.refill };
   });
+  // Nobody waits for the cache, and it does not fail.
+  void refill?.();
+  return region;
 }
 
 async function loadObjects(

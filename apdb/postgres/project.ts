@@ -11,6 +11,7 @@ import {
   writeSummary,
 } from './tables.ts';
 import type { ObjectVersion, Placed, WrittenTable } from './tables.ts';
+import { touchTiles } from './tileHistory.ts';
 
 /** A row with a full payload, as COPY has it; the buffer grows by doubling where it falls short. */
 const TYPICAL_ROW_BYTES = 640;
@@ -31,8 +32,13 @@ export async function setPosition(session: Session, position: CommitPosition): P
 /**
  * Write the rows of commits above the locked position. Rows go straight into the tables: the position has
  * excluded what is there already, and the unique keys refuse what contradicts it.
+ *
+ * @param commits At least one.
+ * @returns The tiles that they touched, with their rows.
  */
-export async function writeCommits(session: Session, commits: readonly DecodedCommit[]): Promise<void> {
+export async function writeCommits(
+  session: Session, commits: readonly DecodedCommit[],
+): Promise<Awaited<ReturnType<typeof touchTiles>>> {
   const homes = await objectHomes(session, commits);
   const diaSources = commits.flatMap(({ position, diaSources: rows }) => (
     rows.map((source) => placed(source, position, homes))));
@@ -47,6 +53,8 @@ export async function writeCommits(session: Session, commits: readonly DecodedCo
     diaObjects.map((version) => ({ commitFrom: position, version: placed(version, position, homes) })))));
   await copyRows(session, 'DetectorVisitProcessingSummary', commits, writeSummary);
   await writeBodies(session, commits.map(({ bodies }) => bodies));
+  const last = commits[commits.length - 1].position;
+  return touchTiles(session, last, diaSources, diaForcedSources);
 }
 
 /** @param homes Of every object that has been made, by id. */

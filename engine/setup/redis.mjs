@@ -1,4 +1,4 @@
-// A private redis-server on a Unix socket, its data in the data directory.
+// A private redis-server on a Unix socket; its data are in memory alone.
 import { rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -45,8 +45,11 @@ function configuration(directory, socketPath) {
     `unixsocket ${JSON.stringify(socketPath)}`,
     'unixsocketperm 700',
     `dir ${JSON.stringify(directory)}`,
-    'appendonly yes',
+    // A cache: what it loses is read again from the tables, and what was not asked for of late makes room.
+    'appendonly no',
     'save ""',
+    'maxmemory 1gb',
+    'maxmemory-policy allkeys-lru',
     'daemonize no',
     'logfile ""',
     '',

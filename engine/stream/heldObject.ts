@@ -70,9 +70,13 @@ export class HeldRows implements LightCurve {
     return this.#loadedRow(index)?.payload(index) ?? this.#addedRow(index).payload;
   }
 
-  copyPoint(index: number, out: Float64Array, place: number): void {
-    const loaded = this.#loadedRow(index);
-    if (loaded) loaded.copyPoint(index, out, place); else out.set(this.#addedRow(index).point, place);
+  copyTo(points: Float64Array, ids: BigInt64Array, row: number): void {
+    this.#loaded?.copyTo(points, ids, row);
+    this.#added.forEach(({ id, point }, i) => {
+      const place = row + this.#loadedCount + i;
+      points.set(point, place * point.length);
+      ids[place] = id;
+    });
   }
 
   /** Rows of commits up to and including `asOf`. */
@@ -84,14 +88,24 @@ export class HeldRows implements LightCurve {
 
   /** The rows since a time. */
   since(mjdTai: number): LightCurve {
-    let isWhole = true;
-    for (let i = 0; i < this.length; i++) if (this.midpointMjdTai(i) < mjdTai) isWhole = false;
-    if (isWhole) return this;
-    const kept: number[] = [];
-    for (let i = 0; i < this.length; i++) if (this.midpointMjdTai(i) >= mjdTai) kept.push(i);
+    if ((this.#loaded?.isSince(mjdTai) ?? true) && this.#added.every(({ point }) => point[POINT.time] >= mjdTai)) {
+      return this;
+    }
+    const size = this.#kind === 'source' ? SOURCE_POINT_SIZE : FORCED_POINT_SIZE;
+    const points = new Float64Array(this.length * size), ids = new BigInt64Array(this.length);
+    this.copyTo(points, ids, 0);
+    let kept = 0;
+    for (let row = 0; row < this.length; row++) {
+      if (points[row * size + POINT.time] < mjdTai) continue;
+      points.copyWithin(kept * size, row * size, (row + 1) * size);
+      ids[kept++] = ids[row];
+    }
     return {
-      length: kept.length, id: (index) => this.id(kept[index]),
-      copyPoint: (index, out, place) => this.copyPoint(kept[index], out, place),
+      length: kept,
+      copyTo: (out, outIds, row) => {
+        out.set(points.subarray(0, kept * size), row * size);
+        outIds.set(ids.subarray(0, kept), row);
+      },
     };
   }
 

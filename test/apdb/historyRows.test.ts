@@ -36,9 +36,12 @@ test('rows taken in any order come by object, position and id, each with its own
       expect(given.map(({ payload }) => Buffer.from(payload))).toEqual(history.payloads());
       expect(history.payloads().map((payload) => decodeDiaSource(payload).diaSourceId))
         .toEqual(expected.map(({ id }) => id));
-      const point = new Float64Array(SOURCE_POINT_SIZE);
+      const points = new Float64Array((expected.length + 1) * SOURCE_POINT_SIZE);
+      const ids = new BigInt64Array(expected.length + 1);
+      history.copyTo(points, ids, 1);
+      expect([...ids.subarray(1)]).toEqual(expected.map(({ id }) => id));
       expected.forEach(({ midpointMjdTai }, row) => {
-        history.copyPoint(row, point, 0);
+        const point = points.subarray((row + 1) * SOURCE_POINT_SIZE);
         expect([point[POINT.time], point[POINT.psfFlux], point[POINT.ra], point[POINT.dec], point[POINT.raErr]])
           .toEqual([midpointMjdTai, object === 0 ? NaN : object, 1.5, -2.5, NaN]);
         expect(String.fromCharCode(point[POINT.band])).toBe('g');

@@ -54,7 +54,9 @@ test('the point of a source has its fields in their places', () => {
   fc.assert(fc.property(anyDiaSource, (row) => {
     const curve = lightCurveOf('source', [{ id: row.diaSourceId, payload: encodeDiaSource(row) }]);
     const point = new Float64Array(SOURCE_POINT_SIZE);
-    curve.copyPoint(0, point, 0);
+    const ids = new BigInt64Array(1);
+    curve.copyTo(point, ids, 0);
+    expect(ids[0]).toBe(row.diaSourceId);
     const fields = {
       time: row.midpointMjdTai, psfFlux: row.psfFlux, psfFluxErr: row.psfFluxErr, scienceFlux: row.scienceFlux,
       scienceFluxErr: row.scienceFluxErr, ra: row.ra, dec: row.dec, raErr: row.raErr, decErr: row.decErr,

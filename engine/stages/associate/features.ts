@@ -34,7 +34,7 @@ export function updatedDiaObject(
   known: KnownDiaObject, added: LightCurve, forced: LightCurve, timeProcessedMjdTai: number, config: AssociateConfig,
 ): DiaObject {
   const { last } = known;
-  added.copyPoint(0, onePoint, 0);
+  added.copyTo(onePoint, oneId, 0);
   const time = onePoint[POINT.time];
   const points = sourcePoints.gather([known.sources, added]);
   const row: DiaObject = {
@@ -55,7 +55,7 @@ export function firstDiaObject(source: LightCurve, timeProcessedMjdTai: number, 
   const points = sourcePoints.gather([source]);
   const time = points.values[POINT.time];
   const row = newDiaObject({
-    diaObjectId: source.id(0), ...roundedErrors(meanPosition(points.values, 1, SOURCE_POINT_SIZE, POINT.ra, config)),
+    diaObjectId: points.firstId, ...roundedErrors(meanPosition(points.values, 1, SOURCE_POINT_SIZE, POINT.ra, config)),
     validityStartMjdTai: timeProcessedMjdTai, nDiaSources: 1, firstDiaSourceMjdTai: time, lastDiaSourceMjdTai: time,
   });
   addFluxFeatures(row, points, forcedPoints.gather([]));
@@ -77,6 +77,7 @@ export function fluxFeatures(sources: LightCurve, forced: LightCurve): Partial<D
 }
 
 const onePoint = new Float64Array(SOURCE_POINT_SIZE);
+const oneId = new BigInt64Array(1);
 const twoPositions = new Float64Array(10);
 
 /** Mean of the last row's position and that of `onePoint`. */

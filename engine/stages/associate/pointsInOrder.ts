@@ -11,7 +11,7 @@ export class PointsInOrder {
   values: Float64Array;
   length = 0;
   readonly size: number;
-  #given: Float64Array;
+  #sorted: Float64Array;
   #ids: BigInt64Array;
   #order: Int32Array;
 
@@ -19,7 +19,7 @@ export class PointsInOrder {
   constructor(size: number) {
     this.size = size;
     this.values = new Float64Array(ROWS_AT_FIRST * size);
-    this.#given = new Float64Array(ROWS_AT_FIRST * size);
+    this.#sorted = new Float64Array(ROWS_AT_FIRST * size);
     this.#ids = new BigInt64Array(ROWS_AT_FIRST);
     this.#order = new Int32Array(ROWS_AT_FIRST);
   }
@@ -30,17 +30,16 @@ export class PointsInOrder {
     if (this.length > this.#ids.length) this.#grow(2 * this.length);
     let row = 0;
     for (const curve of curves) {
-      for (let i = 0; i < curve.length; i++, row++) {
-        curve.copyPoint(i, this.#given, row * this.size);
-        this.#ids[row] = curve.id(i);
-        this.#insert(row);
-      }
+      curve.copyTo(this.values, this.#ids, row);
+      row += curve.length;
     }
-    for (let place = 0; place < this.length; place++) {
-      const from = this.#order[place] * this.size;
-      for (let k = 0; k < this.size; k++) this.values[place * this.size + k] = this.#given[from + k];
-    }
+    if (!this.#isInOrder()) this.#sort();
     return this;
+  }
+
+  /** Id of a row as it was given; of a single row, its own. */
+  get firstId(): bigint {
+    return this.#ids[0];
   }
 
   holdsBand(code: number): boolean {
@@ -50,22 +49,34 @@ export class PointsInOrder {
     return false;
   }
 
+  #isInOrder(): boolean {
+    for (let row = 1; row < this.length; row++) if (!this.#isBefore(row - 1, row)) return false;
+    return true;
+  }
+
   /** Insertion: rows come nearly in order, and then it is linear. */
-  #insert(row: number): void {
-    const time = this.#given[row * this.size + POINT.time];
-    let place = row;
-    for (; place > 0; place--) {
-      const before = this.#order[place - 1];
-      const timeBefore = this.#given[before * this.size + POINT.time];
-      if (timeBefore < time || (timeBefore === time && this.#ids[before] < this.#ids[row])) break;
-      this.#order[place] = before;
+  #sort(): void {
+    const order = this.#order;
+    for (let row = 0; row < this.length; row++) {
+      let place = row;
+      for (; place > 0 && !this.#isBefore(order[place - 1], row); place--) order[place] = order[place - 1];
+      order[place] = row;
     }
-    this.#order[place] = row;
+    for (let place = 0; place < this.length; place++) {
+      const from = order[place] * this.size;
+      for (let k = 0; k < this.size; k++) this.#sorted[place * this.size + k] = this.values[from + k];
+    }
+    [this.values, this.#sorted] = [this.#sorted, this.values];
+  }
+
+  #isBefore(a: number, b: number): boolean {
+    const timeA = this.values[a * this.size + POINT.time], timeB = this.values[b * this.size + POINT.time];
+    return timeA < timeB || (timeA === timeB && this.#ids[a] < this.#ids[b]);
   }
 
   #grow(rows: number): void {
     this.values = new Float64Array(rows * this.size);
-    this.#given = new Float64Array(rows * this.size);
+    this.#sorted = new Float64Array(rows * this.size);
     this.#ids = new BigInt64Array(rows);
     this.#order = new Int32Array(rows);
   }

@@ -95,23 +95,37 @@ export function meanPosition(
   positions: Float64Array, count: number, stride: number, place: number, model: ErrorModel,
 ): SkyPosition {
   const origin = localFrame(positions[place], positions[place + 1]);
+  const [x0, y0, z0] = origin.toward, [eastX, eastY] = origin.east, [northX, northY, northZ] = origin.north;
   let wee = 0, wnn = 0, wen = 0, sumEast = 0, sumNorth = 0;
   let isMeasured = false;
+  // The frames, covariances and inverses of the functions below, without an object for each: this is a third of the
+  // time of an association.
   for (let i = 0; i < count; i++) {
     const at = i * stride + place;
-    const position = positionAt(positions, at);
-    if (position.raErr !== null && position.decErr !== null) isMeasured = true;
-    const frame = localFrame(position.ra, position.dec);
-    const weight = inverse(inFrame(covarianceOf(position, model), frame, origin));
-    const [east, north] = offsetArcsec(origin, frame);
-    wee += weight.ee;
-    wnn += weight.nn;
-    wen += weight.en;
-    sumEast += weight.ee * east + weight.en * north;
-    sumNorth += weight.en * east + weight.nn * north;
+    const { ee, nn, en } = covarianceAt(positions, at, model);
+    if (positions[at + 2] >= 0 && positions[at + 3] >= 0) isMeasured = true;
+    const ra = positions[at] * RADIANS_PER_DEGREE, dec = positions[at + 1] * RADIANS_PER_DEGREE;
+    const cosRa = Math.cos(ra), sinRa = Math.sin(ra), cosDec = Math.cos(dec), sinDec = Math.sin(dec);
+    const dx = cosDec * cosRa - x0, dy = cosDec * sinRa - y0, dz = sinDec - z0;
+    const east = (dx * eastX + dy * eastY) * ARCSEC_PER_RADIAN;
+    const north = (dx * northX + dy * northY + dz * northZ) * ARCSEC_PER_RADIAN;
+    // Directions of east and north at the point, seen in the frame of the first.
+    const a = eastY * cosRa - eastX * sinRa, b = -sinDec * (eastX * cosRa + eastY * sinRa);
+    const c = northY * cosRa - northX * sinRa;
+    const d = northZ * cosDec - sinDec * (northX * cosRa + northY * sinRa);
+    const ownEe = a * a * ee + 2 * a * b * en + b * b * nn;
+    const ownNn = c * c * ee + 2 * c * d * en + d * d * nn;
+    const ownEn = a * c * ee + (a * d + b * c) * en + b * d * nn;
+    const determinant = ownEe * ownNn - ownEn * ownEn;
+    const weightEe = ownNn / determinant, weightNn = ownEe / determinant, weightEn = -ownEn / determinant;
+    wee += weightEe;
+    wnn += weightNn;
+    wen += weightEn;
+    sumEast += weightEe * east + weightEn * north;
+    sumNorth += weightEn * east + weightNn * north;
   }
   const covariance = inverse({ ee: wee, nn: wnn, en: wen });
-  const { ra, dec } = count === 1 ? positionAt(positions, place) : movedBy(
+  const { ra, dec } = count === 1 ? { ra: positions[place], dec: positions[place + 1] } : movedBy(
     origin,
     covariance.ee * sumEast + covariance.en * sumNorth,
     covariance.en * sumEast + covariance.nn * sumNorth,
@@ -126,12 +140,15 @@ export function meanPosition(
   };
 }
 
-function positionAt(positions: Float64Array, at: number): SkyPosition {
-  const known = (value: number) => (Number.isNaN(value) ? null : value);
-  return {
-    ra: positions[at], dec: positions[at + 1], raErr: known(positions[at + 2]), decErr: known(positions[at + 3]),
-    ra_dec_Cov: known(positions[at + 4]),
-  };
+/** `covarianceOf` from columns; NaN is "not known". */
+function covarianceAt(positions: Float64Array, at: number, model: ErrorModel): Covariance {
+  const raErr = positions[at + 2], decErr = positions[at + 3], covariance = positions[at + 4];
+  const fallback = model.sigmaFallbackArcsec ** 2;
+  if (Number.isNaN(raErr) || Number.isNaN(decErr)) return { ee: fallback, nn: fallback, en: 0 };
+  return withEigenvaluesAtLeast({
+    ee: (raErr * ARCSEC_PER_DEGREE) ** 2, nn: (decErr * ARCSEC_PER_DEGREE) ** 2,
+    en: (Number.isNaN(covariance) ? 0 : covariance) * ARCSEC_PER_DEGREE ** 2,
+  }, model.sigmaFloorArcsec ** 2);
 }
 
 /** Inverse of a symmetric matrix whose determinant is positive. */

@@ -1,0 +1,92 @@
+/** Histories by way of cached tiles: tables are read for the tiles that the cache lacks, or has not all of. */
+import type { CommitPosition } from '../../schemas/ids.ts';
+import type { ObjectHistory } from '../apdb.ts';
+import { completeTile, encodeChunk, pixelsOf, tileOf, type TileCache } from '../tiles.ts';
+import { CopyBinaryReader } from './copyBinary.ts';
+import { joined, newStreams, readRanges, type ObjectRow } from './history.ts';
+import { historyRow } from './historyStream.ts';
+import type { Session } from './session.ts';
+import type { Placed } from './tables.ts';
+
+/** Reads the objects' rows since a time as of the last commit; `refill` then tells the cache what it lacked. */
+export async function historyByTiles(
+  session: Session, cache: TileCache, objects: readonly ObjectRow[], sinceMjdTai: number, latest: CommitPosition,
+): Promise<{ histories: ObjectHistory[]; refill: () => Promise<void> }> {
+  const tiles = [...new Set(objects.map(({ homePixel }) => tileOf(homePixel)))].sort((a, b) => a - b);
+  const touched = await touchedTiles(session, tiles);
+  const cached = await cache.read(tiles);
+  const streams = newStreams(objects, sinceMjdTai, latest);
+  const missing: number[] = [];
+  for (const [k, tile] of tiles.entries()) {
+    const chunks = completeTile(cached[k], sinceMjdTai, touched.get(tile) ?? 0);
+    if (chunks === null) missing.push(tile);
+    let through = -1;
+    for (const { sources, forcedSources, position } of chunks ?? []) {
+      streams.DiaSource.takeRows(sources, through);
+      streams.DiaForcedSource.takeRows(forcedSources, through);
+      through = position;
+    }
+  }
+  await readRanges(session, streams, missing.map(pixelsOf), sinceMjdTai, latest);
+  const refill = async () => {
+    for (const tile of missing) {
+      const low = pixelsOf(tile).from;
+      await cache.fill(tile, encodeChunk(
+        { isBase: true, before: 0, position: latest, sinceMjdTai },
+        streams.DiaSource.rowsOfRange(low), streams.DiaForcedSource.rowsOfRange(low)));
+    }
+  };
+  return { histories: joined(objects, streams), refill };
+}
+
+/** Rows that a projection has written, by the tiles that they belong to. */
+type TileRows = Readonly<{ before: number; sources: Uint8Array[]; forcedSources: Uint8Array[] }>;
+type WrittenRow = Placed<Readonly<{ diaObjectId: bigint | null }>> & Readonly<{ position: CommitPosition }>;
+
+/** Marks the tiles of rows as touched by commits up to `through`; in the transaction that writes the rows. */
+export async function touchTiles(
+  session: Session, through: CommitPosition, sources: readonly WrittenRow[], forcedSources: readonly WrittenRow[],
+): Promise<ReadonlyMap<number, TileRows>> {
+  const tiles = new Map<number, TileRows>();
+  const sort = (rows: readonly WrittenRow[], table: 'sources' | 'forcedSources') => {
+    for (const { row, homePixel, position, payload } of rows) {
+      if (row.diaObjectId === null) continue;
+      const tile = tileOf(homePixel);
+      const of = tiles.get(tile) ?? { before: 0, sources: [], forcedSources: [] };
+      of[table].push(historyRow(pixelsOf(tile).from, position, payload));
+      tiles.set(tile, of);
+    }
+  };
+  sort(sources, 'sources');
+  sort(forcedSources, 'forcedSources');
+  if (tiles.size === 0) return tiles;
+  const names = [...tiles.keys()].sort((a, b) => a - b);
+  for (const [tile, before] of await touchedTiles(session, names)) {
+    const of = tiles.get(tile);
+    if (of !== undefined) tiles.set(tile, { ...of, before });
+  }
+  await session.rows(`INSERT INTO "HistoryTile" (tile, "commitFrom")
+    SELECT tile, $2 FROM unnest($1::integer[]) AS touched (tile)
+    ON CONFLICT (tile) DO UPDATE SET "commitFrom" = excluded."commitFrom"`, [names, through]);
+  return tiles;
+}
+
+/** Tells the cache of rows that are now in the tables. */
+export async function appendTiles(
+  cache: TileCache, tiles: ReadonlyMap<number, TileRows>, position: CommitPosition,
+): Promise<void> {
+  await cache.append([...tiles].map(([tile, { before, sources, forcedSources }]) => ({
+    tile,
+    chunk: encodeChunk({ isBase: false, before, position, sinceMjdTai: -Infinity }, sources, forcedSources),
+  })));
+}
+
+async function touchedTiles(session: Session, tiles: readonly number[]): Promise<Map<number, number>> {
+  const touched = new Map<number, number>();
+  if (tiles.length === 0) return touched;
+  const reader = new CopyBinaryReader(await session.copyOut(`COPY (
+    SELECT tile, "commitFrom" FROM "HistoryTile" WHERE tile = ANY ('{${tiles.join(',')}}'::integer[])
+  ) TO STDOUT (FORMAT binary)`));
+  while (reader.next()) touched.set(reader.integer(), reader.numberOfBigint());
+  return touched;
+}

@@ -1,0 +1,96 @@
+/**
+ * Tiles of the sky in front of the tables: the rows of a field's history as bytes, kept by a cache with the commit that
+ * they are complete to. The tables tell the last commit that touched each tile; a tile that does not reach it, or does
+ * not say where it stands, is a miss.
+ */
+import { PIXEL_ORDER } from './pixelization.ts';
+
+/** Tiles of 14′: a field of 9.6 square degrees is some 220, of 50 kB to 1 MB. */
+const TILE_ORDER = 8;
+const PIXELS_A_TILE = 4 ** (PIXEL_ORDER - TILE_ORDER);
+
+/** The tile of a home pixel. */
+export function tileOf(homePixel: number): number {
+  return Math.floor(homePixel / PIXELS_A_TILE);
+}
+
+/** Pixels `from` ≤ p < `to` of a tile. */
+export function pixelsOf(tile: number): Readonly<{ from: number; to: number }> {
+  return { from: tile * PIXELS_A_TILE, to: (tile + 1) * PIXELS_A_TILE };
+}
+
+/** Where chunks are kept. It may lose any of them, and must not fail: whoever cannot be asked has nothing. */
+export type TileCache = Readonly<{
+  /** Chunks of each tile in the order in which they were kept; none for a tile that is not there. */
+  read(tiles: readonly number[]): Promise<readonly (readonly Buffer[])[]>;
+  /** A new beginning for a tile. */
+  fill(tile: number, base: Buffer): Promise<void>;
+  /** Puts a chunk behind those of a tile that is there. */
+  append(chunks: readonly Readonly<{ tile: number; chunk: Buffer }>[]): Promise<void>;
+  close(): Promise<void>;
+}>;
+
+/**
+ * A part of a tile: rows of DiaSource and of DiaForcedSource as COPY gives them (`postgres/historyStream.ts`).
+ *
+ * A base holds all rows since a time up to `position`; a later chunk those of the commits after `before`, the last one
+ * that touched the tile until then, up to `position`.
+ */
+export type TileChunk = Readonly<{
+  isBase: boolean; before: number; position: number; sinceMjdTai: number;
+  sources: Buffer; forcedSources: Buffer;
+}>;
+
+const MAGIC = 0x56_54_49_31; // "VTI1"
+const HEADER_BYTES = 40;
+
+export function encodeChunk(
+  { isBase, before, position, sinceMjdTai }: Omit<TileChunk, 'sources' | 'forcedSources'>,
+  sources: readonly Uint8Array[], forcedSources: readonly Uint8Array[],
+): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES);
+  const sourceBytes = sources.reduce((sum, { length }) => sum + length, 0);
+  header.writeUInt32LE(MAGIC, 0);
+  header.writeUInt32LE(isBase ? 1 : 0, 4);
+  header.writeDoubleLE(before, 8);
+  header.writeDoubleLE(position, 16);
+  header.writeDoubleLE(sinceMjdTai, 24);
+  header.writeDoubleLE(sourceBytes, 32);
+  return Buffer.concat([header, ...sources, ...forcedSources]);
+}
+
+/** Null when the bytes are not a chunk. */
+export function decodeChunk(bytes: Buffer): TileChunk | null {
+  if (bytes.length < HEADER_BYTES || bytes.readUInt32LE(0) !== MAGIC) return null;
+  const sourceEnd = HEADER_BYTES + bytes.readDoubleLE(32);
+  if (!(sourceEnd <= bytes.length)) return null;
+  return {
+    isBase: bytes.readUInt32LE(4) === 1, before: bytes.readDoubleLE(8), position: bytes.readDoubleLE(16),
+    sinceMjdTai: bytes.readDoubleLE(24), sources: bytes.subarray(HEADER_BYTES, sourceEnd),
+    forcedSources: bytes.subarray(sourceEnd),
+  };
+}
+
+/**
+ * The chunks that together hold every row of a tile since a time up to the last commit that touched it; null when they
+ * do not.
+ *
+ * @param touched The last commit that touched the tile; 0 when none has.
+ */
+export function completeTile(
+  chunks: readonly Buffer[], sinceMjdTai: number, touched: number,
+): readonly TileChunk[] | null {
+  const complete: TileChunk[] = [];
+  let through = -1;
+  for (const [index, bytes] of chunks.entries()) {
+    const chunk = decodeChunk(bytes);
+    if (chunk === null || chunk.isBase !== (index === 0) || (chunk.isBase && !(chunk.sinceMjdTai <= sinceMjdTai))) {
+      return null;
+    }
+    if (!chunk.isBase && chunk.position <= through) continue; // The base was read later.
+    if (!chunk.isBase && chunk.before > through) return null;
+    complete.push(chunk);
+    through = chunk.position;
+  }
+  return through >= touched ? complete : null;
+}

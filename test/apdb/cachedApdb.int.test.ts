@@ -1,0 +1,92 @@
+/** Postgres behind Redis: the contract of every store, and a cache that is stale, torn, foreign or gone. */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Apdb } from '../../apdb/apdb.ts';
+import { openPostgresApdb } from '../../apdb/postgres/postgresApdb.ts';
+import { openRedisTiles } from '../../apdb/redis/redisTiles.ts';
+import { startStores, type Stores } from '../../engine/setup/services.mjs';
+import { commitOf, commitsArbitrary, NIGHT, WHOLE_FIELD } from './commits.ts';
+import { apdbContract } from './contract.ts';
+import { naiveHistories, plainHistory } from './naiveFold.ts';
+
+const dataDir = mkdtempSync(join(tmpdir(), 'vesper-cached-'));
+let stores: Stores;
+let redis: Redis;
+let apdb: Apdb;
+
+beforeAll(async () => {
+  chmodSync(dataDir, 0o755); // Postgres's account must be able to enter.
+  stores = await startStores({ dataDir, need: { nats: false, redis: true }, env: { PATH: process.env['PATH'] } });
+  redis = new Redis((stores.redisUrl ?? '').replace('unix://', ''));
+  apdb = await openPostgresApdb(stores.postgres, 'cached', (epoch) => openRedisTiles(stores.redisUrl ?? '', epoch));
+});
+
+afterAll(async () => {
+  redis?.disconnect();
+  await apdb?.close();
+  await stores?.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+apdbContract(() => apdb, 8);
+
+const seen = (object: number, ra = 0.5) => ({ object, ra, dec: -10, isVersion: true, isForced: true });
+
+/** Tiles are written behind the answer. */
+async function cachedTiles(count: number): Promise<string[]> {
+  for (;;) {
+    const keys = await redis.keys('vesper:apdb:*');
+    if (keys.length >= count) return keys.sort();
+    await new Promise((resolve) => { setTimeout(resolve, 5); });
+  }
+}
+
+test('whatever was cached before, a region holds what a fold of the commits holds', async () => {
+  const damage = fc.constantFrom('none', 'flush', 'truncate', 'foreign', 'doubled');
+  await fc.assert(fc.asyncProperty(commitsArbitrary, fc.array(damage, { maxLength: 10 }), async (commits, damages) => {
+    await apdb.reset();
+    for (const [k, commit] of commits.entries()) {
+      await apdb.project([commit]);
+      const region = await apdb.loadRegion(WHOLE_FIELD, 0);
+      expect(region.objects.map(plainHistory)).toEqual(naiveHistories(commits, 0, commit.position));
+      const [key] = await redis.keys('vesper:apdb:*');
+      if (key === undefined) continue;
+      if (damages[k] === 'flush') await redis.flushall();
+      const base = await redis.lindexBuffer(key, 0);
+      if (damages[k] === 'truncate' && base !== null) await redis.lset(key, 0, base.subarray(0, 30));
+      if (damages[k] === 'foreign') await redis.lset(key, 0, 'not a chunk');
+      if (damages[k] === 'doubled') await redis.rpush(key, ...await redis.lrangeBuffer(key, 0, -1));
+    }
+  }), { numRuns: 12 });
+});
+
+test('a commit of the night is put behind the tiles that are cached, which then serve the next visit', async () => {
+  await apdb.reset();
+  await redis.flushall();
+  await apdb.project([commitOf(NIGHT, 1, [seen(1), seen(2, 0.9)])]);
+  const cold = await apdb.loadRegion(WHOLE_FIELD, 0);
+  await cachedTiles(2);
+  await apdb.project([commitOf(NIGHT, 2, [seen(1)])]);
+  const warm = await apdb.loadRegion(WHOLE_FIELD, 0);
+  expect(cold.objects.map(({ sources }) => sources.length)).toEqual([1, 1]);
+  expect(warm.objects.map(({ sources }) => sources.length)).toEqual([2, 1]);
+  const lengths = await Promise.all((await cachedTiles(2)).map((name) => redis.llen(name)));
+  expect(lengths.sort()).toEqual([1, 2]); // Not filled anew: the commit was put behind the base.
+});
+
+test('a cache that goes away in the middle of the night changes nothing but the time', async () => {
+  await apdb.reset();
+  const commits = [1, 2, 3].map((sequence) => commitOf(NIGHT, sequence, [seen(1), seen(sequence + 1)]));
+  await apdb.project(commits.slice(0, 1));
+  await apdb.loadRegion(WHOLE_FIELD, 0);
+  redis.on('error', () => undefined); // It dies with the server.
+  const pid = stores.pids.redis;
+  if (pid !== undefined) process.kill(pid, 'SIGKILL');
+  await apdb.project(commits.slice(1));
+  const region = await apdb.loadRegion(WHOLE_FIELD, 0);
+  expect(region.objects.map(plainHistory)).toEqual(naiveHistories(commits, 0, commits[2].position));
+});
