@@ -62,6 +62,8 @@ async function main(): Promise<number> {
       .runAccessRevoke(request.positionals.user, request.options);
     case 'access list': return (await import('./cli/access.ts')).runAccessList(request.options);
     case 'isr': return (await import('./cli/isr.ts')).runIsr(request.positionals.raw, request.options);
+    case 'calibrations': return (await import('./cli/calibrations.ts'))
+      .runCalibrations(request.positionals.directory, request.options);
     case 'calibrate': return (await import('./cli/calibrate.ts'))
       .runCalibrate(request.positionals.image, request.options);
     case 'detect': return (await import('./cli/detect.ts')).runDetect(request.positionals.image, request.options);

@@ -103,6 +103,10 @@ export interface IsrOptions extends JsonOption {
   readonly camera: string | null;
   readonly out: string;
 }
+export interface CalibrationsOptions extends JsonOption {
+  readonly camera: string | null;
+  readonly out: string;
+}
 export interface CalibrateOptions extends JsonOption {
   readonly references: string;
   readonly out: string;
@@ -214,6 +218,7 @@ export type ParsedCommand =
   | Parsed<'access revoke', JsonOption & DataDirOption, { readonly user: string }>
   | Parsed<'access list', JsonOption & DataDirOption>
   | Parsed<'isr', IsrOptions, { readonly raw: string }>
+  | Parsed<'calibrations', CalibrationsOptions, { readonly directory: string }>
   | Parsed<'calibrate', CalibrateOptions, { readonly image: string }>
   | Parsed<'detect', DetectOptions, { readonly image: string }>
   | Parsed<'camera', CameraOptions, { readonly camera: string }>

@@ -448,6 +448,24 @@ export const COMMANDS = [
     setup: 'packages', needs: 'none',
   },
   {
+    name: 'calibrations',
+    summary: 'make bias, dark, flat and electronics of raw calibration frames',
+    description: [
+      'Takes biases, darks and flats by their headers (OBSTYPE, DETECTOR, BAND), of a camera or of `vesper simulate',
+      'calibrations`, and writes for each detector what vesper isr needs. Linearity, charge transfer and repulsion come of',
+      'pairs of flats at four levels or more. Exit 1 when a detector gets no bias or no flat.',
+    ],
+    examples: ['vesper calibrations frames/ --out calibrations/ --json'],
+    positionals: [{ name: 'directory', argument: 'FRAMES', type: 'path', explanation: 'raw frames, also in folders below' }],
+    options: [
+      { name: 'camera', argument: 'NAME', type: 'name', default: null,
+        explanation: 'LSSTCam, ComCam, LATISS, minicam, generic (default: the frames\' INSTRUME)' },
+      { name: 'out', argument: 'DIR', type: 'path', default: null, isRequired: true, explanation: 'made if missing' },
+      JSON_FIGURES,
+    ],
+    setup: 'packages', needs: 'none',
+  },
+  {
     name: 'calibrate',
     summary: 'calibrate one image: sky, PSF, astrometry, photometry',
     description: [

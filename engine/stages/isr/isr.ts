@@ -64,20 +64,8 @@ export function removeInstrumentSignature(
   raw: readonly RawAmp[], detector: Detector, calibrations: IsrCalibrations, config: IsrConfig, out: MaskedImage,
   { indices }: IsrScratch, { darkSeconds, runStep = (_, work) => work() }: IsrExposure = { darkSeconds: null },
 ): { image: PostIsrImage; report: IsrReport } {
-  if (out.width !== detector.width || out.height !== detector.height) throw new Error('planes of another size');
-  const rawAmps = detector.amps.map((amp) => requireAmp(raw, amp, detector)), { width, height } = out;
-  const plan = planSteps(detector, calibrations, config, darkSeconds);
-  const overscans = runStep('overscan', () => detector.amps.map((amp, k) => levelsOf(rawAmps[k], amp, config)));
-  const { amps, defectCount } = runStep('assemble', () => {
-    const { repulsion } = plan, seconds = darkSeconds ?? 0;
-    const counts = assembleDetector(rawAmps, detector, overscans, plan, config, seconds, repulsion === null, out);
-    const marked = repulsion === null ? 0 : finishSignature({
-      flowX: repulsion.x, flowY: repulsion.y, dark: plan.dark, flat: plan.flat, darkSeconds: seconds,
-      limits: defectLimits(config), badBit: maskBits('BAD'), missingBits: maskBits('BAD', 'NO_DATA'),
-    }, out.image, out.mask, width, height);
-    return { amps: ampReports(detector, rawAmps, counts.amps, overscans), defectCount: counts.defectCount + marked };
-  });
-  amps.forEach((amp, k) => { if (amp.isConstant) markDead(out, detector.amps[k]); });
+  const { plan, amps, defectCount } =
+    assembleFrame(raw, detector, calibrations, config, out, { darkSeconds, runStep });
   if (amps.every((amp) => amp.isConstant)) {
     throw frameError('FRAME_CONSTANT', detector, 'every amp reads one constant value');
   }
@@ -109,6 +97,36 @@ export function removeInstrumentSignature(
       },
     },
   };
+}
+
+export type AssembledFrame = Readonly<{ plan: StepPlan; amps: readonly AmpReport[]; defectCount: number }>;
+
+/**
+ * The part of the signature that needs no sky: raw counts to electrons with marks of saturation and defects, for frames
+ * of any light or none. Variance is left as it is.
+ *
+ * @throws StageError as `removeInstrumentSignature`, but for those of frames.
+ */
+export function assembleFrame(
+  raw: readonly RawAmp[], detector: Detector, calibrations: IsrCalibrations, config: IsrConfig, out: MaskedImage,
+  { darkSeconds, runStep = (_, work) => work() }: IsrExposure,
+): AssembledFrame {
+  const { width, height } = out;
+  if (width !== detector.width || height !== detector.height) throw new Error('planes of another size');
+  const rawAmps = detector.amps.map((amp) => requireAmp(raw, amp, detector));
+  const plan = planSteps(detector, calibrations, config, darkSeconds);
+  const overscans = runStep('overscan', () => detector.amps.map((amp, k) => levelsOf(rawAmps[k], amp, config)));
+  const { amps, defectCount } = runStep('assemble', () => {
+    const { repulsion } = plan, seconds = darkSeconds ?? 0;
+    const counts = assembleDetector(rawAmps, detector, overscans, plan, config, seconds, repulsion === null, out);
+    const marked = repulsion === null ? 0 : finishSignature({
+      flowX: repulsion.x, flowY: repulsion.y, dark: plan.dark, flat: plan.flat, darkSeconds: seconds,
+      limits: defectLimits(config), badBit: maskBits('BAD'), missingBits: maskBits('BAD', 'NO_DATA'),
+    }, out.image, out.mask, width, height);
+    return { amps: ampReports(detector, rawAmps, counts.amps, overscans), defectCount: counts.defectCount + marked };
+  });
+  amps.forEach((amp, k) => { if (amp.isConstant) markDead(out, detector.amps[k]); });
+  return { plan, amps, defectCount };
 }
 
 function requireAmp(raw: readonly RawAmp[], amp: Amp, detector: Detector): RawAmp {
