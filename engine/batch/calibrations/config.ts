@@ -7,11 +7,11 @@ export const calibrationsConfig = {
   /** The highest of a pixel's values is left out when it stands above the mean of the others by so many sigma. */
   outlierSigma: 5,
   /**
-   * Levels of flats that make the flat, as parts of saturation: below, read noise and overscan tell; above, what is left
-   * of nonlinearity and repulsion does.
+   * Levels of flats that make the flat, as parts of saturation: below, read noise and overscan tell; above, what is
+   * left of nonlinearity and repulsion does.
    */
   flatLevelMin: 0.08, flatLevelMax: 0.65,
-  /** Levels that tell linearity, transfers and repulsion: nearly saturated pixels of a bright corner would bias them. */
+  /** Levels that tell linearity, transfers and repulsion: a bright corner's nearly saturated pixels would bias them. */
   electronicsLevelMax: 0.8,
   /** Fewest levels, distinct by a tenth, that a curve with two coefficients is fitted to. */
   linearityLevelsMin: 4,
@@ -30,6 +30,6 @@ export function frameConfig(without: Partial<IsrConfig>): IsrConfig {
 
 /** Bias and dark alone: nothing but levels and gain. */
 export const PLAIN_STEPS: Partial<IsrConfig> = {
-  isBiasSubtracted: false, isFlatDivided: false, isDarkSubtracted: false, isCrosstalkRemoved: false, isLinearized: false,
-  isChargeTransferCorrected: false, isBrighterFatterCorrected: false, isFringeSubtracted: false,
+  isBiasSubtracted: false, isFlatDivided: false, isDarkSubtracted: false, isCrosstalkRemoved: false,
+  isLinearized: false, isChargeTransferCorrected: false, isBrighterFatterCorrected: false, isFringeSubtracted: false,
 };

@@ -20,7 +20,8 @@ export function fitLinearity(levels: readonly FlatLevel[]): LinearityFit | null 
   if (levels.length < 3) return null;
   // r t = S + c₂ S² + c₃ S³, divided by S: r t / S − c₂ S − c₃ S² = 1. Signals in units of the largest, for the solver.
   const scale = Math.max(...levels.map(({ signalAdu }) => signalAdu));
-  const rows = levels.map(({ seconds, signalAdu }) => [seconds / signalAdu, -signalAdu / scale, -((signalAdu / scale) ** 2)]);
+  const rows = levels.map(({ seconds, signalAdu }) =>
+    [seconds / signalAdu, -signalAdu / scale, -((signalAdu / scale) ** 2)]);
   const design = new Matrix(rows), ones = Matrix.ones(levels.length, 1);
   const [rate, second, third] = solve(design, ones, true).to1DArray();
   const polynomial = [second / scale, third / (scale * scale)] as const;

@@ -5,9 +5,9 @@ import type { AmpElectronics, Electronics, IsrCalibrations } from '../../stages/
 import { calibrationsConfig, frameConfig } from './config.ts';
 import { groupByTime, readFrame, type FrameFile } from './frames.ts';
 import { fitLinearity, type FlatLevel, type LinearityFit } from './linearity.ts';
-import { assembleInto, type Workshop } from './produce.ts';
 import { fitRepulsion, measureCovariances, type Covariances } from './repulsion.ts';
 import { measureTransfers, type TransferSample } from './transfers.ts';
+import { assembleInto, type Workshop } from './workshop.ts';
 
 export type ElectronicsReport = Readonly<{
   /** Largest departure from linearity over the amps, of the signal, before and after correction; null: not measured. */

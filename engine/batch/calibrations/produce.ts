@@ -1,24 +1,14 @@
-/** One detector's calibrations from raw frames of calibration light: bias, dark, electronics, and a flat for each band. */
-import type { Detector } from '../../../schemas/camera.ts';
+/** One detector's calibrations from raw calibration frames: bias, dark, electronics, and a flat for each band. */
 import type { FitsCard } from '../../image/fits.ts';
 import { writeFits } from '../../image/fits.ts';
-import type { MaskedImage } from '../../image/maskedImage.ts';
-import type { PlaneMemory } from '../../image/planeMemory.ts';
-import { rawPixelCount } from '../../image/rawExposure.ts';
 import type { IsrCalibrations } from '../../stages/isr/calibrations.ts';
 import type { IsrConfig } from '../../stages/isr/config.ts';
-import { assembleFrame } from '../../stages/isr/isr.ts';
 import { calibrationsConfig, frameConfig, PLAIN_STEPS } from './config.ts';
 import { measureElectronics, type ElectronicsReport } from './measureElectronics.ts';
 import { writeElectronics } from './electronics.ts';
-import { readFrame, type FrameFile } from './frames.ts';
+import type { FrameFile } from './frames.ts';
 import { addToStack, createStack, finishStack, type Stack } from './stack.ts';
-
-export type Workshop = Readonly<{
-  detector: Detector; memory: PlaneMemory;
-  raw: Uint16Array; first: MaskedImage; second: MaskedImage;
-  bias: Float32Array; dark: Float32Array; flat: Float32Array; highest: Float32Array;
-}>;
+import { assembleInto, usualOf, type Workshop } from './workshop.ts';
 
 /** What was made of how many frames; null where frames were too few. */
 export type ProductionReport = Readonly<{
@@ -30,28 +20,11 @@ export type ProductionReport = Readonly<{
 
 type Made = Readonly<{ path: string; frames: number; outliers: number }>;
 
-/** Bytes of planes that a detector's production needs. */
-export function workshopBytes({ width, height, amps }: Detector): number {
-  const raw = amps.reduce((sum, amp) => sum + amp.rawWidth * amp.rawHeight, 0);
-  return 2 * raw + width * height * (4 * 4 + 2 * 10);
-}
-
-export function createWorkshop(detector: Detector, memory: PlaneMemory): Workshop {
-  const { width, height } = detector, n = width * height, plane = () => memory.float32(n);
-  const bytes = memory.float32(Math.ceil(rawPixelCount(detector) / 2));
-  return {
-    detector, memory, raw: new Uint16Array(bytes.buffer, bytes.byteOffset, rawPixelCount(detector)),
-    first: memory.maskedImage(width, height), second: memory.maskedImage(width, height), bias: plane(), dark: plane(),
-    flat: plane(), highest: plane(),
-  };
-}
-
 /**
  * Makes what the frames allow and writes it.
  *
  * @param frames Of this detector alone.
  * @param provenance Cards that name a product's inputs.
- * @param report Told what is being done.
  */
 export function produceCalibrations(
   shop: Workshop, frames: readonly FrameFile[], outFile: (name: string) => string,
@@ -85,10 +58,9 @@ export function produceCalibrations(
     electronics = { path, frames: used.length, outliers: 0, ...report };
   }
   const bands = [...new Set(of('flat').map(({ band }) => band))].sort();
-  const flats = !hasBias ? [] : bands.flatMap((band) => makeFlat(
-    shop, of('flat').filter((frame) => frame.band === band), band, { ...known, electronics: measured?.electronics ?? null },
-    write,
-  ) ?? []);
+  const measuredToo = { ...known, electronics: measured?.electronics ?? null };
+  const flats = !hasBias ? [] : bands.flatMap((band) =>
+    makeFlat(shop, of('flat').filter((frame) => frame.band === band), band, measuredToo, write) ?? []);
   return { detector: detector.id, detectorName: detector.name, bias, dark, electronics, flats };
 }
 
@@ -96,22 +68,14 @@ type Write = (
   kind: string, plane: Float32Array, unit: string, inputs: readonly FrameFile[], band: string | null,
 ) => string;
 
-/** Brings a frame to electrons in `shop.first`, or another image. */
-export function assembleInto(
-  shop: Workshop, frame: FrameFile, known: IsrCalibrations, config: IsrConfig, out: MaskedImage = shop.first,
-): void {
-  const { amps, exposureSeconds } = readFrame(frame, shop.detector, shop.raw);
-  assembleFrame(amps, shop.detector, known, config, out, { darkSeconds: exposureSeconds });
-}
-
 function makeBias(shop: Workshop, frames: readonly FrameFile[], write: Write): Made | null {
   const { detector: { amps, width } } = shop;
   if (frames.length < calibrationsConfig.biasCountMin) return null;
   const stack = stackOf(shop, shop.bias, frames, { bias: null, flat: null }, frameConfig(PLAIN_STEPS), () => 1);
   const noise = Math.max(...amps.map(({ readNoiseElectrons }) => readNoiseElectrons));
   const outliers = finishStack(stack, calibrationsConfig.outlierSigma, () => noise);
-  for (const { detectorBox: { x0, y0, x1, y1 }, gainElectronsPerAdu } of amps) {
-    for (let y = y0; y < y1; y++) for (let i = y * width + x0; i < y * width + x1; i++) shop.bias[i] /= gainElectronsPerAdu;
+  for (const { detectorBox: { x0, y0, x1, y1 }, gainElectronsPerAdu: gain } of amps) {
+    for (let y = y0; y < y1; y++) for (let i = y * width + x0; i < y * width + x1; i++) shop.bias[i] /= gain;
   }
   return { path: write('bias', shop.bias, 'adu', frames, null), frames: frames.length, outliers };
 }
@@ -153,7 +117,8 @@ function makeFlat(
   if (used.length < 2) return null;
   const stack = stackOf(shop, flat, used, known, config, () => 1 / usualOf(shop.first.image));
   const least = Math.min(...used.map((frame) => (levels.get(frame) ?? 0) * saturation));
-  const outliers = finishStack(stack, calibrationsConfig.outlierSigma, (mean) => Math.sqrt(Math.max(mean, 0.01) / least));
+  const outliers = finishStack(stack, calibrationsConfig.outlierSigma,
+    (mean) => Math.sqrt(Math.max(mean, 0.01) / least));
   let sum = 0, count = 0;
   for (const value of flat) if (Number.isFinite(value)) { sum += value; count++; }
   for (let i = 0; i < flat.length; i++) flat[i] *= count / sum;
@@ -173,11 +138,4 @@ function stackOf(
     addToStack(stack, shop.first.image, scaleOf(frame));
   }
   return stack;
-}
-
-/** Median of every 997th value: a prime, so that no column is preferred. */
-export function usualOf(plane: Float32Array): number {
-  const values: number[] = [];
-  for (let i = 0; i < plane.length; i += 997) if (Number.isFinite(plane[i])) values.push(plane[i]);
-  return values.sort((a, b) => a - b)[values.length >> 1] ?? NaN;
 }

@@ -45,9 +45,9 @@ function forEachPixel(
 /**
  * Flow between neighbours per electron² of difference of their squared charges, from covariances at several levels.
  *
- * With flow f (Q² − Q'²), noise spreads as by a filter of centre 1 − 2a − 2b and neighbours a = 2 f_x μ, b = 2 f_y μ; the
- * covariance of neighbours in x is 2 a (1 − 2a − 2b) of the light's own variance μ. Levels weigh as μ²: the error of a
- * correlation does not depend on the level.
+ * With flow f (Q² − Q'²), noise spreads as by a filter of centre 1 − 2a − 2b and neighbours a = 2 f_x μ, b = 2 f_y μ;
+ * the covariance of neighbours in x is 2 a (1 − 2a − 2b) of the light's own variance μ. Levels weigh as μ²: the error
+ * of a correlation does not depend on the level.
  *
  * @returns null without covariances.
  */

@@ -3,7 +3,7 @@
 /** A running mean that remembers the highest value of each pixel; all planes [n], of any memory. */
 export type Stack = Readonly<{
   sum: Float32Array; highest: Float32Array;
-  /** Sum of the squares of the frames' noise over their weights; how many frames. */
+  /** How many frames. */
   state: { count: number };
 }>;
 
@@ -26,8 +26,8 @@ export function addToStack({ sum, highest, state }: Stack, plane: Float32Array, 
 
 /**
  * Means, in place of the sums: without a pixel's highest value where that stands above the mean of the others by more
- * than `sigmas` of its noise. The noise is the usual scatter of pixels about their mean, which `noiseOf` scales with the
- * mean where there is light.
+ * than `sigmas` of its noise. The noise is the usual scatter of pixels about their mean, which `noiseOf` scales with
+ * the mean where there is light.
  *
  * @returns Values left out.
  */

@@ -8,8 +8,8 @@ const TRAIL_PX = 2;
 export type TransferSample = Readonly<{ serial: number; parallel: number | null }>;
 
 /**
- * Part of a packet left behind at each transfer (Janesick 2001, §5.3): charge in the first overscan pixels, over that in
- * the last imaging ones and the transfers that these took.
+ * Part of a packet left behind at each transfer (Janesick 2001, §5.3): charge in the first overscan pixels, over that
+ * in the last imaging ones and the transfers that these took.
  *
  * @param raw A flat, well lit and not saturated, ADU. Read only.
  */

@@ -7,6 +7,7 @@
 import { listSharp } from '../../kernels/list.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
+import { medianInPlace } from '../../image/median.ts';
 
 export type CosmicRayLimits = Readonly<{ sigma: number; growthFraction: number; contrast: number; rounds: number }>;
 
@@ -31,7 +32,7 @@ export function markCosmicRays(planes: MaskedImage, limits: CosmicRayLimits, ind
       const i = indices[k], x = i % width, y = (i - x) / width;
       if (x < 3 || y < 3 || x >= width - 3 || y >= height - 3 || (mask[i] & rayBit) !== 0) continue;
       const significance = sharpnessOf(planes, i);
-      if (significance <= limit || !isSharp(planes, i, significance, isFirst ? contrast : contrast / 2)) continue;
+      if (significance <= limit || !isSharp(planes, i, significance, contrast)) continue;
       marked.push(i);
     }
     for (const i of marked) mask[i] |= rayBit;
@@ -70,22 +71,25 @@ function sharpnessOf({ width, image, variance, mask }: MaskedImage, i: number): 
   return Number.isNaN(significance) ? 0 : significance;
 }
 
+/** Values of the ring 3 px around a pixel. */
+const ring = new Float64Array(24);
+
 /**
- * Fine structure: what remains of the light around the pixel on a scale of 3 px once the broad light (7 × 7 ring) is
- * off. A star fills its neighbours too; a ray's pixel does not.
+ * Fine structure: what remains of the light around the pixel on a scale of 3 px once the broad light is off (median of
+ * the ring 3 px away, of which another star may hold one side). A star fills its neighbours too; a ray does not.
  */
 function isSharp(planes: MaskedImage, i: number, significance: number, contrast: number): boolean {
   const { width, image, variance, mask } = planes;
-  let near = 0, nearCount = 0, far = 0, farCount = 0;
+  let near = 0, nearCount = 0, farCount = 0;
   for (let dy = -3; dy <= 3; dy++) {
     for (let dx = -3; dx <= 3; dx++) {
       const j = i + dy * width + dx;
       if ((mask[j] & (UNUSABLE | RAY)) !== 0 || (dx === 0 && dy === 0)) continue;
       const reach = Math.max(Math.abs(dx), Math.abs(dy));
-      if (reach === 1) { near += image[j]; nearCount++; } else if (reach === 3) { far += image[j]; farCount++; }
+      if (reach === 1) { near += image[j]; nearCount++; } else if (reach === 3) ring[farCount++] = image[j];
     }
   }
   if (nearCount === 0 || farCount === 0) return false;
-  const structure = (near / nearCount - far / farCount) / Math.sqrt(variance[i]);
+  const structure = (near / nearCount - medianInPlace(ring, farCount)) / Math.sqrt(variance[i]);
   return significance > contrast * Math.max(structure, 0);
 }

@@ -1,0 +1,63 @@
+/** `vesper calibrations` from frames to what `vesper isr` takes, as a person uses them; also with Rice-compressed raws. */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { runVesper } from '../support/vesper.ts';
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
+
+let folder = '';
+const at = (name: string): string => join(folder, name);
+beforeAll(() => { folder = mkdtempSync(join(tmpdir(), 'vesper-calibrations-')); });
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function succeed(args: readonly string[]): Promise<string> {
+  const { code, stderr, stdout } = await runVesper(args);
+  expect(code, stderr).toBe(0);
+  return stdout;
+}
+
+type Report = Readonly<{ detectors: readonly Readonly<{
+  bias: { frames: number }; dark: { medianElectronsPerSecond: number }; flats: readonly { band: string; frames: number }[];
+  electronics: { repulsion: { x: number; y: number }; serialCtiMedian: number; residualMax: number };
+}>[] }>;
+
+test('frames become bias, dark, flat and electronics, with which a realistic exposure is cleaned', async () => {
+  const render = [
+    '--camera', 'minicam', '--detectors', '4', '--effects', 'realistic', '--threads', '1', '--compression', 'rice',
+  ];
+  await succeed(['simulate', 'calibrations', ...render, '--biases', '4', '--darks', '2', '--dark-seconds', '60',
+    '--flat-levels', '8000,20000,35000,50000', '--out', at('frames')]);
+  await succeed(['simulate', 'exposure', ...render, '--out', at('night')]);
+  const report = JSON.parse(await succeed(['calibrations', at('frames'), '--out', at('made'), '--json'])) as Report;
+  const [{ bias, dark, electronics, flats }] = report.detectors;
+  expect(readdirSync(at('made')).sort()).toEqual(
+    ['bias_004.fits', 'dark_004.fits', 'electronics_004.fits', 'flat_004_r.fits'],
+  );
+  expect([bias.frames, flats.length, flats[0].band]).toEqual([4, 1, 'r']);
+  // A median of 1,050 pixels of two 60 s darks, of 6 e each: 6/√2/60 × 1.25/√1050 = 0.003 e/s.
+  expect(Math.abs(dark.medianElectronsPerSecond - 0.03)).toBeLessThan(5 * 0.003);
+  // Half of the simulator's 1.25e-7 passes per squared electron. Two pairs of a million pixels at 35,000 and 50,000
+  // electrons: 1/√1e6 / (4 × 50,000) = 5e-9 each.
+  expect(Math.abs(electronics.repulsion.x - 6.25e-8)).toBeLessThan(5 * 5e-9);
+  expect(electronics.residualMax).toBeLessThan(1e-3);
+  const raw = readdirSync(at('night'), { recursive: true, encoding: 'utf8' }).find((name) => name.endsWith('.fits')) ?? '';
+  const isr = JSON.parse(await succeed([
+    'isr', at(`night/${raw}`), '--calibrations', at('made'), '--out', at('clean.fits'), '--json',
+  ])) as { degraded: string[]; figures: Record<string, number>; calibrations: Record<string, string | null> };
+  // The camera's crosstalk is not on file; the frames tell nothing of it.
+  expect(isr.degraded).toEqual(['crosstalk']);
+  expect(isr.calibrations['electronics']).toBe(at('made/electronics_004.fits'));
+  expect(isr.figures['skyElectrons']).toBeGreaterThan(100);
+  // Four amps meet; a step would be an overscan or a gain gone wrong.
+  expect(isr.figures['ampStepElectrons'] / isr.figures['skyElectrons']).toBeLessThan(0.02);
+});
+
+test('a folder without frames, and one with too few, are told', async () => {
+  const { code, stderr } = await runVesper(['calibrations', at('made'), '--out', at('none')]);
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/no raw frame of a bias, dark or flat\n$/) });
+  await succeed(['simulate', 'calibrations', '--camera', 'minicam', '--detectors', '4', '--threads', '1', '--biases', '2',
+    '--darks', '0', '--flat-levels', '20000', '--out', at('few')]);
+  expect((await runVesper(['calibrations', at('few'), '--out', at('none')])).code).toBe(1);
+});
