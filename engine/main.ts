@@ -73,6 +73,8 @@ async function main(): Promise<number> {
     case 'simulate calibrations': return (await import('./cli/simulate.ts'))
       .runSimulateCalibrations(request.options, signal);
     case 'truth': return (await import('./cli/truth.ts')).runTruth(request.positionals.directory, request.options);
+    case 'efficiency': return (await import('./cli/efficiency.ts')).runEfficiency(request.options, signal);
+    case 'train reliability': return (await import('./cli/train.ts')).runTrainReliability(request.options);
     case 'clean': return (await import('./cli/clean.ts')).runClean(request.options);
     case 'bodies update': return (await import('./cli/bodies.ts')).runBodiesUpdate(request.options);
     case 'bodies list': return (await import('./cli/bodies.ts')).runBodiesList(request.options);

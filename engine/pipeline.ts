@@ -24,10 +24,13 @@ import { differenceDefaults } from './stages/difference/config.ts';
 import { differenceImages, type DifferenceResult } from './stages/difference/difference.ts';
 import { forcedDefaults } from './stages/forced/config.ts';
 import { forcedFlux, forcedPhotometry, type ForcedFluxes } from './stages/forced/forced.ts';
+import { injectSources, recoverSources, type FakeOrder, type InjectedSource, type RecoveredSource } from './stages/inject/inject.ts';
 import { isrConfig } from './stages/isr/config.ts';
 import { removeInstrumentSignature } from './stages/isr/isr.ts';
 import { measureDefaults } from './stages/measure/config.ts';
 import { measureSources, type MeasureResult } from './stages/measure/measure.ts';
+import { reliabilityConfig } from './stages/reliability/config.ts';
+import { rateSources } from './stages/reliability/reliability.ts';
 import { selectCutoutSide } from './stages/packet/cutoutSide.ts';
 import { encodeCutouts } from './stages/packet/spool.ts';
 
@@ -39,6 +42,8 @@ export type DetectorInputs = Readonly<{
   references: readonly ReferenceStar[];
   template: Template; templateWcs: Wcs;
   known: readonly Readonly<{ diaObjectId: bigint; raDeg: number; decDeg: number }>[];
+  /** Synthetic sources of the second pass. */
+  fakes?: FakeOrder;
 }>;
 
 /** What the steps make, one after another. */
@@ -53,6 +58,8 @@ export type DetectorRun = {
   measured?: MeasureResult;
   forced?: readonly ForcedFluxes[];
   cutouts?: Uint8Array | null;
+  injected?: readonly InjectedSource[];
+  recovered?: readonly RecoveredSource[];
 };
 
 export type PipelineStep = Readonly<{ stage: StageName; name: string; run(run: DetectorRun): Figures }>;
@@ -63,9 +70,32 @@ export const DETECTOR_PIPELINE: readonly PipelineStep[] = [
   { stage: 'difference', name: 'ImageDifferenced', run: difference },
   { stage: 'detect', name: 'DiaSourcesDetected', run: detect },
   { stage: 'measure', name: 'DiaSourcesMeasured', run: measure },
+  { stage: 'measure', name: 'reliability', run: rate },
   { stage: 'forced', name: 'forced', run: forced },
   { stage: 'packet', name: 'cutouts', run: cutouts },
 ];
+
+const [ISR, CALIBRATE, DIFFERENCE, DETECT, MEASURE, RATE] = DETECTOR_PIPELINE;
+
+/**
+ * The second pass over a visit whose alerts have left: the same steps with synthetic sources in the visit image, which
+ * are looked for among what is measured. Nothing of it is committed, packed or alerted.
+ */
+export const FAKES_PIPELINE: readonly PipelineStep[] = [
+  ISR, CALIBRATE, { stage: 'calibrate', name: 'fakesInjected', run: inject },
+  DIFFERENCE, DETECT, MEASURE, RATE, { stage: 'measure', name: 'fakesRecovered', run: recover },
+];
+
+function inject(run: DetectorRun): Figures {
+  const { visitImage, psf, photometry } = made(run.calibrated);
+  run.injected = injectSources(visitImage, psf, photometry.nJyPerElectron, made(run.inputs.fakes));
+  return { injected: run.injected.length };
+}
+
+function recover(run: DetectorRun): Figures {
+  run.recovered = recoverSources(made(run.injected), made(run.difference).difference, made(run.measured).rows);
+  return { recovered: run.recovered.filter(({ found }) => found !== null).length };
+}
 
 function isr(run: DetectorRun): Figures {
   const { rawAmps, detector, bias, flat } = run.inputs;
@@ -116,6 +146,20 @@ function measure(run: DetectorRun): Figures {
     matchedTemplatePsf: products.matchedTemplatePsf, templateNoiseFactor: products.templateNoiseFactor,
   }, detections, (planes, psf, x, y) => forcedFlux(planes, psf, x, y, forcedDefaults), measureDefaults);
   return { measured: run.measured.rows.length };
+}
+
+function rate(run: DetectorRun): Figures {
+  const { visitImage, psf: visitPsf } = made(run.calibrated), measured = made(run.measured);
+  const { difference: image, differencePsf, matchedTemplate } = made(run.difference), { noiseScale } = made(run.detections);
+  const rows = rateSources(
+    { difference: image, differencePsf, visitImage, visitPsf, matchedTemplate, noiseScale }, measured.rows,
+  );
+  run.measured = { ...measured, rows };
+  return { reliable: rows.filter(isReliable).length };
+}
+
+function isReliable({ reliability }: Readonly<{ reliability: number | null }>): boolean {
+  return reliability !== null && reliability >= reliabilityConfig.reliableMin;
 }
 
 function forced(run: DetectorRun): Figures {

@@ -13,7 +13,10 @@ const DECIDING = [
   'engine/pipeline.ts', 'engine/config.ts', 'engine/preload.ts', 'package-lock.json',
 ];
 
-export type RunDigests = Readonly<{ code: string; node: string }>;
+/** Also named by itself, as it changes more often than the rest and for other reasons. */
+const RELIABILITY_MODEL = 'engine/stages/reliability/model.json';
+
+export type RunDigests = Readonly<{ code: string; node: string; model: string }>;
 
 /** SHA-256 over names and contents of the deciding files (configuration is code here), and the runtime's version. */
 export function runDigests(): RunDigests {
@@ -23,7 +26,8 @@ export function runDigests(): RunDigests {
       hash.update(`${path}\n`).update(createHash('sha256').update(readFileSync(join(REPOSITORY, path))).digest());
     }
   }
-  return { code: hash.digest('hex'), node: process.versions.node };
+  const model = createHash('sha256').update(readFileSync(join(REPOSITORY, RELIABILITY_MODEL))).digest('hex');
+  return { code: hash.digest('hex'), node: process.versions.node, model };
 }
 
 function filesBelow(path: string): string[] {

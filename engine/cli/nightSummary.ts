@@ -73,7 +73,9 @@ export async function summarizeNight(
     truth: truths.reduce((sum, score) => ({
       injected: sum.injected + score.injected, detectable: sum.detectable + score.detectable,
       found: sum.found + score.found, falseAlerts: sum.falseAlerts + score.falseAlerts,
-    }), { injected: 0, detectable: 0, found: 0, falseAlerts: 0 }),
+      reliableFound: sum.reliableFound + score.reliableFound,
+      reliableFalseAlerts: sum.reliableFalseAlerts + score.reliableFalseAlerts,
+    }), { injected: 0, detectable: 0, found: 0, falseAlerts: 0, reliableFound: 0, reliableFalseAlerts: 0 }),
     countsClose: audit.closes,
     withinBudgetFraction: latencies.length === 0 ? null
       : latencies.filter((seconds) => seconds <= engineConfig.alertBudgetSeconds).length / latencies.length,
@@ -113,7 +115,8 @@ async function readFacts(
     const source = decodeDiaSource(splitPacket(message.data).diaSource);
     const visit = of(Number(source.visit));
     visit.latencies.push((Number(message.timestampNanos / 1000n) / 1000 - visit.readoutEndedMs) / 1000);
-    visit.alerts.push({ ra: source.ra, dec: source.dec, psfFlux: source.psfFlux, psfFluxErr: source.psfFluxErr });
+    const { ra, dec, psfFlux, psfFluxErr, reliability } = source;
+    visit.alerts.push({ ra, dec, psfFlux, psfFluxErr, reliability });
   }
   return new Map([...facts].sort(([a], [b]) => a - b));
 }
@@ -144,7 +147,8 @@ export function formatSummary(summary: NightSummary): string {
       + Object.entries(totals.alertsDelivered).map(([consumer, n]) => `${n} to ${consumer}`).join(', '),
     `deferred    ${totals.failed} of ${totals.detectors} visit-detectors`,
     `truth       ${truth.found} of ${truth.detectable} detectable changes found `
-      + `(${percent(truth.found, truth.detectable)}), ${truth.falseAlerts} false alerts`,
+      + `(${percent(truth.found, truth.detectable)}), ${truth.falseAlerts} false alerts; `
+      + `reliability ≥ 0.5: ${truth.reliableFound} found, ${truth.reliableFalseAlerts} false`,
     `budget      ${inBudget} of alerts within ${engineConfig.alertBudgetSeconds} s of the end of readout`,
     `counts      ${summary.countsClose ? 'all close' : 'DO NOT CLOSE: run "npx vesper verify"'}`,
   ].join('\n');

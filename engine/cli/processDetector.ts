@@ -4,19 +4,25 @@ import { detectorOf } from '../../schemas/camera.ts';
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { NextVisit } from '../../schemas/events.ts';
-import type { DayObs } from '../../schemas/ids.ts';
+import type { DayObs, DetectorId, Visit } from '../../schemas/ids.ts';
 import { isBand } from '../../schemas/units.ts';
 import type { DetectorProductKind } from '../../schemas/products.ts';
 import { ProductCatalog, type LocatedProduct } from '../archive/productCatalog.ts';
 import { findProducts, type Boresight } from '../preload.ts';
 import { namesOf, type ProcessDetector } from '../stream/engineRun.ts';
+import type { FakeOrder } from '../stages/inject/inject.ts';
 import type { InputFile, TaskFailure } from '../workers/detectorTask.ts';
 import type { DetectorPool } from '../workers/pool.ts';
 import type { RunDigests } from './digests.ts';
 
-/** Processes detectors of a camera with the products of its catalog. */
+/**
+ * Processes detectors of a camera with the products of its catalog.
+ *
+ * @param fakesOf Where given, the second pass is run, with these synthetic sources.
+ */
 export function detectorProcess(
   camera: Camera, dataDir: string, catalog: ProductCatalog, pool: DetectorPool, digests: RunDigests,
+  fakesOf?: (visit: Visit, detector: DetectorId) => FakeOrder,
 ): ProcessDetector {
   return async ({ ended, read, boresight, attempt, known, knownPosition }) => {
     const detector = detectorOf(camera, read.detector);
@@ -39,6 +45,7 @@ export function detectorProcess(
       raw: { path: isAbsolute(read.uri) ? read.uri : join(dataDir, read.uri), checksum: read.checksum },
       bias: inputFile(products.bias), flat: inputFile(products.flat), references: inputFile(products.references),
       template: inputFile(products.template), known, knownPosition, digests,
+      ...(fakesOf && { fakes: fakesOf(read.visit, read.detector) }),
     });
   };
 }

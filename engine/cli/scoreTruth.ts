@@ -1,9 +1,17 @@
 /** Alerts against the simulator's truth: what was found, what is false. */
 
+import { reliabilityConfig } from '../stages/reliability/config.ts';
+
 /** One row of a truth table (`schemas/products.ts`). */
 export type TruthRow = Readonly<{ ra: number; dec: number; fluxNJy: number; snr: number; masked: boolean }>;
-export type MeasuredAlert = Readonly<{ ra: number; dec: number; psfFlux: number | null; psfFluxErr: number | null }>;
-export type TruthScore = Readonly<{ injected: number; detectable: number; found: number; falseAlerts: number }>;
+export type MeasuredAlert = Readonly<{
+  ra: number; dec: number; psfFlux: number | null; psfFluxErr: number | null; reliability: number | null;
+}>;
+/** `reliable…`: the same of the alerts with a reliability of 0.5 or more alone. */
+export type TruthScore = Readonly<{
+  injected: number; detectable: number; found: number; falseAlerts: number;
+  reliableFound: number; reliableFalseAlerts: number;
+}>;
 
 /** A change counts as detectable from this SNR on, outside masks. */
 const DETECTABLE_SNR = 8;
@@ -34,10 +42,16 @@ export function parseTruth(csv: string): TruthRow[] {
 
 export function scoreVisit(truth: readonly TruthRow[], alerts: readonly MeasuredAlert[]): TruthScore {
   const detectable = truth.filter((row) => !row.masked && Math.abs(row.snr) >= DETECTABLE_SNR);
+  const reliable = alerts.filter(({ reliability }) => (reliability ?? 0) >= reliabilityConfig.reliableMin);
+  const foundBy = (some: readonly MeasuredAlert[]): number => (
+    detectable.filter((row) => some.some((alert) => isMeasurementOf(alert, row))).length
+  );
+  const falseOf = (some: readonly MeasuredAlert[]): number => (
+    some.filter((alert) => !truth.some((row) => separationArcsec(alert, row) <= FALSE_ARCSEC)).length
+  );
   return {
-    injected: truth.length, detectable: detectable.length,
-    found: detectable.filter((row) => alerts.some((alert) => isMeasurementOf(alert, row))).length,
-    falseAlerts: alerts.filter((alert) => !truth.some((row) => separationArcsec(alert, row) <= FALSE_ARCSEC)).length,
+    injected: truth.length, detectable: detectable.length, found: foundBy(alerts), falseAlerts: falseOf(alerts),
+    reliableFound: foundBy(reliable), reliableFalseAlerts: falseOf(reliable),
   };
 }
 

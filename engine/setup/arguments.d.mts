@@ -127,6 +127,24 @@ export interface TruthOptions extends JsonOption {
   readonly what: 'changed' | 'sources' | 'artifacts';
 }
 
+export interface EfficiencyOptions extends RecordedOptions {
+  readonly night: number | null;
+  readonly detectors: number;
+  readonly count: number;
+  readonly seed: number;
+  /** Absolute. */
+  readonly out: string | null;
+}
+
+export interface TrainOptions extends JsonOption {
+  /** Absolute. */
+  readonly out: string;
+  readonly seed: number;
+  readonly pairs: number;
+  readonly skies: number;
+  readonly unseen: number;
+}
+
 /** Of the commands that take a filter: its definition, when it is not one that ships. */
 interface OwnFilterOptions { readonly expression: string | null; readonly rank: string | null }
 export interface FilterExplainOptions extends RecordedOptions, OwnFilterOptions {}
@@ -226,6 +244,8 @@ export type ParsedCommand =
   | Parsed<'simulate exposure', SimulateExposureOptions>
   | Parsed<'simulate calibrations', SimulateCalibrationsOptions>
   | Parsed<'truth', TruthOptions, { readonly directory: string }>
+  | Parsed<'efficiency', EfficiencyOptions>
+  | Parsed<'train reliability', TrainOptions>
   | Parsed<'doctor' | 'status' | 'stop', JsonOption & DataDirOption>
   | Parsed<'clean', JsonOption & DataDirOption & { readonly olderThan: number }>
   | Parsed<'orbits import', OrbitsImportOptions, { readonly file: string }>

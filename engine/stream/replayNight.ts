@@ -125,7 +125,7 @@ class PixelQueue {
 }
 
 /** The recorded facts that one commit came from. */
-function factsOf(
+export function factsOf(
   facts: readonly ObservatoryEvent[], a: DiaSourcesAssociated,
 ): { ended: Ended; read: Read; boresight: Boresight } {
   const ended = facts.find((event): event is Ended => event.type === 'ExposureEnded' && event.visit === a.visit);

@@ -5,6 +5,7 @@
 import type { CommitPosition, DetectorId, Exposure, Visit } from '../../schemas/ids.ts';
 import type { Band } from '../../schemas/units.ts';
 import type { PipelineEvent, StageName } from '../../schemas/events.ts';
+import type { FakeOrder, RecoveredSource } from '../stages/inject/inject.ts';
 import type { MeasuredDiaSource } from '../stages/measure/measure.ts';
 
 /** A diaObject to be measured by forced photometry. */
@@ -23,6 +24,8 @@ export type DetectorTask = Readonly<{
   /** Digests of code and runtime, recorded with the result. */
   digests: Readonly<Record<string, string>>;
   known: readonly KnownPosition[]; knownPosition: CommitPosition;
+  /** Makes this a second pass with synthetic sources, whose rows are never committed. */
+  fakes?: FakeOrder;
   /** Shared int32: non-zero asks the task to stop before its next stage. */
   cancel: Int32Array;
 }>;
@@ -48,6 +51,8 @@ export type DetectorMeasurements = Readonly<{
   /** Figures of the detector-visit: names end in the unit. */
   summary: Readonly<Record<string, number>>;
   inputs: Readonly<Record<string, string>>;
+  /** Of a second pass: its synthetic sources. Such measurements are never committed. */
+  recovered?: readonly RecoveredSource[];
 }>;
 
 export type TaskFailure = Readonly<{

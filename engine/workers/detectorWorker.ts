@@ -11,7 +11,7 @@ import { loadKernels } from '../kernels/kernels.ts';
 import { rawPixelCount, readRawExposure } from '../image/rawExposure.ts';
 import { readReferences, ReferenceError, type ReferenceStar } from '../image/references.ts';
 import { readTemplate, readTemplateSize } from '../image/template.ts';
-import { DETECTOR_PIPELINE, type DetectorInputs, type DetectorRun, type PipelineStep } from '../pipeline.ts';
+import { DETECTOR_PIPELINE, FAKES_PIPELINE, type DetectorInputs, type DetectorRun, type PipelineStep } from '../pipeline.ts';
 import type { DetectorMeasurements, DetectorOutcome, DetectorTask, TaskFailure, TimedEvent } from './detectorTask.ts';
 import { ChecksumError, requireChecksum, requireChecksumOnce } from './inputFiles.ts';
 
@@ -21,7 +21,7 @@ export default function processDetector(task: DetectorTask): DetectorOutcome {
   let stage: StageName = 'ingest';
   try {
     const run = ingest(task);
-    for (const step of DETECTOR_PIPELINE) {
+    for (const step of task.fakes ? FAKES_PIPELINE : DETECTOR_PIPELINE) {
       stage = step.stage;
       requireTime(task);
       const startMs = performance.now();
@@ -64,7 +64,7 @@ function ingest(task: DetectorTask): DetectorRun {
     midpointMjdTai: task.midpointMjdTai,
     boresight: task.boresight, rawAmps: raw.amps, bias: readPlane(task.bias.path, planes.bias, detector),
     flat: readPlane(task.flat.path, planes.flat, detector), references: referencesOf(task), template, templateWcs,
-    known: task.known,
+    known: task.known, ...(task.fakes && { fakes: task.fakes }),
   };
   return { inputs, planes };
 }
@@ -132,7 +132,7 @@ function progressOf(
 }
 
 function measurementsOf(task: DetectorTask, run: DetectorRun): DetectorMeasurements {
-  const { calibrated, difference, detections, measured, forced } = run;
+  const { calibrated, difference, detections, measured, recovered, forced = recovered && [] } = run;
   if (!calibrated || !difference || !detections || !measured || !forced) {
     throw new Error('the pipeline ended without its products');
   }
@@ -143,7 +143,7 @@ function measurementsOf(task: DetectorTask, run: DetectorRun): DetectorMeasureme
       const { psfFlux, scienceFlux } = forced[i];
       return psfFlux === null && scienceFlux === null ? [] : [{ ...known, ...forced[i] }];
     }),
-    cutouts: run.cutouts ?? null,
+    cutouts: run.cutouts ?? null, ...(recovered && { recovered }),
     summary: finite({ ...calibrated.figures, ...difference.figures, noiseScale: detections.noiseScale }),
     inputs: {
       raw: task.raw.checksum, bias: task.bias.checksum, flat: task.flat.checksum, template: task.template.checksum,

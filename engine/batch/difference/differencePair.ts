@@ -11,6 +11,7 @@ import { differenceImages, type DifferenceBuffers, type DifferenceResult } from 
 import type { MatchingKernel } from '../../stages/difference/kernelFit.ts';
 import { forcedFlux } from '../../stages/forced/forced.ts';
 import { measureSources, type MeasuredDiaSource, type MeasureResult } from '../../stages/measure/measure.ts';
+import { rateSources } from '../../stages/reliability/reliability.ts';
 import { alignByStars, alignByWcs, type Alignment } from './alignment.ts';
 import { pairConfig } from './config.ts';
 import { openPairImage, readPairImage, type ImageRequest, type PairImage } from './inputs.ts';
@@ -175,9 +176,14 @@ function measure(
   visitImage: VisitImage, visitPsf: PsfModel, wcs: Wcs, result: DifferenceResult,
   { detections, noiseScale }: DetectionResult,
 ): MeasureResult {
-  return measureSources({
+  const measured = measureSources({
     visit: VISIT, detector: DETECTOR, band: BAND, midpointMjdTai: 0, visitImage, visitPsf, visitWcs: wcs, noiseScale,
     difference: result.difference, differencePsf: result.differencePsf, matchedTemplate: result.matchedTemplate,
     matchedTemplatePsf: result.matchedTemplatePsf, templateNoiseFactor: result.templateNoiseFactor,
   }, detections, (planes, psf, x, y) => forcedFlux(planes, psf, x, y, pairConfig.forced), pairConfig.measure);
+  const { difference, differencePsf, matchedTemplate } = result;
+  return {
+    ...measured,
+    rows: rateSources({ difference, differencePsf, visitImage, visitPsf, matchedTemplate, noiseScale }, measured.rows),
+  };
 }

@@ -7,6 +7,7 @@ import { skyToPixel, type Wcs } from '../../image/wcs.ts';
 import { detectSources, type DetectionResult } from '../../stages/detect/detect.ts';
 import { forcedFlux, forcedPhotometry } from '../../stages/forced/forced.ts';
 import { measureSources, type MeasuredDiaSource, type MeasureResult } from '../../stages/measure/measure.ts';
+import { rateSources } from '../../stages/reliability/reliability.ts';
 import { selectCutoutSide } from '../../stages/packet/cutoutSide.ts';
 import { encodeCutouts } from '../../stages/packet/spool.ts';
 import { seriesConfig } from './config.ts';
@@ -81,12 +82,17 @@ function measure(
   frame: SeriesFrame, visitWcs: Wcs, subtraction: Subtraction, { detections, noiseScale }: DetectionResult,
 ): MeasureResult {
   const { difference, differencePsf, visitImage, matchedTemplate } = subtraction;
-  return measureSources({
+  const measured = measureSources({
     visit: frame.visit, detector: DETECTOR, band: frame.band, midpointMjdTai: frame.midpointMjdTai,
     difference, differencePsf, visitImage, visitPsf: differencePsf, visitWcs,
     matchedTemplate, matchedTemplatePsf: differencePsf,
     noiseScale, templateNoiseFactor: 1,
   }, detections, (planes, psf, x, y) => forcedFlux(planes, psf, x, y, seriesConfig.forced), seriesConfig.measure);
+  return {
+    ...measured, rows: rateSources(
+      { difference, differencePsf, visitImage, visitPsf: differencePsf, matchedTemplate, noiseScale }, measured.rows,
+    ),
+  };
 }
 
 function cutoutsOf(

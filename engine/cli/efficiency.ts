@@ -1,0 +1,135 @@
+/** `vesper efficiency`: which share of synthetic sources a night's pipeline finds, against their magnitude. */
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { setPriority } from 'node:os';
+import { loadCamera } from '../../schemas/camera.ts';
+import type { DiaSourcesAssociated } from '../../schemas/commit.ts';
+import type { ObservatoryEvent } from '../../schemas/events.ts';
+import type { DayObs } from '../../schemas/ids.ts';
+import { abMagOfNJy } from '../../schemas/units.ts';
+import { ProductCatalog } from '../archive/productCatalog.ts';
+import type { EfficiencyOptions } from '../setup/arguments.mjs';
+import type { FakeOrder, RecoveredSource } from '../stages/inject/inject.ts';
+import { readCommits } from '../stream/commitLog.ts';
+import type { Log } from '../stream/log.ts';
+import { readObservatory } from '../stream/observatory.ts';
+import { factsOf } from '../stream/replayNight.ts';
+import { createDetectorPool } from '../workers/pool.ts';
+import { runDigests } from './digests.ts';
+import { efficiencyChart } from './efficiencyChart.ts';
+import { summarizeEfficiency, type Efficiency, type Fake } from './efficiencyTable.ts';
+import { isSimulated } from './instruments.ts';
+import { note, print, printJson, table } from './output.ts';
+import { detectorProcess } from './processDetector.ts';
+import { chooseNight, withOpenStores } from './stores.ts';
+
+/** Least urgent of what the system runs: a live night on the same machine goes first. */
+const LOW_PRIORITY = 19;
+/** From far below the threshold, where none is found, to where all are. */
+const SNR_MIN = 2, SNR_MAX = 60;
+
+export async function runEfficiency(options: EfficiencyOptions, signal: AbortSignal): Promise<number> {
+  setPriority(LOW_PRIORITY);
+  const measured = await withOpenStores(options.dataDir, 'efficiency', async ({ log }) => {
+    const { instrument, dayObs } = await chooseNight(log, options.instrument, options.night);
+    if (!isSimulated(instrument)) throw new Error(`${instrument} is a series of frames; efficiency is of a camera's night`);
+    return { instrument, dayObs, fakes: await secondPass(log, instrument, dayObs, options, signal) };
+  });
+  const { instrument, dayObs, fakes } = measured, efficiency = summarizeEfficiency(fakes);
+  const files = writeFiles(options.out ?? join(options.dataDir, 'efficiency', instrument, String(dayObs)), dayObs, fakes, efficiency);
+  const result = { instrument, dayObs, seed: options.seed, ...efficiency, files };
+  if (options.json) printJson(result); else print(describe(result));
+  return 0;
+}
+
+/** Runs the night's visits again with synthetic sources: detectors in turn, so many of each visit. */
+async function secondPass(
+  log: Log, instrument: string, dayObs: DayObs, { dataDir, detectors, count, seed }: EfficiencyOptions, signal: AbortSignal,
+): Promise<Fake[]> {
+  const facts = (await readObservatory(log, instrument, dayObs, note)).map(({ event }) => event);
+  const commits: DiaSourcesAssociated[] = [];
+  for await (const { entry } of readCommits(log, instrument, dayObs)) if (entry.associated) commits.push(entry.associated);
+  const chosen = chooseDetectors(commits, detectors), pool = createDetectorPool(availableParallelism());
+  const orderOf = (visit: number, detector: number): FakeOrder => (
+    { seed: (seed * 1_000_003 + (visit % 1_000_000) * 263 + detector) >>> 0, count, snrMin: SNR_MIN, snrMax: SNR_MAX }
+  );
+  const process = detectorProcess(
+    cameraOf(facts, instrument), dataDir, new ProductCatalog(dataDir, instrument), pool, runDigests(), orderOf,
+  );
+  const fakes: Fake[] = [];
+  let done = 0;
+  try {
+    await Promise.all(chosen.map(async (commit) => {
+      const { visit, detector, band, knownPosition } = commit;
+      const outcome = await process({ ...factsOf(facts, commit), attempt: 1, known: [], knownPosition });
+      if (signal.aborted) throw new Error('the second pass was stopped');
+      if (outcome.status === 'failed') {
+        note(`visit ${visit}, detector ${detector}: ${outcome.failure.message}`);
+      } else {
+        const recovered: readonly RecoveredSource[] = outcome.measurements.recovered ?? [];
+        fakes.push(...recovered.map((source): Fake => (
+          { ...source, visit, detector, band, mag: abMagOfNJy(source.fluxNJy) }
+        )));
+      }
+      if (++done % 10 === 0 || done === chosen.length) note(`second pass: ${done} of ${chosen.length} detectors`);
+    }));
+  } finally {
+    await pool.close();
+  }
+  return fakes.sort((a, b) => a.visit - b.visit || a.detector - b.detector || a.y - b.y || a.x - b.x);
+}
+
+function cameraOf(facts: readonly ObservatoryEvent[], instrument: string): ReturnType<typeof loadCamera> {
+  const opened = facts.find((event) => event.type === 'NightOpened');
+  return loadCamera(opened?.type === 'NightOpened' ? opened.arguments.camera : instrument);
+}
+
+/** So many detectors of each visit, others from one visit to the next. */
+function chooseDetectors(commits: readonly DiaSourcesAssociated[], perVisit: number): DiaSourcesAssociated[] {
+  const visits = new Map<number, DiaSourcesAssociated[]>();
+  for (const commit of commits) visits.set(commit.visit, [...visits.get(commit.visit) ?? [], commit]);
+  return [...visits.keys()].sort((a, b) => a - b).flatMap((visit, n) => {
+    const all = visits.get(visit)!.sort((a, b) => a.detector - b.detector); // A key of the map.
+    return Array.from({ length: Math.min(perVisit, all.length) }, (_, i) => all[(n * perVisit + i) % all.length]);
+  });
+}
+
+type Files = Readonly<{ table: string; summary: string; chart: string }>;
+
+function writeFiles(directory: string, dayObs: DayObs, fakes: readonly Fake[], efficiency: Efficiency): Files {
+  mkdirSync(directory, { recursive: true });
+  const files = {
+    table: join(directory, 'fakes.csv'), summary: join(directory, 'efficiency.json'), chart: join(directory, 'efficiency.svg'),
+  };
+  const number = (value: number | null | undefined, digits: number) => (value == null ? '' : value.toFixed(digits));
+  const lines = fakes.map(({ visit, detector, band, x, y, mag, fluxNJy, snr, isHosted, isMasked, found }) => [
+    visit, detector, band, number(x, 3), number(y, 3), number(mag, 4), number(fluxNJy, 2), number(snr, 3),
+    isHosted ? 1 : 0, isMasked ? 1 : 0, found === null ? 0 : 1, number(found?.reliability, 4), number(found?.psfFlux, 2),
+    number(found?.psfFluxErr, 2),
+  ].join(','));
+  const header = 'visit,detector,band,x,y,mag,fluxNJy,snr,hosted,masked,found,reliability,psfFlux,psfFluxErr';
+  replace(files.table, `${[header, ...lines].join('\n')}\n`);
+  replace(files.summary, `${JSON.stringify({ dayObs, ...efficiency }, null, 1)}\n`);
+  replace(files.chart, efficiencyChart(`Efficiency of night ${dayObs}`, efficiency));
+  return files;
+}
+
+function replace(path: string, content: string): void {
+  writeFileSync(`${path}.part`, content);
+  renameSync(`${path}.part`, path);
+}
+
+function describe({ dayObs, bands, injected, masked, photometry, files }: Efficiency & { dayObs: DayObs; files: Files }): string {
+  const share = (value: number) => `${(100 * value).toFixed(0)} %`;
+  const rows = bands.flatMap(({ band, bins }) => bins.map(({ magMin, magMax, injected: count, found, reliable }) => [
+    `${band} ${magMin.toFixed(1)}–${magMax.toFixed(1)}`, String(count), share(found / count), share(reliable / count),
+  ]));
+  return [
+    `night ${dayObs}: ${injected} synthetic sources, ${masked} of them on masked pixels`,
+    table(['magnitude', 'injected', 'found', 'reliable'], rows),
+    ...bands.map(({ band, mag50, mag90 }) => `${band}: half are found to ${mag50?.toFixed(2) ?? '–'}, nine of ten to ${mag90?.toFixed(2) ?? '–'}`),
+    `flux of those found: ratio ${photometry.ratioMedian?.toFixed(4) ?? '–'}, pulls scatter by ${photometry.pullScatter?.toFixed(2) ?? '–'}`,
+    `wrote ${files.table}, efficiency.json, efficiency.svg`,
+  ].join('\n');
+}
