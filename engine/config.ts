@@ -29,6 +29,11 @@ export const engineConfig = {
   preloadRetryMs: 500,
   /** Pause between two looks for a night that somebody else opens, ms. */
   nightPollMs: 500,
+  /**
+   * How long a commit waits for the night's solar-system objects, ms. They are there before the first visit unless an
+   * operator starts a night with a million new orbits: those take half a minute, and an alert has one in all.
+   */
+  knownBodiesLimitMs: 5_000,
   /** Attempts at a detector whose failure may pass, such as a worker that died. */
   attemptsMax: 2,
   /**

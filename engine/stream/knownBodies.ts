@@ -43,8 +43,12 @@ export async function openKnownBodies(
   };
 }
 
-async function followed(orbits: readonly Orbit[], dayObs: DayObs, site: Site | null): Promise<NightEphemeris> {
-  const steps = followNight(orbits, mjdTaiOfDayObs(dayObs) + 0.5, site);
+function followed(orbits: readonly Orbit[], dayObs: DayObs, site: Site | null): Promise<NightEphemeris> {
+  return inSteps(followNight(orbits, mjdTaiOfDayObs(dayObs) + 0.5, site));
+}
+
+/** Runs work that comes in steps, and lets the event loop turn between them. */
+export async function inSteps<T>(steps: Generator<number, T>): Promise<T> {
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
