@@ -13,6 +13,8 @@ export type AccessEntry = Readonly<{
   isOperator: boolean;
   /** May see pixels before their embargo ends. */
   hasPixels: boolean;
+  /** Public key (an nkey) with which the user comes to NATS; null for HTTP alone. The server never has the seed. */
+  natsPublicKey: string | null;
 }>;
 
 export type Access = Readonly<{

@@ -1,5 +1,6 @@
 /** `vesper access grant|revoke|list`: users of the page's server and of the streams. */
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
+import { nkeys } from '@nats-io/nats-core';
 import { accessPath, grantAccess, listAccess, revokeAccess } from '../../brokers/access.ts';
 import type { AccessGrantOptions } from '../setup/arguments.mjs';
 import { note, print, printJson, table } from './output.ts';
@@ -8,10 +9,20 @@ type Where = Readonly<{ dataDir: string; json: boolean }>;
 
 export async function runAccessGrant(user: string, options: AccessGrantOptions): Promise<number> {
   if (!existsSync(options.dataDir)) throw new Error(`there is no data directory ${options.dataDir}`);
-  const token = grantAccess(options.dataDir, { user, isOperator: options.operator, hasPixels: options.pixels });
-  if (options.json) printJson({ user, token, isOperator: options.operator, hasPixels: options.pixels });
+  const natsPublicKey = options.natsSeed === null ? null : writeSeed(options.natsSeed);
+  const rights = { user, isOperator: options.operator, hasPixels: options.pixels, natsPublicKey };
+  const token = grantAccess(options.dataDir, rights);
+  if (options.json) printJson({ token, ...rights });
   else print(token);
+  if (natsPublicKey !== null) note(`the log takes ${user}'s key from its next start on; its seed is ${options.natsSeed}`);
   return 0;
+}
+
+/** Makes a key and writes its secret half, for its owner's eyes alone. Returns the public half. */
+function writeSeed(path: string): string {
+  const pair = nkeys.createUser();
+  writeFileSync(path, `${new TextDecoder().decode(pair.getSeed())}\n`, { mode: 0o600, flag: 'wx' });
+  return pair.getPublicKey();
 }
 
 export async function runAccessRevoke(user: string, { dataDir, json }: Where): Promise<number> {
@@ -24,12 +35,12 @@ export async function runAccessRevoke(user: string, { dataDir, json }: Where): P
 }
 
 export async function runAccessList({ dataDir, json }: Where): Promise<number> {
-  const users = listAccess(dataDir).map(({ user, isOperator, hasPixels }) => ({ user, isOperator, hasPixels }));
+  const users = listAccess(dataDir).map(({ tokenSha256: _secret, ...rights }) => rights);
   if (json) printJson({ users });
   else if (users.length === 0) print('no users: whoever reaches this machine\'s loopback address is trusted');
   else {
-    print(table(['user', 'operator', 'pixels'], users.map(({ user, isOperator, hasPixels }) => [
-      user, isOperator ? 'yes' : 'no', hasPixels ? 'yes' : 'no',
+    print(table(['user', 'operator', 'pixels', 'NATS'], users.map((each) => [
+      each.user, ...[each.isOperator, each.hasPixels, each.natsPublicKey !== null].map((has) => (has ? 'yes' : 'no')),
     ])));
   }
   return 0;

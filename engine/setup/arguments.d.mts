@@ -172,6 +172,8 @@ export interface FilterActivateOptions extends FilterActorOptions, InstrumentOpt
 export interface AccessGrantOptions extends JsonOption, DataDirOption {
   readonly operator: boolean;
   readonly pixels: boolean;
+  /** A file, absolute. */
+  readonly natsSeed: string | null;
 }
 
 export interface OrbitsImportOptions extends JsonOption, DataDirOption {

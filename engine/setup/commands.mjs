@@ -399,13 +399,16 @@ export const COMMANDS = [
     summary: 'give a user a token for the page\'s server',
     description: [
       'Prints the token, which is kept nowhere and replaces an earlier one. Once there are users, changes to filters take',
-      'a token; beyond loopback everything does. The user can then attach to NATS with the same token as password.',
+      'a token; beyond loopback everything does. With --nats-seed the log lets in those with a key alone, and each to',
+      'the alerts and the matches of its own filters only: see brokers/README.md.',
     ],
-    examples: ['vesper access grant ana', 'vesper access grant ops --operator'],
+    examples: ['vesper access grant ana --nats-seed ana.nk', 'vesper access grant ops --operator'],
     positionals: [{ name: 'user', argument: 'USER', type: 'name', explanation: 'letters, digits, - and _' }],
     options: [
       { name: 'operator', type: 'flag', explanation: 'may change everyone\'s filters' },
       { name: 'pixels', type: 'flag', explanation: 'may see pixels before their embargo ends' },
+      { name: 'nats-seed', argument: 'FILE', type: 'path', default: null,
+        explanation: 'also make a key for the log and write its seed here' },
       JSON_OUTPUT, DATA_DIR,
     ],
     setup: 'packages', needs: 'none',

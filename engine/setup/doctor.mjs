@@ -88,7 +88,7 @@ export function formatDoctor(report) {
       + `${(dataDir.freeBytes / 1024 ** 3).toFixed(1)} GB free${dataDir.isWritable ? '' : ', not writable'}`],
     ...(dataDir.postgresLocation === null ? [] : [['', `Postgres cluster in ${dataDir.postgresLocation}`]]),
     ['lock', lock === null ? 'free' : `pid ${lock.pid} (vesper ${lock.command}, since ${lock.startedAt})`],
-    ['live run', run === null ? 'none' : `pid ${run.pid} (vesper ${run.command}), log at ${run.natsUrl}`],
+    ['live run', run === null ? 'none' : `pid ${run.pid} (vesper ${run.command}), log at ${redacted(run.natsUrl)}`],
   ];
   const width = Math.max(...lines.map(([label]) => label.length));
   const verdict = problems.length === 0 ? ['nothing is missing'] : problems.map((problem) => `problem: ${problem}`);

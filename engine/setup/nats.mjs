@@ -1,5 +1,6 @@
 // A private nats-server: JetStream in the data directory, on a loopback port that the kernel chooses.
-import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { makeDirectory } from './locks.mjs';
@@ -24,17 +25,100 @@ export async function startNats({ dataDir, servers, log }) {
   await awaitOrphans(directory, 'nats-server', ORPHAN_LIMIT_MS);
   removePortsFiles(directory);
   const configPath = join(dataDir, 'nats.conf');
-  writeFileSync(configPath, configuration(directory, version), { mode: 0o600 });
+  // Our own programs come as `vesper`, with a password of this start; nobody is asked for one while there are no users.
+  const users = natsUsers(dataDir);
+  const password = users.length === 0 ? null : randomBytes(24).toString('hex');
+  moveStreams(directory, password !== null);
+  writeFileSync(configPath, configuration(directory, version, users, password), { mode: 0o600 });
 
   const server = launch({ name: 'nats-server', program: path, args: ['-c', configPath], cwd: directory,
     logPath: join(dataDir, 'logs', 'nats.log'), setpriv: servers.setpriv });
   const stop = () => end(server, 'SIGTERM', STOP_LIMIT_MS);
   const url = await awaitReady(server, () => listeningUrl(directory), stop);
   log(`nats-server ${version} at ${url}`);
-  return { server, url, stop };
+  return { server, url: password === null ? url : url.replace('//', `//vesper:${password}@`), stop };
 }
 
-function configuration(directory, version) {
+/** Users with a public key for NATS, of the list that `vesper access` keeps (brokers/access.ts). */
+function natsUsers(dataDir) {
+  let text;
+  try {
+    text = readFileSync(join(dataDir, 'access.json'), 'utf8');
+  } catch (error) {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  }
+  const users = JSON.parse(text).users.filter(({ natsPublicKey }) => typeof natsPublicKey === 'string');
+  for (const { user, natsPublicKey } of users) {
+    if (!/^[A-Za-z0-9_-]{1,64}$/.test(user) || !/^U[A-Z2-7]{55}$/.test(natsPublicKey)) {
+      throw new Error(`${join(dataDir, 'access.json')}: user ${JSON.stringify(user)} has no key that NATS knows`);
+    }
+  }
+  return users;
+}
+
+/** Account of the log; with brokers, the streams of an earlier start without them are taken over. */
+const LOG_ACCOUNT = 'LOG';
+
+/** What brokers may ask of the log's account. */
+const SERVICES = [
+  '$JS.API.INFO', '$JS.API.STREAM.NAMES', '$JS.API.STREAM.INFO.*', '$JS.API.CONSUMER.CREATE.*.*.>',
+  '$JS.API.CONSUMER.INFO.*.*', '$JS.API.CONSUMER.DELETE.*.*', '$JS.API.CONSUMER.MSG.NEXT.*.*', '$JS.ACK.>',
+];
+
+/**
+ * What a broker may do: read alerts of any night, and the matches of its own filters, through one durable consumer a
+ * stream that has its own name, and nothing else. The filter stands in the subject of the request that makes a consumer,
+ * and the server holds the two together, so that no other stream can be read that way. Answers come to a prefix of its
+ * own, where nobody else may listen.
+ */
+function permissionsOf(user) {
+  const api = '$JS.API';
+  const publish = [
+    `${api}.INFO`, `${api}.STREAM.NAMES`, `${api}.STREAM.INFO.*`,
+    `${api}.CONSUMER.CREATE.*.${user}.alerts.>`, `${api}.CONSUMER.CREATE.*.${user}.filtered.${user}.>`,
+    `${api}.CONSUMER.INFO.*.${user}`, `${api}.CONSUMER.MSG.NEXT.*.${user}`, `${api}.CONSUMER.DELETE.*.${user}`,
+    `$JS.ACK.*.${user}.>`,
+  ];
+  return `{ publish: { allow: ${list(publish)} }, subscribe: { allow: ${list([`_INBOX_${user}.>`])} } }`;
+}
+
+function list(subjects) {
+  return `[${subjects.map((subject) => JSON.stringify(subject)).join(', ')}]`;
+}
+
+/**
+ * Brokers have an account of their own: subjects of one account do not exist in another, so that no answer, whatever
+ * subject a broker asks it to be sent to, can reach a stream. (In one account a broker could have alerts delivered into
+ * COMMITS.)
+ */
+function accounts(users, password) {
+  return [
+    'accounts {',
+    `  ${LOG_ACCOUNT} {`,
+    '    jetstream: enabled',
+    `    users: [{ user: vesper, password: "${password}" }]`,
+    `    exports: [${SERVICES.map((subject) => `{ service: ${JSON.stringify(subject)}, response_type: stream }`).join(', ')}]`,
+    '  }',
+    '  BROKERS {',
+    '    users: [',
+    ...users.map(({ user, natsPublicKey }) => `      { nkey: ${natsPublicKey}, permissions: ${permissionsOf(user)} }`),
+    '    ]',
+    `    imports: [${SERVICES.map((subject) =>
+      `{ service: { account: ${LOG_ACCOUNT}, subject: ${JSON.stringify(subject)} } }`).join(', ')}]`,
+    '  }',
+    '}',
+  ];
+}
+
+/** The server keeps streams by account; that of a start without brokers is `$G`. */
+function moveStreams(directory, hasBrokers) {
+  const folder = (account) => join(directory, 'jetstream', account);
+  const [from, to] = hasBrokers ? ['$G', LOG_ACCOUNT] : [LOG_ACCOUNT, '$G'];
+  if (existsSync(folder(from)) && !existsSync(folder(to))) renameSync(folder(from), folder(to));
+}
+
+function configuration(directory, version, users, password) {
   const store = [`store_dir: ${JSON.stringify(directory)}`, `max_file_store: ${MAX_FILE_STORE}`];
   // An acknowledged commit must outlive a power cut: what is acknowledged is on the disk. Before 2.10 it cannot be.
   if (isAtLeast(version, '2.10')) store.push('sync_interval: always');
@@ -44,9 +128,12 @@ function configuration(directory, version) {
     'port: -1',
     `ports_file_dir: ${JSON.stringify(directory)}`,
     `max_payload: ${MAX_PAYLOAD}`,
+    // A client that does not read is let go, and keeps nobody else waiting.
+    'write_deadline: "5s"',
     'jetstream {',
     ...store.map((line) => `  ${line}`),
     '}',
+    ...(password === null ? [] : accounts(users, password)),
     '',
   ].join('\n');
 }

@@ -197,7 +197,7 @@ test('over HTTP a filter is made, tried, activated and put off; with users that 
       const answer = await ask(method, path, body, more);
       expect({ status: answer.status, path, body }).toEqual({ status, path, body });
     }
-    const token = grantAccess(home, { user: 'ana', isOperator: false, hasPixels: false });
+    const token = grantAccess(home, { user: 'ana', isOperator: false, hasPixels: false, natsPublicKey: null });
     const as = (value: string) => ({ authorization: value });
     expect((await ask('POST', 'filters/ana/web/deactivate')).status).toBe(401);
     expect((await ask('POST', 'filters/ana/web/deactivate', {}, as(`Bearer ${'x'.repeat(43)}`))).status).toBe(401);
