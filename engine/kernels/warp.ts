@@ -36,8 +36,8 @@ export type WarpCell = (affine: WarpAffine, x0: number, y0: number, x1: number, 
 
 /** The half width that is compiled: two vectors of four taps. */
 const COMPILED_HALF_WIDTH = 4;
-/** Bytes that the compiled warp keeps for each pixel of a row. */
-const LIST_BYTES = 32;
+/** Bytes that the compiled warp keeps for each pixel of a row, and for the row. */
+const LIST_BYTES = 36, LIST_ROW_BYTES = 32;
 
 /**
  * Image: separable taps of the nearest phase, sums in single precision, times the area of an output pixel in the
@@ -75,7 +75,7 @@ type WarpParts = WorkParts<'taps' | 'planes' | 'affine' | 'bits' | 'list'>;
 
 function layOutWarp(kernels: Kernels, { from, out, taps, bits }: WarpTask): WarpParts | null {
   const work = layOutWork(kernels, {
-    taps: taps.length * 4, planes: 24, affine: 48, bits: 24, list: ((out.width + 3) & ~3) * LIST_BYTES,
+    taps: taps.length * 4, planes: 24, affine: 48, bits: 24, list: ((out.width + 3) & ~3) * LIST_BYTES + LIST_ROW_BYTES,
   });
   if (work === null) return null;
   const { buffer } = kernels.memory;

@@ -34,6 +34,9 @@ const affines = fc.oneof(
   }),
   fc.record({ tx: fc.integer({ min: -4, max: 9 }), ty: fc.constant(3), xx: fc.constant(1), xy: fc.constant(0),
   yx: fc.constant(0), yy: fc.constant(1) }),
+  // Shifted alone, by parts of a pixel too.
+  fc.record({ tx: fc.double({ min: -9, max: 60, noNaN: true }), ty: fc.double({ min: -9, max: 60, noNaN: true }),
+    xx: fc.constant(1), xy: fc.constant(0), yx: fc.constant(0), yy: fc.constant(1) }),
   fc.constantFrom(NaN, Infinity, -1e300).map((tx) => ({ tx, ty: 5, xx: 1, xy: 0, yx: 0, yy: 1 })),
 );
 

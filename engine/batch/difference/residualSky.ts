@@ -1,55 +1,74 @@
 /** What sky the polynomials of the difference stage leave. */
-import { measureBackground, subtractBackground, type Background } from '../../image/background.ts';
-import { maskBits } from '../../image/maskPlanes.ts';
-import { median, medianInPlace } from '../../image/median.ts';
 import type { DifferenceImage } from '../../image/maskedImage.ts';
+import { maskBits } from '../../image/maskPlanes.ts';
+import { median } from '../../image/median.ts';
+import { createClippedCells } from '../../kernels/background.ts';
+import { subtractMesh, type Mesh } from '../../kernels/mesh.ts';
 import { pairConfig, skyMesh } from './config.ts';
 
 export type ResidualSky = Readonly<{
-  /** Scatter of the mesh's cells, and what their noise explains; the image's unit. */
+  /** Scatter of the mesh that was taken off, and what the noise of its cells explains; the image's unit. */
   residualSkyRms: number; residualSkyNoise: number;
-  /** Whether the mesh was taken off, and the level that was. */
-  isResidualSkySubtracted: 0 | 1; residualLevel: number;
+  /** Usual level of the cells before. */
+  residualLevel: number;
 }>;
 
 const UNUSED = maskBits('NO_DATA', 'SAT', 'SAT_TEMPLATE', 'BAD', 'CR');
-/** Noise of 2.5 × median − 1.5 × mean of n normal values, in σ / √n: √(6.25 × 1.57 + 2.25 − 7.5). */
-const MODE_NOISE = 2.14;
-/** What a median over 3 × 3 normal values leaves of it. */
-const MEDIAN_OF_NINE = 0.41;
 
 /**
- * Takes a mesh off the difference, changed in place, where its cells differ by more than their noise (a mesh would else
- * only add it), and then the median of all pixels. A difference is empty enough for both.
+ * Takes a smooth mesh off the difference, changed in place: the errors of both images' own skies.
+ *
+ * Those took the mode of cells that stars fill, which scatters by 2.1 times the mean of as many pixels. A difference is
+ * empty enough for medians, which scatter by 1.25 of it; each cell takes the mean of the 3 × 3 around it, which leaves
+ * a fifth of the noise of the mode of one. (Means would do better still, but photons' noise is skewed: the mean of a sky
+ * of 600 electrons lies a sixth of an electron above most of its pixels.)
  */
 export function flattenResidualSky(difference: DifferenceImage): ResidualSky {
-  const { width, height, image, mask } = difference;
-  const sky = measureBackground(image, mask, width, height, UNUSED, skyMesh(width, height));
-  const { residualSkyRms, residualSkyNoise } = scatterOf(sky);
-  const isFlattened = sky !== null && residualSkyRms > pairConfig.residualSkyNoiseMax * residualSkyNoise;
-  if (isFlattened) subtractBackground(image, sky);
-  const residualLevel = medianLevel(difference);
-  for (let j = 0; j < image.length; j++) image[j] -= residualLevel;
-  return { residualSkyRms, residualSkyNoise, isResidualSkySubtracted: isFlattened ? 1 : 0, residualLevel };
-}
-
-function scatterOf(sky: Background | null): { residualSkyRms: number; residualSkyNoise: number } {
-  if (sky === null) return { residualSkyRms: 0, residualSkyNoise: 0 };
-  const middle = median(sky.level), { level, cellWidth, cellHeight } = sky;
+  const { width, height, image } = difference, { cellPx } = skyMesh(width, height);
+  const columns = Math.max(1, Math.round(width / cellPx)), rows = Math.max(1, Math.round(height / cellPx));
+  const mesh = { columns, rows, cellWidth: width / columns, cellHeight: height / rows };
+  const { medians, noises } = clippedMedians(difference, mesh), known = medians.filter(Number.isFinite);
+  if (known.length === 0) return { residualSkyRms: 0, residualSkyNoise: 0, residualLevel: 0 };
+  const residualLevel = median(known), level = smoothed(medians, columns, rows, residualLevel);
+  subtractMesh(image, width, height, mesh, level);
   return {
-    residualSkyRms: Math.sqrt(level.reduce((sum, value) => sum + (value - middle) ** 2, 0) / level.length),
-    residualSkyNoise: (MODE_NOISE * MEDIAN_OF_NINE * median(sky.sigma)) / Math.sqrt(cellWidth * cellHeight),
+    residualSkyRms: Math.sqrt(level.reduce((sum, value) => sum + (value - residualLevel) ** 2, 0) / level.length),
+    residualSkyNoise: median(noises.filter(Number.isFinite)) / 3, residualLevel,
   };
 }
 
-/** Every how many pixels the level looks: 5 million of a 4k image tell it to 1/1700 of a pixel's noise. */
-const LEVEL_STEP = 3;
-
-function medianLevel({ image, mask }: DifferenceImage): number {
-  const values = new Float32Array(Math.ceil(image.length / LEVEL_STEP));
-  let count = 0;
-  for (let j = 0; j < image.length; j += LEVEL_STEP) {
-    if ((mask[j] & UNUSED) === 0 && image[j] === image[j]) values[count++] = image[j];
+/** Median of each cell's usable pixels within the clipping limit, and its error; NaN where too few are usable. */
+function clippedMedians(
+  { width, image, mask }: DifferenceImage, { columns, rows, cellWidth, cellHeight }: Mesh,
+): { medians: Float32Array; noises: Float32Array } {
+  const { clipSigma, usableFractionMin } = pairConfig.stars.background;
+  const medians = new Float32Array(columns * rows), noises = new Float32Array(columns * rows);
+  const cellOf = createClippedCells({
+    image, mask, ignoredBits: UNUSED, width, clipSigma, rowStep: 1,
+    pixelsMax: Math.ceil(cellWidth + 1) * Math.ceil(cellHeight + 1),
+  });
+  for (let i = 0; i < medians.length; i++) {
+    const column = i % columns, row = (i - column) / columns;
+    const x0 = Math.round(column * cellWidth), x1 = Math.round((column + 1) * cellWidth);
+    const y0 = Math.round(row * cellHeight), y1 = Math.round((row + 1) * cellHeight), area = (x1 - x0) * (y1 - y0);
+    const { median: middle, sigma } = cellOf({ x0, x1, y0, y1 }, Math.max(16, usableFractionMin * area));
+    medians[i] = middle;
+    noises[i] = (1.2533 * sigma) / Math.sqrt(area);
   }
-  return count === 0 ? 0 : medianInPlace(values, count);
+  return { medians, noises };
+}
+
+/** Mean of the known cells of the 3 × 3 around each; `otherwise` where none is known. */
+function smoothed(cells: Float32Array, columns: number, rows: number, otherwise: number): Float32Array {
+  return cells.map((_, i) => {
+    const column = i % columns, row = (i - column) / columns;
+    let sum = 0, count = 0;
+    for (let r = Math.max(0, row - 1); r <= Math.min(rows - 1, row + 1); r++) {
+      for (let c = Math.max(0, column - 1); c <= Math.min(columns - 1, column + 1); c++) {
+        const value = cells[r * columns + c];
+        if (Number.isFinite(value)) { sum += value; count++; }
+      }
+    }
+    return count > 0 ? sum / count : otherwise;
+  });
 }

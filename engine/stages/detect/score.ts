@@ -1,6 +1,8 @@
 /** The score image: signal-to-noise ratio of a point source at every pixel. */
 import { normalizeScore, weighByVariance } from '../../kernels/arithmetic.ts';
 import { convolveByCell } from '../../kernels/convolve.ts';
+import { smoothSeparable } from '../../kernels/smooth.ts';
+import { gaussianTaps } from '../../image/smooth.ts';
 import { selectInPlace } from '../../image/median.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { DifferenceImage } from '../../image/maskedImage.ts';
@@ -11,29 +13,45 @@ export const WEIGHTLESS = maskBits('BAD', 'SAT', 'NO_DATA', 'SAT_TEMPLATE', 'CR'
 
 /**
  * Matched filter with inverse-variance weights: s = Σ p D/V / √(Σ p²/V), the SNR of the best-fitting point source.
- * Masked pixels, NaN and pixels without variance weigh nothing; where no weight is left the score is 0.
+ * Masked pixels, NaN and pixels without variance weigh nothing; where no weight is left the score is 0. Under the root
+ * a Gaussian of p²'s width and sum stands for p², as 1/V varies little over it: where that is constant nothing changes,
+ * beside a mask or a bright star some percent.
  *
  * @param score   [height × width], overwritten.
- * @param scratch Two planes, [height × width]; contents destroyed. The second ends as Σ p²/V: 1/σ² of a PSF flux.
+ * @param scratch Two planes, [height × width]; contents destroyed.
  */
 export function scoreImage(
   difference: DifferenceImage, psf: PsfModel, score: Float32Array, scratch: readonly [Float32Array, Float32Array],
 ): void {
   const { width, height, image, variance, mask } = difference, [weighted, weight] = scratch, { size } = psf;
   const last = size * size - 1, stamp = new Float32Array(size * size);
+  const placed = (x: number, y: number): number => {
+    evaluatePsf(psf, x, y, stamp);
+    return 1 / Math.sqrt(stamp.reduce((sum, p) => sum + p * p, 0));
+  };
   weighByVariance(image, variance, mask, WEIGHTLESS, 'image', weighted);
   // The filter correlates, so the PSF is turned by 180° for the convolution.
   convolveByCell(weighted, width, height, size, (x, y, out) => {
-    evaluatePsf(psf, x, y, stamp);
-    for (let j = 0; j <= last; j++) out[j] = stamp[last - j];
+    const scale = placed(x, y);
+    for (let j = 0; j <= last; j++) out[j] = scale * stamp[last - j];
   }, score);
   weighByVariance(image, variance, mask, WEIGHTLESS, 'one', weighted);
-  convolveByCell(weighted, width, height, size, (x, y, out) => {
-    evaluatePsf(psf, x, y, stamp);
-    for (let j = 0; j <= last; j++) out[j] = stamp[last - j] ** 2;
-  }, weight);
-  // Rounding of the Fourier tiles leaves 1e-6 of the largest weight where there should be none.
+  placed((width - 1) / 2, (height - 1) / 2);
+  smoothSeparable(weighted, mask, 0, width, height, gaussianTaps(squareSigmaPx(stamp, size)), weight);
+  // The taps end at 3.5 σ; a pixel that only reaches into data with the filter's wings says nothing.
   normalizeScore(score, weight, 1e-5);
+}
+
+/** Width of the Gaussian with the second moment of p², along one axis; 0.5 px at least. */
+function squareSigmaPx(stamp: Float32Array, size: number): number {
+  const middle = (size - 1) / 2;
+  let moment = 0, sum = 0;
+  for (let j = 0; j < stamp.length; j++) {
+    const x = (j % size) - middle, y = Math.floor(j / size) - middle, square = stamp[j] * stamp[j];
+    moment += 0.5 * square * (x * x + y * y);
+    sum += square;
+  }
+  return Math.max(0.5, Math.sqrt(moment / sum));
 }
 
 /**

@@ -60,14 +60,19 @@ export function fitMatchingKernel(
   });
   const filled = all.filter((equations) => equations.pixelCount > 0);
   const layout = layoutOf(basis, other.width, other.height, filled.length, kernelConfig);
+  const normal: Normal = { matrix: new Float64Array(layout.count ** 2), right: new Float64Array(layout.count) };
+  for (const equations of filled) addStamp(layout, normal, equations, 1);
   let used = filled, iterationCount = 0, solution: Float64Array;
   for (;;) {
     requireStamps(used.length, stamps.length, starConfig);
-    solution = solve(layout, used);
+    solution = solve(layout, normal, used.length);
     iterationCount++;
     const kept = withoutOutliers(layout, filled, solution, starConfig.kappa);
     const isSame = kept.length === used.length && kept.every((equations, i) => equations === used[i]);
     if (isSame || iterationCount >= starConfig.iterationCountMax) break;
+    const before = new Set(used), after = new Set(kept);
+    for (const equations of used) if (!after.has(equations)) addStamp(layout, normal, equations, -1);
+    for (const equations of kept) if (!before.has(equations)) addStamp(layout, normal, equations, 1);
     used = kept;
   }
   return {
@@ -106,15 +111,29 @@ type StampEquations = Readonly<{
 function stampPixels(
   sharper: MaskedImage, other: MaskedImage, unusable: Uint8Array, { x, y }: Stamp, starConfig: KernelStarConfig,
 ): { weights: Float64Array; data: Float64Array; pixelCount: number } {
-  const half = starConfig.stampHalfSizePx, side = 2 * half + 1, area = side * side;
-  const weights = new Float64Array(area), data = new Float64Array(area);
+  const half = starConfig.stampHalfSizePx, side = 2 * half + 1, area = side * side, { width } = other;
+  const weights = new Float64Array(area), data = new Float64Array(area), first = (y - half) * width + x - half;
+  // Sums over three rows of each column, one column more at either side; then over three columns.
+  const variances = new Float64Array(side + 2), fluxes = new Float64Array(side + 2);
   let pixelCount = 0;
   for (let v = 0; v < side; v++) {
+    for (let u = -1; u <= side; u++) {
+      let variance = 0, flux = 0;
+      for (let j = first + (v - 1) * width + u, k = 0; k < 3; k++, j += width) {
+        variance += other.variance[j] + CONVOLVED_VARIANCE_SHARE * sharper.variance[j];
+        flux += other.image[j];
+      }
+      variances[u + 1] = variance;
+      fluxes[u + 1] = flux;
+    }
     for (let u = 0; u < side; u++) {
-      const j = (y - half + v) * other.width + x - half + u;
+      const j = first + v * width + u;
       if (unusable[j] !== 0) continue;
       data[v * side + u] = other.image[j];
-      weights[v * side + u] = stampWeight(other, sharper, j, starConfig.modelErrorFraction);
+      weights[v * side + u] = stampWeight(
+        (variances[u] + variances[u + 1] + variances[u + 2]) / 9, (fluxes[u] + fluxes[u + 1] + fluxes[u + 2]) / 9,
+        starConfig.modelErrorFraction,
+      );
       pixelCount++;
     }
   }
@@ -126,21 +145,11 @@ function stampPixels(
 const CONVOLVED_VARIANCE_SHARE = 0.1;
 
 /**
- * One over the variance of a pixel, averaged over 3 × 3 pixels. Weights from the pixel's own counts would favour pixels
- * that fluctuate down: a bias of −1 electron a pixel, kernel sum and background included.
+ * One over the variance of a pixel, from the means of 3 × 3 pixels. Weights from the pixel's own counts would favour
+ * pixels that fluctuate down: a bias of −1 electron a pixel, kernel sum and background included.
  */
-function stampWeight(other: MaskedImage, sharper: MaskedImage, j: number, modelErrorFraction: number): number {
-  const width = other.width;
-  let variance = 0, flux = 0;
-  for (let v = -1; v <= 1; v++) {
-    for (let u = -1; u <= 1; u++) {
-      const k = j + v * width + u;
-      variance += (other.variance[k] + CONVOLVED_VARIANCE_SHARE * sharper.variance[k]) / 9;
-      flux += other.image[k] / 9;
-    }
-  }
-  const modelError = modelErrorFraction * flux;
-  const total = variance + modelError * modelError;
+function stampWeight(variance: number, flux: number, modelErrorFraction: number): number {
+  const modelError = modelErrorFraction * flux, total = variance + modelError * modelError;
   return total > 0 ? 1 / total : 0; // NaN neighbours are outside the usable area, and weigh nothing.
 }
 
@@ -193,23 +202,28 @@ function unknownsAt(layout: Layout, x: number, y: number, vectorOf: Int32Array, 
   }
 }
 
-function solve(layout: Layout, used: readonly StampEquations[]): Float64Array {
+/** Sums over stamps of what their equations say about the unknowns; lower triangle. */
+type Normal = Readonly<{ matrix: Float64Array; right: Float64Array }>;
+
+/** Adds a stamp's equations, or with `sign` −1 takes them off again. */
+function addStamp(layout: Layout, { matrix, right }: Normal, equations: StampEquations, sign: 1 | -1): void {
   const { count } = layout, n = layout.functionCount + 1;
-  const matrix = new Float64Array(count * count), right = new Float64Array(count);
   const vectorOf = new Int32Array(count), factor = new Float64Array(count);
-  for (const equations of used) {
-    unknownsAt(layout, equations.x, equations.y, vectorOf, factor);
-    for (let a = 0; a < count; a++) {
-      const row = vectorOf[a] * n, weight = factor[a];
-      right[a] += weight * equations.right[vectorOf[a]];
-      for (let b = 0; b <= a; b++) matrix[a * count + b] += weight * factor[b] * equations.matrix[row + vectorOf[b]];
-    }
+  unknownsAt(layout, equations.x, equations.y, vectorOf, factor);
+  for (let a = 0; a < count; a++) {
+    const row = vectorOf[a] * n, weight = sign * factor[a];
+    right[a] += weight * equations.right[vectorOf[a]];
+    for (let b = 0; b <= a; b++) matrix[a * count + b] += weight * factor[b] * equations.matrix[row + vectorOf[b]];
   }
-  if (!solveSymmetric(matrix, right, RIDGE)) {
+}
+
+function solve(layout: Layout, normal: Normal, stampCount: number): Float64Array {
+  const { count } = layout, right = normal.right.slice();
+  if (!solveSymmetric(normal.matrix.slice(), right, RIDGE)) {
     throw new StageError({
       code: 'KERNEL_STARS_TOO_FEW',
-      message: `${used.length} stamps do not determine the ${count} unknowns of the kernel`,
-      disposition: 'reject', details: { stampCount: used.length, unknownCount: count },
+      message: `${stampCount} stamps do not determine the ${count} unknowns of the kernel`,
+      disposition: 'reject', details: { stampCount, unknownCount: count },
     });
   }
   return right;

@@ -21,7 +21,9 @@ export function convolvedPsf(
     const x = ((psf.width - 1) * (i % GRID)) / (GRID - 1), y = ((psf.height - 1) * Math.floor(i / GRID)) / (GRID - 1);
     evaluatePsf(psf, x, y, stamp);
     kernelAt(x, y, kernel);
-    convolveStampWith(stamp, psf.size, kernel, kernelSize, value);
+    convolveStamp(stamp, psf.size, kernel, kernelSize, value);
+    const total = value.reduce((sum, light) => sum + light, 0);
+    for (let j = 0; j < n; j++) value[j] /= total;
     polynomialTerms(x, y, psf.width, psf.height, order, p);
     for (let a = 0; a < terms; a++) {
       for (let b = 0; b < terms; b++) matrix[a * terms + b] += p[a] * p[b];
@@ -44,15 +46,22 @@ export function psfThroughKernel(psf: PsfModel, kernel: MatchingKernel): PsfMode
 
 /** A PSF after convolution with one kernel everywhere; the coefficients convolve like the PSF. */
 export function psfThroughConstant(psf: PsfModel, kernel: Float32Array, kernelSize: number): PsfModel {
-  return convolvedPsf(psf, kernelSize, (_x, _y, out) => out.set(kernel), psf.order);
+  const n = psf.size * psf.size, coefficients = new Float32Array(psf.coefficients.length), value = new Float64Array(n);
+  const sums = Array.from({ length: psfTermCount(psf.order) }, (_, k) => {
+    convolveStamp(psf.coefficients.subarray(k * n, (k + 1) * n), psf.size, kernel, kernelSize, value);
+    coefficients.set(value, k * n);
+    return value.reduce((sum, light) => sum + light, 0);
+  });
+  // What the kernel throws beyond the stamp is missing: the middle of the detector has unit sum.
+  for (let j = 0; j < coefficients.length; j++) coefficients[j] /= sums[0];
+  return { ...psf, coefficients };
 }
 
-/** Direct convolution; what lies outside the stamp is zero, and unit sum is restored. */
-function convolveStampWith(
+/** Direct convolution; what lies outside the stamp is zero. */
+function convolveStamp(
   stamp: Float32Array, size: number, kernel: Float32Array, kernelSize: number, out: Float64Array,
 ): void {
   const half = (kernelSize - 1) / 2;
-  let total = 0;
   for (let y = 0; y < size; y++) {
     for (let x = 0; x < size; x++) {
       const v0 = Math.max(0, y + half - size + 1), v1 = Math.min(kernelSize - 1, y + half);
@@ -63,8 +72,6 @@ function convolveStampWith(
         for (let u = u0; u <= u1; u++) sum += kernel[v * kernelSize + u] * stamp[from - u];
       }
       out[y * size + x] = sum;
-      total += sum;
     }
   }
-  for (let j = 0; j < out.length; j++) out[j] /= total;
 }

@@ -72,9 +72,9 @@ function fitOrder(
 ): Displacement | null {
   let used: readonly Shift[] = stars;
   for (let i = 0; ; i++) {
-    const x = fitShifts(used, width, height, order, scatterPx, 'dx');
-    const y = fitShifts(used, width, height, order, scatterPx, 'dy');
-    if (x === null || y === null) return null;
+    const found = fitShifts(used, width, height, order, scatterPx);
+    if (found === null) return null;
+    const { x, y } = found;
     const lengths = distancesFrom(stars, width, height, order, x, y);
     const pulls = lengths.map((length, k) => length / Math.sqrt(stars[k].variance + scatterPx * scatterPx));
     const { median, scatter } = robustMoments(pulls.slice());
@@ -122,20 +122,25 @@ export type Shift = Readonly<{ x: number; y: number; dx: number; dy: number; var
 
 /** Steps of the windowed centroid; each leaves half of the error, so 12 leave 2e-4 px of one pixel. */
 const CENTROID_STEPS = 12;
+/** Half of a step from which on the next ones would move the centroid by less than 2e-4 px. */
+const CENTROID_STEP_MIN_PX = 1e-4;
 
 /** Centroid under a Gaussian window that moves with it; null when it runs more than 3 px away or off the image. */
 function windowedCentroid(
   { image, variance, width, height }: MaskedImage, x0: number, y0: number, sigma: number,
 ): { x: number; y: number; variance: number } | null {
-  const half = Math.ceil(3 * sigma);
+  const half = Math.ceil(3 * sigma), alongX = new Float64Array(2 * half + 1), alongY = new Float64Array(2 * half + 1);
   let x = x0, y = y0, noise = 0;
   for (let i = 0; i < CENTROID_STEPS; i++) {
     const cx = Math.round(x), cy = Math.round(y);
     if (cx < half || cy < half || cx + half >= width || cy + half >= height) return null;
     let sum = 0, sumX = 0, sumY = 0, squares = 0;
+    fillGaussian(cx - half, x, sigma, alongX);
+    fillGaussian(cy - half, y, sigma, alongY);
     for (let v = cy - half; v <= cy + half; v++) {
+      const weightY = alongY[v - cy + half], dy2 = (v - y) * (v - y);
       for (let u = cx - half; u <= cx + half; u++) {
-        const r2 = (u - x) ** 2 + (v - y) ** 2, weight = Math.exp(-r2 / (2 * sigma * sigma));
+        const r2 = (u - x) * (u - x) + dy2, weight = weightY * alongX[u - cx + half];
         const weighted = image[v * width + u] * weight;
         // Half of r² is the mean of the two components' squares.
         squares += 0.5 * weight * weight * r2 * variance[v * width + u];
@@ -150,23 +155,33 @@ function windowedCentroid(
     y += (2 * sumY) / sum;
     if (!(Math.hypot(x - x0, y - y0) <= 3)) return null;
     noise = (4 * squares) / (sum * sum);
+    if (Math.hypot(sumX, sumY) < CENTROID_STEP_MIN_PX * sum) break;
   }
   return { x, y, variance: noise };
 }
 
+/** A Gaussian's factor along one axis at the pixels from `first` on. */
+function fillGaussian(first: number, centre: number, sigma: number, out: Float64Array): void {
+  for (let i = 0; i < out.length; i++) out[i] = Math.exp(-((first + i - centre) ** 2) / (2 * sigma * sigma));
+}
+
+/** Polynomials of both components, which share their equations; null when these are singular. */
 function fitShifts(
-  stars: readonly Shift[], width: number, height: number, order: number, scatterPx: number, axis: 'dx' | 'dy',
-): Float64Array | null {
-  const n = termCount(order), matrix = new Float64Array(n * n), right = new Float64Array(n), p = new Float64Array(n);
+  stars: readonly Shift[], width: number, height: number, order: number, scatterPx: number,
+): { x: Float64Array; y: Float64Array } | null {
+  const n = termCount(order), matrix = new Float64Array(n * n), p = new Float64Array(n);
+  const x = new Float64Array(n), y = new Float64Array(n);
   for (const star of stars) {
     polynomialTerms(star.x, star.y, width, height, order, p);
     const weight = 1 / (star.variance + scatterPx * scatterPx);
     for (let a = 0; a < n; a++) {
-      right[a] += weight * p[a] * star[axis];
-      for (let b = 0; b <= a; b++) matrix[a * n + b] += weight * p[a] * p[b];
+      const weighted = weight * p[a];
+      x[a] += weighted * star.dx;
+      y[a] += weighted * star.dy;
+      for (let b = 0; b <= a; b++) matrix[a * n + b] += weighted * p[b];
     }
   }
-  return solveSymmetric(matrix, right, 1e-10) ? right : null;
+  return solveSymmetric(matrix.slice(), x, 1e-10) && solveSymmetric(matrix, y, 1e-10) ? { x, y } : null;
 }
 
 function distancesFrom(

@@ -3,7 +3,7 @@ import { markBlank, markNear } from '../../kernels/near.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import type { KernelStarConfig } from './config.ts';
-import { medianOf } from './statistics.ts';
+import { medianOf, sampleOf } from './statistics.ts';
 
 export type Stamp = Readonly<{ x: number; y: number }>;
 
@@ -44,10 +44,11 @@ export function chooseStamps(
 ): StampChoice {
   const { width, height } = science, stamps: Stamp[] = [];
   const cellPx = Math.ceil(Math.sqrt((width * height * config.starsPerCell) / config.starCountMax));
+  const light = brightPixels(template, marginPx, config);
   let candidateCount = 0, maskedCount = 0, crowdedCount = 0;
   for (let y0 = 0; y0 < height; y0 += cellPx) {
     for (let x0 = 0; x0 < width; x0 += cellPx) {
-      const candidates = brightPeaks(science, template, x0, y0, cellPx, marginPx, config);
+      const candidates = brightPeaks(science, template, light, x0, y0, cellPx, marginPx, config);
       candidateCount += candidates.length;
       const chosen: Stamp[] = [];
       for (const candidate of candidates) {
@@ -70,22 +71,62 @@ export function chooseStamps(
 
 type Peak = Readonly<{ x: number; y: number; sum: number }>;
 
+/** Indices of pixels row by row: those of row y are from starts[y] to starts[y + 1]. */
+type PixelList = Readonly<{ starts: Int32Array; indices: Int32Array }>;
+
+/** Share of the noise by which a threshold stays below what the faintest variance of the image would make it. */
+const FAINTEST = 0.9;
+
+/**
+ * The pixels of the template that can be the peak of a bright source: a mean of 3 × 3 pixels of SNR s has a pixel of
+ * s/3 standard deviations at least.
+ */
+function brightPixels(
+  { image, variance, width, height }: MaskedImage, marginPx: number, config: KernelStarConfig,
+): PixelList {
+  const sample = sampleOf(variance, (j) => variance[j] > 0).sort(), starts = new Int32Array(height + 1);
+  const sigma = sample.length === 0 ? 0 : Math.sqrt(sample[Math.floor(sample.length / 20)]);
+  const threshold = FAINTEST * (config.snrMin / 3) * sigma;
+  let indices = new Int32Array(4096), count = 0;
+  for (let y = 0; y < height; y++) {
+    starts[y] = count;
+    if (y < marginPx || y >= height - marginPx) continue;
+    for (let j = y * width + marginPx, end = (y + 1) * width - marginPx; j < end; j++) {
+      if (!(image[j] > threshold)) continue;
+      if (count === indices.length) indices = Int32Array.from({ length: 2 * count }, (_, k) => indices[k] ?? 0);
+      indices[count++] = j;
+    }
+  }
+  starts[height] = count;
+  return { starts, indices: indices.subarray(0, count) };
+}
+
 /** Peaks of the template in a cell that are bright in both images, the brightest first. */
 function brightPeaks(
-  science: MaskedImage, template: MaskedImage, x0: number, y0: number, cellPx: number, marginPx: number,
-  config: KernelStarConfig,
+  science: MaskedImage, template: MaskedImage, { starts, indices }: PixelList, x0: number, y0: number, cellPx: number,
+  marginPx: number, config: KernelStarConfig,
 ): Peak[] {
   const { width, height } = science, peaks: Peak[] = [];
   const xEnd = Math.min(x0 + cellPx, width - marginPx), yEnd = Math.min(y0 + cellPx, height - marginPx);
   for (let y = Math.max(y0, marginPx); y < yEnd; y++) {
-    for (let x = Math.max(x0, marginPx); x < xEnd; x++) {
-      const j = y * width + x, value = template.image[j];
-      if (!(value * value > template.variance[j]) || value < 0 || !isPeak(template.image, width, j, value)) continue;
+    for (let k = firstFrom(indices, starts[y], starts[y + 1], y * width + x0); k < starts[y + 1]; k++) {
+      const j = indices[k], x = j - y * width, value = template.image[j];
+      if (x >= xEnd) break;
+      if (!(value * value > template.variance[j]) || !isPeak(template.image, width, j, value)) continue;
       const s = boxSnr(science, j), t = boxSnr(template, j);
       if (s.snr >= config.snrMin && t.snr >= config.snrMin) peaks.push({ x, y, sum: s.sum });
     }
   }
   return peaks.sort((a, b) => b.sum - a.sum || a.y - b.y || a.x - b.x);
+}
+
+/** First place of a sorted list between `from` and `end` that holds `least` or more. */
+function firstFrom(sorted: Int32Array, from: number, end: number, least: number): number {
+  while (from < end) {
+    const middle = (from + end) >> 1;
+    if (sorted[middle] < least) from = middle + 1; else end = middle;
+  }
+  return from;
 }
 
 /** Whether no pixel of the 5 × 5 around is higher; of equal ones the last counts. */

@@ -1,12 +1,12 @@
 /** The loops of matching and subtraction: convolution of masked planes, difference, variance and masks. */
 import { copyUsable } from '../../kernels/arithmetic.ts';
-import { convolveConstant, convolvePolynomial } from '../../kernels/convolve.ts';
+import { createClippedCells } from '../../kernels/background.ts';
+import { convolveByCell, convolveConstant } from '../../kernels/convolve.ts';
 import type { DifferenceNoise } from '../../kernels/difference.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
-import { selectInPlace } from '../../image/median.ts';
-import type { MatchingKernel } from './kernelFit.ts';
-import { polynomialTerms, solveSymmetric, termCount, termDegrees } from './polynomial.ts';
+import { evaluateKernel, type MatchingKernel } from './kernelFit.ts';
+import { polynomialTerms, solveSymmetric, termCount } from './polynomial.ts';
 import { medianOf, sampleOf } from './statistics.ts';
 
 const NO_DATA = maskBits('NO_DATA');
@@ -25,7 +25,7 @@ export function convolvePlanes(
 ): void {
   const { width, height } = planes;
   copyUsable(planes.image, planes.image, planes.mask, NO_DATA, scratch);
-  convolvePolynomial(scratch, width, height, kernel.size, kernel.kernels, termDegrees(kernel.order), out.image);
+  convolveByCell(scratch, width, height, kernel.size, (x, y, at) => { evaluateKernel(kernel, x, y, at); }, out.image);
   const squares = middleKernel.map((value) => value * value);
   const total = squares.reduce((sum, value) => sum + value, 0);
   for (let j = 0; j < squares.length; j++) squares[j] *= convolvedVariance / total;
@@ -57,17 +57,15 @@ export function kernelReachPx(kernel: Float32Array, size: number, fraction: numb
 export function spreadMask(
   mask: Uint16Array, width: number, height: number, bits: number, radius: number, out: Uint16Array,
 ): void {
-  const rim: number[] = [];
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const j = y * width + x;
-      if ((mask[j] & bits) === 0) continue;
-      out[j] |= mask[j] & bits;
-      const isInside = x > 0 && (mask[j - 1] & bits) !== 0 && x + 1 < width && (mask[j + 1] & bits) !== 0 &&
-        y > 0 && (mask[j - width] & bits) !== 0 && y + 1 < height && (mask[j + width] & bits) !== 0;
-      if (!isInside) rim.push(j, mask[j] & bits);
-    }
-  }
+  const rim: number[] = [], isSet = (j: number): boolean => (mask[j] & bits) !== 0;
+  forMasked(mask, (j) => {
+    if (!isSet(j)) return;
+    const x = j % width, y = (j - x) / width;
+    const isInside = x > 0 && isSet(j - 1) && x + 1 < width && isSet(j + 1) &&
+      y > 0 && isSet(j - width) && y + 1 < height && isSet(j + width);
+    if (!isInside) rim.push(j, mask[j] & bits);
+  });
+  if (out !== mask) forMasked(mask, (j) => { out[j] |= mask[j] & bits; });
   for (let i = 0; i < rim.length; i += 2) {
     const x = rim[i] % width, y = Math.floor(rim[i] / width);
     for (let v = Math.max(0, y - radius); v <= Math.min(height - 1, y + radius); v++) {
@@ -77,19 +75,32 @@ export function spreadMask(
   }
 }
 
+/** Visits the pixels of a mask that are not 0; as most are, four are looked at together. */
+function forMasked(mask: Uint16Array, visit: (j: number) => void): void {
+  const start = mask.byteOffset % 8 === 0 ? 0 : mask.length, fours = (mask.length - start) >> 2;
+  const words = new Float64Array(mask.buffer, start === 0 ? mask.byteOffset : 0, start === 0 ? fours : 0);
+  for (let i = 0; i < words.length; i++) {
+    // Bits of a mask may make NaN, which is not 0 either; those of −0 are not 0, but equal it.
+    if (words[i] === 0 && mask[4 * i + 3] === 0) continue;
+    for (let j = 4 * i; j < 4 * i + 4; j++) if (mask[j] !== 0) visit(j);
+  }
+  for (let j = 4 * words.length; j < mask.length; j++) if (mask[j] !== 0) visit(j);
+}
+
 /** Sets EDGE on a border of `marginPx`. */
 export function markEdge(mask: Uint16Array, width: number, height: number, marginPx: number): void {
-  const edge = maskBits('EDGE');
+  const edge = maskBits('EDGE'), markRow = (y: number, x0: number, x1: number): void => {
+    for (let j = y * width + Math.max(0, x0), end = y * width + Math.min(width, x1); j < end; j++) mask[j] |= edge;
+  };
   for (let y = 0; y < height; y++) {
-    const isEdgeRow = y < marginPx || y >= height - marginPx;
-    for (let x = 0; x < width; x++) {
-      if (isEdgeRow || x < marginPx || x >= width - marginPx) mask[y * width + x] |= edge;
-    }
+    if (y < marginPx || y >= height - marginPx) { markRow(y, 0, width); continue; }
+    markRow(y, 0, marginPx);
+    markRow(y, width - marginPx, width);
   }
 }
 
-/** Every how many pixels of a cell the background looks, along each axis. */
-const BACKGROUND_STRIDE = 2;
+/** Pixels of a cell that the background uses lie within this many standard deviations of its median. */
+const BACKGROUND_CLIP_SIGMA = 3;
 
 /**
  * Polynomial through the clipped means of cells, the sky that the stamps did not see.
@@ -101,22 +112,19 @@ export function fitCellBackground(
   plane: Float32Array, mask: Uint16Array, width: number, height: number, blank: number, cellPx: number, order: number,
 ): Float64Array {
   const terms = termCount(order), matrix = new Float64Array(terms * terms), right = new Float64Array(terms);
-  const p = new Float64Array(terms), values = new Float64Array(Math.ceil(cellPx / BACKGROUND_STRIDE) ** 2);
+  const p = new Float64Array(terms);
+  const cellOf = createClippedCells({
+    image: plane, mask, ignoredBits: blank, width, clipSigma: BACKGROUND_CLIP_SIGMA, rowStep: 1, pixelsMax: cellPx ** 2,
+  });
   let cellCount = 0;
   for (let y0 = 0; y0 < height; y0 += cellPx) {
     for (let x0 = 0; x0 < width; x0 += cellPx) {
-      let count = 0;
       const x1 = Math.min(x0 + cellPx, width), y1 = Math.min(y0 + cellPx, height);
-      for (let y = y0; y < y1; y += BACKGROUND_STRIDE) {
-        for (let x = x0; x < x1; x += BACKGROUND_STRIDE) {
-          if ((mask[y * width + x] & blank) === 0) values[count++] = plane[y * width + x];
-        }
-      }
-      if (count < values.length / 2) continue;
-      const level = clippedMean(values.subarray(0, count));
+      const { mean } = cellOf({ x0, x1, y0, y1 }, Math.ceil(cellPx ** 2 / 2));
+      if (!Number.isFinite(mean)) continue;
       polynomialTerms((x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2, width, height, order, p);
       for (let a = 0; a < terms; a++) {
-        right[a] += p[a] * level;
+        right[a] += p[a] * mean;
         for (let b = 0; b < terms; b++) matrix[a * terms + b] += p[a] * p[b];
       }
       cellCount++;
@@ -124,18 +132,6 @@ export function fitCellBackground(
   }
   if (cellCount < terms || !solveSymmetric(matrix, right, 1e-12)) return new Float64Array(terms);
   return right;
-}
-
-/** Mean of the values within 3 robust standard deviations of their median; they are reordered. */
-function clippedMean(values: Float64Array): number {
-  const median = medianOf(values), last = values.length - 1;
-  const quantile = (share: number) => selectInPlace(values, 0, values.length, Math.floor(share * last));
-  const scatter = (quantile(0.84) - quantile(0.16)) / 2;
-  let sum = 0, count = 0;
-  for (let i = 0; i < values.length; i++) {
-    if (Math.abs(values[i] - median) <= 3 * scatter) { sum += values[i]; count++; }
-  }
-  return count > 0 ? sum / count : median;
 }
 
 /**
