@@ -49,6 +49,19 @@ export const APDB_TABLES = [
 ] as const;
 export type ApdbTable = (typeof APDB_TABLES)[number];
 
+/** A place in the order of diaSources by time. */
+export type SourceCursor = Readonly<{ midpointMjdTai: number; diaSourceId: bigint }>;
+
+export type StoredSource = SourceCursor & Readonly<{ position: CommitPosition; payload: Uint8Array }>;
+
+/** `bytes` on disk, indexes included, where the store knows them; DiaObject's are those of its ended versions. */
+export type ApdbStats = Readonly<{
+  position: CommitPosition; dayObs: number; sequence: number;
+  tables: Readonly<Record<string, Readonly<{ rows: number; bytes: number }>>>;
+  /** Of DiaSource. */
+  partitions: number; partitionDays: number; firstMjdTai: number | null; lastMjdTai: number | null;
+}>;
+
 /** What the commits of one night added. */
 export type NightCounts = Readonly<{
   diaSources: number; diaObjectsNew: number; diaForcedSources: number; visitDetectors: number;
@@ -107,6 +120,20 @@ export type Apdb = Readonly<{
    * however they were batched. Comparable between stores of one kind only.
    */
   digest(): Promise<Readonly<Record<ApdbTable, string>>>;
+
+  /**
+   * Go back to where the store stood at commit `to`: rows of later commits are gone, versions that they ended hold
+   * again.
+   * Does nothing when it stands there or before. Day-time sums of solar-system objects are to be made
+   * anew.
+   */
+  rewind(to: CommitPosition): Promise<void>;
+
+  /** diaSources by ascending (time, id) behind a cursor, `limit` of them at most. */
+  sourcesAfter(after: SourceCursor, limit: number): Promise<readonly StoredSource[]>;
+
+  /** What there is, counted. */
+  stats(): Promise<ApdbStats>;
 
   /** Drop everything: empty tables, position `BEFORE_EVERYTHING`. */
   reset(): Promise<void>;

@@ -84,6 +84,13 @@ async function main(): Promise<number> {
       .runEphemeris(request.positionals.file, request.options);
     case 'bench': return (await import('./cli/bench.ts'))
       .runBench(request.positionals.bench, request.options, signal);
+    case 'apdb object': return (await import('./cli/apdb.ts'))
+      .runApdbObject(request.positionals.diaObjectId, request.options);
+    case 'apdb cone': return (await import('./cli/apdb.ts')).runApdbCone(request.positionals, request.options);
+    case 'apdb sources': return (await import('./cli/apdb.ts')).runApdbSources(request.options);
+    case 'apdb stats': return (await import('./cli/apdb.ts')).runApdbStats(request.options);
+    case 'apdb rebuild': return (await import('./cli/apdb.ts')).runApdbRebuild(request.options);
+    case 'apdb changes': return (await import('./cli/apdbChanges.ts')).runApdbChanges(request.options);
     case 'doctor': case 'status': case 'stop': case 'version':
       throw new Error(`${request.command} is answered by the launcher and needs no stores`);
     default: return assertNever(request);

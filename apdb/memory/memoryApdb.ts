@@ -4,7 +4,9 @@ import type { DiaForcedSource, DiaObject, DiaSource } from '../../schemas/diaRow
 import { BEFORE_EVERYTHING, partsOfCommitPosition } from '../../schemas/ids.ts';
 import type { CommitPosition, DayObs } from '../../schemas/ids.ts';
 import { readablePosition } from '../apdb.ts';
-import type { Apdb, ApdbTable, CommittedRows, NightCounts, ObjectHistory } from '../apdb.ts';
+import type {
+  Apdb, ApdbTable, CommittedRows, NightCounts, ObjectHistory, SourceCursor, StoredSource,
+} from '../apdb.ts';
 import { HistoryCollector } from '../historyRows.ts';
 import type { HistoryKind, HistoryRows } from '../historyRows.ts';
 import { assertCone, isInCone } from '../pixelization.ts';
@@ -30,6 +32,7 @@ const EMPTY: Tables = { objects: new Map(), sources: [], forcedSources: [], summ
 export function openMemoryApdb(): Apdb {
   let tables = EMPTY;
   let position = BEFORE_EVERYTHING;
+  let projected: readonly CommittedRows[] = [];
 
   const histories = (objects: readonly Version[], sinceMjdTai: number, asOf: CommitPosition): ObjectHistory[] => {
     const ids = objects.map(({ row }) => row.diaObjectId);
@@ -46,6 +49,7 @@ export function openMemoryApdb(): Apdb {
     project: async (commits) => {
       // New tables take the place of the old ones when every row has been accepted.
       tables = folded(tables, position, commits);
+      projected = [...projected, ...commits.filter((commit) => commit.position > position)];
       position = Math.max(position, commits.at(-1)?.position ?? position) as CommitPosition; // One of the two.
     },
     advance: async (to) => { position = Math.max(position, to) as CommitPosition; }, // One of the two.
@@ -67,13 +71,45 @@ export function openMemoryApdb(): Apdb {
     counts: async (dayObs) => counts(tables, dayObs),
     diaSourceIds: async (dayObs) => tables.sources
       .filter(isOfNight(dayObs)).map(({ row }) => row.diaSourceId).sort(compare),
+    rewind: async (to) => {
+      if (position <= to) return;
+      projected = projected.filter((commit) => commit.position <= to);
+      tables = folded(EMPTY, BEFORE_EVERYTHING, projected);
+      position = to;
+    },
+    sourcesAfter: async (after, limit) => sourcesAfter(tables, after, limit),
+    stats: async () => ({
+      position, ...partsOfCommitPosition(position), partitions: 0, partitionDays: 0,
+      firstMjdTai: sourcesAfter(tables, FIRST, 1)[0]?.midpointMjdTai ?? null,
+      lastMjdTai: sourcesAfter(tables, FIRST, Infinity).at(-1)?.midpointMjdTai ?? null,
+      tables: {
+        DiaObject: { rows: [...tables.objects.values()].flat().length, bytes: 0 },
+        DiaObjectLast: { rows: tables.objects.size, bytes: 0 }, DiaSource: { rows: tables.sources.length, bytes: 0 },
+        DiaForcedSource: { rows: tables.forcedSources.length, bytes: 0 },
+        DetectorVisitProcessingSummary: { rows: tables.summaries.length, bytes: 0 },
+      },
+    }),
     digest: async () => digest(tables),
     reset: async () => {
       tables = EMPTY;
+      projected = [];
       position = BEFORE_EVERYTHING;
     },
     close: async () => {},
   };
+}
+
+const FIRST: SourceCursor = { midpointMjdTai: -Infinity, diaSourceId: 0n };
+
+function sourcesAfter(tables: Tables, after: SourceCursor, limit: number): StoredSource[] {
+  return tables.sources
+    .map(({ row: { diaSourceId, midpointMjdTai }, commitFrom, payload }) => (
+      { diaSourceId, midpointMjdTai, position: commitFrom, payload }))
+    .filter((source) => inTimeOrder(source, after) > 0).sort(inTimeOrder).slice(0, limit);
+}
+
+function inTimeOrder(a: SourceCursor, b: SourceCursor): number {
+  return a.midpointMjdTai - b.midpointMjdTai || compare(a.diaSourceId, b.diaSourceId);
 }
 
 function folded(tables: Tables, position: CommitPosition, commits: readonly CommittedRows[]): Tables {

@@ -15,6 +15,8 @@ import { PostgresServer } from './session.ts';
 import type { PostgresAddress, Session } from './session.ts';
 import { solarSystemTables } from './solarSystem.ts';
 import { quotedColumns, TABLE_COLUMNS, TABLE_KEYS } from './tables.ts';
+import { sourcesAfter, stats } from './queries.ts';
+import { rewind } from './rewind.ts';
 import { appendTiles, historyByTiles } from './tileHistory.ts';
 
 export type { PostgresAddress } from './session.ts';
@@ -52,6 +54,16 @@ export async function openPostgresApdb(
     counts: (dayObs) => counts(server, dayObs),
     diaSourceIds: (dayObs) => diaSourceIds(server, dayObs),
     digest: () => digest(server),
+    rewind: async (to) => {
+      const epoch = await server.transaction('maintain', async (session) => {
+        await rewind(session, to);
+        return readEpoch(session);
+      });
+      await tiles?.close();
+      tiles = openTiles(epoch);
+    },
+    sourcesAfter: (after, limit) => server.transaction('readAll', (session) => sourcesAfter(session, after, limit)),
+    stats: () => server.transaction('readAll', stats),
     reset: async () => {
       const epoch = await server.transaction('maintain', async (session) => {
         await dropAll(session, server.schema);

@@ -32,6 +32,23 @@ export interface BenchOptions extends JsonOption, DataDirOption {
   readonly objects: number;
   readonly sourcesPerObject: number;
 }
+export interface ApdbQueryOptions extends RecordedOptions {
+  readonly format: 'table' | 'csv' | 'json' | 'parquet';
+  /** Absolute. */
+  readonly out: string | null;
+}
+export interface ApdbConeOptions extends ApdbQueryOptions {
+  /** A commit position, decimal. */
+  readonly asOf: string | null;
+}
+export interface ApdbObjectOptions extends ApdbConeOptions { readonly what: 'object' | 'sources' | 'forced' }
+export interface ApdbSourcesOptions extends ApdbQueryOptions { readonly since: number; readonly limit: number }
+export interface ApdbRebuildOptions extends RecordedOptions { readonly night: number | null }
+export interface ApdbChangesOptions extends RecordedOptions {
+  /** A commit position, decimal. */
+  readonly since: string;
+  readonly limit: number;
+}
 export interface SeriesOptions extends JsonOption, DataDirOption {
   /** As given: a name in the directory, or a path from where the user stands. */
   readonly reference: string | null;
@@ -254,6 +271,12 @@ export type ParsedCommand =
   | Parsed<'bodies update', RecordedOptions>
   | Parsed<'bodies list', BodiesListOptions>
   | Parsed<'ephemeris', EphemerisOptions, { readonly file: string }>
+  | Parsed<'apdb object', ApdbObjectOptions, { readonly diaObjectId: string }>
+  | Parsed<'apdb cone', ApdbConeOptions, { readonly ra: number; readonly dec: number; readonly radius: number }>
+  | Parsed<'apdb sources', ApdbSourcesOptions>
+  | Parsed<'apdb stats', RecordedOptions>
+  | Parsed<'apdb rebuild', ApdbRebuildOptions>
+  | Parsed<'apdb changes', ApdbChangesOptions>
   | Parsed<'bench', BenchOptions, { readonly bench: BenchName }>
   | Parsed<'version', Record<string, never>>;
 

@@ -71,7 +71,7 @@ function readCommand(command, words, directory) {
   const free = [];
   for (let i = 0; i < words.length; i++) {
     const word = words[i];
-    if (!word.startsWith('-') || word === '-') {
+    if (!word.startsWith('-') || word === '-' || /^-[\d.]/.test(word)) { // A declination may be negative.
       free.push(word);
       continue;
     }
@@ -144,7 +144,7 @@ function readValue(label, { type, min, max, choices }, text, directory) {
       }
       return Number(text);
     case 'number':
-      if (!/^\d+(\.\d*)?(e[+-]?\d+)?$|^\.\d+$/i.test(text) || Number(text) < min || Number(text) > max) {
+      if (!/^-?(\d+(\.\d*)?(e[+-]?\d+)?|\.\d+)$/i.test(text) || Number(text) < min || Number(text) > max) {
         throw refuse(`a number from ${min} to ${max}`);
       }
       return Number(text);

@@ -10,6 +10,14 @@ const INSTRUMENT = { name: 'instrument', argument: 'NAME', type: 'name', default
 const DIA_SOURCE_ID = { name: 'diaSourceId', argument: 'DIASOURCEID', type: 'id',
   explanation: 'the alert\'s diaSourceId, a decimal number' };
 
+/** Shared by the commands that print rows of the prompt database. */
+const FORMAT = { name: 'format', argument: 'FORMAT', type: 'choice', choices: ['table', 'csv', 'json', 'parquet'],
+  default: 'table', explanation: 'table, csv, json or parquet' };
+const OUT_ROWS = { name: 'out', argument: 'FILE', type: 'path', default: null,
+  explanation: 'write there, whole or not at all (default: stdout; Parquet needs it)' };
+const AS_OF = { name: 'as-of', argument: 'POSITION', type: 'id', default: null,
+  explanation: 'as it was at this commit: dayObs × 10⁸ + sequence (default: the last one)' };
+
 /** Shared by the commands that take a filter. */
 const FILTER = { name: 'filter', argument: 'FILTER', type: 'text',
   explanation: 'a name from `vesper filter list`, USER.NAME[@VERSION], or a name of your own with --expression' };
@@ -767,6 +775,90 @@ export const COMMANDS = [
     positionals: [],
     options: [
       { name: 'object', argument: 'NAME', type: 'text', default: null, explanation: 'designation or ssObjectId of one' },
+      INSTRUMENT, JSON_OUTPUT, DATA_DIR,
+    ],
+    setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'apdb object',
+    summary: 'print one diaObject with its light curve',
+    description: ['Its row, its diaSources and its forced sources, as of the last commit or an earlier one.'],
+    examples: ['vesper apdb object 12345678901234567', 'vesper apdb object 12345678901234567 --format csv --what forced'],
+    positionals: [{ name: 'diaObjectId', argument: 'DIAOBJECTID', type: 'id', explanation: 'a decimal number' }],
+    options: [
+      { name: 'what', argument: 'ROWS', type: 'choice', choices: ['object', 'sources', 'forced'], default: 'sources',
+        explanation: 'rows of CSV and Parquet: object, sources or forced' },
+      AS_OF, FORMAT, OUT_ROWS, INSTRUMENT, JSON_OUTPUT, DATA_DIR,
+    ],
+    setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'apdb cone',
+    summary: 'print the diaObjects around a position, nearest first',
+    description: ['As of the last commit or an earlier one.'],
+    examples: ['vesper apdb cone 9.45 -44.02 0.1', 'vesper apdb cone 9.45 -44.02 0.1 --format parquet --out objects.parquet'],
+    positionals: [
+      { name: 'ra', argument: 'RA', type: 'number', min: -360, max: 360, explanation: 'degrees, ICRS' },
+      { name: 'dec', argument: 'DEC', type: 'number', min: -90, max: 90, explanation: 'degrees' },
+      { name: 'radius', argument: 'RADIUS', type: 'number', min: 0, max: 180, explanation: 'degrees' },
+    ],
+    options: [AS_OF, FORMAT, OUT_ROWS, INSTRUMENT, JSON_OUTPUT, DATA_DIR],
+    setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'apdb sources',
+    summary: 'print diaSources since a time, in its order',
+    description: ['With all fields in CSV, JSON and Parquet.'],
+    examples: ['vesper apdb sources --since 61314.0 --format parquet --limit 1000000 --out sources.parquet'],
+    positionals: [],
+    options: [
+      { name: 'since', argument: 'MJD', type: 'number', min: 0, max: 1_000_000, default: null, isRequired: true,
+        explanation: 'midpoint of the exposure, MJD TAI' },
+      { name: 'limit', argument: 'N', type: 'integer', min: 1, max: 100_000_000, default: 10_000,
+        explanation: 'stop after so many' },
+      FORMAT, OUT_ROWS, INSTRUMENT, JSON_OUTPUT, DATA_DIR,
+    ],
+    setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'apdb stats',
+    summary: 'count what the prompt database holds',
+    description: ['Rows and bytes of each table, partitions, and the commit that it stands at.'],
+    examples: ['vesper apdb stats --json'],
+    positionals: [],
+    options: [INSTRUMENT, JSON_OUTPUT, DATA_DIR],
+    setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'apdb rebuild',
+    summary: 'fill the prompt database anew from the log, and prove that it is the same',
+    description: [
+      'Drops all tables, or with --night what that night and later ones brought, projects the log again, and compares a',
+      'digest over every table with that of before. Exit 1 when one differs.',
+    ],
+    examples: ['vesper apdb rebuild', 'vesper apdb rebuild --night 20261002 --json'],
+    positionals: [],
+    options: [
+      { name: 'night', argument: 'DAYOBS', type: 'dayObs', default: null,
+        explanation: 'the first night to project again, YYYYMMDD (default: all of them)' },
+      INSTRUMENT, JSON_OUTPUT, DATA_DIR,
+    ],
+    setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'apdb changes',
+    summary: 'feed a copy of the prompt database: the rows of each commit since a position',
+    description: [
+      'One line of JSON a commit, with its position: who has taken it asks next for what is since. From the log, and so',
+      'never incomplete. With --json one document, which names the position to go on from.',
+    ],
+    examples: ['vesper apdb changes --since 0', 'vesper apdb changes --since 2026100100000009 --limit 1000'],
+    positionals: [],
+    options: [
+      { name: 'since', argument: 'POSITION', type: 'id', default: null, isRequired: true,
+        explanation: 'the last commit that is known: dayObs × 10⁸ + sequence, 0 for all' },
+      { name: 'limit', argument: 'N', type: 'integer', min: 1, max: 1_000_000, default: 1000,
+        explanation: 'stop after so many commits' },
       INSTRUMENT, JSON_OUTPUT, DATA_DIR,
     ],
     setup: 'servers', needs: 'stores',

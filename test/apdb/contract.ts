@@ -232,6 +232,46 @@ export function apdbContract(current: () => Apdb, runs: number): void {
       }), { numRuns: runs });
   });
 
+  test('going back to any commit leaves what was there, and going on from it what there was', async () => {
+    await fc.assert(fc.asyncProperty(commitsArbitrary, fc.nat(10), async (commits, cut) => {
+      const whole = await digestAfter(apdb, [commits]);
+      const to = commits[cut]?.position ?? BEFORE_EVERYTHING;
+      await apdb.rewind(to);
+      const kept = commits.filter(({ position }) => position <= to);
+      expect(await apdb.position()).toBe(to);
+      expect((await apdb.loadRegion(WHOLE_FIELD, ALL_TIME)).objects.map(plainHistory))
+        .toEqual(naiveHistories(commits, ALL_TIME, to));
+      const rewound = await apdb.digest();
+      await apdb.project(commits);
+      expect(await apdb.digest()).toEqual(whole);
+      expect(await digestAfter(apdb, [kept])).toEqual(rewound);
+    }), { numRuns: Math.ceil(runs / 2) });
+  });
+
+  test('sources since a time come once each in its order, however they are paged', async () => {
+    const commits = [3, 1, 2].map((sequence, k) => commitOf(NIGHT, k + 1, [seen(1), seen(2)], 61364 + sequence));
+    await apdb.project(commits);
+    const whole = await apdb.sourcesAfter({ midpointMjdTai: 61365.5, diaSourceId: -1n }, 100);
+    expect(whole.map(({ midpointMjdTai }) => midpointMjdTai)).toEqual([61366, 61366, 61367, 61367]);
+    const paged = [];
+    for (let after = { midpointMjdTai: 61365.5, diaSourceId: -1n }; ;) {
+      const [next] = await apdb.sourcesAfter(after, 1);
+      if (next === undefined) break;
+      paged.push(next);
+      after = next;
+    }
+    expect(paged.map(({ diaSourceId }) => diaSourceId)).toEqual(whole.map(({ diaSourceId }) => diaSourceId));
+  });
+
+  test('stats count every row', async () => {
+    await apdb.project([commitOf(NIGHT, 1, [seen(1), seen(2)]), commitOf(NIGHT, 2, [seen(1)])]);
+    const { tables, position, firstMjdTai, lastMjdTai } = await apdb.stats();
+    const rows = ['DiaObject', 'DiaObjectLast', 'DiaSource', 'DiaForcedSource', 'DetectorVisitProcessingSummary'];
+    expect(rows.map((name) => tables[name].rows)).toEqual([3, 2, 3, 3, 2]);
+    expect(position).toBe(at(2));
+    expect(lastMjdTai).toBeGreaterThan(firstMjdTai ?? Infinity);
+  });
+
   test('the digest is the same after a rebuild and for any batches, and another for other rows', async () => {
     await fc.assert(fc.asyncProperty(commitsArbitrary, fc.nat(10), async (commits, cut) => {
       const whole = await digestAfter(apdb, [commits]);

@@ -1,0 +1,53 @@
+/** Reads for people and for copies of the tables elsewhere: rows in order of time, and what there is of each. */
+import { partsOfCommitPosition } from '../../schemas/ids.ts';
+import type { CommitPosition } from '../../schemas/ids.ts';
+import { APDB_TABLES, type ApdbStats, type SourceCursor, type StoredSource } from '../apdb.ts';
+import { CopyBinaryReader } from './copyBinary.ts';
+import { PARTITION_DAYS } from './partitions.ts';
+import { readPosition } from './project.ts';
+import type { Session } from './session.ts';
+
+/** diaSources by (time, id) behind a cursor, as many as asked for or all that are left. */
+export async function sourcesAfter(session: Session, after: SourceCursor, limit: number): Promise<StoredSource[]> {
+  if (!Number.isFinite(after.midpointMjdTai)) throw new Error(`${after.midpointMjdTai} is not a time`);
+  const time = `'${after.midpointMjdTai}'::float8`;
+  const reader = new CopyBinaryReader(await session.copyOut(`COPY (
+    SELECT "diaSourceId", "midpointMjdTai", "commitFrom", payload FROM "DiaSource"
+    WHERE "midpointMjdTai" >= ${time} AND ("midpointMjdTai", "diaSourceId") > (${time}, ${BigInt(after.diaSourceId)})
+    ORDER BY "midpointMjdTai", "diaSourceId" LIMIT ${Math.floor(limit)}
+  ) TO STDOUT (FORMAT binary)`));
+  const rows: StoredSource[] = [];
+  while (reader.next()) {
+    const [diaSourceId, midpointMjdTai] = [reader.bigint(), reader.double()];
+    const position = reader.numberOfBigint() as CommitPosition; // The column holds positions.
+    rows.push({ diaSourceId, midpointMjdTai, position, payload: reader.sized() });
+  }
+  return rows;
+}
+
+export async function stats(session: Session): Promise<ApdbStats> {
+  const position = await readPosition(session);
+  const tables: Record<string, { rows: number; bytes: number }> = {};
+  for (const table of APDB_TABLES) {
+    const [{ rows }] = await session.rows<{ rows: string }>(`SELECT count(*) AS rows FROM "${table}"`);
+    tables[table] = { rows: Number(rows), bytes: 0 };
+  }
+  const sizes = await session.rows<{ table: string; partitions: string; bytes: string }>(`
+    WITH RECURSIVE parts AS (
+      SELECT c.oid, c.relname AS "table", c.oid AS root FROM pg_class c
+      WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+      UNION ALL SELECT i.inhrelid, p."table", p.root FROM parts p JOIN pg_inherits i ON i.inhparent = p.oid)
+    SELECT "table", count(*) FILTER (WHERE oid <> root AND NOT EXISTS (
+        SELECT FROM pg_inherits i WHERE i.inhparent = parts.oid)) AS partitions,
+      sum(pg_total_relation_size(oid)) AS bytes
+    FROM parts GROUP BY 1 ORDER BY 1`);
+  const bytesOf = (name: string) => Number(sizes.find(({ table }) => table === name)?.bytes ?? 0);
+  for (const table of APDB_TABLES) tables[table].bytes = bytesOf(table === 'DiaObject' ? 'DiaObjectHistory' : table);
+  const [{ first, last }] = await session.rows<{ first: number | null; last: number | null }>(
+    'SELECT min("midpointMjdTai") AS first, max("midpointMjdTai") AS last FROM "DiaSource"');
+  return {
+    position, ...partsOfCommitPosition(position), tables, partitionDays: PARTITION_DAYS,
+    partitions: Number(sizes.find(({ table }) => table === 'DiaSource')?.partitions ?? 0),
+    firstMjdTai: first, lastMjdTai: last,
+  };
+}
