@@ -66,6 +66,10 @@ export const brokersConfig = {
   requestBodyBytesMax: 256 * 1024,
   /** Trials that are run over HTTP at once. */
   filterTrialsMax: 2,
+  /** A night's alerts are fit to be sent with 98 % of them within this after readout, s (LSR-REQ-0101) … */
+  qualityLatencySecondsMax: 60,
+  /** … and at most so many a visit: 40,000 are what the system must stand (DMS-REQ-0393); more are a bad subtraction. */
+  qualityAlertsPerVisitMax: 40_000,
   /** Matches that a trial shows in full. */
   filterTrialSamples: 5,
   /** Least time between two messages to a dashboard client, ms: four a second is as fast as an eye reads. */

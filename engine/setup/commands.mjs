@@ -271,6 +271,19 @@ export const COMMANDS = [
     setup: 'servers', needs: 'stores',
   },
   {
+    name: 'alerts quality',
+    summary: 'judge a night\'s alerts: duplicates, ranges, conformance, rates, latency',
+    description: ['Decodes and encodes every alert anew and holds it against thresholds. Exit 1 when a check fails.'],
+    examples: ['vesper alerts quality --json', 'vesper alerts quality --night 20261001'],
+    positionals: [],
+    options: [
+      { name: 'night', argument: 'DAYOBS', type: 'dayObs', default: null,
+        explanation: 'which night, YYYYMMDD (default: the newest)' },
+      INSTRUMENT, JSON_OUTPUT, DATA_DIR,
+    ],
+    setup: 'servers', needs: 'stores',
+  },
+  {
     name: 'alerts voevent',
     summary: 'print one alert as VOEvent 2.0',
     description: ['XML for follow-up networks; alerts of simulated nights have the role test.'],
