@@ -5,7 +5,7 @@ import { TT_MINUS_TAI_DAYS } from '../ephemerides/constants.ts';
 import { stateOfElements } from '../ephemerides/elements.ts';
 import { observerState } from '../ephemerides/observer.ts';
 import { ssObjectIdOf, type Orbit } from '../ephemerides/orbit.ts';
-import { perturb, planetTable } from '../ephemerides/perturb.ts';
+import { perturb, PlanetGrid } from '../ephemerides/perturb.ts';
 import { apparition, type Apparition } from '../ephemerides/predict.ts';
 import { visualMagnitude } from '../ephemerides/ssSourceRow.ts';
 import type { EphemerisOptions } from '../setup/arguments.mjs';
@@ -68,11 +68,12 @@ function ofObject(orbits: readonly Orbit[], options: EphemerisOptions, site: Sit
     ?? orbits.find(({ designation }) => designation.toLowerCase().includes(object.toLowerCase()));
   if (!orbit) throw new Error(`there is no "${object}" among ${orbits.length} orbits`);
   const count = Math.floor((days * 24) / stepHours + 1e-9) + 1, state = new Float64Array(6);
+  const grid = new PlanetGrid();
   stateOfElements(orbit, state, 0);
   let at = orbit.epochMjdTt;
   return Array.from({ length: count }, (_, k) => {
     const mjdTai = mjd + (k * stepHours) / 24, epochMjdTt = mjdTai + TT_MINUS_TAI_DAYS;
-    perturb(planetTable(at, epochMjdTt), state, 0);
+    perturb(grid, state, 0, at, epochMjdTt);
     at = epochMjdTt;
     return lineOf(orbit, apparition({ state, at: 0, epochMjdTt }, observerState(mjdTai, site), mjdTai), mjdTai);
   });

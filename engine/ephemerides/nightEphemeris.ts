@@ -9,7 +9,7 @@ import type { Site } from '../../schemas/camera.ts';
 import { RADIANS, TT_MINUS_TAI_DAYS } from './constants.ts';
 import { stateOfElements, type Elements } from './elements.ts';
 import { observerState } from './observer.ts';
-import { perturb, planetTable, type PlanetTable } from './perturb.ts';
+import { perturb, PlanetGrid } from './perturb.ts';
 import { direction } from './predict.ts';
 
 /** The night reaches this far to both sides of its middle, days: from noon to noon, and an hour and a half more. */
@@ -41,14 +41,12 @@ export function* followNight(
   orbits: readonly Elements[], midMjdTai: number, site: Site | null, chunk = 1000,
 ): Generator<number, NightEphemeris> {
   const midMjdTt = midMjdTai + TT_MINUS_TAI_DAYS, count = orbits.length, states = new Float64Array(6 * count);
-  const tables = new Map<number, PlanetTable>(), lost: number[] = [];
+  const grid = new PlanetGrid(), lost: number[] = [];
   for (let k = 0; k < count; k++) {
     const orbit = orbits[k];
-    let table = tables.get(orbit.epochMjdTt);
-    if (!table) tables.set(orbit.epochMjdTt, table = planetTable(orbit.epochMjdTt, midMjdTt));
     try {
       stateOfElements(orbit, states, 6 * k);
-      perturb(table, states, 6 * k);
+      perturb(grid, states, 6 * k, orbit.epochMjdTt, midMjdTt);
       if (!states.subarray(6 * k, 6 * k + 6).every(Number.isFinite)) throw new Error('not a state');
     } catch {
       states.fill(NaN, 6 * k, 6 * k + 6); // Reported by index: the caller knows the name.

@@ -15,51 +15,52 @@ import { PLANET_COUNT, PLANET_GM, planetStates } from './planets.ts';
  */
 const STEP_DAYS = 4;
 /** Steps shrink near a planet: to this part of the time that a body of 35 km/s (0.02 au/d) needs to come to it. */
-const APPROACH_STEP_FRACTION = 0.25, APPROACH_SPEED_AU_DAY = 0.02, STEP_DAYS_MIN = 1 / 64;
+const APPROACH_STEP_FRACTION = 0.125, APPROACH_SPEED_AU_DAY = 0.02, STEP_DAYS_MIN = 1 / 64;
 
-/** Where the planets are between two epochs: shared by all orbits of one epoch. */
-export type PlanetTable = Readonly<{
-  fromMjdTt: number; toMjdTt: number;
-  /** Days of one step, signed. */
-  stepDays: number;
-  /** [(steps + 1) × PLANET_COUNT × 6] states at the steps' ends. */
-  states: Float64Array; steps: number;
-}>;
+/** The planets' places at nodes every `STEP_DAYS`, made when they are first needed: 2 ms each. For all orbits. */
+export class PlanetGrid {
+  readonly #nodes = new Map<number, Float64Array>();
 
-export function planetTable(fromMjdTt: number, toMjdTt: number): PlanetTable {
-  const steps = Math.max(1, Math.ceil(Math.abs(toMjdTt - fromMjdTt) / STEP_DAYS));
-  const stepDays = (toMjdTt - fromMjdTt) / steps, width = 6 * PLANET_COUNT;
-  const states = new Float64Array((steps + 1) * width);
-  for (let k = 0; k <= steps; k++) planetStates(fromMjdTt + k * stepDays, states, k * width);
-  return { fromMjdTt, toMjdTt, stepDays, states, steps };
+  /** [PLANET_COUNT × 6] states at `STEP_DAYS` × index, MJD (TT). Read only. */
+  node(index: number): Float64Array {
+    let states = this.#nodes.get(index);
+    if (!states) {
+      states = new Float64Array(6 * PLANET_COUNT);
+      planetStates(STEP_DAYS * index, states, 0);
+      this.#nodes.set(index, states);
+    }
+    return states;
+  }
 }
 
 const places = new Float64Array(3 * PLANET_COUNT);
 const kick = new Float64Array(3);
 
 /**
- * Moves a state from the table's first epoch to its last.
+ * Moves a state from one epoch to another, in steps that end at the grid's nodes.
  *
  * @param state [≥ at + 6] au, au/d, axes of the ICRS; replaced by the state at `toMjdTt`.
  * @throws Error when the body falls into the Sun or its orbit is no orbit.
  */
-export function perturb(table: PlanetTable, state: Float64Array, at: number): void {
-  const { stepDays, steps } = table, sign = Math.sign(stepDays);
-  if (stepDays === 0) return;
-  placesAt(table, 0, 0);
-  let nearest = accelerate(state, at);
-  for (let k = 0; k < steps; k++) {
-    for (let done = 0; done < Math.abs(stepDays);) {
-      const left = Math.abs(stepDays) - done;
-      const limit = (APPROACH_STEP_FRACTION / APPROACH_SPEED_AU_DAY) * nearest;
-      const isLast = limit >= left, days = isLast ? left : Math.min(left, Math.max(STEP_DAYS_MIN, limit));
-      addKick(state, at, (sign * days) / 2);
-      advance(state, at, sign * days, state, at);
-      done = isLast ? Math.abs(stepDays) : done + days;
-      placesAt(table, k, done / Math.abs(stepDays));
-      nearest = accelerate(state, at);
-      addKick(state, at, (sign * days) / 2);
-    }
+export function perturb(
+  grid: PlanetGrid, state: Float64Array, at: number, fromMjdTt: number, toMjdTt: number,
+): void {
+  const sign = Math.sign(toMjdTt - fromMjdTt);
+  if (!Number.isFinite(fromMjdTt)) throw new Error(`an epoch is ${fromMjdTt}`);
+  let time = fromMjdTt;
+  if (sign !== 0) placesAt(grid, time);
+  let nearest = sign === 0 ? 0 : accelerate(state, at);
+  while (time !== toMjdTt) {
+    const node = STEP_DAYS * (sign > 0 ? Math.floor(time / STEP_DAYS) + 1 : Math.ceil(time / STEP_DAYS) - 1);
+    const end = sign > 0 ? Math.min(node, toMjdTt) : Math.max(node, toMjdTt);
+    const limit = Math.max(STEP_DAYS_MIN, (APPROACH_STEP_FRACTION / APPROACH_SPEED_AU_DAY) * nearest);
+    const next = Math.abs(end - time) <= limit ? end : time + sign * limit, days = next - time;
+    addKick(state, at, days / 2);
+    advance(state, at, days, state, at);
+    placesAt(grid, next);
+    nearest = accelerate(state, at);
+    addKick(state, at, days / 2);
+    time = next;
   }
 }
 
@@ -94,17 +95,18 @@ function accelerate(state: Float64Array, at: number): number {
 }
 
 /**
- * The planets at a fraction of step k, into `places`: cubic Hermite between its ends, which misses Mercury by at most
+ * The planets at a time, into `places`: cubic Hermite between two nodes, which misses Mercury by at most
  * h⁴ n⁴ a / 384 = 7e-6 au, and Earth by 6e-8 au.
  */
-function placesAt({ states, stepDays, steps }: PlanetTable, k: number, fraction: number): void {
-  const width = 6 * PLANET_COUNT, first = k * width, second = Math.min(k + 1, steps) * width;
-  const s = fraction, s2 = s * s, s3 = s2 * s;
-  const h00 = 2 * s3 - 3 * s2 + 1, h01 = 1 - h00, h10 = (s3 - 2 * s2 + s) * stepDays, h11 = (s3 - s2) * stepDays;
+function placesAt(grid: PlanetGrid, mjdTt: number): void {
+  const index = Math.floor(mjdTt / STEP_DAYS), s = mjdTt / STEP_DAYS - index;
+  const first = grid.node(index), second = s === 0 ? first : grid.node(index + 1);
+  const s2 = s * s, s3 = s2 * s, h00 = 2 * s3 - 3 * s2 + 1, h01 = 1 - h00;
+  const h10 = (s3 - 2 * s2 + s) * STEP_DAYS, h11 = (s3 - s2) * STEP_DAYS;
   for (let j = 0; j < PLANET_COUNT; j++) {
-    const a = first + 6 * j, b = second + 6 * j;
     for (let c = 0; c < 3; c++) {
-      places[3 * j + c] = h00 * states[a + c] + h10 * states[a + 3 + c] + h01 * states[b + c] + h11 * states[b + 3 + c];
+      const k = 6 * j + c;
+      places[3 * j + c] = h00 * first[k] + h10 * first[k + 3] + h01 * second[k] + h11 * second[k + 3];
     }
   }
 }

@@ -7,8 +7,8 @@ import {
 } from '../../engine/ephemerides/elements.ts';
 import { advance } from '../../engine/ephemerides/kepler.ts';
 import { observerState } from '../../engine/ephemerides/observer.ts';
-import { perturb, planetTable } from '../../engine/ephemerides/perturb.ts';
-import { PLANET_COUNT, PLANET_GM, planetStates } from '../../engine/ephemerides/planets.ts';
+import { perturb, PlanetGrid } from '../../engine/ephemerides/perturb.ts';
+import { earthState, PLANET_COUNT, PLANET_GM, planetStates } from '../../engine/ephemerides/planets.ts';
 import { apparition } from '../../engine/ephemerides/predict.ts';
 
 const ARCSEC = 180 * 3600 / Math.PI;
@@ -113,11 +113,12 @@ test('rates on the sky and of the distance are the slopes of the places', () => 
 });
 
 test('under the planets, a month and 200 days agree with an integration of the full forces within 0.02″', () => {
+  const grid = new PlanetGrid();
   for (const [orbit, days] of [['belt', 30], ['belt', 200], ['near', 30], ['near', -60]] as const) {
     const elements = { ...ORBITS[orbit], epochMjdTt: 61041 }, state = new Float64Array(6);
     stateOfElements(elements, state, 0);
     const expected = integrate(state, 61041, days);
-    perturb(planetTable(61041, 61041 + days), state, 0);
+    perturb(grid, state, 0, 61041, 61041 + days);
     const miss = Math.hypot(...[0, 1, 2].map((k) => state[k] - expected[k]));
     const fromEarth = 0.9; // Neither orbit comes nearer to Earth's than this in these spans, au.
     expect((miss / fromEarth) * ARCSEC).toBeLessThan(0.02);
@@ -128,9 +129,35 @@ test('under the planets, a month and 200 days agree with an integration of the f
   }
 });
 
-/** Runge–Kutta of order 4 with steps of a day, on the equation of motion itself: good to 1e-9 au on these orbits. */
-function integrate(start: Float64Array, from: number, days: number): number[] {
-  const steps = Math.abs(days), h = days / steps, planets = new Float64Array(6 * PLANET_COUNT);
+test('past Earth at 0.03 au too: within 0.05″ of the full forces, and back to where it was', () => {
+  const grid = new PlanetGrid(), start = new Float64Array(6), time = 61315.3;
+  earthState(time, start, 0);
+  // 4.5 million km from Earth, and 14 km/s across.
+  start[0] += 0.03;
+  start[4] += 0.003;
+  start[5] += 0.0075;
+  for (const days of [12.2, -12.2]) {
+    const state = Float64Array.from(start), expected = integrate(state, time, days, 10), end = new Float64Array(6);
+    perturb(grid, state, 0, time, time + days);
+    earthState(time + days, end, 0);
+    const fromEarth = Math.hypot(...[0, 1, 2].map((k) => state[k] - end[k]));
+    expect((apart(state, expected) / fromEarth) * ARCSEC).toBeLessThan(0.05);
+    // Without Earth's pull it would be elsewhere by far more than the gate.
+    const conic = new Float64Array(6);
+    advance(start, 0, days, conic, 0);
+    expect((apart(conic, expected) / fromEarth) * ARCSEC).toBeGreaterThan(10);
+    perturb(grid, state, 0, time + days, time);
+    expect((apart(state, start) / 0.03) * ARCSEC).toBeLessThan(0.1);
+  }
+});
+
+function apart(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  return Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+}
+
+/** Runge–Kutta of order 4 on the equation of motion itself: steps of a day are good to 1e-9 au on far orbits. */
+function integrate(start: Float64Array, from: number, days: number, stepsPerDay = 1): number[] {
+  const steps = Math.ceil(Math.abs(days) * stepsPerDay), h = days / steps, planets = new Float64Array(6 * PLANET_COUNT);
   let at = NaN;
   const slope = (time: number, y: readonly number[]): number[] => {
     if (time !== at) planetStates(at = time, planets, 0);

@@ -1,7 +1,7 @@
 /** Solar-system objects come first: which diaSources are the bodies that orbits predict here. */
 import type { AssociateConfig } from './config.ts';
 import type { MeasuredDiaSource } from './associate.ts';
-import { matchMinimumCost } from './matching.ts';
+import { matchMinimumCost, type PairGraph } from './matching.ts';
 import { gatedPairs, unmatchedCost } from './pairs.ts';
 import { localFrame, separationArcsec, type SkyPosition } from './position.ts';
 
@@ -24,14 +24,29 @@ export function matchBodies(
   const bodies = [...predicted].sort((a, b) => (a.ssObjectId < b.ssObjectId ? -1 : 1));
   const pairs = gatedPairs(sources, bodies, config);
   const bodyOfSource = matchMinimumCost(pairs, unmatchedCost(config));
-  const frames = sources.map(({ ra, dec }) => localFrame(ra, dec));
+  const separations = separationsOfBodies(sources, bodies, pairs);
   return sources.flatMap(({ diaSourceId }, s): BodyMatch[] => {
-    if (bodyOfSource[s] < 0) return [];
-    const { ssObjectId, ra, dec } = bodies[bodyOfSource[s]], place = localFrame(ra, dec);
-    const own = separationArcsec(frames[s], place);
-    const nearer = frames.filter((frame) => separationArcsec(frame, place) < own).length;
-    return [{ diaSourceId, ssObjectId, distanceRank: nearer + 1 }];
+    const body = bodyOfSource[s];
+    if (body < 0) return [];
+    // Who lies nearer than a match lies within the radius too, and so is among the pairs.
+    const own = separations[body].get(s) ?? 0, nearer = [...separations[body].values()].filter((other) => other < own);
+    return [{ diaSourceId, ssObjectId: bodies[body].ssObjectId, distanceRank: nearer.length + 1 }];
   });
+}
+
+/** Of each body: the sources within the radius, by index, and how far each is, arcsec. */
+function separationsOfBodies(
+  sources: readonly SkyPosition[], bodies: readonly SkyPosition[], { edgeStart, edgeObject }: PairGraph,
+): Map<number, number>[] {
+  const separations = bodies.map(() => new Map<number, number>());
+  sources.forEach((source, s) => {
+    for (let edge = edgeStart[s]; edge < edgeStart[s + 1]; edge++) {
+      const body = bodies[edgeObject[edge]];
+      const apart = separationArcsec(localFrame(source.ra, source.dec), localFrame(body.ra, body.dec));
+      separations[edgeObject[edge]].set(s, apart);
+    }
+  });
+  return separations;
 }
 
 function isBrightening({ isNegative, psfFlux }: MeasuredDiaSource): boolean {
