@@ -56,15 +56,18 @@ function tryField(camera: Camera, seed: number, field: number): Outcome {
       const mas = 5 / 3.6e6;
       return {
         refId: String(i), raDeg: star.raDeg + (mas * normal(random)) / Math.cos(star.decDeg * (Math.PI / 180)),
-        decDeg: star.decDeg + mas * normal(random), raErrMas: 5, decErrMas: 5, mag: star.mag, magErr: 0.005, colourMag: null,
+        decDeg: star.decDeg + mas * normal(random), raErrMas: 5, decErrMas: 5, mag: star.mag, magErr: 0.005,
+        colourMag: null,
       };
     });
   const nominal = nominalWcs(camera, detector, raDeg, decDeg, cameraAngleDeg), begun = process.cpuUsage();
   const about = {
-    field, detector: detector.name, raDeg, decDeg, stars: measured.length, references: references.length, offsetArcsec, turnDeg,
+    field, detector: detector.name, raDeg, decDeg, stars: measured.length, references: references.length, offsetArcsec,
+    turnDeg,
   };
   try {
-    const fit = fitWcs(measured, anchors, references, nominal, detector.width, detector.height, calibrateConfig.astrometry);
+    const { width, height } = detector;
+    const fit = fitWcs(measured, anchors, references, nominal, width, height, calibrateConfig.astrometry);
     const { user, system } = process.cpuUsage(begun);
     const errors = onDetector.filter((star) => isWithheld.get(star) === true && fitted.has(star)).map((star) => {
       const at = pixelToSky(fit.wcs, star.x, star.y);
@@ -88,7 +91,8 @@ function tryField(camera: Camera, seed: number, field: number): Outcome {
 function seenStars(
   camera: Camera, detector: Detector, pointing: Parameters<typeof detectorMap>[2], faintMag: number,
 ): Star[] {
-  const map = detectorMap(camera, detector, pointing), { centre, radius } = imageRadius(map), middle = skyOfVector(centre);
+  const map = detectorMap(camera, detector, pointing), { centre, radius } = imageRadius(map);
+  const middle = skyOfVector(centre);
   return starsOfCone(1, middle.raDeg, middle.decDeg, radius * 1.1, 'survey').flatMap((star) => {
     const at = map.toPixel(star.place), mag = star.mags[BANDS.indexOf(BAND)];
     return at === null || mag > faintMag + 0.5 ? [] : [{ ...at, ...skyOfVector(star.place), mag }];
@@ -110,7 +114,8 @@ function measure(
   const others = Math.ceil(found.length * uniformBetween(random, 0.05, 0.4));
   for (let k = 0; k < others; k++) {
     found.push({
-      truth: null, snr: 20, flux: 10 ** (0.4 * (25 - faintMag + 3 * uniform(random) ** 2)), x: uniform(random) * detector.width,
+      truth: null, snr: 20, flux: 10 ** (0.4 * (25 - faintMag + 3 * uniform(random) ** 2)),
+      x: uniform(random) * detector.width,
       y: uniform(random) * detector.height, xErr: 0.1, yErr: 0.1, isIsolated: true, isSaturated: false,
     });
   }
@@ -124,7 +129,8 @@ const camera = loadCamera(values.camera), fieldCount = Number(values.fields), ou
 for (let field = 0; field < fieldCount; field++) outcomes.push(tryField(camera, Number(values.seed), field));
 
 /** A field with fewer stars than the fit asks for is none that it can fail. */
-const possible = outcomes.filter((o) => Math.min(o.stars, o.references) >= 2 * calibrateConfig.astrometry.standardCountMin);
+const starsMin = 2 * calibrateConfig.astrometry.standardCountMin;
+const possible = outcomes.filter((o) => Math.min(o.stars, o.references) >= starsMin);
 const failures = possible.filter(({ failure }) => failure !== null);
 const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? NaN;
 const rms = possible.flatMap((o) => (o.withheldRmsMas === null ? [] : [o.withheldRmsMas]));
@@ -133,7 +139,8 @@ const summary = {
   failed: failures.length, starsMin: Math.min(...possible.map(({ stars }) => stars)),
   referencesMin: Math.min(...possible.map(({ references }) => references)),
   referencesMax: Math.max(...possible.map(({ references }) => references)),
-  withheldRmsMasMedian: median(rms), withheldRmsMasMax: Math.max(...rms), cpuMsMedian: median(possible.map(({ cpuMs }) => cpuMs)),
+  withheldRmsMasMedian: median(rms), withheldRmsMasMax: Math.max(...rms),
+  cpuMsMedian: median(possible.map(({ cpuMs }) => cpuMs)),
 };
 if (values.json) process.stdout.write(`${JSON.stringify({ ...summary, outcomes })}\n`);
 else {

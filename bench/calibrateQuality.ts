@@ -32,8 +32,8 @@ type Quality = Readonly<Record<string, number | string>>;
 
 function judge(scene: DetectorScene): Quality {
   const { camera, detector, exposureSeconds } = scene.question, { views, rawAmps } = arenaOf(scene);
-  const { commanded } = scene.plan, sources = { plane: views.scratch[0], indices: views.labels };
-  const { image } = removeInstrumentSignature(rawAmps, detector, views, isrConfig, views.visit, sources);
+  const { commanded } = scene.plan;
+  const { image } = removeInstrumentSignature(rawAmps, detector, views, isrConfig, views.visit, { indices: views.labels });
   const nominal = nominalWcs(camera, detector, commanded.raDeg, commanded.decDeg, commanded.cameraAngleDeg);
   // Every third reference is withheld.
   const kept = scene.references.filter((_, i) => i % 3 !== 0), withheld = scene.references.filter((_, i) => i % 3 === 0);

@@ -241,7 +241,9 @@ function noise(scene: Scene): ReturnType<KernelCase['prepare']> {
 function background(scene: Scene): ReturnType<KernelCase['prepare']> {
   const { side } = scene, image = skyOf(scene), mask = maskOf(scene),
     results = new Float64Array(3 * Math.ceil(side / 64) ** 2);
-  const cells = createClippedCells({ image, mask, ignoredBits: 0x0103, width: side, pixelsMax: 64 * 64, clipSigma: 3, rowStep: 1 });
+  const cells = createClippedCells({
+    image, mask, ignoredBits: 0x0103, width: side, pixelsMax: 64 * 64, clipSigma: 3, rowStep: 1,
+  });
   const run = (): void => {
     let at = 0;
     for (let y = 0; y < side; y += 64) {

@@ -41,7 +41,8 @@ export function detectMatched(source: AnyImage, thresholdSigma: number, steps: S
   const { sky, skyElectrons: level, fwhmPx, stars } = steps.run('stars', () => (
     findStars({ width, height, image, mask }, 1, config, { smooth: scratch[0], work: scratch[1] })
   ));
-  const planes: MaskedImage = { width, height, image, mask, variance: source.variance ?? fillVariance(source.work.variance, sky) };
+  const variance = source.variance ?? fillVariance(source.work.variance, sky);
+  const planes: MaskedImage = { width, height, image, mask, variance };
   const psf = source.psf ?? steps.run('psf', () => psfOfStars(planes, stars, fwhmPx));
   const found = steps.run('detect', () => detectSources(
     asProduct('differenceImage', planes), psf, { score, scratch, labels: source.work.labels },
@@ -53,7 +54,8 @@ export function detectMatched(source: AnyImage, thresholdSigma: number, steps: S
   const rows = steps.run('measure', () => positive.map(rowMaker(planes, psf, gain)));
   return {
     rows, figures: {
-      sources: rows.length, backgroundLevel: level, backgroundRms: medianSigma(sky), psfFwhmPx: psfFwhmPx(psf, width / 2, height / 2),
+      sources: rows.length, backgroundLevel: level, backgroundRms: medianSigma(sky),
+      psfFwhmPx: psfFwhmPx(psf, width / 2, height / 2),
     },
   };
 }

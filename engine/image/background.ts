@@ -122,7 +122,9 @@ export function interpolateRow(background: Background, cells: Float32Array, y: n
 }
 
 /** A mesh's value at a place; the same lines. */
-export function interpolateAt({ columns, rows, cellWidth, cellHeight }: Mesh, cells: Float32Array, x: number, y: number): number {
+export function interpolateAt(
+  { columns, rows, cellWidth, cellHeight }: Mesh, cells: Float32Array, x: number, y: number,
+): number {
   const along = (at: number, size: number, count: number): [number, number, number] => {
     if (count === 1) return [0, 0, 0];
     const v = (at + 0.5) / size - 0.5, low = Math.min(Math.max(Math.floor(v), 0), count - 2);

@@ -72,9 +72,12 @@ export function readTable(file: FitsFile): FitsTable {
   for (let index = 1; index <= fields; index++) {
     const form = requireString(header, `TFORM${index}`, file.path), match = /^(\d*)([A-Z])/.exec(form.trim());
     const size = match === null ? undefined : ELEMENT_BYTES[match[2]];
-    if (match === null || size === undefined) throw new FitsError('FITS_HEADER', file.path, `TFORM${index} is "${form}"`);
+    if (match === null || size === undefined) {
+      throw new FitsError('FITS_HEADER', file.path, `TFORM${index} is "${form}"`);
+    }
     const repeat = match[1] === '' ? 1 : Number(match[1]);
-    columns.set((stringCard(header, `TTYPE${index}`) ?? `col${index}`).trim(), { letter: match[2], repeat, offset, index });
+    const title = (stringCard(header, `TTYPE${index}`) ?? `col${index}`).trim();
+    columns.set(title, { letter: match[2], repeat, offset, index });
     offset += match[2] === 'X' ? Math.ceil(repeat / 8) : repeat * size;
   }
   if (offset !== rowBytes) {

@@ -61,7 +61,8 @@ export function buildPsf(
     light: new Float32Array(size * size), sigma: 0, isUsed: true,
   }));
   const near = stamps.map(({ star }) => neighboursOf(star, stars, index, size));
-  let psf: PsfModel = { size, width: planes.width, height: planes.height, order: 0, coefficients: new Float32Array(size * size) };
+  const { width, height } = planes, coefficients = new Float32Array(size * size);
+  let psf: PsfModel = { size, width, height, order: 0, coefficients };
   let fitter = createPsfFitter(planes, psf), fits: PsfFit[] = [], modelError = 0;
   for (let round = 0; round < ROUNDS; round++) {
     const before = round === 0 ? null : psf;
@@ -117,8 +118,10 @@ function spread(
 ): Star[] {
   const taken = new Int32Array(SELECTION_CELLS * SELECTION_CELLS);
   const turns = brightestFirst.map((star) => {
-    const column = Math.floor((star.x / width) * SELECTION_CELLS), row = Math.floor((star.y / height) * SELECTION_CELLS);
-    return taken[Math.min(row, SELECTION_CELLS - 1) * SELECTION_CELLS + Math.min(column, SELECTION_CELLS - 1)]++;
+    const cell = (at: number, size: number): number => (
+      Math.min(Math.floor((at / size) * SELECTION_CELLS), SELECTION_CELLS - 1)
+    );
+    return taken[cell(star.y, height) * SELECTION_CELLS + cell(star.x, width)]++;
   });
   const order = brightestFirst.map((_, i) => i).sort((i, j) => turns[i] - turns[j] || i - j).slice(0, countMax);
   return order.sort((i, j) => i - j).map((i) => brightestFirst[i]);

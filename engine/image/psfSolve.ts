@@ -109,7 +109,8 @@ function markKept(
   let keptCount = 0;
   for (let s = 0; s < sigmas.length; s++) {
     const light = MODEL_TOLERANCE * expected[start + s], residual = values[start + s] - expected[start + s];
-    isKept[s] = residual * residual <= PIXEL_CLIP_SIGMA * PIXEL_CLIP_SIGMA * (sigmas[s] * sigmas[s] + light * light) ? 1 : 0;
+    const limit2 = PIXEL_CLIP_SIGMA * PIXEL_CLIP_SIGMA * (sigmas[s] * sigmas[s] + light * light);
+    isKept[s] = residual * residual <= limit2 ? 1 : 0;
     keptCount += isKept[s];
   }
   if (keptCount < Math.max(3 * termCount, sigmas.length / 3)) isKept.fill(1);
@@ -137,6 +138,8 @@ function assemble(
 
 /** @param ring Usual value of the pixel's ring, which bounds the coefficients. */
 function addPrior(ring: number, normal: Float64Array, right: Float64Array): void {
-  for (let p = 0; p < right.length; p++) normal[p * (right.length + 1)] += 1 / ((p === 0 ? RING_SCATTER : FIELD_SCATTER) * ring) ** 2;
+  for (let p = 0; p < right.length; p++) {
+    normal[p * (right.length + 1)] += 1 / ((p === 0 ? RING_SCATTER : FIELD_SCATTER) * ring) ** 2;
+  }
   right[0] += ring / (RING_SCATTER * ring) ** 2;
 }

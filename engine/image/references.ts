@@ -35,7 +35,8 @@ export function readReferences(path: string, band: Band): ReferenceStar[] {
     throw new ReferenceError(path, `cannot be read (${(cause as Error).message})`, cause); // fs throws Errors.
   }
   // A FITS file, or one that was compressed.
-  const isFits = Buffer.from(bytes.subarray(0, 9)).toString('latin1') === 'SIMPLE  =' || (bytes[0] === 0x1f && bytes[1] === 0x8b);
+  const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
+  const isFits = isGzip || Buffer.from(bytes.subarray(0, 9)).toString('latin1') === 'SIMPLE  =';
   return isFits ? fromTable(bytes, band, path) : parseReferences(Buffer.from(bytes).toString('utf8'), band, path);
 }
 

@@ -35,6 +35,8 @@ export type RankedPoint = Point & Readonly<{ errorPx?: number }>;
 
 /** Candidates of the vote that are tried to the end. */
 const PEAKS_TRIED = 8;
+/** Share of the shorter list that, once paired, ends the search. */
+const CERTAIN_SHARE = 0.5;
 /** Errors below this are not believed: pixels, flat field and PSF leave that much. */
 const ERROR_FLOOR_PX = 0.01;
 
@@ -57,6 +59,8 @@ export function matchStarLists(
     const match = refine(a, brightest, b, index, candidate, config);
     if (match === null || match.pairs.length < required) continue;
     if (best === null || match.pairs.length > best.pairs.length) best = match;
+    // No other place can have as many.
+    if (best.pairs.length > CERTAIN_SHARE * Math.min(a.length, b.length)) break;
   }
   return best;
 }

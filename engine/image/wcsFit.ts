@@ -56,7 +56,8 @@ function worstArcsec(wcs: Wcs, places: readonly Place[]): number {
 
 /** Its reference pixel is where the plane is zero. */
 function tanOf(
-  xi: Float64Array, eta: Float64Array, crval: readonly [number, number], [cx, cy]: readonly [number, number], half: number,
+  xi: Float64Array, eta: Float64Array, crval: readonly [number, number], [cx, cy]: readonly [number, number],
+  half: number,
 ): Wcs {
   const cd = [xi[1] / half, xi[2] / half, eta[1] / half, eta[2] / half] as const, [a, b, c, d] = cd;
   const determinant = a * d - b * c;

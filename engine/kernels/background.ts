@@ -27,10 +27,10 @@ export type CellsTask = Readonly<{
 export type ClippedCells = (box: CellBox, countMin: number) => ClippedCell;
 
 /**
- * Starts from median and 16 % quantile of a sample of the cell, which bright sources cannot move far: every eighth pixel
- * of every eighth row, more of a small cell, or all when few of them are usable. Then one histogram of the pixels within five of the
- * sample's standard deviations, in bins of a thirty-second of one, on which the clipping about the median runs until the
- * scatter stands: up to eight rounds. A cell of equal pixels has sigma 0.
+ * Starts from median and 16 % quantile of a sample of the cell, which bright sources cannot move far: every eighth
+ * pixel of every eighth row, more of a small cell, or all when few of them are usable. Then one histogram of the pixels
+ * within five of the sample's standard deviations, in bins of a thirty-second of one, on which the clipping about the
+ * median runs until the scatter stands: up to eight rounds. A cell of equal pixels has sigma 0.
  */
 export function createClippedCells(task: CellsTask): ClippedCells {
   const kernels = kernelsOf(task.image, task.mask);

@@ -94,7 +94,8 @@ function unpad(from: Float32Array, start: number, size: number, out: Float32Arra
 }
 
 function createCompiled(kernels: Kernels, planes: FitPlanes, skip: number, model: StampModel): StampKernels | null {
-  const { size } = model, n = size * size, stride = strideOf(size), padded = stride * (size + 2 * PAD), table = tapTable();
+  const { size } = model, n = size * size, table = tapTable();
+  const stride = strideOf(size), padded = stride * (size + 2 * PAD);
   const terms = model.coefficients.length / n, coefficients = model.coefficients.slice();
   // Stamps in the order in which the kernels expect them: taps, sums, and three padded ones.
   const first = PHASE_STRIDE + n + 4, last = first + 2 * padded;
@@ -108,8 +109,8 @@ function createCompiled(kernels: Kernels, planes: FitPlanes, skip: number, model
     floats(parts.table, table.length).set(table);
     floats(parts.coefficients, coefficients.length).set(coefficients);
     return {
-      parts, weights: floats(parts.weights, 8), light: floats(parts.light, n), stamps: floats(parts.stamps, last + padded + 4),
-      result: new Float64Array(kernels.memory.buffer, parts.result, 8),
+      parts, weights: floats(parts.weights, 8), light: floats(parts.light, n),
+      stamps: floats(parts.stamps, last + padded + 4), result: new Float64Array(kernels.memory.buffer, parts.result, 8),
     };
   };
   let held = layOut();
@@ -119,7 +120,8 @@ function createCompiled(kernels: Kernels, planes: FitPlanes, skip: number, model
     if (held === null) throw new Error('the work area has shrunk');
     return held;
   };
-  const [image, variance, mask] = [planes.image, planes.variance, planes.mask].map((plane) => pointerTo(kernels, plane));
+  const image = pointerTo(kernels, planes.image), variance = pointerTo(kernels, planes.variance);
+  const mask = pointerTo(kernels, planes.mask);
   const { width, height } = planes, { compiled } = kernels;
   return {
     fit: (at, xStart, yStart, radius, light) => {

@@ -47,7 +47,8 @@ test('a TAN-SIP follows a distorted detector to 0.05 mas about its own middle, w
 
 test('an undistorted map needs no SIP', () => {
   const plain = loadCamera('minicam'), detector = plain.detectors[0], nominal = nominalWcs(plain, detector, 12, -44, 30);
-  expect(tanSipOf((x, y) => pixelToSky(nominal, x, y), detector.width, detector.height, nominal.crval)).toMatchObject({ sip: null });
+  const wcs = tanSipOf((x, y) => pixelToSky(nominal, x, y), detector.width, detector.height, nominal.crval);
+  expect(wcs.sip).toBeNull();
 });
 
 const PYTHON = '/usr/bin/python3', hasAstropy = spawnSync(PYTHON, ['-c', 'import astropy']).status === 0;
@@ -62,7 +63,8 @@ test.skipIf(!hasAstropy)('astropy reads the TAN-SIP of a product to 1 mas of wha
       return { raDeg: at.raDeg, decDeg: at.decDeg + 1e-4 * ((x / width) ** 3 + (x * y * y) / (width * height * height)) };
     }, width, height, nominal.crval);
     expect(wcs.sip).not.toBeNull();
-    writeFits(path, [{ data: null }, { name: 'IMAGE', data: new Float32Array(4), width: 2, height: 2, cards: wcsToCards(wcs) }]);
+    const data = new Float32Array(4);
+    writeFits(path, [{ data: null }, { name: 'IMAGE', data, width: 2, height: 2, cards: wcsToCards(wcs) }]);
     const read = wcsFromHeader(readFits(path).hdus[1].header);
     expect(read?.sip).toEqual(wcs.sip);
     const points = [[0, 0], [width - 1, 5], [1234.5, 3210.25], [17, height - 1]];

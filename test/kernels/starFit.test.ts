@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
 import { createStampKernels } from '../../engine/kernels/starFit.ts';
 import { testArena, type TestArena } from './memory.ts';
-import { finiteImageOf, firstDifference, maskOf, planeRecipes, randomOf, varianceOf, type PlaneRecipe } from './planes.ts';
+import {
+  finiteImageOf, firstDifference, maskOf, planeRecipes, randomOf, varianceOf, type PlaneRecipe,
+} from './planes.ts';
 
 let arena: TestArena;
 beforeAll(async () => { arena = await testArena(1024 ** 2); });
@@ -52,11 +54,14 @@ test('compiled placing and moving are their twins\', also when another kernel to
   fc.assert(fc.property(sizes, termCounts, fc.integer(), fc.double({ min: -1, max: 1, noNaN: true }),
     fc.double({ min: -1, max: 1, noNaN: true }), (size, terms, seed, dx, dy) => {
       arena.reset();
-      const own = { width: 8, height: 8, image: new Float32Array(64), variance: new Float32Array(64), mask: new Uint16Array(64) };
+      const own = {
+        width: 8, height: 8, image: new Float32Array(64), variance: new Float32Array(64), mask: new Uint16Array(64),
+      };
       const shared = {
         ...own, image: arena.floats(own.image), variance: arena.floats(own.variance), mask: arena.words(own.mask),
       };
-      const model = modelOf(size, terms, seed), weights = [1, 0.3, -0.4, 0.09, -0.12, 0.16].slice(0, terms), n = size * size;
+      const model = modelOf(size, terms, seed), n = size * size;
+      const weights = [1, 0.3, -0.4, 0.09, -0.12, 0.16].slice(0, terms);
       const [compiled, twin] = [shared, own].map((planes) => createStampKernels(planes, 0, model));
       const out = new Float32Array(n), expected = new Float32Array(n);
       for (let round = 0; round < 2; round++) {

@@ -40,6 +40,9 @@ test.each([0.7, 1.7, 3.1])('a Gaussian of σ %f is found where it is, and as wid
 
 test('a centroid that leaves for a brighter neighbour is none', () => {
   const width = 61, image = new Float32Array(width * width);
-  for (let i = 0; i < image.length; i++) image[i] = 1e4 * Math.exp(-0.5 * (((i % width) - 38) ** 2 + (Math.floor(i / width) - 30) ** 2) / 9);
-  expect(createWindowed({ ...TASK, image, mask: new Uint16Array(image.length), width, height: width, sigmaPx: 3 })(30, 30)).toBeNull();
+  for (let i = 0; i < image.length; i++) {
+    image[i] = 1e4 * Math.exp(-0.5 * (((i % width) - 38) ** 2 + (Math.floor(i / width) - 30) ** 2) / 9);
+  }
+  const mask = new Uint16Array(image.length);
+  expect(createWindowed({ ...TASK, image, mask, width, height: width, sigmaPx: 3 })(30, 30)).toBeNull();
 });

@@ -22,7 +22,8 @@ export function clippedCell(
   image: usize, mask: usize, width: i32, x0: i32, x1: i32, y0: i32, y1: i32, ignored: i32, countMin: f64,
   clipSigma: f64, rowStep: i32, sample: usize, bins: usize, result: usize,
 ): i32 {
-  const columnStep = x1 - x0 >= 64 ? 8 : x1 - x0 >= 32 ? 4 : 1, sampleRowStep = rowStep * (y1 - y0 >= 32 * rowStep ? 8 : 1);
+  const columnStep = x1 - x0 >= 64 ? 8 : x1 - x0 >= 32 ? 4 : 1;
+  const sampleRowStep = rowStep * (y1 - y0 >= 32 * rowStep ? 8 : 1);
   let count = gather(image, mask, width, x0, x1, y0, y1, ignored, columnStep, sampleRowStep, sample);
   if (count < SAMPLE_MIN) count = gather(image, mask, width, x0, x1, y0, y1, ignored, 1, rowStep, sample);
   if (count == 0) return 0;

@@ -22,7 +22,9 @@ const TOLERANCE: f64 = 1e-3;
  * @param weights      [terms] float32: the terms there.
  * @param sums         [size × size + 4] float32, work.
  */
-function evaluate(coefficients: usize, terms: i32, weights: usize, size: i32, stride: i32, sums: usize, out: usize): void {
+function evaluate(
+  coefficients: usize, terms: i32, weights: usize, size: i32, stride: i32, sums: usize, out: usize,
+): void {
   const n = size * size, whole = n & ~3, bytes = <usize>n << 2;
   for (let j = 0; j < whole; j += 4) {
     let c = coefficients + (<usize>j << 2), sum = f32x4.mul(v128.load32_splat(weights), v128.load(c));
@@ -67,14 +69,17 @@ function fillTaps(table: usize, shift: f64, taps: usize): void {
  * @param out     Padded; what lies outside the middle is left or destroyed.
  */
 function shift(
-  from: usize, size: i32, stride: i32, reach: i32, table: usize, dx: f64, dy: f64, taps: usize, between: usize, out: usize,
+  from: usize, size: i32, stride: i32, reach: i32, table: usize, dx: f64, dy: f64, taps: usize, between: usize,
+  out: usize,
 ): void {
   const middle = PAD + (size >> 1), bytes = <usize>stride << 2, left = <usize>(middle - reach) << 2;
   const end = left + (<usize>(2 * reach + 1) << 2);
   fillTaps(table, dx, taps);
   for (let row = middle - reach - PAD; row <= middle + reach + PAD; row++) {
     const line = <usize>row * bytes;
-    for (let at = line + left; at < line + end; at += 16) v128.store(between + at, weigh(from + at - <usize>(4 * PAD), 4, taps));
+    for (let at = line + left; at < line + end; at += 16) {
+      v128.store(between + at, weigh(from + at - <usize>(4 * PAD), 4, taps));
+    }
   }
   fillTaps(table, dy, taps);
   for (let row = middle - reach; row <= middle + reach; row++) {
@@ -137,11 +142,15 @@ export function fitStar(
     if (!((x - xStart) * (x - xStart) + (y - yStart) * (y - yStart) <= DRIFT_MAX * DRIFT_MAX)) return 0;
     // The PSF may move by a pixel within its stamp; without neighbours' light, which has its place, the stamp can
     // follow. It does so late, for between two pixels it would step to and fro.
-    if (light == 0 && max<f64>(abs<f64>(x - cx), abs<f64>(y - cy)) > 0.75) { cx = floor<f64>(x + 0.5); cy = floor<f64>(y + 0.5); }
+    if (light == 0 && max<f64>(abs<f64>(x - cx), abs<f64>(y - cy)) > 0.75) {
+      cx = floor<f64>(x + 0.5);
+      cy = floor<f64>(y + 0.5);
+    }
     if (!(abs<f64>(x - cx) <= 1 && abs<f64>(y - cy) <= 1)) return 0;
     shift(local, size, stride, reach + 1, table, x - cx, y - cy, work, local + bytes, profile);
     if (!solve(
-      image, variance, mask, width, height, skip, <i32>cx, <i32>cy, reach, radius * radius, light, size, stride, profile, result,
+      image, variance, mask, width, height, skip, <i32>cx, <i32>cy, reach, radius * radius, light, size, stride,
+      profile, result,
     )) return 0;
     const dx = load<f64>(result), dy = load<f64>(result, 8);
     x += dx;
@@ -178,7 +187,8 @@ function solve(
       if (light != 0) value -= <f64>load<f32>(light + (<usize>((j + half) * size + i + half) << 2));
       const k = profile + (<usize>((j + half + PAD) * stride + i + half + PAD) << 2), p = <f64>load<f32>(k);
       // Light moves with the star: the derivative by x is minus the slope.
-      const gx = (<f64>load<f32>(k - 4) - <f64>load<f32>(k, 4)) / 2, gy = (<f64>load<f32>(k - row) - <f64>load<f32>(k + row)) / 2;
+      const gx = (<f64>load<f32>(k - 4) - <f64>load<f32>(k, 4)) / 2;
+      const gy = (<f64>load<f32>(k - row) - <f64>load<f32>(k + row)) / 2;
       const wp = weight * p, wx = weight * gx, wy = weight * gy;
       pp += wp * p; px += wp * gx; py += wp * gy;
       xx += wx * gx; xy += wx * gy; yy += wy * gy;
@@ -194,7 +204,8 @@ function solve(
   if (!(determinant > 0) || !(flux > 0)) return false;
   const sx = (c01 * pd + c11 * xd + c12 * yd) / determinant, sy = (c02 * pd + c12 * xd + c22 * yd) / determinant;
   store<f64>(result, clamp(sx / flux)); store<f64>(result, clamp(sy / flux), 8);
-  store<f64>(result, sqrt<f64>(c11 / determinant) / flux, 16); store<f64>(result, sqrt<f64>(c22 / determinant) / flux, 24);
+  store<f64>(result, sqrt<f64>(c11 / determinant) / flux, 16);
+  store<f64>(result, sqrt<f64>(c22 / determinant) / flux, 24);
   store<f64>(result, flux, 32); store<f64>(result, sqrt<f64>(c00 / determinant), 40);
   store<f64>(result, dd - flux * pd - sx * xd - sy * yd, 48); store<f64>(result, <f64>used, 56);
   return true;

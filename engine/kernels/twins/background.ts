@@ -13,7 +13,8 @@ export function createClippedCellsTwin(task: CellsTask): ClippedCells {
   const sample = new Float32Array(task.pixelsMax), bins = new Int32Array(BIN_COUNT + 2);
   return (box, countMin) => {
     const { rowStep } = task, { x0, x1, y0, y1 } = box;
-    let count = gather(task, box, x1 - x0 >= 64 ? 8 : x1 - x0 >= 32 ? 4 : 1, rowStep * (y1 - y0 >= 32 * rowStep ? 8 : 1), sample);
+    const columnStep = x1 - x0 >= 64 ? 8 : x1 - x0 >= 32 ? 4 : 1;
+    let count = gather(task, box, columnStep, rowStep * (y1 - y0 >= 32 * rowStep ? 8 : 1), sample);
     if (count < SAMPLE_MIN) count = gather(task, box, 1, rowStep, sample);
     if (count === 0) return { median: NaN, mean: NaN, sigma: NaN };
     const centre = selectInPlace(sample, 0, count, count >> 1);

@@ -12,7 +12,8 @@ export type StampWork = Readonly<{
 export function createStampWork(size: number, stride: number): StampWork {
   const padded = (): Float32Array => new Float32Array(stride * (size + 2 * PAD) + 4);
   return {
-    sums: new Float32Array(size * size), local: padded(), between: padded(), out: padded(), taps: new Float32Array(TAPS), stride,
+    sums: new Float32Array(size * size), local: padded(), between: padded(), out: padded(),
+    taps: new Float32Array(TAPS), stride,
   };
 }
 
@@ -58,7 +59,9 @@ function shift(size: number, reach: number, table: Float32Array, dx: number, dy:
   const { local, between, out, taps, stride } = work, middle = PAD + (size >> 1), left = middle - reach;
   fillTaps(table, dx, taps);
   for (let row = middle - reach - PAD; row <= middle + reach + PAD; row++) {
-    for (let at = row * stride + left, end = at + 2 * reach + 1; at < end; at++) between[at] = weigh(local, at - PAD, 1, taps);
+    for (let at = row * stride + left, end = at + 2 * reach + 1; at < end; at++) {
+      between[at] = weigh(local, at - PAD, 1, taps);
+    }
   }
   fillTaps(table, dy, taps);
   for (let row = middle - reach; row <= middle + reach; row++) {

@@ -53,7 +53,8 @@ function expSmall(x: number): number {
 
 /** exp(−(k − d)² / 2σ²) = exp(−d² / 2σ²) exp(−k² / 2σ²) exp(d / σ²)ᵏ. */
 function fillAxis(axis: Axis, at: number, sigma: number, table: Float64Array): void {
-  const reach = table.length - 1, r = Math.floor(at + 0.5), d = at - r, e = expSmall(d / (sigma * sigma)), inverse = 1 / e;
+  const reach = table.length - 1, r = Math.floor(at + 0.5), d = at - r;
+  const e = expSmall(d / (sigma * sigma)), inverse = 1 / e;
   let up = expSmall(-d * d / (2 * sigma * sigma)), down = up;
   for (let k = 0; k <= reach; k++) {
     axis.weights[reach + k] = up * table[k];

@@ -58,18 +58,22 @@ export function fitWcs(
     }, anchors,
   );
   if (match === null) throw tooFew(0, stars.length, predicted.length, config.standardCountMin);
-  const matched = match.pairs.map(([i, j]) => pairOf(stars[i], predicted[j], scale, width, height, config.centroidFloorPx));
+  const matched = match.pairs.map(([i, j]) => (
+    pairOf(stars[i], predicted[j], scale, width, height, config.centroidFloorPx)
+  ));
   const fit = bestFit(matched, config);
   if (fit === null || fit.kept.length < config.standardCountMin) {
     throw tooFew(fit?.kept.length ?? 0, stars.length, predicted.length, config.standardCountMin);
   }
   const toSky: SkyMap = (x, y) => {
-    const [u, v] = unitOf(x, y, width, height), at = fit.coefficients.map((c) => evaluatePolynomial(c, fit.order, u, v));
+    const [u, v] = unitOf(x, y, width, height);
+    const at = fit.coefficients.map((c) => evaluatePolynomial(c, fit.order, u, v));
     return pixelToSky(nominal, at[0], at[1]);
   };
   const centre = toSky(middle.x, middle.y), expected = pixelToSky(nominal, middle.x, middle.y);
   return {
-    wcs: tanSipOf(toSky, width, height, nominal.crval), pairs: fit.kept.map(({ star, reference }) => ({ star, reference })),
+    wcs: tanSipOf(toSky, width, height, nominal.crval),
+    pairs: fit.kept.map(({ star, reference }) => ({ star, reference })),
     rmsMas: fit.rmsPx * scale * 1000, distortionOrder: fit.order,
     pointingErrorArcsec: separationArcsec(centre.raDeg, centre.decDeg, expected.raDeg, expected.decDeg),
   };
@@ -119,7 +123,9 @@ function pairOf(
   return { u, v, value: [predicted.x, predicted.y], weight, star, reference };
 }
 
-type Fit = Readonly<{ order: number; coefficients: readonly Float64Array[]; kept: readonly MatchedStar[]; rmsPx: number }>;
+type Fit = Readonly<{
+  order: number; coefficients: readonly Float64Array[]; kept: readonly MatchedStar[]; rmsPx: number;
+}>;
 
 /** The highest order whose χ² falls, per coefficient that it adds, by several times what chance gives. */
 function bestFit(matched: readonly MatchedStar[], config: CalibrateConfig['astrometry']): Fit | null {
@@ -129,7 +135,8 @@ function bestFit(matched: readonly MatchedStar[], config: CalibrateConfig['astro
     if (matched.length < (order === 1 ? 3 : config.starsPerCoefficient * coefficientCount)) break;
     const fit = fitClipped(matched, order, config.clipSigma);
     if (best === null || fit === null) { best ??= fit; continue; }
-    const added = 2 * (coefficientCount - exponentsOf(best.order).length), freedom = 2 * (fit.kept.length - coefficientCount);
+    const added = 2 * (coefficientCount - exponentsOf(best.order).length);
+    const freedom = 2 * (fit.kept.length - coefficientCount);
     // Both orders on the stars that the higher one keeps.
     const before = chi2Of(fit.kept, fit.kept, best.order), after = chi2Of(fit.kept, fit.kept, order);
     if (((before - after) / added) / (after / freedom) > config.orderSignificance) best = fit;

@@ -150,8 +150,9 @@ type Found = ReturnType<typeof findStars>;
 function figuresOf(
   astrometry: AstrometricFit, photometry: PhotometricCalibration, psf: PsfResult, { sky, skyElectrons, stars }: Found,
 ): Record<string, number> {
-  const scale = pixelScaleArcsec(astrometry.wcs), model = psf.psf, middle = (model.width - 1) / 2;
-  const fwhmPx = psfFwhmPx(model, middle, (model.height - 1) / 2), shape = psfShape(model, middle, (model.height - 1) / 2);
+  const scale = pixelScaleArcsec(astrometry.wcs), model = psf.psf;
+  const x = (model.width - 1) / 2, y = (model.height - 1) / 2;
+  const fwhmPx = psfFwhmPx(model, x, y), shape = psfShape(model, x, y);
   return {
     skyElectrons, skySigmaElectrons: median(sky.sigma),
     skyMagPerArcsec2: abMagOfNJy((Math.max(skyElectrons, 1e-3) * photometry.nJyPerElectron) / scale ** 2),

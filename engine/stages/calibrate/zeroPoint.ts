@@ -46,8 +46,8 @@ export function fitZeroPoint(
       details: { standardCount: chosen.length, standardCountMin: config.standardCountMin },
     });
   }
-  const colour = colourTermOf(chosen, config), isBelieved = Math.abs(colour.term) > config.colourSignificance * colour.error;
-  if (isBelieved) {
+  const colour = colourTermOf(chosen, config);
+  if (Math.abs(colour.term) > config.colourSignificance * colour.error) {
     chosen = chosen.map((s) => (
       s.colour === null ? s : { ...s, value: s.value - colour.term * (s.colour - config.referenceColourMag) }
     ));

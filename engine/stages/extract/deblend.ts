@@ -94,7 +94,9 @@ function treeOf(
     const end = ends[k];
     for (let i = start; i < end; i++) join(places[i], filtered[pixels[order[i]]], stride, work);
     const grown: Active[] = [];
-    for (const branch of active) addPart(grown, rootOf(parents, branch.place), branch, levels[k + 1], stride, box, width);
+    for (const branch of active) {
+      addPart(grown, rootOf(parents, branch.place), branch, levels[k + 1], stride, box, width);
+    }
     for (let i = start; i < end; i++) {
       const root = rootOf(parents, places[i]);
       if (counts[root] < pixelCountMin || grown.some(({ place }) => place === root)) continue;

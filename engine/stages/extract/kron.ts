@@ -88,5 +88,6 @@ function sumEllipse(
       sum += variance === null ? pixelVariance : variance[pixel];
     }
   }
-  return { flux, moment, variance: sum, inside, replaced, isIncomplete: x0 < 0 || y0 < 0 || x1 >= width || y1 >= height };
+  const isIncomplete = x0 < 0 || y0 < 0 || x1 >= width || y1 >= height;
+  return { flux, moment, variance: sum, inside, replaced, isIncomplete };
 }
