@@ -29,6 +29,8 @@ const FAILURE_ARCSEC = 0.1, BAND = 'r';
 type Star = Readonly<{ x: number; y: number; raDeg: number; decDeg: number; mag: number }>;
 type Outcome = Readonly<{
   field: number; detector: string; raDeg: number; decDeg: number; stars: number; references: number;
+  /** Stars that were measured and have a reference. */
+  common: number;
   offsetArcsec: number; turnDeg: number; withheldRmsMas: number | null; worstMas: number | null; order: number;
   standards: number; cpuMs: number; failure: string | null;
 }>;
@@ -51,7 +53,8 @@ function tryField(camera: Camera, seed: number, field: number): Outcome {
   const fitted = new Set(measured.map(({ truth }) => truth));
   // A third is withheld: measured all the same, but no reference to the fit.
   const isWithheld = new Map(stars.map((star) => [star, uniform(random) < 1 / 3]));
-  const references = stars.filter((star) => star.mag < Math.min(faintMag + 0.5, 21.5) && isWithheld.get(star) === false)
+  const referenceFaintMag = Math.min(faintMag + 0.5, 21.5);
+  const references = stars.filter((star) => star.mag < referenceFaintMag && isWithheld.get(star) === false)
     .map((star, i): ReferenceStar => {
       const mas = 5 / 3.6e6;
       return {
@@ -60,10 +63,13 @@ function tryField(camera: Camera, seed: number, field: number): Outcome {
         colourMag: null,
       };
     });
+  const common = measured.filter(({ truth }) => (
+    truth !== null && isWithheld.get(truth) === false && truth.mag < referenceFaintMag
+  )).length;
   const nominal = nominalWcs(camera, detector, raDeg, decDeg, cameraAngleDeg), begun = process.cpuUsage();
   const about = {
-    field, detector: detector.name, raDeg, decDeg, stars: measured.length, references: references.length, offsetArcsec,
-    turnDeg,
+    field, detector: detector.name, raDeg, decDeg, stars: measured.length, references: references.length, common,
+    offsetArcsec, turnDeg,
   };
   try {
     const { width, height } = detector;
@@ -128,9 +134,8 @@ function measure(
 const camera = loadCamera(values.camera), fieldCount = Number(values.fields), outcomes: Outcome[] = [];
 for (let field = 0; field < fieldCount; field++) outcomes.push(tryField(camera, Number(values.seed), field));
 
-/** A field with fewer stars than the fit asks for is none that it can fail. */
-const starsMin = 2 * calibrateConfig.astrometry.standardCountMin;
-const possible = outcomes.filter((o) => Math.min(o.stars, o.references) >= starsMin);
+/** A field with hardly more than the standards that the fit asks for may fail it: clipping takes one or two. */
+const possible = outcomes.filter((o) => o.common >= calibrateConfig.astrometry.standardCountMin + 2);
 const failures = possible.filter(({ failure }) => failure !== null);
 const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? NaN;
 const rms = possible.flatMap((o) => (o.withheldRmsMas === null ? [] : [o.withheldRmsMas]));

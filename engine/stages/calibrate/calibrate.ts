@@ -83,8 +83,9 @@ export function findStars(
 ): { sky: Background; skyElectrons: number; fwhmPx: number; stars: Star[] } {
   const { width, height, image, mask } = planes;
   const unusable = maskBits('BAD', 'NO_DATA', 'SAT');
+  const isLarge = width * height > config.wholeSkyPixelsMax;
   const first = requireBackground(measureBackground(image, mask, width, height, unusable, {
-    ...config.background, rowStep: config.firstBackgroundRowStep,
+    ...config.background, rowStep: isLarge ? config.firstRowStep : 1,
   }));
   subtractBackground(image, first);
   const guess = Math.max(2, config.guessSeeingArcsec / pixelScale);
@@ -94,7 +95,9 @@ export function findStars(
   const { sourceMaskSigma, sourceMaskGrowthFwhm } = config;
   markSources(scratch.smooth, first, seeingPx, sourceMaskSigma, sourceMaskGrowthFwhm, mask, scratch.work);
   // In a crowded field hardly a pixel is free of stars; the first, clipped background then has to do.
-  const rest = measureBackground(image, mask, width, height, unusable | maskBits('DETECTED'), config.background);
+  const rest = measureBackground(image, mask, width, height, unusable | maskBits('DETECTED'), {
+    ...config.background, rowStep: isLarge ? config.rowStep : 1,
+  });
   if (rest !== null) subtractBackground(image, rest);
   const second = rest ?? { ...first, level: new Float32Array(first.level.length) };
   const stars = starsOfSmoothed(image, mask, second, second.level, seeingPx, config.stars, scratch);

@@ -9,17 +9,17 @@ const background: BackgroundConfig = {
   clipSigma: 3,
   /** A cell less than a fifth of which is sky takes its neighbours' level. */
   usableFractionMin: 0.2,
-  /** Every other row tells a cell of 64² to 0.05 of its noise, and nine cells have a say in each: 0.02. */
-  rowStep: 2,
 };
 
 /** How an image is calibrated. Pixels of the detector unless the name says otherwise. */
 export const calibrateConfig = {
   background,
   /**
-   * The first background only has to show the sources: every fourth row tells a cell's level to 0.04 of the noise.
+   * Rows from one that counts to the next in images of more pixels than `wholeSkyPixelsMax`: the first background only
+   * has to show the sources, and every fourth row tells a cell's level to 0.07 of the noise; every other row of the
+   * second tells it to 0.05, and nine cells have a say in each: 0.02. Small images can afford all rows.
    */
-  firstBackgroundRowStep: 4,
+  firstRowStep: 4, rowStep: 2, wholeSkyPixelsMax: 4_000_000,
   /**
    * Smoothed light from which a pixel is kept out of the second background and marked DETECTED, σ of the smoothed sky.
    */
