@@ -24,7 +24,9 @@ import { differenceDefaults } from './stages/difference/config.ts';
 import { differenceImages, type DifferenceResult } from './stages/difference/difference.ts';
 import { forcedDefaults } from './stages/forced/config.ts';
 import { forcedFlux, forcedPhotometry, type ForcedFluxes } from './stages/forced/forced.ts';
-import { injectSources, recoverSources, type FakeOrder, type InjectedSource, type RecoveredSource } from './stages/inject/inject.ts';
+import {
+  injectSources, recoverSources, type FakeOrder, type InjectedSource, type RecoveredSource,
+} from './stages/inject/inject.ts';
 import { isrConfig } from './stages/isr/config.ts';
 import { removeInstrumentSignature } from './stages/isr/isr.ts';
 import { measureDefaults } from './stages/measure/config.ts';
@@ -150,7 +152,8 @@ function measure(run: DetectorRun): Figures {
 
 function rate(run: DetectorRun): Figures {
   const { visitImage, psf: visitPsf } = made(run.calibrated), measured = made(run.measured);
-  const { difference: image, differencePsf, matchedTemplate } = made(run.difference), { noiseScale } = made(run.detections);
+  const { difference: image, differencePsf, matchedTemplate } = made(run.difference);
+  const { noiseScale } = made(run.detections);
   const rows = rateSources(
     { difference: image, differencePsf, visitImage, visitPsf, matchedTemplate, noiseScale }, measured.rows,
   );

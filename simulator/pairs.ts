@@ -37,7 +37,7 @@ export type PairPlane = Readonly<{
 
 export type RenderedPair = Readonly<{
   science: PairPlane; template: PairPlane;
-  /** From science pixels to template pixels: x' = c (x − m) − s (y − m) + m + dx, y' = s (x − m) + c (y − m) + m + dy. */
+  /** From science to template pixels: x' = c (x − m) − s (y − m) + m + dx, y' = s (x − m) + c (y − m) + m + dy. */
   turn: Readonly<{ cos: number; sin: number; middle: number; dx: number; dy: number }>;
   changes: readonly PairChange[];
 }>;
@@ -95,7 +95,8 @@ export function renderPair(settings: PairSettings): RenderedPair {
   }
   for (let i = 0, count = Math.round(settings.transients * area); i < count; i++) {
     const host = uniform(random) < 0.5 && hosts.length > 0 ? hosts[Math.floor(uniform(random) * hosts.length)] : null;
-    const reach = host === null ? 0 : -host.radius * Math.log(1 - uniform(random)), angle = 2 * Math.PI * uniform(random);
+    const reach = host === null ? 0 : -host.radius * Math.log(1 - uniform(random));
+    const angle = 2 * Math.PI * uniform(random);
     const x = host === null ? uniformBetween(random, 25, side - 25) : host.x + reach * Math.cos(angle);
     const y = host === null ? uniformBetween(random, 25, side - 25) : host.y + reach * Math.sin(angle);
     const snr = settings.snrMin * (settings.snrMax / settings.snrMin) ** (uniform(random) ** FAINTWARDS);
@@ -110,7 +111,9 @@ export function renderPair(settings: PairSettings): RenderedPair {
     }
   }
   for (let i = 0; i < settings.movers; i++) changes.push(drawMover(settings, science, scienceOptics, random));
-  return { science: expose(settings, science, 'science'), template: expose(settings, template, 'template'), turn, changes };
+  return {
+    science: expose(settings, science, 'science'), template: expose(settings, template, 'template'), turn, changes,
+  };
 }
 
 function turnOf({ side, rotationDeg }: PairSettings, random: RandomStream): RenderedPair['turn'] {
@@ -134,14 +137,17 @@ function opticsOf({ seed, side, ellipticity }: PairSettings, fwhm: number, purpo
     at: (x, y) => {
       const u = (2 * x) / side - 1, v = (2 * y) / side - 1;
       return moffat(
-        fwhm * (1 + 0.02 * (growX * u + growY * v)), ellipticity * (e1 + 0.5 * e1x * u), ellipticity * (e2 + 0.5 * e2y * v),
+        fwhm * (1 + 0.02 * (growX * u + growY * v)),
+        ellipticity * (e1 + 0.5 * e1x * u), ellipticity * (e2 + 0.5 * e2y * v),
       );
     },
   };
 }
 
 /** Smooth displacement that no header knows: two waves a coordinate. */
-function smoothError({ seed, side, astrometricError }: PairSettings): (x: number, y: number) => { x: number; y: number } {
+function smoothError(
+  { seed, side, astrometricError }: PairSettings,
+): (x: number, y: number) => { x: number; y: number } {
   const random = randomStream(seed, 'astrometric error'), waves = [0, 1].map(() => [0, 1].map(() => ({
     u: uniformBetween(random, -1.5, 1.5), v: uniformBetween(random, -1.5, 1.5), phase: 2 * Math.PI * uniform(random),
   })));
@@ -200,7 +206,8 @@ function expose(settings: PairSettings, light: Float32Array, name: 'science' | '
   for (let j = 0; j < light.length; j++) {
     light[j] = poisson(random, light[j] * visits) / visits + readSigma * normal(random);
   }
-  addCosmicRays(settings, light, name === 'science' ? settings.cosmicRays : settings.templateCosmicRays, visits, random);
+  const rays = name === 'science' ? settings.cosmicRays : settings.templateCosmicRays;
+  addCosmicRays(settings, light, rays, visits, random);
   if (name === 'science') addHotPixels(settings, light, random);
   for (let j = 0; j < light.length; j++) if (saturated[j] !== 0) light[j] = fullWell;
   return { image: light, saturated: grown(saturated, side, 2) };
@@ -239,7 +246,9 @@ function grown(mask: Uint8Array, side: number, by: number): Uint8Array {
   return out;
 }
 
-function addCosmicRays({ side }: PairSettings, plane: Float32Array, count: number, visits: number, random: RandomStream): void {
+function addCosmicRays(
+  { side }: PairSettings, plane: Float32Array, count: number, visits: number, random: RandomStream,
+): void {
   for (let i = 0; i < count; i++) {
     const x = uniformBetween(random, 5, side - 5), y = uniformBetween(random, 5, side - 5);
     const angle = Math.PI * uniform(random), length = Math.min(30, 1 + Math.floor(-7 * Math.log(1 - uniform(random))));

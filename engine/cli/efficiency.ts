@@ -33,11 +33,15 @@ export async function runEfficiency(options: EfficiencyOptions, signal: AbortSig
   setPriority(LOW_PRIORITY);
   const measured = await withOpenStores(options.dataDir, 'efficiency', async ({ log }) => {
     const { instrument, dayObs } = await chooseNight(log, options.instrument, options.night);
-    if (!isSimulated(instrument)) throw new Error(`${instrument} is a series of frames; efficiency is of a camera's night`);
+    if (!isSimulated(instrument)) {
+      throw new Error(`${instrument} is a series of frames; efficiency is of a camera's night`);
+    }
     return { instrument, dayObs, fakes: await secondPass(log, instrument, dayObs, options, signal) };
   });
+  if (measured.fakes.length === 0) throw new Error(`no detector of night ${measured.dayObs} took a synthetic source`);
   const { instrument, dayObs, fakes } = measured, efficiency = summarizeEfficiency(fakes);
-  const files = writeFiles(options.out ?? join(options.dataDir, 'efficiency', instrument, String(dayObs)), dayObs, fakes, efficiency);
+  const directory = options.out ?? join(options.dataDir, 'efficiency', instrument, String(dayObs));
+  const files = writeFiles(directory, dayObs, fakes, efficiency);
   const result = { instrument, dayObs, seed: options.seed, ...efficiency, files };
   if (options.json) printJson(result); else print(describe(result));
   return 0;
@@ -45,11 +49,14 @@ export async function runEfficiency(options: EfficiencyOptions, signal: AbortSig
 
 /** Runs the night's visits again with synthetic sources: detectors in turn, so many of each visit. */
 async function secondPass(
-  log: Log, instrument: string, dayObs: DayObs, { dataDir, detectors, count, seed }: EfficiencyOptions, signal: AbortSignal,
+  log: Log, instrument: string, dayObs: DayObs, { dataDir, detectors, count, seed }: EfficiencyOptions,
+  signal: AbortSignal,
 ): Promise<Fake[]> {
   const facts = (await readObservatory(log, instrument, dayObs, note)).map(({ event }) => event);
   const commits: DiaSourcesAssociated[] = [];
-  for await (const { entry } of readCommits(log, instrument, dayObs)) if (entry.associated) commits.push(entry.associated);
+  for await (const { entry } of readCommits(log, instrument, dayObs)) {
+    if (entry.associated) commits.push(entry.associated);
+  }
   const chosen = chooseDetectors(commits, detectors), pool = createDetectorPool(availableParallelism());
   const orderOf = (visit: number, detector: number): FakeOrder => (
     { seed: (seed * 1_000_003 + (visit % 1_000_000) * 263 + detector) >>> 0, count, snrMin: SNR_MIN, snrMax: SNR_MAX }
@@ -100,13 +107,14 @@ type Files = Readonly<{ table: string; summary: string; chart: string }>;
 function writeFiles(directory: string, dayObs: DayObs, fakes: readonly Fake[], efficiency: Efficiency): Files {
   mkdirSync(directory, { recursive: true });
   const files = {
-    table: join(directory, 'fakes.csv'), summary: join(directory, 'efficiency.json'), chart: join(directory, 'efficiency.svg'),
+    table: join(directory, 'fakes.csv'), summary: join(directory, 'efficiency.json'),
+    chart: join(directory, 'efficiency.svg'),
   };
   const number = (value: number | null | undefined, digits: number) => (value == null ? '' : value.toFixed(digits));
   const lines = fakes.map(({ visit, detector, band, x, y, mag, fluxNJy, snr, isHosted, isMasked, found }) => [
     visit, detector, band, number(x, 3), number(y, 3), number(mag, 4), number(fluxNJy, 2), number(snr, 3),
-    isHosted ? 1 : 0, isMasked ? 1 : 0, found === null ? 0 : 1, number(found?.reliability, 4), number(found?.psfFlux, 2),
-    number(found?.psfFluxErr, 2),
+    isHosted ? 1 : 0, isMasked ? 1 : 0, found === null ? 0 : 1, number(found?.reliability, 4),
+    number(found?.psfFlux, 2), number(found?.psfFluxErr, 2),
   ].join(','));
   const header = 'visit,detector,band,x,y,mag,fluxNJy,snr,hosted,masked,found,reliability,psfFlux,psfFluxErr';
   replace(files.table, `${[header, ...lines].join('\n')}\n`);
@@ -120,16 +128,22 @@ function replace(path: string, content: string): void {
   renameSync(`${path}.part`, path);
 }
 
-function describe({ dayObs, bands, injected, masked, photometry, files }: Efficiency & { dayObs: DayObs; files: Files }): string {
+function describe(
+  { dayObs, bands, injected, masked, photometry, files }: Efficiency & { dayObs: DayObs; files: Files },
+): string {
   const share = (value: number) => `${(100 * value).toFixed(0)} %`;
+  const digits = (value: number | null, count: number) => value?.toFixed(count) ?? '–';
   const rows = bands.flatMap(({ band, bins }) => bins.map(({ magMin, magMax, injected: count, found, reliable }) => [
     `${band} ${magMin.toFixed(1)}–${magMax.toFixed(1)}`, String(count), share(found / count), share(reliable / count),
   ]));
   return [
     `night ${dayObs}: ${injected} synthetic sources, ${masked} of them on masked pixels`,
     table(['magnitude', 'injected', 'found', 'reliable'], rows),
-    ...bands.map(({ band, mag50, mag90 }) => `${band}: half are found to ${mag50?.toFixed(2) ?? '–'}, nine of ten to ${mag90?.toFixed(2) ?? '–'}`),
-    `flux of those found: ratio ${photometry.ratioMedian?.toFixed(4) ?? '–'}, pulls scatter by ${photometry.pullScatter?.toFixed(2) ?? '–'}`,
+    ...bands.map(({ band, mag50, mag90 }) => (
+      `${band}: half are found to ${digits(mag50, 2)}, nine of ten to ${digits(mag90, 2)}`
+    )),
+    `flux of those found: ratio ${digits(photometry.ratioMedian, 4)}, pulls scatter by `
+      + digits(photometry.pullScatter, 2),
     `wrote ${files.table}, efficiency.json, efficiency.svg`,
   ].join('\n');
 }

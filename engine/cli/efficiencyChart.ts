@@ -22,12 +22,14 @@ export function efficiencyChart(title: string, { bands, injected, masked }: Effi
     ticks.push(`<text x="${px(x(mag))}" y="${HEIGHT - BOTTOM + 18}" text-anchor="middle">${mag}</text>`);
   }
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="12">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" `
+      + 'font-family="sans-serif" font-size="12">',
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="white"/>`,
     `<text x="${LEFT}" y="22" font-size="14">${title}: ${injected - masked} synthetic sources</text>`,
     ...grid, ...ticks, ...bands.map((band, n) => drawBand(band, n, x, y)),
     `<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 12}" text-anchor="middle">AB magnitude</text>`,
-    `<text transform="translate(16 ${(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" text-anchor="middle">found, reliability ≥ 0.5</text>`,
+    `<text transform="translate(16 ${(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" text-anchor="middle">`
+      + 'found, reliability ≥ 0.5</text>',
     '</svg>', '',
   ].join('\n');
 }
@@ -50,7 +52,8 @@ function drawBand(
       `<line x1="${px(at)}" x2="${px(at)}" y1="${px(y(low))}" y2="${px(y(high))}" stroke="${colour}"/>`
       + `<circle cx="${px(at)}" cy="${px(y(share))}" r="3" fill="${colour}"/>`
     )),
-    `<text x="${WIDTH - RIGHT - 6}" y="${TOP + 16 + 18 * index}" text-anchor="end" fill="${colour}">${band}${half}</text>`,
+    `<text x="${WIDTH - RIGHT - 6}" y="${TOP + 16 + 18 * index}" text-anchor="end" fill="${colour}">`
+      + `${band}${half}</text>`,
   ].join('\n');
 }
 

@@ -10,7 +10,6 @@ import { trainReliability, type SampleSet, type TrainingOutcome } from '../batch
 import { WEAKNESSES } from '../batch/reliability/trainingPair.ts';
 import type { TrainOptions } from '../setup/arguments.mjs';
 import { FEATURES } from '../stages/reliability/features.ts';
-import { RELIABILITY_MODEL } from '../stages/reliability/reliability.ts';
 import { note, print, printJson } from './output.ts';
 import { VISITS_OF_A_SKY } from './trainingVisits.ts';
 import type { LabelledScene, TrainingTask } from './trainingWorker.ts';
@@ -35,7 +34,9 @@ export async function runTrainReliability(options: TrainOptions): Promise<number
     await pool.destroy();
   }
   const random = randomStream(seed, 'boosting');
-  const outcome = trainReliability(samples.set, held.set, RELIABILITY_MODEL.version + 1, () => uniform(random));
+  const outcome = trainReliability(
+    samples.set, held.set, trainingConfig.modelVersion, () => uniform(random),
+  );
   const bytes = JSON.stringify(outcome.model), digest = createHash('sha256').update(bytes).digest('hex');
   const card = cardOf(outcome, options, digest, { samples: samples.refused, unseen: held.refused });
   mkdirSync(out, { recursive: true });
@@ -99,7 +100,8 @@ function describe({ model, trainedOn, heldOut, unseen }: TrainingOutcome, out: s
       + `${percent(completeness)} complete at a purity of 95 % (threshold ${threshold.toFixed(3)})`;
   };
   return [
-    `${model.trees.length} trees from ${trainedOn.real} real and ${trainedOn.bogus} bogus detections of ${trainedOn.scenes} scenes`,
+    `${model.trees.length} trees from ${trainedOn.real} real and ${trainedOn.bogus} bogus detections of `
+      + `${trainedOn.scenes} scenes`,
     line('held out', heldOut), line('unseen settings', unseen), `wrote ${join(out, 'model.json')} and modelCard.json`,
   ].join('\n');
 }

@@ -1,5 +1,7 @@
 /** What the classifier of detections learns from: pairs of the simulator, drawn from a seed. */
-import { differenceForTraining, WEAKNESSES, type TrainingImage, type TrainingResult, type Weakness } from '../batch/reliability/trainingPair.ts';
+import {
+  differenceForTraining, WEAKNESSES, type TrainingImage, type TrainingResult, type Weakness,
+} from '../batch/reliability/trainingPair.ts';
 import type { TrueChange } from '../batch/reliability/samples.ts';
 import { renderPair, type PairSettings, type RenderedPair } from '../../simulator/pairs.ts';
 import { randomStream, uniform, uniformBetween } from '../../simulator/random.ts';
@@ -26,10 +28,12 @@ export function drawScene(seed: number, index: number, isUnseen: boolean): Train
   const settings: PairSettings = {
     seed: seed * 100_000 + (isUnseen ? 50_000 : 0) + index, side: SIDE, scienceFwhm,
     templateFwhm: scienceFwhm * (chance(0.7) ? pick(0.72, 0.98, 0.68, 0.72) : pick(1.02, 1.25, 1.25, 1.3)),
-    ellipticity: between(0, 0.06), sky: 10 ** between(2.3, 3.5), readNoise: between(4, 9), fullWell: between(80_000, 130_000),
+    ellipticity: between(0, 0.06), sky: 10 ** between(2.3, 3.5), readNoise: between(4, 9),
+    fullWell: between(80_000, 130_000),
     templateVisits: Math.round(between(4, 16)), transparency: between(0.75, 1.05),
     rotationDeg: chance(0.6) ? between(-0.1, 0.1) : pick(-15, 15, 16, 30),
-    stars: 480 * density, galaxies: 240 * density, transients: 120, variables: 2.5 * density, movers: chance(0.5) ? 2 : 0,
+    stars: 480 * density, galaxies: 240 * density, transients: 120, variables: 2.5 * density,
+    movers: chance(0.5) ? 2 : 0,
     snrMin: 4.5, snrMax: 120,
     astrometricError: isHarsh ? between(0.02, 0.2) : 0, starShift: isHarsh ? between(0, 0.2) : 0,
     cosmicRays: isHarsh ? Math.round(between(10, 150)) : 0,
@@ -46,7 +50,8 @@ export function runScene({ settings, weaknesses }: TrainingScene): TrainingResul
   const pair = renderPair(settings), { templateVisits, readNoise, side } = settings;
   const science: TrainingImage = { ...pair.science, wcs: scienceWcs(side), gain: 1, readNoise };
   const template: TrainingImage = {
-    ...pair.template, wcs: templateWcs(pair, side), gain: templateVisits, readNoise: readNoise * Math.sqrt(templateVisits),
+    ...pair.template, wcs: templateWcs(pair, side), gain: templateVisits,
+    readNoise: readNoise * Math.sqrt(templateVisits),
   };
   return { ...differenceForTraining(science, template, side, weaknesses), changes: pair.changes };
 }

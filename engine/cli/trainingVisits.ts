@@ -1,4 +1,4 @@
-/** Visits of the simulator's survey through the pipeline of the night, for the classifier of detections to learn from. */
+/** Simulated visits through the pipeline of the night, for the classifier of detections to learn from. */
 import { asDayObs } from '../../schemas/ids.ts';
 import { loadCamera, type Detector } from '../../schemas/camera.ts';
 import { makeBias, makeFlat, makeReferences } from '../../simulator/calibrations.ts';
@@ -32,8 +32,9 @@ export function runTrainingVisits(
 ): void {
   const sky = seed * 1000 + 17 + index, camera = loadCamera('minicam');
   const detector = camera.detectors[index % camera.detectors.length];
-  const model: SimulationModel = { sky: 'demonstration', effects: parseEffects(EFFECTS[index % 2]), compression: 'none' };
-  const plans = planNight({ dayObs: asDayObs(20261001 + (index % 20)), visitCount: VISITS_OF_A_SKY, seed: sky, camera });
+  const effects = parseEffects(EFFECTS[index % 2]), dayObs = asDayObs(20261001 + (index % 20));
+  const model: SimulationModel = { sky: 'demonstration', effects, compression: 'none' };
+  const plans = planNight({ dayObs, visitCount: VISITS_OF_A_SKY, seed: sky, camera });
   const bias = makeBias(sky, detector, model), flat = makeFlat(sky, camera, detector, bias, model);
   for (const plan of plans) {
     const made = makeTemplate(sky, camera, detector, plan.field, plan.band), { grid } = made;
@@ -65,7 +66,8 @@ export function runTrainingVisits(
       step.run(run);
       if (step.name === 'DiaSourcesMeasured') break; // What comes next needs the model that this is for.
     }
-    use({ ...resultOf(run), changes: truth.map(({ x, y, fluxNJy }) => ({ x, y, flux: fluxNJy, length: 0, angle: 0 })) });
+    const changes = truth.map(({ x, y, fluxNJy }) => ({ x, y, flux: fluxNJy, length: 0, angle: 0 }));
+    use({ ...resultOf(run), changes });
   }
 }
 
@@ -80,7 +82,9 @@ function rawAmpsOf({ amps }: Detector, readouts: readonly Uint16Array[], plane: 
 }
 
 function resultOf({ calibrated, difference, detections, measured }: DetectorRun): TrainingResult {
-  if (!calibrated || !difference || !detections || !measured) throw new Error('the pipeline ended without its products');
+  if (!calibrated || !difference || !detections || !measured) {
+    throw new Error('the pipeline ended without its products');
+  }
   return {
     rows: measured.rows,
     inputs: {

@@ -1,4 +1,4 @@
-/** A PSF moved to sub-pixel places, many times over: evaluated once a cell of the image, and only where it is asked for. */
+/** A PSF moved to sub-pixel places, many times over: evaluated once a cell of the image, where it is asked for. */
 import { lanczosTaps, SHIFT_HALF_WIDTH } from '../kernels/lanczos.ts';
 import { psfTermCount, psfTerms, type PsfModel } from './psf.ts';
 
@@ -39,7 +39,8 @@ export function createPsfPatches(psf: PsfModel, half: number): PsfPatches {
   const sums = termSums(psf);
   let lastX = NaN, lastY = NaN;
   const cellOf = (x: number, y: number): Float64Array => {
-    const column = Math.min(Math.max(Math.floor(x / CELL_PX), 0), across - 1), row = Math.max(Math.floor(y / CELL_PX), 0);
+    const column = Math.min(Math.max(Math.floor(x / CELL_PX), 0), across - 1);
+    const row = Math.max(Math.floor(y / CELL_PX), 0);
     const key = row * across + column, known = cells.get(key);
     if (known !== undefined) return known;
     const cell = cropped(psf, sums, (column + 0.5) * CELL_PX, (row + 0.5) * CELL_PX, padded);
@@ -95,7 +96,8 @@ function fillTaps(shift: number, taps: Float64Array): void {
     table = new Float64Array((PLACES + 1) * TAPS);
     for (let i = 0; i <= PLACES; i++) table.set(lanczosTaps(i / PLACES - 0.5), i * TAPS);
   }
-  const place = (shift + 0.5) * PLACES, below = Math.min(PLACES - 1, Math.max(0, Math.floor(place))), share = place - below;
+  const place = (shift + 0.5) * PLACES, below = Math.min(PLACES - 1, Math.max(0, Math.floor(place)));
+  const share = place - below;
   for (let t = 0, k = below * TAPS; t < TAPS; t++, k++) taps[t] = table[k] + share * (table[k + TAPS] - table[k]);
 }
 

@@ -61,7 +61,8 @@ function binFeatures({ features, featureCount, labels }: TrainingRows, binCount:
     const own: number[] = [];
     for (let b = 1; b < binCount; b++) {
       const at = Math.floor((b * count) / binCount), edge = Number(((sorted[at - 1] + sorted[at]) / 2).toPrecision(6));
-      if (sorted[at - 1] < edge && edge <= sorted[at] && (own.length === 0 || edge > own[own.length - 1])) own.push(edge);
+      const isNew = own.length === 0 || edge > own[own.length - 1];
+      if (sorted[at - 1] < edge && edge <= sorted[at] && isNew) own.push(edge);
       else if (sorted[at] > sorted[at - 1]) {
         const upper = Number(sorted[at].toPrecision(6));
         if (own.length === 0 || upper > own[own.length - 1]) own.push(upper);
@@ -71,7 +72,10 @@ function binFeatures({ features, featureCount, labels }: TrainingRows, binCount:
     for (let i = 0; i < count; i++) {
       const value = features[i * featureCount + f];
       let low = 0, high = own.length;
-      while (low < high) { const middle = (low + high) >> 1; if (value < own[middle]) high = middle; else low = middle + 1; }
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (value < own[middle]) high = middle; else low = middle + 1;
+      }
       bins[i * featureCount + f] = low;
     }
   }

@@ -57,7 +57,10 @@ function sortedValues(values: Float64Array, labels: Uint8Array, label: number): 
 function shareFrom(sorted: Float64Array, threshold: number): number {
   if (sorted.length === 0) return 0;
   let low = 0, high = sorted.length;
-  while (low < high) { const middle = (low + high) >> 1; if (sorted[middle] < threshold) low = middle + 1; else high = middle; }
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle] < threshold) low = middle + 1; else high = middle;
+  }
   return (sorted.length - low) / sorted.length;
 }
 

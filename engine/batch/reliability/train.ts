@@ -3,7 +3,9 @@ import { FEATURES } from '../../stages/reliability/features.ts';
 import { createForest, type ForestModel } from '../../stages/reliability/forest.ts';
 import { boostTrees } from './boosting.ts';
 import { trainingConfig } from './config.ts';
-import { calibrateScale, completenessAtPurity, countOf, curveOf, inSnrRange, type CurvePoint, type Scored } from './curves.ts';
+import {
+  calibrateScale, completenessAtPurity, countOf, curveOf, inSnrRange, type CurvePoint, type Scored,
+} from './curves.ts';
 
 /** Labelled detections of many scenes. */
 export type SampleSet = Readonly<{
@@ -31,11 +33,15 @@ export type TrainingOutcome = Readonly<{
 const SNR = FEATURES.indexOf('snr');
 
 /** @param random Uniform in [0, 1). */
-export function trainReliability(samples: SampleSet, unseen: SampleSet, version: number, random: () => number): TrainingOutcome {
+export function trainReliability(
+  samples: SampleSet, unseen: SampleSet, version: number, random: () => number,
+): TrainingOutcome {
   const isHeldOut = (i: number): boolean => samples.scenes[i] % trainingConfig.heldOutEvery === 0;
   const learned = subset(samples, (i) => !isHeldOut(i)), heldOut = subset(samples, isHeldOut);
   const real = learned.isReal.filter(Boolean).length, bogus = learned.isReal.length - real;
-  if (real < 100 || bogus < 100) throw new Error(`${real} real and ${bogus} bogus detections are too few to learn from`);
+  if (real < 100 || bogus < 100) {
+    throw new Error(`${real} real and ${bogus} bogus detections are too few to learn from`);
+  }
   const count = FEATURES.length, features = new Float64Array(learned.features.length * count);
   learned.features.forEach((row, i) => features.set(row, i * count));
   const { faintSnr, faintWeight } = trainingConfig, trees = boostTrees({
@@ -47,7 +53,8 @@ export function trainReliability(samples: SampleSet, unseen: SampleSet, version:
   }, trainingConfig.boosting, random);
   const plain = { version, features: FEATURES, trees, knots: { sum: [0], reliability: [0] } };
   const { sumOf } = createForest(plain);
-  const model = { ...plain, knots: calibrateScale(scored(heldOut, sumOf), trainingConfig.priorReal) }, { reliabilityOf } = createForest(model);
+  const model = { ...plain, knots: calibrateScale(scored(heldOut, sumOf), trainingConfig.priorReal) };
+  const { reliabilityOf } = createForest(model);
   return {
     model, trainedOn: { real, bogus, scenes: new Set(learned.scenes).size },
     heldOut: cardOf(scored(heldOut, reliabilityOf)), unseen: cardOf(scored(unseen, reliabilityOf)),
@@ -57,7 +64,8 @@ export function trainReliability(samples: SampleSet, unseen: SampleSet, version:
 function subset({ features, isReal, scenes }: SampleSet, isMember: (i: number) => boolean): SampleSet {
   const members = features.map((_, i) => i).filter(isMember);
   return {
-    features: members.map((i) => features[i]), isReal: members.map((i) => isReal[i]), scenes: members.map((i) => scenes[i]),
+    features: members.map((i) => features[i]), isReal: members.map((i) => isReal[i]),
+    scenes: members.map((i) => scenes[i]),
   };
 }
 
@@ -69,7 +77,8 @@ function scored({ features, isReal }: SampleSet, valueOf: (row: Float64Array) =>
 }
 
 function cardOf(all: Scored): SetCard {
-  const { snrSixMin, snrSixMax, thresholds, purityWanted } = trainingConfig, six = inSnrRange(all, snrSixMin, snrSixMax);
+  const { snrSixMin, snrSixMax, thresholds, purityWanted } = trainingConfig;
+  const six = inSnrRange(all, snrSixMin, snrSixMax);
   return {
     ...countOf(all), curve: curveOf(all, thresholds),
     snrSix: { ...countOf(six), atPurity: completenessAtPurity(six, purityWanted), curve: curveOf(six, thresholds) },

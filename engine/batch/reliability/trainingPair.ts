@@ -35,7 +35,8 @@ export function differenceForTraining(
 ): TrainingResult {
   const has = (weakness: Weakness): boolean => weaknesses.has(weakness);
   const memory = createPlaneMemory(80 * side * side);
-  const own = pairImageOf(science, side, 'science', !has('saturation')), other = pairImageOf(template, side, 'template', true);
+  const own = pairImageOf(science, side, 'science', !has('saturation'));
+  const other = pairImageOf(template, side, 'template', true);
   const planes = memory.copyOf(own.planes), templatePlanes = memory.copyOf(other.planes);
   const plane = (): MaskedImage => memory.maskedImage(side, side);
   const buffers = {
@@ -70,7 +71,10 @@ export function differenceForTraining(
     visitImage, visitPsf: psf, visitWcs: science.wcs, noiseScale, difference, differencePsf, matchedTemplate,
     matchedTemplatePsf, templateNoiseFactor,
   }, detections, (image, model, x, y) => forcedFlux(image, model, x, y, pairConfig.forced), pairConfig.measure);
-  return { rows: measured.rows, inputs: { difference, differencePsf, visitImage, visitPsf: psf, matchedTemplate, noiseScale } };
+  return {
+    rows: measured.rows,
+    inputs: { difference, differencePsf, visitImage, visitPsf: psf, matchedTemplate, noiseScale },
+  };
 }
 
 function configOf(weaknesses: ReadonlySet<Weakness>): DifferenceConfig {
@@ -88,7 +92,9 @@ function configOf(weaknesses: ReadonlySet<Weakness>): DifferenceConfig {
   };
 }
 
-function pairImageOf({ image, saturated, wcs, gain, readNoise }: TrainingImage, side: number, path: string, isMasked: boolean): PairImage {
+function pairImageOf(
+  { image, saturated, wcs, gain, readNoise }: TrainingImage, side: number, path: string, isMasked: boolean,
+): PairImage {
   const planes = allocateMaskedImage(side, side), bits = maskBits('SAT');
   planes.image.set(image);
   if (isMasked) for (let j = 0; j < saturated.length; j++) if (saturated[j] !== 0) planes.mask[j] = bits;

@@ -2,7 +2,7 @@
 export const injectConfig = {
   /** Distance to the image's edge and between two of them, pixels: their PSFs do not meet. */
   marginPx: 25, separationPx: 25,
-  /** Part of them that lies on a source of the visit, as supernovae do; within this many pixels of one of its pixels. */
+  /** Part of them that lies on a source of the visit, as supernovae do; within so many pixels of one of its pixels. */
   hostedShare: 0.5, hostScatterPx: 3,
   /** Draws of a place before one is given up: a full detector has no room left. */
   triesMax: 200,

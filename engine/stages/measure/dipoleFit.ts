@@ -44,7 +44,8 @@ export function fitDipole(
     if (step === null) return null;
     // What the step would gain in χ² if the model were linear: 0.01 is a tenth of an error, and nothing more is gained
     // by slopes that are themselves good to a part in a hundred.
-    if (damping < 1 && step.reduce((sum, value, k) => sum + value * state.right[k], 0) < 1e-2) return resultOf(state, p);
+    const promised = step.reduce((sum, value, k) => sum + value * state.right[k], 0);
+    if (damping < 1 && promised < 1e-2) return resultOf(state, p);
     const next = p.map((value, k) => value + (k % 3 === 0 ? step[k] : Math.max(-1, Math.min(1, step[k]))));
     // A step that leaves what a dipole may be is too long, as one is that gains nothing.
     const isGone = isAway(next, start, fwhmPx, config);

@@ -34,7 +34,8 @@ export function createFitWorkspace(psf: PsfModel, config: MeasureConfig): FitWor
   const fwhmPx = psfFwhmPx(psf, (psf.width - 1) / 2, (psf.height - 1) / 2);
   const whole = createPsfPatches(psf, config.fitHalfSizePx);
   const core = createPsfPatches(psf, Math.min(config.fitHalfSizePx, Math.max(4, Math.ceil(CORE_FWHM * fwhmPx)) + 2));
-  return { fwhmPx, whole, core, gradientX: new Float64Array(core.side ** 2), gradientY: new Float64Array(core.side ** 2) };
+  const gradient = () => new Float64Array(core.side ** 2);
+  return { fwhmPx, whole, core, gradientX: gradient(), gradientY: gradient() };
 }
 
 /**

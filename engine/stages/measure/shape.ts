@@ -20,8 +20,8 @@ const STRIDE = 1.7, STRIDES_MAX = 8;
  * @returns Null when the moments do not converge to a shape: noise, neighbours, a centre off the image.
  */
 export function adaptiveMoments(
-  image: Float32Array | Float64Array, width: number, height: number, x: number, y: number, sign: number, halfSize: number,
-  start: number, config: Pick<MeasureConfig, 'momentIterationCountMax' | 'momentMaxPx2' | 'momentConvergence'>,
+  image: Float32Array | Float64Array, width: number, height: number, x: number, y: number, sign: number,
+  halfSize: number, start: number, config: Pick<MeasureConfig, 'momentIterationCountMax' | 'momentMaxPx2' | 'momentConvergence'>,
 ): Moments | null {
   const x0 = Math.max(0, Math.round(x) - halfSize), x1 = Math.min(width - 1, Math.round(x) + halfSize);
   const y0 = Math.max(0, Math.round(y) - halfSize), y1 = Math.min(height - 1, Math.round(y) + halfSize);
@@ -58,7 +58,9 @@ export function adaptiveMoments(
     const change = Math.abs(next.xx - xx) + Math.abs(next.xy - xy) + Math.abs(next.yy - yy);
     if (change < config.momentConvergence * (xx + yy)) return next;
     // Each step goes half the way, so it is taken nearly twice, as long as a shape remains.
-    const far = { xx: xx + STRIDE * (next.xx - xx), xy: xy + STRIDE * (next.xy - xy), yy: yy + STRIDE * (next.yy - yy) };
+    const far = {
+      xx: xx + STRIDE * (next.xx - xx), xy: xy + STRIDE * (next.xy - xy), yy: yy + STRIDE * (next.yy - yy),
+    };
     const isSafe = far.xx > 0.3 * next.xx && far.yy > 0.3 * next.yy && far.xx * far.yy > 1.2 * far.xy * far.xy;
     ({ xx, xy, yy } = isSafe && i < STRIDES_MAX ? far : next);
   }

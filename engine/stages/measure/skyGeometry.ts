@@ -4,8 +4,8 @@ import { pixelToSky, type Wcs } from '../../image/wcs.ts';
 type Point = Readonly<{ x: number; y: number }>;
 
 /**
- * raErr and ra_dec_Cov are of the arc, σ(α) cos δ, as Rubin's tangent-plane linearisation gives them: dα/dx is the mapping's own
- * derivative, taken over a pixel.
+ * raErr and ra_dec_Cov are of the arc, σ(α) cos δ, as Rubin's tangent-plane linearisation gives them: dα/dx is the
+ * mapping's own derivative, taken over a pixel.
  *
  * @param covariance Of a place, px². @returns Degrees and square degrees.
  */

@@ -70,11 +70,12 @@ export function fitTrail(
 }
 
 function frameOf(
-  { width, height }: MaskedImage, { x, y, lengthPx, angle }: Readonly<{ x: number; y: number; lengthPx: number; angle: number }>,
-  half: number,
+  { width, height }: MaskedImage,
+  { x, y, lengthPx, angle }: Readonly<{ x: number; y: number; lengthPx: number; angle: number }>, half: number,
 ): Frame {
   // Room for a trail half as long again as its footprint.
-  const reachX = Math.abs(Math.cos(angle)) * 0.75 * lengthPx + half, reachY = Math.abs(Math.sin(angle)) * 0.75 * lengthPx + half;
+  const reachX = Math.abs(Math.cos(angle)) * 0.75 * lengthPx + half;
+  const reachY = Math.abs(Math.sin(angle)) * 0.75 * lengthPx + half;
   const x0 = Math.max(0, Math.floor(x - reachX)), y0 = Math.max(0, Math.floor(y - reachY));
   return {
     x0, y0, width: Math.max(0, Math.min(width, Math.ceil(x + reachX) + 1) - x0),
@@ -94,7 +95,8 @@ function equations(
   terms: readonly Float64Array[], scratch: Float64Array,
 ): Equations {
   fillDerivatives(patches, frame, p, terms, scratch);
-  const matrix = new Float64Array(UNKNOWNS * UNKNOWNS), right = new Float64Array(UNKNOWNS), values = new Float64Array(UNKNOWNS);
+  const matrix = new Float64Array(UNKNOWNS * UNKNOWNS), right = new Float64Array(UNKNOWNS);
+  const values = new Float64Array(UNKNOWNS);
   let chi2 = 0, pixelCount = 0, modelData = 0, modelSquare = 0;
   for (let v = 0, k = 0; v < frame.height; v++) {
     for (let u = 0; u < frame.width; u++, k++) {
@@ -132,7 +134,9 @@ function fillDerivatives(
   }
   // A longer trail of the same flux has more at its ends and less along it.
   byLength.fill(0);
-  for (const end of [-0.5, 0.5]) addPatch(patches, frame, p[X] + end * length * cos, p[Y] + end * length * sin, 0.5, byLength);
+  for (const end of [-0.5, 0.5]) {
+    addPatch(patches, frame, p[X] + end * length * cos, p[Y] + end * length * sin, 0.5, byLength);
+  }
   for (let k = 0; k < model.length; k++) byLength[k] = (flux * (byLength[k] - model[k])) / length;
   drawTrail(patches, frame, p[X], p[Y], length, p[ANGLE] + TURN, byAngle);
   drawTrail(patches, frame, p[X], p[Y], length, p[ANGLE] - TURN, scratch);

@@ -59,7 +59,8 @@ function contextOf(inputs: FeatureInputs): Context {
   const { difference: { width, height, variance }, differencePsf, visitPsf } = inputs;
   const fwhmPx = psfFwhmPx(differencePsf, (width - 1) / 2, (height - 1) / 2);
   const half = Math.min(config.halfSizePxMax, Math.max(5, Math.ceil(config.ringFwhm * fwhmPx)));
-  const step = Math.max(1, Math.floor(variance.length / 4096)) | 1, sample = new Float64Array(variance.length / step + 1);
+  const step = Math.max(1, Math.floor(variance.length / 4096)) | 1;
+  const sample = new Float64Array(variance.length / step + 1);
   let sampled = 0;
   for (let j = 0; j < variance.length; j += step) if (variance[j] > 0) sample[sampled++] = variance[j];
   const sorted = sample.subarray(0, sampled).sort(), side = 2 * half + 1;

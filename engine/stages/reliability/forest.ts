@@ -6,7 +6,9 @@
  */
 import type { FeatureName } from './features.ts';
 
-/** Node k of a tree goes to `left[k]` when its feature is below `threshold[k]`, else to `right[k]`; a leaf has feature −1. */
+/**
+ * Node k of a tree goes to `left[k]` when its feature is below `threshold[k]`, else to `right[k]`; a leaf has feature −1.
+ */
 export type Tree = Readonly<{
   feature: readonly number[]; threshold: readonly number[]; left: readonly number[]; right: readonly number[];
   value: readonly number[];
@@ -33,7 +35,8 @@ export type Forest = Readonly<{
 /** @throws Error when the model's numbers do not make trees. */
 export function createForest(model: Pick<ForestModel, 'trees' | 'knots' | 'features'>): Forest {
   const total = model.trees.reduce((sum, { feature }) => sum + feature.length, 0);
-  const roots = new Int32Array(model.trees.length), feature = new Int32Array(total), threshold = new Float64Array(total);
+  const roots = new Int32Array(model.trees.length), feature = new Int32Array(total);
+  const threshold = new Float64Array(total);
   const left = new Int32Array(total), right = new Int32Array(total), value = new Float64Array(total);
   let next = 0;
   model.trees.forEach((tree, t) => {
@@ -64,8 +67,10 @@ export function createForest(model: Pick<ForestModel, 'trees' | 'knots' | 'featu
 }
 
 function requireTree({ feature, left, right }: Tree, featureCount: number, index: number): void {
-  const isSound = feature.every((f, k) => f === -1
-    || (f >= 0 && f < featureCount && left[k] > k && right[k] > k && left[k] < feature.length && right[k] < feature.length));
+  const isBelow = (child: number, k: number): boolean => child > k && child < feature.length;
+  const isSound = feature.every((f, k) => (
+    f === -1 || (f >= 0 && f < featureCount && isBelow(left[k], k) && isBelow(right[k], k))
+  ));
   if (!isSound || feature.length === 0) throw new Error(`tree ${index} of the reliability model is damaged`);
 }
 

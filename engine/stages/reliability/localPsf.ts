@@ -26,7 +26,8 @@ export function createLocalPsf(psf: PsfModel, half: number, cellPx: number): Loc
     const column = Math.max(0, Math.floor(x / cellPx)), row = Math.max(0, Math.floor(y / cellPx));
     const key = row * cellsAcross + column, known = cells.get(key);
     if (known !== undefined) return known;
-    const whole = new Float32Array(psf.size * psf.size), middle = (psf.size - 1) / 2, out = new Float32Array(padded ** 2);
+    const whole = new Float32Array(psf.size * psf.size), middle = (psf.size - 1) / 2;
+    const out = new Float32Array(padded ** 2);
     evaluatePsf(psf, (column + 0.5) * cellPx, (row + 0.5) * cellPx, whole);
     for (let v = 0; v < padded; v++) {
       for (let u = 0; u < padded; u++) {

@@ -12,7 +12,8 @@ export type Surroundings = Pick<
 
 type Inputs = Readonly<{ difference: MaskedImage; matchedTemplate: MaskedImage; noiseScale: number }>;
 
-const BLEMISH = maskBits('BAD', 'NO_DATA', 'CR', 'EDGE', 'STREAK'), SATURATED = maskBits('SAT', 'SAT_TEMPLATE', 'SUSPECT');
+const BLEMISH = maskBits('BAD', 'NO_DATA', 'CR', 'EDGE', 'STREAK');
+const SATURATED = maskBits('SAT', 'SAT_TEMPLATE', 'SUSPECT');
 const INTERPOLATED = maskBits('INTRP'), NO_DATA = maskBits('NO_DATA');
 
 /** @returns What lies around row i. */
@@ -80,7 +81,8 @@ function neighbours(
       if (r2 > reach * reach) continue;
       count++;
       if (snr > brightest) brightest = snr;
-      if (other.isNegative === own.isNegative) { if (r2 < twin2) twin2 = r2; } else if (r2 < lobe2) { lobe2 = r2; lobeSnr = snr; }
+      if (other.isNegative === own.isNegative) twin2 = Math.min(twin2, r2);
+      else if (r2 < lobe2) { lobe2 = r2; lobeSnr = snr; }
     }
   }
   return {
