@@ -70,6 +70,8 @@ export const brokersConfig = {
   qualityLatencySecondsMax: 60,
   /** … and at most so many a visit: 40,000 are what the system must stand (DMS-REQ-0393); more are a bad subtraction. */
   qualityAlertsPerVisitMax: 40_000,
+  /** Longest wait for a webhook's answer, ms. */
+  webhookTimeoutMs: 10_000,
   /** Matches that a trial shows in full. */
   filterTrialSamples: 5,
   /** Least time between two messages to a dashboard client, ms: four a second is as fast as an eye reads. */

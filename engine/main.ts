@@ -52,6 +52,8 @@ async function main(): Promise<number> {
       .runFilterActivate(request.positionals.name, request.options);
     case 'filter deactivate': return (await import('./cli/filterRecords.ts'))
       .runFilterDeactivate(request.positionals.name, request.options);
+    case 'filter deliver': return (await import('./cli/filterDeliver.ts'))
+      .runFilterDeliver(request.positionals.filter, request.options, signal);
     case 'schema list': return (await import('./cli/schema.ts')).runSchemaList(request.options);
     case 'schema check': return (await import('./cli/schema.ts'))
       .runSchemaCheck(request.positionals.file, request.options);

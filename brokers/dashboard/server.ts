@@ -11,6 +11,7 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import type { DayObs } from '../../schemas/ids.ts';
 import { answerArchiveRequest, isArchivePath, type ArchiveLocation } from '../archive/http.ts';
 import { brokersConfig } from '../config.ts';
+import { consumerMetrics, prometheusText } from '../consumerMetrics.ts';
 import { openFilterLog } from '../filters/filterLog.ts';
 import { answerFilterRequest, isFilterPath, type FilterPlace } from '../filters/http.ts';
 import { answerRegistryRequest } from '../registry.ts';
@@ -63,6 +64,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
     if (!guard.mayLook(request)) return send(response, 401, { ...TEXT, ...CHALLENGE }, 'a token is needed\n');
     if (answerArchive !== null && isArchivePath(url)) void answerArchive(request, response);
     else if (answerFilters !== null && isFilterPath(url)) void answerFilters(request, response);
+    else if (METRICS_PATHS.has(url.split('?', 1)[0])) void answerMetrics(options, request, response);
     else answer(board, request, response);
   };
   const server = options.tls ? createTlsServer({ ...options.tls }, onRequest) : createServer(onRequest);
@@ -189,6 +191,22 @@ function filterAnswerer(
       send(response, 500, TEXT, 'the filters cannot be reached\n');
     }
   };
+}
+
+const METRICS_PATHS: ReadonlySet<string> = new Set(['/metrics', '/api/consumers']);
+
+/** Consumers of the night: JSON, or the text format of Prometheus. */
+async function answerMetrics(
+  { connection, instrument, dayObs }: DashboardOptions, { method, url = '' }: IncomingMessage, response: ServerResponse,
+): Promise<void> {
+  if (method !== 'GET') return send(response, 405, { ...TEXT, allow: 'GET' }, 'only GET\n');
+  try {
+    const metrics = await consumerMetrics(connection, instrument, dayObs);
+    if (url.startsWith('/metrics')) return send(response, 200, TEXT, prometheusText(metrics));
+    send(response, 200, JSON_HEADERS, JSON.stringify(metrics));
+  } catch (error) {
+    send(response, 503, TEXT, `the log does not answer: ${(error as Error).message.split('\n', 1)[0]}\n`);
+  }
 }
 
 const CHALLENGE = { 'www-authenticate': 'Basic realm="vesper", charset="UTF-8"' } as const;

@@ -216,6 +216,13 @@ export interface AlertsReplayOptions extends RecordedOptions {
   readonly pace: 'original' | 'max';
   readonly toSubject: string;
 }
+export interface FilterDeliverOptions extends RecordedOptions {
+  readonly webhook: string | null;
+  /** A file, absolute. */
+  readonly digest: string | null;
+  readonly follow: boolean;
+  readonly night: number | null;
+}
 export type BenchName =
   'night' | 'simulator' | 'ephemerides' | 'apdb' | 'packets' | 'filters' | 'consumers' | 'archive';
 
@@ -248,6 +255,7 @@ export type ParsedCommand =
   | Parsed<'filter status', JsonOption & DataDirOption>
   | Parsed<'filter create' | 'filter edit', FilterDefineOptions, { readonly name: string }>
   | Parsed<'filter activate', FilterActivateOptions, { readonly name: string }>
+  | Parsed<'filter deliver', FilterDeliverOptions, { readonly filter: string }>
   | Parsed<'filter deactivate', FilterActorOptions, { readonly name: string }>
   | Parsed<'schema list', JsonOption>
   | Parsed<'schema check', JsonOption, { readonly file: string }>

@@ -366,6 +366,27 @@ export const COMMANDS = [
     setup: 'servers', needs: 'stores',
   },
   {
+    name: 'filter deliver',
+    summary: 'post a filter\'s matches to a web address, or write them to a file',
+    description: [
+      'Each match is a JSON record without cutouts and history. A webhook is called for one match after the other until',
+      'it answers 2xx, and continued where it was left; a digest is the whole night so far, a line each.',
+      'Exit 2 when the address refuses or stays away; what is owed stays owed.',
+    ],
+    examples: ['vesper filter deliver ana.mine --webhook https://example.org/alerts --follow',
+      'vesper filter deliver vesper.supernova --digest tonight.jsonl'],
+    positionals: [{ name: 'filter', argument: 'FILTER', type: 'text', explanation: 'USER.NAME' }],
+    options: [
+      { name: 'webhook', argument: 'URL', type: 'text', default: null, explanation: 'http or https' },
+      { name: 'digest', argument: 'FILE', type: 'path', default: null, explanation: 'replaced as a whole' },
+      { name: 'follow', type: 'flag', explanation: 'with --webhook: go on with what comes (default: until caught up)' },
+      { name: 'night', argument: 'DAYOBS', type: 'dayObs', default: null,
+        explanation: 'which night, YYYYMMDD (default: the newest)' },
+      INSTRUMENT, JSON_OUTPUT, DATA_DIR,
+    ],
+    setup: 'servers', needs: 'stores',
+  },
+  {
     name: 'filter test',
     summary: 'try a filter on the alerts of a past night',
     description: [

@@ -71,7 +71,7 @@ describe('parseArguments', () => {
     ['alerts get 9223372036854775808', 'below 2⁶³'],
     ['alerts get 12x', 'a decimal number'],
     ['alerts export', 'alerts export needs --out DIR'],
-    ['filter', 'filter needs one of: list, explain, status, create, edit, activate, deactivate, test'],
+    ['filter', 'filter needs one of: list, explain, status, create, edit, activate, deactivate, deliver, test'],
     ['filter explain bright', 'filter explain needs DIASOURCEID'],
     ['filter test', 'filter test needs FILTER'],
     ['filter test bright --share-max 2', '--share-max must be'],
