@@ -16,6 +16,8 @@ export type FinishTask = Readonly<{
   /** As of `removeSignature`; `biasMax` is not asked. */
   limits: SignatureLimits;
   badBit: number; missingBits: number;
+  /** Whether pixels may be NaN: without, neighbours need no second look. */
+  hasMissing: boolean;
 }>;
 
 /**
@@ -48,6 +50,7 @@ export function finishSignature(
   const at = (plane: Float32Array | null) => (plane === null ? 0 : pointerTo(kernels, plane));
   return kernels.compiled.finishSignature(
     at(image), pointerTo(kernels, mask), width, height, at(dark), rounded.darkSeconds, at(flat), rounded.flowX,
-    rounded.flowY, work.limits, task.badBit, task.missingBits, work.ring, stride,
+    rounded.flowY, work.limits, task.badBit, task.missingBits, task.hasMissing ? 1 : 0,
+    work.ring, stride,
   );
 }

@@ -94,7 +94,7 @@ export type CompiledKernels = Readonly<{
   removeSignature(task: number, first: number, end: number): number;
   finishSignature(
     image: number, mask: number, width: number, height: number, dark: number, seconds: number, flat: number, x: number,
-    y: number, limits: number, bad: number, missing: number, ring: number, stride: number,
+    y: number, limits: number, bad: number, missing: number, isGuarded: number, ring: number, stride: number,
   ): number;
   overscanMedians(
     from: number, rawWidth: number, count: number, rows: number, values: number, out: number,

@@ -51,11 +51,13 @@ export type SignatureLimits = Readonly<{ biasMax: number; darkMax: number; respo
 export type SignatureCounts = Readonly<{
   /** Pixels that calibrations mark. */
   marked: number;
+  /** Whether some of them are NaN, or the bias would make them so. */
+  hasMissing: boolean;
   amps: readonly Readonly<{ saturatedCount: number; suspectCount: number }>[];
 }>;
 
 /** Bytes of an amp's record and of the task's, as `assembly/signature.ts` reads them. */
-const AMP_BYTES = 96, TASK_BYTES = 84;
+const AMP_BYTES = 96, TASK_BYTES = 88;
 /** Beyond what 16 bits hold. */
 const NEVER_ADU = 65536;
 
@@ -128,13 +130,13 @@ function removeCompiled(
   const words = [
     work.amps, count, task.rawWidth, columns, pointerTo(kernels, image), pointerTo(kernels, mask), at(task.bias),
     at(task.dark), 0, at(task.flat), work.limits, task.badBit, task.missingBits, task.saturatedBit, task.suspectBit,
-    task.isFinished ? 1 : 0, work.signals, work.clean, work.before, work.line, stride,
+    task.isFinished ? 1 : 0, work.signals, work.clean, work.before, work.line, stride, 0,
   ];
   words.forEach((word, i) => view.setUint32(work.task + 4 * i, word, true));
   view.setFloat32(work.task + 32, task.darkSeconds, true);
   const marked = kernels.compiled.removeSignature(work.task, 0, rows);
   return {
-    marked, amps: amps.map((_, k) => {
+    marked, hasMissing: view.getUint32(work.task + 84, true) !== 0, amps: amps.map((_, k) => {
       const [saturatedCount, suspectCount] = new Int32Array(buffer, work.amps + k * AMP_BYTES + 72, 2);
       return { saturatedCount, suspectCount };
     }),

@@ -45,7 +45,7 @@ describe('compiled ISR gives the bits of its twins', () => {
       const dark = varianceOf(recipe).map((value) => value / 100);
       const task = (at: (plane: Float32Array) => Float32Array): FinishTask => ({
         flowX, flowY, dark: hasDark ? at(dark) : null, flat: hasFlat ? at(flat) : null, darkSeconds: 30.1, badBit: 1,
-        missingBits: 0x101, limits: { biasMax: 1, darkMax: 9, responseMin: 0.5, responseMax: 1.3 },
+        missingBits: 0x101, hasMissing: recipe.kind === 'allNaN' || recipe.kind === 'someNaN', limits: { biasMax: 1, darkMax: 9, responseMin: 0.5, responseMax: 1.3 },
       });
       const out = arena.floats(image), bits = arena.words(mask);
       const expected = finishSignature(task((plane) => plane), image, mask, width, height);
@@ -108,6 +108,7 @@ test('charge that repulsion moved is put back, to the cube of the share that flo
   const total = read.reduce((sum, value) => sum + value, 0);
   finishSignature({
     flowX: flow, flowY: flow, dark: null, flat: null, darkSeconds: 0, badBit: 1, missingBits: 3,
+    hasMissing: false,
     limits: { biasMax: 1, darkMax: 1, responseMin: 0, responseMax: 2 },
   }, read, new Uint16Array(25), width, height);
   // 4 × 6.25e-8 × 100,000 = 2.5 % flows from the peak; each round gains a factor of twice that, squares being steep.

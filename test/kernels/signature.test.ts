@@ -86,7 +86,7 @@ test('an amp read backwards lands mirrored, each row with its own level, the amp
     2 * 59980, 10, 8, -1 * part, -2 * part, -3 * part, 6, 4, 2, -4 * part, -5 * part, 117 - 59980 * part,
   ]);
   expect([...mask]).toEqual([2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-  expect(counts).toEqual({ marked: 0, amps: [
+  expect(counts).toEqual({ marked: 0, hasMissing: false, amps: [
     { saturatedCount: 1, suspectCount: 0 },
     { saturatedCount: 0, suspectCount: 0 },
   ] });

@@ -7,11 +7,20 @@
  * @param below, above 0 outside the image.
  */
 function restoreRow(
-  base: usize, row: usize, below: usize, above: usize, x: f32, y: f32, count: i32, out: usize,
+  base: usize, row: usize, below: usize, above: usize, x: f32, y: f32, count: i32, isGuarded: bool, out: usize,
 ): void {
   const x4 = f32x4.splat(x), y4 = f32x4.splat(y);
   store<f32>(out, restored(base, row, below, above, x, y, 0, count));
   let i = 1;
+  if (!isGuarded && below != 0 && above != 0) {
+    for (; i + 4 < count; i += 4) {
+      const at = <usize>i << 2, q = v128.load(row + at), l = v128.load(row + at - 4), r = v128.load(row + at + 4);
+      const d = v128.load(below + at), u = v128.load(above + at), q2 = f32x4.mul(q, q), two = f32x4.add(q2, q2);
+      const across = f32x4.sub(f32x4.sub(two, f32x4.mul(l, l)), f32x4.mul(r, r));
+      const along = f32x4.sub(f32x4.sub(two, f32x4.mul(d, d)), f32x4.mul(u, u));
+      v128.store(out + at, f32x4.add(v128.load(base + at), f32x4.add(f32x4.mul(x4, across), f32x4.mul(y4, along))));
+    }
+  }
   for (; i + 4 < count; i += 4) {
     const at = <usize>i << 2, q = v128.load(row + at), q2 = f32x4.mul(q, q);
     const left = Square.or(v128.load(row + at - 4), q2), right = Square.or(v128.load(row + at + 4), q2);
@@ -49,12 +58,13 @@ function restored(base: usize, row: usize, below: usize, above: usize, x: f32, y
  *
  * @param ring    Work: four rows of float32, `stride` bytes apart.
  * @param x, y    Part per electron, 0 for none.
+ * @param isGuarded Whether pixels may be NaN.
  * @param limits  biasMax (not used), darkMax, responseMin, responseMax, float32.
  * @returns Pixels marked.
  */
 export function finishSignature(
   image: usize, mask: usize, width: i32, height: i32, dark: usize, seconds: f32, flat: usize, x: f32, y: f32,
-  limits: usize, badBit: i32, missingBits: i32, ring: usize, stride: usize,
+  limits: usize, badBit: i32, missingBits: i32, isGuarded: bool, ring: usize, stride: usize,
 ): i32 {
   const rowBytes = <usize>width << 2, last = ring + 3 * stride;
   let marked = 0;
@@ -63,23 +73,23 @@ export function finishSignature(
     if (ahead < height) {
       const p = image + <usize>ahead * rowBytes;
       restoreRow(p, p, ahead > 0 ? p - rowBytes : 0, ahead + 1 < height ? p + rowBytes : 0, x, y, width,
-        ring + <usize>(ahead % 3) * stride);
+        isGuarded, ring + <usize>(ahead % 3) * stride);
     }
     if (row < 0) continue;
-    marked += finishRow(image, mask, width, height, row, dark, seconds, flat, x, y, limits, badBit, missingBits, ring,
-      stride, last);
+    marked += finishRow(image, mask, width, height, row, dark, seconds, flat, x, y, limits, badBit, missingBits,
+      isGuarded, ring, stride, last);
   }
   return marked;
 }
 
 function finishRow(
   image: usize, mask: usize, width: i32, height: i32, row: i32, dark: usize, seconds: f32, flat: usize, x: f32, y: f32,
-  limits: usize, badBit: i32, missingBits: i32, ring: usize, stride: usize, line: usize,
+  limits: usize, badBit: i32, missingBits: i32, isGuarded: bool, ring: usize, stride: usize, line: usize,
 ): i32 {
   const start = <usize>(row * width) << 2, to = image + start, m = mask + (start >> 1);
   const below = row > 0 ? ring + <usize>((row - 1) % 3) * stride : 0, here = ring + <usize>(row % 3) * stride;
   const above = row + 1 < height ? ring + <usize>((row + 1) % 3) * stride : 0;
-  restoreRow(to, here, below, above, x, y, width, line);
+  restoreRow(to, here, below, above, x, y, width, isGuarded, line);
   const seconds4 = f32x4.splat(seconds), darkMax = v128.load32_splat(limits, 4), nan = f32x4.splat(f32.NaN);
   const least = v128.load32_splat(limits, 8), most = v128.load32_splat(limits, 12), zero = f32x4.splat(0);
   let i = 0, marked = 0;

@@ -135,9 +135,9 @@ function defectBits(
 /**
  * Rows `first` … `end` − 1 of the readout, of all amps.
  *
- * @param task [21] int32 or float32: amps, ampCount, rawWidth, columns, image, mask, bias, dark, seconds, flat, limits,
+ * @param task [22] int32 or float32: amps, ampCount, rawWidth, columns, image, mask, bias, dark, seconds, flat, limits,
  *             badBit, missingBits, saturatedBit, suspectBit, isFinished, signals, clean, before, line. The last four
- *             are work: three sets of rows of ⌈columns⌉ + 1 float32, `stride` bytes apart, and one row; then stride.
+ *             are work: three sets of rows of ⌈columns⌉ + 1 float32, `stride` bytes apart, and one row; then stride, and 1 once a pixel is NaN.
  * @returns Pixels that calibrations mark.
  */
 export function removeSignature(task: usize, first: i32, end: i32): i32 {
@@ -237,7 +237,7 @@ function storeRow(task: usize, amp: usize, pixels: usize, raw: usize, y: i32, co
     v128.store(mask + (<usize>to << 1), none);
     // Values that are no numbers come of calibrations that are none, or of none of use.
     if (i32x4.all_true(sound)) continue;
-    for (let i = 0; i < 8; i++) marked += markPixel(image, mask, bias, dark, flat, to + i, limits, badBit, missingBits);
+    for (let i = 0; i < 8; i++) marked += markPixel(task, image, mask, bias, dark, flat, to + i, limits, badBit, missingBits);
   }
   for (; j < columns; j++) {
     const to = offset + (flip ? columns - 1 - j : j), at = <usize>to << 2;
@@ -250,7 +250,7 @@ function storeRow(task: usize, amp: usize, pixels: usize, raw: usize, y: i32, co
     if (flat != 0) value = value / load<f32>(flat + at);
     store<f32>(image + at, value);
     store<u16>(mask + (<usize>to << 1), 0);
-    marked += markPixel(image, mask, bias, dark, flat, to, limits, badBit, missingBits);
+    marked += markPixel(task, image, mask, bias, dark, flat, to, limits, badBit, missingBits);
   }
   if (load<i32>(amp, 84) >= load<i32>(amp, 56)) markHigh(task, amp, raw, mask, offset, columns);
   return marked;
@@ -258,11 +258,12 @@ function storeRow(task: usize, amp: usize, pixels: usize, raw: usize, y: i32, co
 
 /** 1 where the pixel is marked. */
 function markPixel(
-  image: usize, mask: usize, bias: usize, dark: usize, flat: usize, i: i32, limits: usize, badBit: i32,
+  task: usize, image: usize, mask: usize, bias: usize, dark: usize, flat: usize, i: i32, limits: usize, badBit: i32,
   missingBits: i32,
 ): i32 {
   const bits = defectBits(image, bias, dark, flat, <usize>i << 2, limits, badBit, missingBits);
   if (bits == 0) return 0;
+  if (bits == missingBits) store<i32>(task, 1, 84);
   store<u16>(mask + (<usize>i << 1), <u16>bits);
   return 1;
 }

@@ -8,7 +8,7 @@ export function removeSignatureTwin(
 ): SignatureCounts {
   const { amps, rows, columns } = task, row = () => new Float32Array(columns + 1);
   const signals = amps.map(row);
-  let clean = amps.map(row), before = amps.map(row), marked = 0;
+  let clean = amps.map(row), before = amps.map(row), marked = 0, hasMissing = false;
   const counts = amps.map(() => ({ saturatedCount: 0, suspectCount: 0 }));
   const ramps = amps.map((amp) => serialRamp(amp, task));
   for (let y = 0; y < rows; y++) {
@@ -25,7 +25,8 @@ export function removeSignatureTwin(
     });
     [clean, before] = [before, clean];
   }
-  return { marked, amps: counts };
+  if (marked > 0) hasMissing = image.some((value, i) => Number.isNaN(value) && (mask[i] & task.missingBits) !== 0);
+  return { marked, hasMissing, amps: counts };
 }
 
 /** Signals of a row, the pixel before the first imaging one first (0 where there is none). */

@@ -25,7 +25,7 @@ export type AmpCounts = Readonly<{ saturatedCount: number; suspectCount: number 
 export function assembleDetector(
   raw: readonly RawAmp[], detector: Detector, levels: readonly AmpLevels[], plan: StepPlan, config: IsrConfig,
   darkSeconds: number, isFinished: boolean, out: MaskedImage,
-): { amps: readonly AmpCounts[]; defectCount: number } {
+): { amps: readonly AmpCounts[]; defectCount: number; hasMissing: boolean } {
   const amps = detector.amps.map((amp, k) => signatureAmp(raw[k], amp, levels[k], plan, k, config));
   const common = {
     bias: plan.bias, dark: plan.dark, flat: plan.flat, darkSeconds, isFinished, limits: defectLimits(config),
@@ -37,6 +37,7 @@ export function assembleDetector(
   const counts = tasks.map((task) => removeSignature(task, out.image, out.mask, out.width));
   return {
     amps: counts.flatMap((count) => count.amps), defectCount: counts.reduce((sum, { marked }) => sum + marked, 0),
+    hasMissing: counts.some((count) => count.hasMissing),
   };
 }
 

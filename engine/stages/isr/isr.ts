@@ -122,6 +122,7 @@ export function assembleFrame(
     const marked = repulsion === null ? 0 : finishSignature({
       flowX: repulsion.x, flowY: repulsion.y, dark: plan.dark, flat: plan.flat, darkSeconds: seconds,
       limits: defectLimits(config), badBit: maskBits('BAD'), missingBits: maskBits('BAD', 'NO_DATA'),
+      hasMissing: counts.hasMissing,
     }, out.image, out.mask, width, height);
     return { amps: ampReports(detector, rawAmps, counts.amps, overscans), defectCount: counts.defectCount + marked };
   });
