@@ -1,6 +1,6 @@
 /**
- * How much CPU time does the removal of an instrument's signature take, step by step, on one raw file in the page cache?
- * In process and warm, as a worker of a night is. The digest covers image, mask and variance.
+ * How much CPU time does the removal of an instrument's signature take, step by step, on a raw file in the page cache? In
+ * process and warm, as a worker of a night is. The digest covers image, mask and variance.
  *
  *     node bench/isr.ts --raw FILE --calibrations DIR [--runs N] [--json] [--keep]
  */
@@ -31,7 +31,8 @@ loadKernels(memory, plan.planes.kernelWork.offset);
 const paths = findCalibrations(directory, {
   instrument: camera.name, band: readRawExposure(rawPath, detector, planes.raw).band, detector,
 });
-const read = (path: string | null, plane: Float32Array) => (path === null ? null : readCalibration(path, detector, plane));
+const read = (path: string | null, plane: Float32Array) =>
+  (path === null ? null : readCalibration(path, detector, plane));
 const calibrations = {
   bias: read(paths.bias, planes.bias), flat: read(paths.flat, planes.flat), dark: read(paths.dark, planes.score),
   fringe: read(paths.fringe, planes.scratch[1]),

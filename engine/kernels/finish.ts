@@ -23,8 +23,8 @@ export type FinishTask = Readonly<{
 /**
  * Puts charge back that repulsion let over to neighbours (brighter-fatter): Q = F + flow(Q), where F is what was read
  * and flow the sum over neighbours of `flow` × (Q² − Q'²), by two rounds from Q = F; the cube of the share that
- * flows is left. A neighbour that is NaN or outside takes nothing. Then takes the dark off, divides by the flat and marks what
- * they say is bad. Single precision.
+ * flows is left. A neighbour that is NaN or outside takes nothing. Then takes the dark off, divides by the flat
+ * and marks what they say is bad. Single precision.
  *
  * @param image, mask [height × width], electrons; changed in place.
  * @returns Pixels marked.

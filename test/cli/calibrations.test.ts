@@ -1,4 +1,5 @@
 /** `vesper calibrations` from frames to what `vesper isr` takes, as a person uses them; also with Rice-compressed raws. */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,6 +53,20 @@ test('frames become bias, dark, flat and electronics, with which a realistic exp
   expect(isr.figures['skyElectrons']).toBeGreaterThan(100);
   // Four amps meet; a step would be an overscan or a gain gone wrong.
   expect(isr.figures['ampStepElectrons'] / isr.figures['skyElectrons']).toBeLessThan(0.02);
+});
+
+test('the benches of the ISR run on them', () => {
+  const raw = readdirSync(at('night'), { recursive: true, encoding: 'utf8' }).find((name) => name.endsWith('.fits')) ?? '';
+  const bench = (name: string, args: readonly string[]): Readonly<Record<string, Record<string, unknown>>> => {
+    const script = join(import.meta.dirname, '..', '..', 'bench', `${name}.ts`);
+    const { stdout } = spawnSync(process.execPath, [script, '--calibrations', at('made'), '--json', ...args]);
+    return JSON.parse(stdout.toString()) as Readonly<Record<string, Record<string, unknown>>>; // Their own form.
+  };
+  expect(Object.keys(bench('isr', ['--raw', at(`night/${raw}`), '--runs', '1'])['figures'])).toContain('assemble, ms');
+  const { figures } = bench('isrQuality', ['--camera', 'minicam', '--detector', '4', '--exposures', '1']);
+  // A million pixels' mean square is good to 0.14 %; four biases add 36/4 of some 1,800 electrons² to a pixel.
+  expect(Math.abs(Number(figures['varianceRatio']) - 1)).toBeLessThan(0.02);
+  expect(Number(figures['repulsionLeft'])).toBeLessThan(0.3);
 });
 
 test('a folder without frames, and one with too few, are told', async () => {

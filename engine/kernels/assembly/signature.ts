@@ -137,7 +137,8 @@ function defectBits(
  *
  * @param task [22] int32 or float32: amps, ampCount, rawWidth, columns, image, mask, bias, dark, seconds, flat, limits,
  *             badBit, missingBits, saturatedBit, suspectBit, isFinished, signals, clean, before, line. The last four
- *             are work: three sets of rows of ⌈columns⌉ + 1 float32, `stride` bytes apart, and one row; then stride, and 1 once a pixel is NaN.
+ *             are work: three sets of rows of ⌈columns⌉ + 1 float32, `stride` bytes apart, and one row; then
+ *             stride, and 1 once a pixel is NaN.
  * @returns Pixels that calibrations mark.
  */
 export function removeSignature(task: usize, first: i32, end: i32): i32 {
@@ -237,7 +238,9 @@ function storeRow(task: usize, amp: usize, pixels: usize, raw: usize, y: i32, co
     v128.store(mask + (<usize>to << 1), none);
     // Values that are no numbers come of calibrations that are none, or of none of use.
     if (i32x4.all_true(sound)) continue;
-    for (let i = 0; i < 8; i++) marked += markPixel(task, image, mask, bias, dark, flat, to + i, limits, badBit, missingBits);
+    for (let i = 0; i < 8; i++) {
+      marked += markPixel(task, image, mask, bias, dark, flat, to + i, limits, badBit, missingBits);
+    }
   }
   for (; j < columns; j++) {
     const to = offset + (flip ? columns - 1 - j : j), at = <usize>to << 2;
