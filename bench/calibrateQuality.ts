@@ -33,10 +33,13 @@ type Quality = Readonly<Record<string, number | string>>;
 function judge(scene: DetectorScene): Quality {
   const { camera, detector, exposureSeconds } = scene.question, { views, rawAmps } = arenaOf(scene);
   const { commanded } = scene.plan;
-  const { image } = removeInstrumentSignature(rawAmps, detector, views, isrConfig, views.visit, { indices: views.labels });
+  const { image } = removeInstrumentSignature(rawAmps, detector, views, isrConfig, views.visit, {
+    indices: views.labels,
+  });
   const nominal = nominalWcs(camera, detector, commanded.raDeg, commanded.decDeg, commanded.cameraAngleDeg);
   // Every third reference is withheld.
-  const kept = scene.references.filter((_, i) => i % 3 !== 0), withheld = scene.references.filter((_, i) => i % 3 === 0);
+  const kept = scene.references.filter((_, i) => i % 3 !== 0);
+  const withheld = scene.references.filter((_, i) => i % 3 === 0);
   const result = calibrate(image, nominal, kept, exposureSeconds, calibrateConfig, {
     smooth: views.scratch[0], work: views.scratch[1],
   });
@@ -60,7 +63,8 @@ function psfQuality(scene: DetectorScene, { psf }: Calibrated): Quality {
       const a = shapeOf(model, psf.size), b = shapeOf(truth, psf.size), size = a.size / b.size - 1;
       sizes += size * size; sizeMean += size; sizeWorst = Math.max(sizeWorst, Math.abs(size));
       ellipticities += (a.e1 - b.e1) ** 2 + (a.e2 - b.e2) ** 2;
-      const excess = (ringMean(model, psf.size, Math.min(WING_PX, half)) - ringMean(truth, psf.size, Math.min(WING_PX, half)))
+      const radius = Math.min(WING_PX, half);
+      const excess = (ringMean(model, psf.size, radius) - ringMean(truth, psf.size, radius))
         / truth[(truth.length - 1) / 2];
       wing += excess; wingWorst = Math.max(wingWorst, Math.abs(excess));
     }
@@ -76,7 +80,8 @@ function moffatStamp(shape: PsfShape, size: number): Float32Array {
   const half = (size - 1) / 2, { alphaPx, a, b, c } = shape;
   return Float32Array.from({ length: size * size }, (_, k) => {
     const dx = (k % size) - half, dy = Math.floor(k / size) - half;
-    return psfPeak(shape) * (1 + (a * dx * dx + 2 * b * dx * dy + c * dy * dy) / alphaPx ** 2) ** -opticsConfig.moffatBeta;
+    const s = 1 + (a * dx * dx + 2 * b * dx * dy + c * dy * dy) / alphaPx ** 2;
+    return psfPeak(shape) * s ** -opticsConfig.moffatBeta;
   });
 }
 
@@ -127,7 +132,8 @@ function starQuality(scene: DetectorScene, { stars, wcs }: Calibrated, withheld:
   return {
     // Along one axis; the median of a distance in two is 1.177 standard deviations. Places hold the catalogue's 5 mas.
     judges: offsets.length, wcsErrorRmsMas: rmsOf(wcsErrors), placeRmsMas: rmsOf(offsets),
-    placeRobustMas: median(offsets) / 1.177, zeroPointMmag: middle, zeroPointErrMmag: spread / Math.sqrt(magnitudes.length),
+    placeRobustMas: median(offsets) / 1.177, zeroPointMmag: middle,
+    zeroPointErrMmag: spread / Math.sqrt(magnitudes.length),
     photometryScatterMmag: spread,
   };
 }

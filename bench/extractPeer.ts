@@ -23,11 +23,12 @@ const threshold = Number(values.threshold);
 
 type Row = Readonly<{ x: number; y: number; flux: number; fluxIso: number }>;
 type Comparison = Readonly<{
-  image: string; ours: number; theirs: number; paired: number; offsetPx: number; fluxRatio: number; isophotalRatio: number;
-  oursMs: number; theirsMs: number;
+  image: string; ours: number; theirs: number; paired: number; offsetPx: number; fluxRatio: number;
+  isophotalRatio: number;  oursMs: number; theirsMs: number;
 }>;
 
-const images = (positionals.length > 0 ? positionals : knownImages()).filter((path) => path.includes(values.only ?? ''));
+const chosen = positionals.length > 0 ? positionals : knownImages();
+const images = chosen.filter((path) => path.includes(values.only ?? ''));
 if (spawnSync('source-extractor', ['--version']).error !== undefined || images.length === 0) {
   process.stderr.write('skipped: source-extractor or images to compare are missing\n');
 } else {
