@@ -67,7 +67,8 @@ function commitRows(c: number): Parameters<typeof buildPackets>[0] {
   return {
     rows: {
       diaSources: all.map(({ diaSource }) => diaSource),
-      diaObjects: all.flatMap(({ diaObject }) => (diaObject === null ? [] : [diaObject])), diaForcedSources: [], ssSources: [], mpcOrbits: [],
+      diaObjects: all.flatMap(({ diaObject }) => (diaObject === null ? [] : [diaObject])),
+      diaForcedSources: [], ssSources: [], mpcOrbits: [],
     },
     withheld: [], observationReason: null, targetName: null,
     history: new Map(all.map((parts) => [parts.diaSourceId, historyOf(parts)])), // Objects have their ids here.

@@ -38,7 +38,7 @@ export function releaseFaults(
   const same = [...released.keys()].filter((each) => Number(each.split('.')[0]) === major);
   const faults: string[] = [];
   if (released.has(version)) faults.push(`${version} is released already: what is released never changes`);
-  if (!(minor >= 0 && minor <= 99)) faults.push(`${version}: a schema id is major · 100 + minor, so a minor is at most 99`);
+  if (!(minor >= 0 && minor <= 99)) faults.push(`${version}: a minor is at most 99, as ids are major · 100 + minor`);
   const last = same.at(-1);
   if (last !== undefined && Number(last.split('.')[1]) + 1 !== minor) faults.push(`${version} does not follow ${last}`);
   if (last === undefined && minor !== 0) faults.push(`${version}: a major version begins with minor 0`);

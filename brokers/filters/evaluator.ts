@@ -262,8 +262,9 @@ function evaluateAll(parts: readonly Evaluate[], scope: Scope): unknown[] | Noth
 
 function called(name: string, args: readonly ASTNode[], names: Names): Evaluate {
   const kinds = args.map(typeOf);
-  const helper = HELPERS.find((each) =>
-    each.name === name && each.parameters.length === kinds.length && each.parameters.every((type, i) => type === kinds[i]));
+  const isFor = ({ parameters }: Helper): boolean =>
+    parameters.length === kinds.length && parameters.every((type, i) => type === kinds[i]);
+  const helper = HELPERS.find((each) => each.name === name && isFor(each));
   const values = args.map((arg) => compile(arg, names));
   if (helper !== undefined) return helped(helper, values);
   const [kind] = kinds;

@@ -50,7 +50,7 @@ export const HELPERS: readonly Helper[] = [
   {
     name: 'nearestArcsec', parameters: ['double', 'double', 'list<double>'], result: 'double', reads: [],
     call: nearestArcsec,
-    description: 'distance of (ra, dec) to the nearest of [ra, dec, ra, dec, …], degrees; no value for an odd or empty list',
+    description: 'distance of (ra, dec) to the nearest of [ra, dec, ra, dec, …], degrees',
   },
   {
     name: 'daysSinceFirst', parameters: ['diaObject', 'diaSource'], result: 'double',

@@ -74,8 +74,8 @@ export async function runAlertsVoEvent(
 /** ISO 8601 with a zone, so that nobody's own decides. @throws Error of one line. */
 function timeOf(option: string, text: string): number {
   const ms = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : NaN;
-  if (Number.isNaN(ms)) throw new Error(`${option} must be a time such as 2026-10-01T03:00:00Z, not ${JSON.stringify(text)}`);
-  return ms;
+  if (!Number.isNaN(ms)) return ms;
+  throw new Error(`${option} must be a time such as 2026-10-01T03:00:00Z, not ${JSON.stringify(text)}`);
 }
 
 function assertSubject(subject: string): void {

@@ -1,7 +1,9 @@
 /** `vesper schema list|check|add`: the versions of the alert schema, and containers of alerts from anywhere. */
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { alertSchemaId, alertSchemaVersions, ALERT_SCHEMA_VERSION, type AlertSchemaVersion } from '../../schemas/alertSchema.ts';
+import {
+  alertSchemaId, alertSchemaVersions, ALERT_SCHEMA_VERSION, type AlertSchemaVersion,
+} from '../../schemas/alertSchema.ts';
 import { ContainerError } from '../../schemas/container.ts';
 import { readContainer, recode } from '../../schemas/containerFile.ts';
 import { addAlertSchema } from '../../schemas/schemaRelease.ts';
@@ -51,7 +53,9 @@ function checkContainer(bytes: Buffer): Checked {
 export async function runSchemaAdd(
   version: string, { from, json }: Readonly<{ from: string; json: boolean }>,
 ): Promise<number> {
-  if (!/^[1-9]\d{0,3}\.(0|[1-9]\d?)$/.test(version)) throw new Error(`a version is MAJOR.MINOR, not ${JSON.stringify(version)}`);
+  if (!/^[1-9]\d{0,3}\.(0|[1-9]\d?)$/.test(version)) {
+    throw new Error(`a version is MAJOR.MINOR, not ${JSON.stringify(version)}`);
+  }
   const added = version as AlertSchemaVersion; // By the line above.
   addAlertSchema(added, from);
   if (json) printJson({ version: added, schemaId: alertSchemaId(added) });
