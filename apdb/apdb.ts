@@ -9,6 +9,7 @@
  */
 import type { CommitPosition, DayObs } from '../schemas/ids.ts';
 import { partsOfCommitPosition } from '../schemas/ids.ts';
+import type { ObjectPair } from './closePairs.ts';
 import type { HistoryRows } from './historyRows.ts';
 import type { CommittedBodies, SolarSystemTables } from './solarSystem.ts';
 
@@ -131,6 +132,9 @@ export type Apdb = Readonly<{
 
   /** diaSources by ascending (time, id) behind a cursor, `limit` of them at most. */
   sourcesAfter(after: SourceCursor, limit: number): Promise<readonly StoredSource[]>;
+
+  /** Pairs of objects within a radius of at most 60″ as of the last commit, nearest first: the duplicate check. */
+  pairsWithin(radiusArcsec: number): Promise<readonly ObjectPair[]>;
 
   /** What there is, counted. */
   stats(): Promise<ApdbStats>;

@@ -91,6 +91,7 @@ async function main(): Promise<number> {
       .runApdbObject(request.positionals.diaObjectId, request.options);
     case 'apdb cone': return (await import('./cli/apdb.ts')).runApdbCone(request.positionals, request.options);
     case 'apdb sources': return (await import('./cli/apdb.ts')).runApdbSources(request.options);
+    case 'apdb duplicates': return (await import('./cli/apdb.ts')).runApdbDuplicates(request.options);
     case 'apdb stats': return (await import('./cli/apdb.ts')).runApdbStats(request.options);
     case 'apdb rebuild': return (await import('./cli/apdb.ts')).runApdbRebuild(request.options);
     case 'apdb changes': return (await import('./cli/apdbChanges.ts')).runApdbChanges(request.options);

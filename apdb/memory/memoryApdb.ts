@@ -7,6 +7,7 @@ import { readablePosition } from '../apdb.ts';
 import type {
   Apdb, ApdbTable, CommittedRows, NightCounts, ObjectHistory, SourceCursor, StoredSource,
 } from '../apdb.ts';
+import { closePairs } from '../closePairs.ts';
 import { HistoryCollector } from '../historyRows.ts';
 import type { HistoryKind, HistoryRows } from '../historyRows.ts';
 import { assertCone, isInCone } from '../pixelization.ts';
@@ -78,6 +79,8 @@ export function openMemoryApdb(): Apdb {
       position = to;
     },
     sourcesAfter: async (after, limit) => sourcesAfter(tables, after, limit),
+    pairsWithin: async (radiusArcsec) => closePairs([...tables.objects.values()].map((versions) => (
+      versions[versions.length - 1].row)), radiusArcsec),
     stats: async () => ({
       position, ...partsOfCommitPosition(position), partitions: 0, partitionDays: 0,
       firstMjdTai: sourcesAfter(tables, FIRST, 1)[0]?.midpointMjdTai ?? null,

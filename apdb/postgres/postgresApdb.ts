@@ -5,6 +5,7 @@ import { commitPosition } from '../../schemas/ids.ts';
 import { subjectToken } from '../../schemas/subjects.ts';
 import { APDB_TABLES, readablePosition } from '../apdb.ts';
 import type { Apdb, ApdbTable, Cone, CommittedRows, NightCounts, ObjectHistory, RegionSnapshot } from '../apdb.ts';
+import { closePairs } from '../closePairs.ts';
 import { assertCone } from '../pixelization.ts';
 import { assertAscending, decodeCommit } from '../rows.ts';
 import { objectsById, regionObjects, withHistory } from './history.ts';
@@ -15,7 +16,7 @@ import { PostgresServer } from './session.ts';
 import type { PostgresAddress, Session } from './session.ts';
 import { solarSystemTables } from './solarSystem.ts';
 import { quotedColumns, TABLE_COLUMNS, TABLE_KEYS } from './tables.ts';
-import { sourcesAfter, stats } from './queries.ts';
+import { objectPlaces, sourcesAfter, stats } from './queries.ts';
 import { rewind } from './rewind.ts';
 import { appendTiles, historyByTiles } from './tileHistory.ts';
 
@@ -63,6 +64,7 @@ export async function openPostgresApdb(
       tiles = openTiles(epoch);
     },
     sourcesAfter: (after, limit) => server.transaction('readAll', (session) => sourcesAfter(session, after, limit)),
+    pairsWithin: async (radiusArcsec) => closePairs(await server.transaction('readAll', objectPlaces), radiusArcsec),
     stats: () => server.transaction('readAll', stats),
     reset: async () => {
       const epoch = await server.transaction('maintain', async (session) => {

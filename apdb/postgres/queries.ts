@@ -2,6 +2,7 @@
 import { partsOfCommitPosition } from '../../schemas/ids.ts';
 import type { CommitPosition } from '../../schemas/ids.ts';
 import { APDB_TABLES, type ApdbStats, type SourceCursor, type StoredSource } from '../apdb.ts';
+import type { ObjectPlace } from '../closePairs.ts';
 import { CopyBinaryReader } from './copyBinary.ts';
 import { PARTITION_DAYS } from './partitions.ts';
 import { readPosition } from './project.ts';
@@ -23,6 +24,15 @@ export async function sourcesAfter(session: Session, after: SourceCursor, limit:
     rows.push({ diaSourceId, midpointMjdTai, position, payload: reader.sized() });
   }
   return rows;
+}
+
+/** Where every object is now. */
+export async function objectPlaces(session: Session): Promise<ObjectPlace[]> {
+  const reader = new CopyBinaryReader(await session.copyOut(
+    'COPY (SELECT "diaObjectId", ra, dec FROM "DiaObjectLast") TO STDOUT (FORMAT binary)'));
+  const places: ObjectPlace[] = [];
+  while (reader.next()) places.push({ diaObjectId: reader.bigint(), ra: reader.double(), dec: reader.double() });
+  return places;
 }
 
 export async function stats(session: Session): Promise<ApdbStats> {

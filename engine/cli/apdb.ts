@@ -79,6 +79,17 @@ export async function runApdbSources(options: ApdbSourcesOptions): Promise<numbe
   });
 }
 
+/** Pairs of objects that may be one. Exit 1 when there is any. */
+export async function runApdbDuplicates(options: RecordedOptions & Readonly<{ radius: number }>): Promise<number> {
+  return withApdb(options, 'apdb duplicates', async ({ apdb, instrument }) => {
+    const pairs = await apdb.pairsWithin(options.radius);
+    if (options.json) printJson({ instrument, radiusArcsec: options.radius, pairs });
+    else if (pairs.length === 0) print(`no two objects of ${instrument} lie within ${options.radius}″`);
+    else print(tableOf(['separationArcsec', 'first', 'second'], pairs));
+    return pairs.length === 0 ? 0 : 1;
+  });
+}
+
 export async function runApdbStats(options: RecordedOptions): Promise<number> {
   return withApdb(options, 'apdb stats', async ({ apdb, instrument }) => {
     const stats = await apdb.stats();

@@ -284,6 +284,7 @@ export type ParsedCommand =
   | Parsed<'apdb cone', ApdbConeOptions, { readonly ra: number; readonly dec: number; readonly radius: number }>
   | Parsed<'apdb sources', ApdbSourcesOptions>
   | Parsed<'apdb stats', RecordedOptions>
+  | Parsed<'apdb duplicates', RecordedOptions & { readonly radius: number }>
   | Parsed<'apdb rebuild', ApdbRebuildOptions>
   | Parsed<'apdb changes', ApdbChangesOptions>
   | Parsed<'bench', BenchOptions, { readonly bench: BenchName }>

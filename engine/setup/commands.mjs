@@ -855,6 +855,20 @@ export const COMMANDS = [
     setup: 'servers', needs: 'stores',
   },
   {
+    name: 'apdb duplicates',
+    summary: 'find diaObjects so near each other that they may be one',
+    description: ['Pairs within a radius as of the last commit, nearest first. Exit 1 when there is any.'],
+    examples: ['vesper apdb duplicates --radius 0.5 --json'],
+    positionals: [],
+    options: [
+      // Rubin's gate is 1″: what lies nearer was two sources of one visit, or should have been matched.
+      { name: 'radius', argument: 'ARCSEC', type: 'number', min: 0.001, max: 60, default: 1,
+        explanation: 'arcseconds, on the sky' },
+      INSTRUMENT, JSON_OUTPUT, DATA_DIR,
+    ],
+    setup: 'servers', needs: 'stores',
+  },
+  {
     name: 'apdb stats',
     summary: 'count what the prompt database holds',
     description: ['Rows and bytes of each table, partitions, and the commit that it stands at.'],

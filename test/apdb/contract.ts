@@ -263,6 +263,22 @@ export function apdbContract(current: () => Apdb, runs: number): void {
     expect(paged.map(({ diaSourceId }) => diaSourceId)).toEqual(whole.map(({ diaSourceId }) => diaSourceId));
   });
 
+  test('pairs of objects are found across RA 0 and over the pole, by their last versions, and no others', async () => {
+    const arcsec = 1 / 3600;
+    const places = [[359.9999, 0], [359.9999 + 0.4 * arcsec, 0], [0.3 * arcsec, 20], [360 - 0.3 * arcsec, 20],
+      [0, 90 - 0.2 * arcsec], [180, 90 - 0.2 * arcsec], [50, 50], [50, 50 + 1.1 * arcsec]] as const;
+    await apdb.project([
+      commitOf(NIGHT, 1, places.map(([ra, dec], k) => seen(k + 1, k === 0 ? 10 : ra, dec))),
+      commitOf(NIGHT, 2, [seen(1, ...places[0])]),
+    ]);
+    const pairs = await apdb.pairsWithin(1);
+    expect(pairs.map(({ first, second }) => [first, second])).toEqual([[1n, 2n], [5n, 6n], [3n, 4n]]);
+    [0.4, 0.4, 0.6 * Math.cos(20 * Math.PI / 180)].forEach((expected, k) => {
+      expect(pairs[k].separationArcsec).toBeCloseTo(expected, 5);
+    });
+    await expect(apdb.pairsWithin(0)).rejects.toThrow('0″');
+  });
+
   test('stats count every row', async () => {
     await apdb.project([commitOf(NIGHT, 1, [seen(1), seen(2)]), commitOf(NIGHT, 2, [seen(1)])]);
     const { tables, position, firstMjdTai, lastMjdTai } = await apdb.stats();
