@@ -13,6 +13,8 @@ export type Whitening = Readonly<{
   kernel: Float32Array; size: number;
   /** Variance of a pixel of the whitened difference over σ_Y² + the variance of K ⊗ X. */
   varianceRatio: number;
+  /** Variance of a pixel of φ ⊗ Y and of φ ⊗ K ⊗ X for unit variance of Y's and X's pixels. */
+  factorY: number; factorX: number;
 }>;
 
 /** Side of the Fourier tile: four times the usual kernel, more than any PSF stamp. */
@@ -83,7 +85,44 @@ export function whiteningOf(
     for (let u = 0; u < size; u++) total += phi[v * size + u] = re[wrap(v - halfSize) * SIDE + wrap(u - halfSize)];
   }
   for (let j = 0; j < phi.length; j++) phi[j] /= total;
-  return { kernel: phi, size, varianceRatio: white / (varianceY + varianceX * convolved.variance) };
+  const { factorX, factorY } = whitenedFactors(phi, size, convolved, powerY);
+  const varianceRatio = (varianceY * factorY + varianceX * factorX) / (varianceY + varianceX * convolved.variance);
+  return { kernel: phi, size, varianceRatio, factorX, factorY };
+}
+
+/** What the φ that was cut out does to both noises, which is not quite what it was made for. */
+function whitenedFactors(
+  phi: Float32Array, size: number, convolved: NoisePower, powerY: Float64Array,
+): { factorX: number; factorY: number } {
+  const { re, im } = spectrumOf(phi, size);
+  let factorX = 0, factorY = 0;
+  for (let j = 0; j < re.length; j++) {
+    const power = (re[j] * re[j] + im[j] * im[j]) / re.length;
+    factorX += power * convolved.power[j];
+    factorY += power * powerY[j];
+  }
+  return { factorX, factorY };
+}
+
+/**
+ * (φ ⊗ K)²: how the whitened difference spreads the noise of single pixels of X. φ takes back most of what K blurs, so
+ * that the noise of a star's photons lies where the star is, not where K alone would smear it.
+ *
+ * @param kernel K, [size × size]; φ may have another size.
+ * @returns [size × size]
+ */
+export function whitenedSpread(kernel: Float32Array, size: number, whitening: Whitening): Float32Array {
+  const half = (size - 1) / 2, a = spectrumOf(kernel, size), b = spectrumOf(whitening.kernel, whitening.size);
+  const n = SIDE * SIDE, re = new Float64Array(n), im = new Float64Array(n), spread = new Float32Array(size * size);
+  for (let j = 0; j < n; j++) {
+    re[j] = (a.re[j] * b.re[j] - a.im[j] * b.im[j]) / n;
+    im[j] = (a.re[j] * b.im[j] + a.im[j] * b.re[j]) / n;
+  }
+  transformBack(createFourier(SIDE), re, im);
+  for (let v = 0; v < size; v++) {
+    for (let u = 0; u < size; u++) spread[v * size + u] = re[wrap(v - half) * SIDE + wrap(u - half)] ** 2;
+  }
+  return spread;
 }
 
 /**

@@ -11,7 +11,9 @@ import {
 import { evaluatePsf, type PsfModel } from '../../image/psf.ts';
 import type { Wcs } from '../../image/wcs.ts';
 import type { DifferenceConfig } from './config.ts';
-import { interpolationPower, noisePowerOf, psfErrorFactor, whiteningOf, type Whitening } from './decorrelate.ts';
+import {
+  interpolationPower, noisePowerOf, psfErrorFactor, whitenedSpread, whiteningOf, type NoisePower, type Whitening,
+} from './decorrelate.ts';
 import { evaluateKernel, fitMatchingKernel, type KernelFit, type MatchingKernel } from './kernelFit.ts';
 import { psfThroughConstant, psfThroughKernel } from './psfOfDifference.ts';
 import { measureDisplacement, type Displacement } from './register.ts';
@@ -91,7 +93,9 @@ export function differenceImages(
   const scale = isTemplateSharper ? 1 : 1 / kernel.sum;
   const background = isTemplateSharper
     ? subtractMatchedTemplate(visitImage, warp.warped, kernel, middle, power.variance, buffers, config)
-    : subtractFromMatchedVisit(visitImage, warp.warped, kernel, middle, power.variance, buffers, config);
+    : subtractFromMatchedVisit(
+      visitImage, warp.warped, kernel, middle, noiseShares(kernel, middle, power, whitening, config), buffers, config,
+    );
   if (displacement !== null) allowForScatter(displacement, buffers, config.registration.scatterMinPx);
   if (config.isDecorrelated) whiten(buffers.difference, whitening, scratch);
   setNoData(buffers.difference);
@@ -181,7 +185,7 @@ function subtractMatchedTemplate(
   visit: VisitImage, warped: WarpedTemplate, kernel: MatchingKernel, middle: Float32Array, convolvedVariance: number,
   { matchedTemplate: matched, difference, scratch }: DifferenceBuffers, config: DifferenceConfig,
 ): Float64Array {
-  convolvePlanes(warped, kernel, middle, convolvedVariance, matched, scratch);
+  convolvePlanes(warped, kernel, middle.map((value) => value * value), convolvedVariance, matched, scratch);
   matched.mask.set(warped.mask);
   const reach = kernelReachPx(middle, kernel.size, config.maskSpreadFraction);
   spreadMask(warped.mask, visit.width, visit.height, SPREAD, reach, matched.mask);
@@ -197,17 +201,34 @@ function subtractMatchedTemplate(
   return background;
 }
 
+/** How the noise of the visit's and the template's pixels comes to be in the difference. */
+type NoiseShares = Readonly<{ spread: Float32Array; visit: number; template: number }>;
+
+/**
+ * When the visit is the convolved image its noise is the larger one, and what φ will make of it counts: the variance is
+ * that of the whitened difference, divided by what `whiten` multiplies it with.
+ */
+function noiseShares(
+  kernel: MatchingKernel, middle: Float32Array, power: NoisePower, whitening: Whitening, config: DifferenceConfig,
+): NoiseShares {
+  if (!config.isDecorrelated) return { spread: middle.map((value) => value * value), visit: power.variance, template: 1 };
+  return {
+    spread: whitenedSpread(middle, kernel.size, whitening), visit: whitening.factorX / whitening.varianceRatio,
+    template: whitening.factorY / whitening.varianceRatio,
+  };
+}
+
 /** D = (K ⊗ visit + background − template) / ΣK. Returns the background's coefficients in the template's flux scale. */
 function subtractFromMatchedVisit(
-  visit: VisitImage, warped: WarpedTemplate, kernel: MatchingKernel, middle: Float32Array, convolvedVariance: number,
+  visit: VisitImage, warped: WarpedTemplate, kernel: MatchingKernel, middle: Float32Array, noise: NoiseShares,
   { matchedTemplate: matched, difference, scratch }: DifferenceBuffers, config: DifferenceConfig,
 ): Float64Array {
   const scale = 1 / kernel.sum, reach = kernelReachPx(middle, kernel.size, config.maskSpreadFraction);
-  convolvePlanes(visit, kernel, middle, convolvedVariance, difference, scratch);
+  convolvePlanes(visit, kernel, noise.spread, noise.visit, difference, scratch);
   for (let j = 0; j < scratch.length; j++) {
     matched.image[j] = warped.image[j] * scale;
     matched.variance[j] = warped.variance[j] * scale * scale;
-    difference.variance[j] = difference.variance[j] * scale * scale + matched.variance[j];
+    difference.variance[j] = difference.variance[j] * scale * scale + noise.template * matched.variance[j];
   }
   matched.mask.set(warped.mask);
   combineMasks(visit, matched, middle, kernel.size, difference);

@@ -12,23 +12,23 @@ import { medianOf, sampleOf } from './statistics.ts';
 const NO_DATA = maskBits('NO_DATA');
 
 /**
- * Image and variance convolved with the kernel: the variance with its square at the middle of the detector, scaled to
- * `convolvedVariance` of unit noise (the PSFs vary by a tenth, and the template's noise is the smaller one).
+ * Image convolved with the kernel, constant in cells of 98 px (across which the PSFs vary by a part in a thousand), and
+ * variance with how the kernel at the middle of the detector spreads it, scaled to `convolvedVariance` of unit noise.
  * Pixels without data count as zero. The mask is not touched.
  *
+ * @param spread  Squares of the kernel, of its size, times any factor.
  * @param out     Image and variance overwritten.
  * @param scratch [height × width], contents destroyed.
  */
 export function convolvePlanes(
-  planes: MaskedImage, kernel: MatchingKernel, middleKernel: Float32Array, convolvedVariance: number,
+  planes: MaskedImage, kernel: MatchingKernel, spread: Float32Array, convolvedVariance: number,
   out: MaskedImage, scratch: Float32Array,
 ): void {
   const { width, height } = planes;
   copyUsable(planes.image, planes.image, planes.mask, NO_DATA, scratch);
   convolveByCell(scratch, width, height, kernel.size, (x, y, at) => { evaluateKernel(kernel, x, y, at); }, out.image);
-  const squares = middleKernel.map((value) => value * value);
-  const total = squares.reduce((sum, value) => sum + value, 0);
-  for (let j = 0; j < squares.length; j++) squares[j] *= convolvedVariance / total;
+  const total = spread.reduce((sum, value) => sum + value, 0);
+  const squares = spread.map((value) => (value * convolvedVariance) / total);
   copyUsable(planes.variance, planes.image, planes.mask, NO_DATA, scratch);
   convolveConstant(scratch, width, height, kernel.size, squares, out.variance);
 }
