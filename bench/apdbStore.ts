@@ -24,6 +24,8 @@ export class BenchStore {
   readonly #dataDir: string;
   #stores: Stores;
   #apdb: Apdb;
+  /** False while the servers are restarted: what fails then must not be hidden by closing twice. */
+  #isOpen = true;
 
   private constructor(dataDir: string, stores: Stores, apdb: Apdb) {
     this.#dataDir = dataDir;
@@ -93,16 +95,18 @@ export class BenchStore {
    */
   async makeCold(): Promise<void> {
     await this.#apdb.close();
+    this.#isOpen = false;
     await this.#stores.stop();
     execFileSync('sync');
     execFileSync('find', [clusterOf(this.#dataDir), '-type', 'f', '-size', '+0',
       '-exec', 'dd', 'if={}', 'iflag=nocache', 'count=0', 'status=none', ';']);
     this.#stores = await start(this.#dataDir);
     this.#apdb = await openCached(this.#stores);
+    this.#isOpen = true;
   }
 
   async close(): Promise<void> {
-    await this.#apdb.close();
+    if (this.#isOpen) await this.#apdb.close();
     await this.#stores.stop();
     const cluster = clusterOf(this.#dataDir);
     rmSync(cluster, { recursive: true, force: true });

@@ -52,7 +52,8 @@ export function yearOfVisits(seed: number, groups: number, visits: number, decDe
       const dec = decDeg + north + error * normal();
       return [newDiaSource({
         diaSourceId, visit: BigInt(visit), detector, midpointMjdTai,
-        ra: ((east + error * normal()) / cosDec + 360) % 360, dec, raErr: error, decErr: error, x: 1, y: 1, bboxSize: 9, band: 'r', psfFlux: 100, psfFluxErr: 10,
+        ra: ((east + error * normal()) / cosDec + 360) % 360, dec,
+        raErr: error, decErr: error, x: 1, y: 1, bboxSize: 9, band: 'r', psfFlux: 100, psfFluxErr: 10,
         timeProcessedMjdTai: 0,
       })];
     });
