@@ -41,6 +41,8 @@ export type DetectorInputs = Readonly<{
   visit: Visit; detector: Detector; camera: Camera; band: Band; exposureSeconds: number; midpointMjdTai: number;
   boresight: Readonly<{ raDeg: number; decDeg: number; cameraAngleDeg: number }>;
   rawAmps: readonly RawAmp[]; bias: Float32Array; flat: Float32Array;
+  /** Null where the detector has none. */
+  dark: Float32Array | null; fringe: Float32Array | null;
   references: readonly ReferenceStar[];
   template: Template; templateWcs: Wcs;
   known: readonly Readonly<{ diaObjectId: bigint; raDeg: number; decDeg: number }>[];
@@ -100,11 +102,12 @@ function recover(run: DetectorRun): Figures {
 }
 
 function isr(run: DetectorRun): Figures {
-  const { rawAmps, detector, bias, flat } = run.inputs;
+  const { rawAmps, detector, bias, flat, dark, fringe, exposureSeconds } = run.inputs;
   const { visit, labels } = run.planes;
-  const { image, report } = removeInstrumentSignature(rawAmps, detector, { bias, flat }, isrConfig, visit, {
-    indices: labels,
-  });
+  const { image, report } = removeInstrumentSignature(
+    rawAmps, detector, { bias, flat, dark, fringe }, isrConfig, visit, { indices: labels },
+    { darkSeconds: exposureSeconds },
+  );
   run.postIsr = image;
   return report.figures;
 }

@@ -76,6 +76,7 @@ export function findProducts(
   const query = { band, detector: detector.id, dayObs, raDeg, decDeg };
   return {
     bias: find({ ...query, kind: 'bias' }), flat: find({ ...query, kind: 'flat' }),
+    dark: find({ ...query, kind: 'dark' }), fringe: find({ ...query, kind: 'fringe' }),
     references: find({ ...query, kind: 'references' }), template: find({ ...query, kind: 'template' }),
   };
 }

@@ -13,6 +13,8 @@
  * Products, all with EXTNAME'd image HDUs:
  * - bias: IMAGE float32 [height × width], ADU left after overscan subtraction, assembled detector.
  * - flat: IMAGE float32 [height × width], response relative to its mean, assembled detector.
+ * - dark: IMAGE float32 [height × width], electrons a second; a detector may go without.
+ * - fringe: IMAGE float32 [height × width], fringes of the band's night sky over its level; may be absent.
  * - template: IMAGE float32 nJy, VARIANCE float32 nJy², MASK uint16 with planes as MP_* keywords; WCS (TAN) in IMAGE;
  *   keywords BAND, NVISITS (depth), SEEING [arcsec].
  * - references: CSV `refId,ra,dec,raErrMas,decErrMas,uMag,uMagErr,…,yMag,yMagErr`, degrees and AB magnitudes, stars
@@ -35,7 +37,10 @@ export const productPaths = {
 } as const;
 
 /** What serves one detector of a visit. */
-export type DetectorProductKind = 'bias' | 'flat' | 'template' | 'references';
+export type DetectorProductKind = 'bias' | 'flat' | 'template' | 'references' | OptionalProductKind;
+/** What a detector can go without, at a price that its quality shows. */
+export const OPTIONAL_PRODUCTS = ['dark', 'fringe'] as const;
+export type OptionalProductKind = (typeof OPTIONAL_PRODUCTS)[number];
 export type ProductKind = DetectorProductKind | 'orbits';
 
 /** One entry of the index. */

@@ -1,6 +1,6 @@
 /** Bias, flat and reference catalogue, made as an observatory makes them: from frames and stars with their noise. */
 import { pixelScaleArcsec, type Amp, type Camera, type Detector } from '../schemas/camera.ts';
-import { BANDS } from '../schemas/units.ts';
+import { BANDS, type Band } from '../schemas/units.ts';
 import { calibrationConfig, skyConfig } from './config.ts';
 import { addShotNoise, detectorResponse, readDetector } from './detector.ts';
 import { encodeFits } from './fitsWriter.ts';
@@ -12,6 +12,7 @@ import {
 import { normal, randomStream } from './random.ts';
 import { starsByCell, starsOfCone } from './scene.ts';
 import type { Field, PlannedVisit } from './schedule.ts';
+import { addDark, fringesOf, hotPixelsOf } from './silicon.ts';
 import type { Star } from './sky.ts';
 import { placeAt } from './surveySky.ts';
 
@@ -43,16 +44,48 @@ export function makeFlat(
     const amps = readDetector(seed, detector, electrons, 'flat frame', frame, model.effects);
     addAssembled(sum, detector, amps, (amp) => amp.gainElectronsPerAdu);
   }
-  for (const amp of detector.amps) subtractBias(sum, bias, detector.width, amp);
+  for (const amp of detector.amps) subtractBias(sum, bias, detector.width, amp, calibrationConfig.flatFrames);
   let total = 0;
   for (let i = 0; i < sum.length; i++) total += sum[i];
   const level = total / sum.length;
   return Float32Array.from(sum, (value) => value / level);
 }
 
-function subtractBias(sum: Float64Array, bias: Float32Array, width: number, amp: Amp): void {
+/** Mean of dark frames, bias subtracted. [height × width] row-major, electrons a second. */
+export function makeDark(seed: number, detector: Detector, model: SimulationModel): Float32Array {
+  const { darkFrames, darkSeconds } = calibrationConfig, { effects } = model;
+  const bias = makeBias(seed, detector, model), hotPixels = effects.hotPixels ? hotPixelsOf(seed, detector) : [];
+  const sum = new Float64Array(bias.length), electrons = new Float32Array(bias.length);
+  for (let frame = 0; frame < darkFrames; frame++) {
+    electrons.fill(0);
+    addDark(electrons, detector, darkSeconds, hotPixels, effects.darkCurrent);
+    if (effects.shotNoise) addShotNoise(electrons, randomStream(seed, 'dark charge', detector.id, frame));
+    const amps = readDetector(seed, detector, electrons, 'dark frame', frame, effects);
+    addAssembled(sum, detector, amps, (amp) => amp.gainElectronsPerAdu);
+  }
+  for (const amp of detector.amps) subtractBias(sum, bias, detector.width, amp, darkFrames);
+  return Float32Array.from(sum, (value) => value / (darkFrames * darkSeconds));
+}
+
+/**
+ * Fringes of a band's night sky relative to the sky, as the median of a season's sky frames has them: with what noise
+ * their photons leave. [height × width] row-major; mean about 0.
+ */
+export function makeFringe(seed: number, detector: Detector, band: Band): Float32Array {
+  const { width, height } = detector, fringe = new Float32Array(width * height);
+  const fringes = fringesOf(seed, detector, band);
+  const random = randomStream(seed, 'fringe frame', detector.id, BANDS.indexOf(band));
+  // The median of n values scatters by 1.2533 times as much as their mean.
+  const sigma = 1.2533 / Math.sqrt(calibrationConfig.fringeFrames * calibrationConfig.fringeSkyElectrons);
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) fringe[i] = (fringes?.(x, y) ?? 0) + sigma * normal(random);
+  }
+  return fringe;
+}
+
+function subtractBias(sum: Float64Array, bias: Float32Array, width: number, amp: Amp, frames: number): void {
   const { x0, y0, x1, y1 } = amp.detectorBox;
-  const scale = calibrationConfig.flatFrames * amp.gainElectronsPerAdu;
+  const scale = frames * amp.gainElectronsPerAdu;
   for (let y = y0; y < y1; y++) {
     for (let i = y * width + x0, end = y * width + x1; i < end; i++) sum[i] -= scale * bias[i];
   }
@@ -78,15 +111,19 @@ function addAssembled(
   });
 }
 
-/** Bytes of a bias or flat product. */
-export function encodeCalibration(kind: 'bias' | 'flat', detector: Detector, pixels: Float32Array): Buffer {
+const CALIBRATION_UNITS = { bias: 'adu', flat: 'relative', dark: 'electron/s', fringe: 'relative' } as const;
+
+/** Bytes of a calibration product. */
+export function encodeCalibration(
+  kind: keyof typeof CALIBRATION_UNITS, detector: Detector, pixels: Float32Array,
+): Buffer {
   return encodeFits([
     {
       cards: [['DETECTOR', detector.id, 'detector id'], ['DETNAME', detector.name, 'detector name'], ['OBSTYPE', kind]],
       image: null,
     },
     {
-      cards: [['EXTNAME', 'IMAGE'], ['BUNIT', kind === 'bias' ? 'adu' : 'relative']],
+      cards: [['EXTNAME', 'IMAGE'], ['BUNIT', CALIBRATION_UNITS[kind]]],
       image: { width: detector.width, height: detector.height, pixels },
     },
   ]);

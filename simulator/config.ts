@@ -112,6 +112,10 @@ export const calibrationConfig = {
    * 0.2 % a pixel. More would cost the first night seconds: each frame takes 40 ms a detector.
    */
   biasFrames: 5, flatFrames: 4, flatElectrons: 60_000,
+  /** Darks as long as a visit, so that hot pixels that saturate do so in both. */
+  darkFrames: 10, darkSeconds: 30,
+  /** Sky frames of a season behind a fringe frame: their photons leave 0.08 % of the sky a pixel. */
+  fringeFrames: 300, fringeSkyElectrons: 5000,
   /** Depth of the template, visits, and its seeing: the best that a season offers. */
   templateVisits: 16, templateSeeingArcsec: 0.7,
   /**

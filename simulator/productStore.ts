@@ -5,7 +5,7 @@ import type { DayObs, DetectorId } from '../schemas/ids.ts';
 import { productPaths, type Product, type ProductIndex } from '../schemas/products.ts';
 import type { Band } from '../schemas/units.ts';
 import { referenceRadiusDeg } from './calibrations.ts';
-import { skyConfig } from './config.ts';
+import { detectorConfig, skyConfig } from './config.ts';
 import { readIfPresent, sha256, writeWhole } from './files.ts';
 import { DEMONSTRATION, effectNames, type SimulationModel } from './model.ts';
 import { fieldRadiusMm } from './optics.ts';
@@ -63,6 +63,14 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
     verified.set(wanted.uri, checksum);
   }
 
+  async function ensureOptional(index: ProductIndex, wanted: Wanted, detector: DetectorId): Promise<void> {
+    if (await isGood(wanted, indexedUri(index, wanted))) return;
+    const { checksum } = wanted.kind === 'fringe' && wanted.band
+      ? await renderer.run<'fringe'>({ task: 'fringe', detector, band: wanted.band, path: wanted.uri })
+      : await renderer.run<'dark'>({ task: 'dark', detector, path: wanted.uri });
+    verified.set(wanted.uri, checksum);
+  }
+
   async function ensureReferences(index: ProductIndex, wanted: Wanted, field: Field): Promise<void> {
     if (await isGood(wanted, indexedUri(index, wanted))) return;
     const { checksum } = await renderer.run<'references'>({ task: 'references', field, path: wanted.uri });
@@ -79,10 +87,12 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
     const index = readIndex(options.dataDir, options.instrument);
     const references = referencesOf(folder, camera, field);
     const templates = detectors.map((d) => templateOf(folder, camera, field, band, d));
+    const optional = detectors.map((d) => optionalOf(folder, options.model, band, d.id));
     await Promise.all([
       ensureReferences(index, references, field),
       ...detectors.map((d) => ensureDetector(index, d.id)),
       ...detectors.map((d, i) => ensureTemplate(index, templates[i], field, band, d.id)),
+      ...detectors.flatMap((d, i) => optional[i].map((wanted) => ensureOptional(index, wanted, d.id))),
     ]);
     const orbits = orbitsOf(folder, options.dayObs);
     if (!verified.has(orbits.uri)) {
@@ -91,7 +101,7 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
       verified.set(orbits.uri, writeWhole(join(options.dataDir, orbits.uri), text).checksum);
     }
     const calibrations = detectors.flatMap((d) => [biasOf(folder, d.id), flatOf(folder, d.id)]);
-    const made = [references, orbits, ...calibrations, ...templates].map(asMade);
+    const made = [references, orbits, ...calibrations, ...optional.flat(), ...templates].map(asMade);
     const next = mergeIndex(index, made);
     if (next === index) return;
     writeWhole(join(options.dataDir, productPaths.index(options.instrument)), `${JSON.stringify(next, null, 1)}\n`);
@@ -168,6 +178,18 @@ function biasOf(folder: string, detector: DetectorId): Wanted {
 
 function flatOf(folder: string, detector: DetectorId): Wanted {
   return { kind: 'flat', band: null, detector, uri: `${folder}/flat_${padded(detector)}.fits`, sky: null };
+}
+
+/** What the effects of a model make worth having. */
+function optionalOf(folder: string, { effects }: SimulationModel, band: Band, detector: DetectorId): Wanted[] {
+  const wanted: Wanted[] = [], file = `${padded(detector)}.fits`;
+  if (effects.darkCurrent || effects.hotPixels) {
+    wanted.push({ kind: 'dark', band: null, detector, uri: `${folder}/dark_${file}`, sky: null });
+  }
+  if (effects.fringing && detectorConfig.fringeAmplitude[band] > 0) {
+    wanted.push({ kind: 'fringe', band, detector, uri: `${folder}/fringe_${band}_${file}`, sky: null });
+  }
+  return wanted;
 }
 
 /** It serves where a detector's middle lies on it; a camera's fields overlap, but not the places of one detector. */

@@ -19,6 +19,8 @@ export type RenderTask =
   | Readonly<{ task: 'exposure'; dayObs: DayObs; detector: DetectorId; plan: PlannedVisit }>
   /** `path` is where the product goes, relative to the data directory. */
   | Readonly<{ task: 'biasAndFlat'; detector: DetectorId; biasPath: string; flatPath: string }>
+  | Readonly<{ task: 'dark'; detector: DetectorId; path: string }>
+  | Readonly<{ task: 'fringe'; detector: DetectorId; band: Band; path: string }>
   | Readonly<{ task: 'template'; detector: DetectorId; field: Field; band: Band; path: string }>
   | Readonly<{ task: 'references'; field: Field; path: string }>
   | Readonly<{ task: 'checksum'; path: string }>
@@ -28,6 +30,8 @@ export type RenderTask =
 export type RenderResults = Readonly<{
   exposure: Readonly<{ file: StagedFile; truth: readonly TruthRow[]; renderMs: number }>;
   biasAndFlat: Readonly<{ biasChecksum: string; flatChecksum: string }>;
+  dark: Readonly<{ checksum: string }>;
+  fringe: Readonly<{ checksum: string }>;
   template: Readonly<{ checksum: string }>;
   references: Readonly<{ checksum: string }>;
   /** Null when there is no such file. */

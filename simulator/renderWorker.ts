@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { workerData } from 'piscina';
 import { detectorOf } from '../schemas/camera.ts';
 import { productPaths } from '../schemas/products.ts';
-import { encodeCalibration, makeBias, makeFlat, makeReferences } from './calibrations.ts';
+import { encodeCalibration, makeBias, makeDark, makeFlat, makeFringe, makeReferences } from './calibrations.ts';
 import { renderExposure } from './exposure.ts';
 import { encodeRaw } from './rawFile.ts';
 import { checksumOfFile, stage, writeWhole } from './files.ts';
@@ -19,6 +19,14 @@ export default function run(task: RenderTask): RenderResults[keyof RenderResults
   switch (task.task) {
     case 'exposure': return renderRaw(task);
     case 'biasAndFlat': return renderBiasAndFlat(task);
+    case 'dark': {
+      const detector = detectorOf(camera, task.detector), dark = makeDark(seed, detector, model);
+      return { checksum: writeWhole(join(dataDir, task.path), encodeCalibration('dark', detector, dark)).checksum };
+    }
+    case 'fringe': {
+      const detector = detectorOf(camera, task.detector), fringe = makeFringe(seed, detector, task.band);
+      return { checksum: writeWhole(join(dataDir, task.path), encodeCalibration('fringe', detector, fringe)).checksum };
+    }
     case 'template': {
       const template = makeTemplate(
         seed, camera, detectorOf(camera, task.detector), task.field, task.band, model.sky,

@@ -6,7 +6,7 @@ import { isAbsolute, join } from 'node:path';
 import type { NextVisit } from '../../schemas/events.ts';
 import type { DayObs, DetectorId, Visit } from '../../schemas/ids.ts';
 import { isBand } from '../../schemas/units.ts';
-import type { DetectorProductKind } from '../../schemas/products.ts';
+import { OPTIONAL_PRODUCTS, type DetectorProductKind } from '../../schemas/products.ts';
 import { ProductCatalog, type LocatedProduct } from '../archive/productCatalog.ts';
 import { findProducts, type Boresight } from '../preload.ts';
 import { namesOf, type ProcessDetector } from '../stream/engineRun.ts';
@@ -30,7 +30,8 @@ export function detectorProcess(
       (query) => catalog.find(query), camera, detector, boresight, ended.band, read.dayObs,
     );
     // Keys of the record's own type.
-    const missing = (Object.keys(products) as DetectorProductKind[]).find((kind) => products[kind] === null);
+    const missing = (Object.keys(products) as DetectorProductKind[])
+      .find((kind) => products[kind] === null && !OPTIONAL_PRODUCTS.some((optional) => optional === kind));
     if (missing !== undefined) {
       const failure: TaskFailure = {
         stage: missing === 'template' ? 'difference' : 'isr', code: `${missing.toUpperCase()}_MISSING`,
@@ -43,7 +44,9 @@ export function detectorProcess(
     return pool.run({
       ...namesOf(ended, read, attempt), instrument: read.instrument, camera: camera.name, boresight,
       raw: { path: isAbsolute(read.uri) ? read.uri : join(dataDir, read.uri), checksum: read.checksum },
-      bias: inputFile(products.bias), flat: inputFile(products.flat), references: inputFile(products.references),
+      bias: inputFile(products.bias), flat: inputFile(products.flat),
+      dark: products.dark && inputFile(products.dark), fringe: products.fringe && inputFile(products.fringe),
+      references: inputFile(products.references),
       template: inputFile(products.template), known, knownPosition, digests,
       ...(fakesOf && { fakes: fakesOf(read.visit, read.detector) }),
     });

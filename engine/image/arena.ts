@@ -38,6 +38,7 @@ const PLANES = {
   /** All amps' readouts one after another, ADU. */
   raw: ['raw', 'uint16'],
   bias: ['detector', 'float32'], flat: ['detector', 'float32'],
+  dark: ['detector', 'float32'], fringe: ['detector', 'float32'],
   visitImage: ['detector', 'float32'], visitVariance: ['detector', 'float32'], visitMask: ['detector', 'uint16'],
   templateImage: ['template', 'float32'], templateVariance: ['template', 'float32'],
   templateMask: ['template', 'uint16'],
@@ -61,7 +62,7 @@ export type ArenaPlan = Readonly<{
 
 /** Views on one arena; planes as the stages take them. */
 export type ArenaViews = Readonly<{
-  raw: Uint16Array; bias: Float32Array; flat: Float32Array;
+  raw: Uint16Array; bias: Float32Array; flat: Float32Array; dark: Float32Array; fringe: Float32Array;
   visit: MaskedImage; template: MaskedImage; warpedTemplate: MaskedImage; matchedTemplate: MaskedImage;
   difference: MaskedImage;
   score: Float32Array; scratch: readonly [Float32Array, Float32Array]; labels: Int32Array; unusable: Uint8Array;
@@ -118,7 +119,8 @@ export function arenaViews(memory: ArenaMemory, plan: ArenaPlan): ArenaViews {
   const float = (name: PlaneName) => new Float32Array(buffer, planes[name].offset, planes[name].length);
   const bits = (name: PlaneName) => new Uint16Array(buffer, planes[name].offset, planes[name].length);
   return {
-    raw: bits('raw'), bias: float('bias'), flat: float('flat'),
+    raw: bits('raw'), bias: float('bias'), flat: float('flat'), dark: float('dark'),
+    fringe: float('fringe'),
     visit: { ...size, image: float('visitImage'), variance: float('visitVariance'), mask: bits('visitMask') },
     template: {
       width: plan.templateWidth, height: plan.templateHeight,

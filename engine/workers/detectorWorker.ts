@@ -49,7 +49,9 @@ function cameraOf(name: string): Camera {
 function ingest(task: DetectorTask): DetectorRun {
   const camera = cameraOf(task.camera), detector = detectorOf(camera, task.detector);
   requireChecksum(task.raw);
-  for (const file of [task.bias, task.flat, task.template, task.references]) requireChecksumOnce(file);
+  for (const file of [task.bias, task.flat, task.dark, task.fringe, task.template, task.references]) {
+    if (file) requireChecksumOnce(file);
+  }
   const planes = arenaFor(detector, readTemplateSize(task.template.path));
   const raw = readRawExposure(task.raw.path, detector, planes.raw);
   if (raw.exposure !== task.exposure) {
@@ -63,7 +65,10 @@ function ingest(task: DetectorTask): DetectorRun {
     visit: task.visit, camera, detector, band: task.band, exposureSeconds: task.exposureSeconds,
     midpointMjdTai: task.midpointMjdTai,
     boresight: task.boresight, rawAmps: raw.amps, bias: readPlane(task.bias.path, planes.bias, detector),
-    flat: readPlane(task.flat.path, planes.flat, detector), references: referencesOf(task), template, templateWcs,
+    flat: readPlane(task.flat.path, planes.flat, detector),
+    dark: task.dark && readPlane(task.dark.path, planes.dark, detector),
+    fringe: task.fringe && readPlane(task.fringe.path, planes.fringe, detector),
+    references: referencesOf(task), template, templateWcs,
     known: task.known, ...(task.fakes && { fakes: task.fakes }),
   };
   return { inputs, planes };
@@ -147,6 +152,7 @@ function measurementsOf(task: DetectorTask, run: DetectorRun): DetectorMeasureme
     summary: finite({ ...calibrated.figures, ...difference.figures, noiseScale: detections.noiseScale }),
     inputs: {
       raw: task.raw.checksum, bias: task.bias.checksum, flat: task.flat.checksum, template: task.template.checksum,
+      ...(task.dark && { dark: task.dark.checksum }), ...(task.fringe && { fringe: task.fringe.checksum }),
       references: task.references.checksum, ...task.digests,
     },
   };

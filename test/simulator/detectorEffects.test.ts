@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 import { loadCamera, type Amp, type Camera, type Detector } from '../../schemas/camera.ts';
+import { makeDark, makeFringe } from '../../simulator/calibrations.ts';
 import { calibrationFrame, type CalibrationLight } from '../../simulator/calibrationFrames.ts';
-import { detectorConfig } from '../../simulator/config.ts';
+import { calibrationConfig, detectorConfig } from '../../simulator/config.ts';
 import { EFFECT_SETS, EFFECTS, parseEffects, type Effects, type SimulationModel } from '../../simulator/model.ts';
 import { transferInefficiency } from '../../simulator/readoutEffects.ts';
-import { hotPixelsOf, repel } from '../../simulator/silicon.ts';
+import { fringesOf, hotPixelsOf, repel } from '../../simulator/silicon.ts';
 import { fullWellElectrons, readDetector } from '../../simulator/detector.ts';
 
 const SEED = 12, COUPLING = 2e-3, CURVATURE = 4e-7;
@@ -171,6 +172,31 @@ test('a dark shows its current and its hot pixels', () => {
   const expected = detectorConfig.darkElectronsPerSecond * seconds * pixels + hotCharge;
   const readNoise = Math.max(...amps.map((amp) => amp.readNoiseElectrons));
   expect(Math.abs(total - expected)).toBeLessThan(5 * Math.sqrt(expected + pixels * readNoise ** 2));
+});
+
+test('the dark product has the current and the hot pixels, electrons a second', () => {
+  const dark = makeDark(SEED, detector, model('darkCurrent,hotPixels,shotNoise,readNoise'));
+  const { darkFrames, darkSeconds, biasFrames } = calibrationConfig, total = darkFrames * darkSeconds;
+  const hot = hotPixelsOf(SEED, detector);
+  const hotCharge = hot.reduce((sum, h) => sum + h.electronsPerSecond, 0);
+  const charge = detectorConfig.darkElectronsPerSecond + hotCharge / dark.length;
+  const readNoise = Math.max(...amps.map((amp) => amp.readNoiseElectrons));
+  // Noise of a pixel's sum: its own charge, its readings, and those of the bias taken off as often.
+  const pixel = Math.sqrt(charge * total + readNoise ** 2 * (darkFrames + darkFrames ** 2 / biasFrames)) / total;
+  expect(Math.abs(mean(dark) - charge)).toBeLessThan(5 * pixel / Math.sqrt(dark.length) + 0.002 * charge);
+  const { x, y, electronsPerSecond } = hot.reduce((a, b) => (a.electronsPerSecond < b.electronsPerSecond ? a : b));
+  expect(Math.abs(dark[y * detector.width + x] - electronsPerSecond)).toBeLessThan(
+    5 * Math.hypot(pixel, Math.sqrt(electronsPerSecond / total)) + detectorConfig.darkElectronsPerSecond,
+  );
+});
+
+test('the fringe product has the fringes of the band to the noise of its frames', () => {
+  const fringe = makeFringe(SEED, detector, 'y'), truth = fringesOf(SEED, detector, 'y');
+  const sigma = 1.2533 / Math.sqrt(calibrationConfig.fringeFrames * calibrationConfig.fringeSkyElectrons);
+  const residuals = fringe.map((value, i) => value - truth!(i % detector.width, Math.floor(i / detector.width)));
+  expect(Math.abs(mean(residuals))).toBeLessThan(5 * sigma / Math.sqrt(fringe.length));
+  // The variance of n normal values scatters by √(2/n) of itself.
+  expect(Math.abs(variance(residuals) / sigma ** 2 - 1)).toBeLessThan(5 * Math.sqrt(2 / fringe.length));
 });
 
 test('wells of known depth spill at that depth, and the converter clips before', () => {

@@ -124,7 +124,7 @@ function rowOf(
     isNegative: detection.isNegative, snr: detection.snr,
     psfFlux: fit.flux, psfFluxErr: fit.fluxErr * noiseScale, psfLnL: fit.logLikelihood, psfChi2: fit.chi2,
     psfNdata: fit.pixelCount, psfFlux_flag: false, psfFlux_flag_edge: fit.isAtEdge, psfFlux_flag_noGoodPixels: false,
-    bboxSize: Math.max(footprint.x1 - footprint.x0, footprint.y1 - footprint.y0), glint_trail: false,
+    bboxSize: Math.max(footprint.x1 - footprint.x0, footprint.y1 - footprint.y0), glint_trail: null,
     ...pixelFlags(difference, fit.x, fit.y, footprint, detection.isNegative),
   });
   return row;
