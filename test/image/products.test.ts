@@ -39,7 +39,8 @@ describe('arena', () => {
       const { offset, length } = plan.planes.kernelWork;
       const arrays = [
         new Uint8Array(memory.buffer, offset, length),
-        views.raw, views.bias, views.flat, views.dark, views.fringe, views.score, ...views.scratch, views.labels, views.unusable,
+        views.raw, views.bias, views.flat, views.dark, views.fringe, views.score, ...views.scratch,
+        views.labels, views.unusable,
         ...[views.visit, views.template, views.warpedTemplate, views.matchedTemplate,
           views.difference].flatMap((p) => [p.image, p.variance, p.mask]),
       ].sort((a, b) => a.byteOffset - b.byteOffset);

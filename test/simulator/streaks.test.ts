@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { loadCamera } from '../../schemas/camera.ts';
 import { drawAureole } from '../../simulator/drawing.ts';
@@ -50,12 +49,3 @@ test('an aureole holds its light but for what its floor cuts off', () => {
   const beyond = ((1e6 * 0.75) / (Math.PI * 100) / 1e-3) ** (-0.75 / 1.75);
   expect(Math.abs(sumOf(plane) / 1e6 - (1 - beyond))).toBeLessThan(2e-3);
 });
-
-test('the bench of a frame runs, and gives the same answer each time', () => {
-  const bench = new URL('../../bench/simulator.ts', import.meta.url).pathname;
-  const run = (): unknown => {
-    const args = [bench, '--camera', 'minicam', '--detector', 'S11', '--runs', '1', '--json'];
-    return (JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as { checksum: string }).checksum;
-  };
-  expect(run()).toBe(run());
-}, 30_000);
