@@ -33,7 +33,8 @@ const [raDeg, decDeg] = values.pointing.split(',').map(Number), runs = Number(va
 const scene = renderScene({
   camera, detector, seed: 1, band: 'r', raDeg, decDeg, cameraAngleDeg: 0, exposureSeconds: 30, effects: 'realistic',
 });
-const { views, rawAmps } = arenaOf(scene), { bias, flat } = views, { width, height } = detector, { commanded } = scene.plan;
+const { views, rawAmps } = arenaOf(scene), { bias, flat } = views;
+const { width, height } = detector, { commanded } = scene.plan;
 const nominal = nominalWcs(camera, detector, commanded.raDeg, commanded.decDeg, commanded.cameraAngleDeg);
 const samples = new Map<string, number[]>(), digest = createHash('sha256');
 
@@ -46,9 +47,9 @@ function timed<T>(name: string, work: () => T): T {
 let postIsr = new Float32Array(0), stars = 0, sources = 0;
 for (let run = 0; run <= runs; run++) {
   if (run === 1) samples.clear(); // The first warms up.
-  const image = timed('isr', () => removeInstrumentSignature(rawAmps, detector, { bias, flat }, isrConfig, views.visit, {
-    indices: views.labels,
-  })).image;
+  const image = timed('isr', () => removeInstrumentSignature(
+    rawAmps, detector, { bias, flat }, isrConfig, views.visit, { indices: views.labels },
+  )).image;
   if (run === 0) postIsr = image.image.slice();
   const calibrated = timed('calibrate, whole', () => calibrate(
     image, nominal, scene.references, scene.question.exposureSeconds, calibrateConfig,

@@ -31,7 +31,8 @@ const GRID = 7, WING_PX = 15, SNR_MIN = 50;
 type Quality = Readonly<Record<string, number | string>>;
 
 function judge(scene: DetectorScene): Quality {
-  const { camera, detector, exposureSeconds } = scene.question, { views, rawAmps } = arenaOf(scene), { bias, flat } = views;
+  const { camera, detector, exposureSeconds } = scene.question;
+  const { views, rawAmps } = arenaOf(scene), { bias, flat } = views;
   const { commanded } = scene.plan;
   const { image } = removeInstrumentSignature(rawAmps, detector, { bias, flat }, isrConfig, views.visit, {
     indices: views.labels,
