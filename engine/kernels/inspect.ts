@@ -34,7 +34,7 @@ export function inspectPlanes(
       const found = inspectPixelsTwin(image, variance, mask, start, end, hasVariance, least, noData, unusable, range);
       if (found > 0) saturatedRows.push(y);
     }
-    return { ...range, saturatedRows };
+    return { ...unsigned(range), saturatedRows };
   }
   const floats = new Float32Array(kernels.memory.buffer, work.result, 4),
     counts = new Int32Array(kernels.memory.buffer, work.result, 4);
@@ -47,5 +47,11 @@ export function inspectPlanes(
     );
     if (found > 0) saturatedRows.push(y);
   }
-  return { lowest: floats[0], highest: floats[1], usable: counts[2], lowestVariance: floats[3], saturatedRows };
+  const found = { lowest: floats[0], highest: floats[1], usable: counts[2], lowestVariance: floats[3] };
+  return { ...unsigned(found), saturatedRows };
+}
+
+/** With 0 for −0: which of the two is met first depends on the order of the lanes. */
+function unsigned({ lowest, highest, usable, lowestVariance }: PixelRange): PixelRange {
+  return { lowest: lowest + 0, highest: highest + 0, usable, lowestVariance: lowestVariance + 0 };
 }

@@ -69,5 +69,9 @@ test('the compiled inspection of planes marks, counts and ranges as its twin', (
     for (const plane of ['image', 'variance', 'mask'] as const) {
       expect(firstDifference(there[plane], own[plane])).toBe(-1);
     }
-  }), { numRuns: 200 });
+  }), {
+    numRuns: 200,
+    // Zeros of both signs: the lowest was 0 in one order of looking and −0 in the other.
+    examples: [[{ width: 8, height: 1, seed: 1176619334, kind: 'signedZeros', masks: 'none' }, Infinity, false]],
+  });
 });
