@@ -28,6 +28,7 @@ const { values } = parseArgs({ options: {
   json: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false },
 } });
 const camera = loadCamera(values.camera), detectors = parseDetectorList(camera, values.detectors), seed = 1;
+if (detectors.length < 2) throw new Error(`--detectors ${values.detectors}: at least two, for the cost of twice as many`);
 const [detector] = detectors, dayObs = asDayObs(20261001);
 const model: SimulationModel = {
   sky: 'survey', effects: parseEffects(values.effects), compression: values.compression === 'rice' ? 'rice' : 'none',

@@ -12,6 +12,7 @@ import { fieldRadiusMm } from './optics.ts';
 import { makeOrbitFile } from './orbitFile.ts';
 import { ARCSEC_PER_RADIAN, detectorMap, skyOfVector } from './projection.ts';
 import type { Renderer } from './render.ts';
+import type { RenderTask } from './renderTasks.ts';
 import type { Field } from './schedule.ts';
 
 export type ProductStore = Readonly<{
@@ -31,6 +32,8 @@ export type ProductStoreOptions = Readonly<{
 /** Products made, not yet indexed: what `describe` lacks is the checksum. */
 type Wanted = Omit<Product, 'checksum' | 'fromDayObs'>;
 
+type TemplateTarget = Omit<Extract<RenderTask, { task: 'template' }>, 'task' | 'path'>;
+
 export function createProductStore(options: ProductStoreOptions): ProductStore {
   const { camera, renderer, detectors = camera.detectors } = options;
   const folder = `products/${options.instrument}/sky${skyConfig.version}-seed${options.seed}${kindOf(options.model)}`;
@@ -46,7 +49,12 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
     return true;
   }
 
-  async function ensureDetector(index: ProductIndex, detector: DetectorId): Promise<void> {
+  async function ensureOne(index: ProductIndex, wanted: Wanted, make: () => Promise<{ checksum: string }>): Promise<void> {
+    if (await isGood(wanted, indexedUri(index, wanted))) return;
+    verified.set(wanted.uri, (await make()).checksum);
+  }
+
+  async function ensureBiasAndFlat(index: ProductIndex, detector: DetectorId): Promise<void> {
     const bias = biasOf(folder, detector), flat = flatOf(folder, detector);
     const good = await Promise.all([bias, flat].map((wanted) => isGood(wanted, indexedUri(index, wanted))));
     if (good.every(Boolean)) return;
@@ -55,27 +63,18 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
     verified.set(bias.uri, made.biasChecksum).set(flat.uri, made.flatChecksum);
   }
 
-  async function ensureTemplate(
-    index: ProductIndex, wanted: Wanted, field: Field, band: Band, detector: DetectorId,
-  ): Promise<void> {
-    if (await isGood(wanted, indexedUri(index, wanted))) return;
-    const { checksum } = await renderer.run<'template'>({ task: 'template', detector, field, band, path: wanted.uri });
-    verified.set(wanted.uri, checksum);
-  }
+  const ensureReferences = (index: ProductIndex, wanted: Wanted, field: Field): Promise<void> =>
+    ensureOne(index, wanted, () => renderer.run<'references'>({ task: 'references', field, path: wanted.uri }));
 
-  async function ensureOptional(index: ProductIndex, wanted: Wanted, detector: DetectorId): Promise<void> {
-    if (await isGood(wanted, indexedUri(index, wanted))) return;
-    const { checksum } = wanted.kind === 'fringe' && wanted.band
-      ? await renderer.run<'fringe'>({ task: 'fringe', detector, band: wanted.band, path: wanted.uri })
-      : await renderer.run<'dark'>({ task: 'dark', detector, path: wanted.uri });
-    verified.set(wanted.uri, checksum);
-  }
+  const ensureTemplate = (index: ProductIndex, wanted: Wanted, target: TemplateTarget): Promise<void> =>
+    ensureOne(index, wanted, () => renderer.run<'template'>({ task: 'template', ...target, path: wanted.uri }));
 
-  async function ensureReferences(index: ProductIndex, wanted: Wanted, field: Field): Promise<void> {
-    if (await isGood(wanted, indexedUri(index, wanted))) return;
-    const { checksum } = await renderer.run<'references'>({ task: 'references', field, path: wanted.uri });
-    verified.set(wanted.uri, checksum);
-  }
+  const ensureOptional = (index: ProductIndex, wanted: Wanted, detector: DetectorId): Promise<void> => ensureOne(
+    index, wanted,
+    () => (wanted.kind === 'fringe' && wanted.band
+      ? renderer.run<'fringe'>({ task: 'fringe', detector, band: wanted.band, path: wanted.uri })
+      : renderer.run<'dark'>({ task: 'dark', detector, path: wanted.uri })),
+  );
 
   function asMade(wanted: Wanted): Product {
     const checksum = verified.get(wanted.uri);
@@ -90,8 +89,8 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
     const optional = detectors.map((d) => optionalOf(folder, options.model, band, d.id));
     await Promise.all([
       ensureReferences(index, references, field),
-      ...detectors.map((d) => ensureDetector(index, d.id)),
-      ...detectors.map((d, i) => ensureTemplate(index, templates[i], field, band, d.id)),
+      ...detectors.map((d) => ensureBiasAndFlat(index, d.id)),
+      ...detectors.map((d, i) => ensureTemplate(index, templates[i], { detector: d.id, field, band })),
       ...detectors.flatMap((d, i) => optional[i].map((wanted) => ensureOptional(index, wanted, d.id))),
     ]);
     const orbits = orbitsOf(folder, options.dayObs);
