@@ -20,6 +20,7 @@ import { PacketMemory } from '../engine/stream/packetMemory.ts';
 import { lastSequence, openNightStreams } from '../engine/stream/streams.ts';
 import { decodeDiaForcedSource, decodeDiaSource } from '../schemas/avro.ts';
 import { asDetectorId, BEFORE_EVERYTHING, exposureOf, partsOfCommitPosition } from '../schemas/ids.ts';
+import { encodeNeighbours } from '../schemas/neighbours.ts';
 import { assemblePacket, type PacketParts } from '../schemas/packet.ts';
 import { streams } from '../schemas/subjects.ts';
 import { benchResult, measureCpuMs, reportResult, spreadOf } from './harness.ts';
@@ -35,6 +36,10 @@ const packets = Number(values.packets), assembled = Number(values.assembled), ru
 const COMMIT_PACKETS = 200;
 
 const EMPTY = Buffer.alloc(0);
+/** Three stars and three galaxies beside each packet. */
+const NEAR = [1n, 2n, 3n].map((objectId) => (
+  { objectId, distanceArcsec: 12.345, positionAngleDeg: 271.5, rMag: 22.125, radiusArcsec: 0.75 }));
+const NEIGHBOURS = encodeNeighbours({ stars: NEAR, galaxies: NEAR });
 const partsOf = partsMaker(20261120);
 
 /** Packets built of ready rows in the memory of the commit before: what one core assembles in a second. */
@@ -63,6 +68,7 @@ function commitRows(c: number): Parameters<typeof buildPackets>[0] {
   const all = allParts.slice(c * COMMIT_PACKETS, (c + 1) * COMMIT_PACKETS);
   const cutoutsOf = ({ cutoutDifference, cutoutScience, cutoutTemplate }: PacketParts): Cutouts => ({
     difference: cutoutDifference ?? EMPTY, science: cutoutScience ?? EMPTY, template: cutoutTemplate ?? EMPTY,
+    neighbours: NEIGHBOURS,
   });
   return {
     rows: {

@@ -9,11 +9,13 @@
 import type { Camera, Detector } from '../schemas/camera.ts';
 import type { Visit } from '../schemas/ids.ts';
 import type { Figures, StageName } from '../schemas/events.ts';
+import { encodeNeighbours } from '../schemas/neighbours.ts';
 import type { Band } from '../schemas/units.ts';
 import type { ArenaViews } from './image/arena.ts';
 import { cutoutOf } from './image/cutout.ts';
 import type { PostIsrImage, Template } from './image/maskedImage.ts';
 import type { RawAmp } from './image/rawExposure.ts';
+import type { ObjectCatalogue } from './image/objectCatalogue.ts';
 import type { ReferenceStar } from './image/references.ts';
 import { nominalWcs, skyToPixel, type Wcs } from './image/wcs.ts';
 import { calibrate, type Calibrated } from './stages/calibrate/calibrate.ts';
@@ -34,6 +36,7 @@ import { measureSources, type MeasureResult } from './stages/measure/measure.ts'
 import { reliabilityConfig } from './stages/reliability/config.ts';
 import { rateSources } from './stages/reliability/reliability.ts';
 import { selectCutoutSide } from './stages/packet/cutoutSide.ts';
+import { nearestNeighbours } from './stages/packet/nearest.ts';
 import { encodeCutouts } from './stages/packet/spool.ts';
 
 /** What a detector comes with. Pixels are in the planes of its arena. */
@@ -44,6 +47,8 @@ export type DetectorInputs = Readonly<{
   /** Null where the detector has none. */
   dark: Float32Array | null; fringe: Float32Array | null;
   references: readonly ReferenceStar[];
+  /** Stars and galaxies about the detector; null where no catalogue has it. */
+  objects: ObjectCatalogue | null;
   template: Template; templateWcs: Wcs;
   known: readonly Readonly<{ diaObjectId: bigint; raDeg: number; decDeg: number }>[];
   /** Synthetic sources of the second pass. */
@@ -180,11 +185,13 @@ function cutouts(run: DetectorRun): Figures {
   const { rows } = made(run.measured);
   if (rows.length === 0) { run.cutouts = null; return { cutoutBytes: 0 }; }
   const { visitImage, psf, wcs } = made(run.calibrated), products = made(run.difference);
+  const { objects } = run.inputs;
   const stamps = new Map(rows.map((row) => {
     const box = { x: row.x, y: row.y, side: selectCutoutSide(row.bboxSize), wcs };
     return [row.diaSourceId, {
       difference: cutoutOf(products.difference, products.differencePsf, box), science: cutoutOf(visitImage, psf, box),
       template: cutoutOf(products.matchedTemplate, products.matchedTemplatePsf, box),
+      neighbours: objects && encodeNeighbours(nearestNeighbours(objects, row.ra, row.dec)),
     }] as const;
   }));
   run.cutouts = encodeCutouts(stamps);

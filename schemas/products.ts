@@ -19,6 +19,9 @@
  *   keywords BAND, NVISITS (depth), SEEING [arcsec].
  * - references: CSV `refId,ra,dec,raErrMas,decErrMas,uMag,uMagErr,…,yMag,yMagErr`, degrees and AB magnitudes, stars
  *   only.
+ * - objects: CSV `objectId,ra,dec,extendedness,radiusArcsec,uMag,…,yMag` of the stars (extendedness 0) and galaxies (1)
+ *   that the survey's coadds show about a detector, an arcminute beyond its edges: degrees, half-light radius in
+ *   arcseconds, AB magnitudes; may be absent, then alerts have no neighbours.
  * - orbits: the solar-system objects that are known on a night; CSV with a header, one a line, elements on the ecliptic
  *   of J2000 (84381.448″), au, degrees, MJD (TT): `designation,packed,epochMjdTt,q,e,i,node,argperi,
  *   timeOfPerihelionMjdTt,h,g,uncertainty,oppositions,observations,arcDays,rmsArcsec`; what is not known is empty.
@@ -39,7 +42,7 @@ export const productPaths = {
 /** What serves one detector of a visit. */
 export type DetectorProductKind = 'bias' | 'flat' | 'template' | 'references' | OptionalProductKind;
 /** What a detector can go without, at a price that its quality shows. */
-export const OPTIONAL_PRODUCTS = ['dark', 'fringe'] as const;
+export const OPTIONAL_PRODUCTS = ['dark', 'fringe', 'objects'] as const;
 export type OptionalProductKind = (typeof OPTIONAL_PRODUCTS)[number];
 export type ProductKind = DetectorProductKind | 'orbits';
 

@@ -63,4 +63,6 @@ export const alertHeaders = {
   schemaId: 'schema-id', visit: 'visit', detector: 'detector', ra: 'ra', dec: 'dec', band: 'band',
   diaSourceId: 'dia-source-id', diaObjectId: 'dia-object-id', snr: 'snr', reliability: 'reliability',
   publishedAt: 'published-at', commitSequence: 'commit-seq', commitIndex: 'commit-index',
+  /** Catalogued stars and galaxies nearby, one line of JSON (`schemas/neighbours.ts`); absent without a catalogue. */
+  neighbours: 'neighbours',
 } as const;

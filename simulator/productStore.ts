@@ -76,6 +76,9 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
       : renderer.run<'dark'>({ task: 'dark', detector, path: wanted.uri })),
   );
 
+  const ensureObjects = (index: ProductIndex, wanted: Wanted, field: Field, detector: DetectorId): Promise<void> =>
+    ensureOne(index, wanted, () => renderer.run<'objects'>({ task: 'objects', detector, field, path: wanted.uri }));
+
   function asMade(wanted: Wanted): Product {
     const checksum = verified.get(wanted.uri);
     if (checksum === undefined) throw new Error(`${wanted.uri} was neither made nor checked`);
@@ -86,11 +89,13 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
     const index = readIndex(options.dataDir, options.instrument);
     const references = referencesOf(folder, camera, field);
     const templates = detectors.map((d) => templateOf(folder, camera, field, band, d));
+    const objects = detectors.map((d) => objectsOf(folder, camera, field, d));
     const optional = detectors.map((d) => optionalOf(folder, options.model, band, d.id));
     await Promise.all([
       ensureReferences(index, references, field),
       ...detectors.map((d) => ensureBiasAndFlat(index, d.id)),
       ...detectors.map((d, i) => ensureTemplate(index, templates[i], { detector: d.id, field, band })),
+      ...detectors.map((d, i) => ensureObjects(index, objects[i], field, d.id)),
       ...detectors.flatMap((d, i) => optional[i].map((wanted) => ensureOptional(index, wanted, d.id))),
     ]);
     const orbits = orbitsOf(folder, options.dayObs);
@@ -100,7 +105,7 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
       verified.set(orbits.uri, writeWhole(join(options.dataDir, orbits.uri), text).checksum);
     }
     const calibrations = detectors.flatMap((d) => [biasOf(folder, d.id), flatOf(folder, d.id)]);
-    const made = [references, orbits, ...calibrations, ...optional.flat(), ...templates].map(asMade);
+    const made = [references, orbits, ...calibrations, ...optional.flat(), ...objects, ...templates].map(asMade);
     const next = mergeIndex(index, made);
     if (next === index) return;
     writeWhole(join(options.dataDir, productPaths.index(options.instrument)), `${JSON.stringify(next, null, 1)}\n`);
@@ -198,6 +203,13 @@ function templateOf(folder: string, camera: Camera, field: Field, band: Band, de
   const radiusDeg = (Math.min(detector.width, detector.height) / 2 * pixelScaleArcsec(camera)) / 3600;
   const uri = `${folder}/${field.name}/template_${band}_${padded(detector.id)}.fits`;
   return { kind: 'template', band, detector: detector.id, uri, sky: { raDeg, decDeg, radiusDeg } };
+}
+
+/** Valid where the template is. */
+function objectsOf(folder: string, camera: Camera, field: Field, detector: Detector): Wanted {
+  const { sky } = templateOf(folder, camera, field, 'r', detector);
+  const uri = `${folder}/${field.name}/objects_${padded(detector.id)}.csv`;
+  return { kind: 'objects', band: null, detector: detector.id, uri, sky };
 }
 
 function referencesOf(folder: string, camera: Camera, field: Field): Wanted {

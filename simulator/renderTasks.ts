@@ -23,6 +23,7 @@ export type RenderTask =
   | Readonly<{ task: 'fringe'; detector: DetectorId; band: Band; path: string }>
   | Readonly<{ task: 'template'; detector: DetectorId; field: Field; band: Band; path: string }>
   | Readonly<{ task: 'references'; field: Field; path: string }>
+  | Readonly<{ task: 'objects'; detector: DetectorId; field: Field; path: string }>
   | Readonly<{ task: 'checksum'; path: string }>
   /** A frame of a recording, written whole with its truth. */
   | Readonly<{ task: 'frame'; detector: DetectorId; frame: FrameTask }>;
@@ -34,6 +35,7 @@ export type RenderResults = Readonly<{
   fringe: Readonly<{ checksum: string }>;
   template: Readonly<{ checksum: string }>;
   references: Readonly<{ checksum: string }>;
+  objects: Readonly<{ checksum: string }>;
   /** Null when there is no such file. */
   checksum: Readonly<{ checksum: string | null }>;
   frame: RecordedFrame;

@@ -8,6 +8,7 @@ import { renderExposure } from './exposure.ts';
 import { encodeRaw } from './rawFile.ts';
 import { checksumOfFile, stage, writeWhole } from './files.ts';
 import { DEMONSTRATION } from './model.ts';
+import { makeObjects } from './objectCatalogue.ts';
 import { recordFrame } from './recordTasks.ts';
 import type { RenderResults, RenderTask, RenderWorkerData } from './renderTasks.ts';
 import { encodeTemplate, makeTemplate } from './template.ts';
@@ -37,6 +38,10 @@ export default function run(task: RenderTask): RenderResults[keyof RenderResults
       return {
         checksum: writeWhole(join(dataDir, task.path), makeReferences(seed, camera, task.field, model.sky)).checksum,
       };
+    case 'objects': {
+      const text = makeObjects(seed, camera, detectorOf(camera, task.detector), task.field, model.sky);
+      return { checksum: writeWhole(join(dataDir, task.path), text).checksum };
+    }
     case 'checksum': return { checksum: checksumOfFile(join(dataDir, task.path)) };
     case 'frame': return recordFrame(dataDir, seed, camera, detectorOf(camera, task.detector), model, task.frame);
   }

@@ -7,15 +7,16 @@ import type { DayObs } from '../../schemas/ids.ts';
 import { frame, FRAME_BYTES, splitPacket, unframe } from '../../schemas/packet.ts';
 import { angularDistanceArcsec } from '../filters/helpers.ts';
 import { archivePaths, encodeEntry, RECORD_BYTES, syncMarker, type ArchiveEntry, type WriteAll } from './layout.ts';
+import { encodeNeighbourRecord, NEIGHBOUR_RECORD_BYTES, readNeighbourRecord } from './neighbourFile.ts';
 import { recoverArchive } from './recovery.ts';
 
-/** A packet to be kept: the framed bytes as sent, and its sequence in ALERTS. */
-export type ArchiveInput = Readonly<{ packet: Uint8Array; sequence: number }>;
+/** A packet to be kept: the framed bytes as sent, its sequence in ALERTS, and its encoded neighbours where told. */
+export type ArchiveInput = Readonly<{ packet: Uint8Array; sequence: number; neighbours?: Uint8Array | null }>;
 
 /** A circle on the sky: centre and radius. */
 export type Cone = Readonly<{ raDeg: number; decDeg: number; radiusArcsec: number }>;
 
-/** An input with what the index says of it, except its place. */
+/** An input with what the index says of it, except where it lies. */
 export type ReadPacket = ArchiveInput & Readonly<{ facts: Omit<ArchiveEntry, 'offset' | 'length' | 'sequence'> }>;
 
 /**
@@ -35,15 +36,15 @@ export async function openArchive(
   await mkdir(paths.directory, { recursive: true });
   const container = await open(paths.container, 'a+').then(reopen(paths.container));
   const index = await open(paths.index, 'a+').then(reopen(paths.index));
+  const neighbours = await open(paths.neighbours, 'a+').then(reopen(paths.neighbours));
   const sync = syncMarker(instrument, dayObs);
   const header = containerHeader(alertSchemaJson(ALERT_SCHEMA_VERSION), sync);
   try {
     const recovered = await recoverArchive({ paths, container, index, header, sync, writeAll });
     await syncDirectory(paths.directory);
-    return new Archive(paths.container, container, index, sync, recovered, writeAll);
+    return new Archive(paths.container, { container, index, neighbours }, sync, recovered, writeAll);
   } catch (error) {
-    await container.close();
-    await index.close();
+    for (const file of [container, index, neighbours]) await file.close();
     throw error;
   }
 }
@@ -66,34 +67,37 @@ export class Archive {
   readonly #path: string;
   readonly #container: FileHandle;
   readonly #index: FileHandle;
+  readonly #neighbours: FileHandle;
   readonly #sync: Uint8Array;
   readonly #writeAll: WriteAll;
   readonly #entries: ArchiveEntry[];
-  readonly #byId: Map<bigint, ArchiveEntry>;
+  /** Place in `#entries` by diaSourceId. */
+  readonly #places: Map<bigint, number>;
   #containerBytes: number;
   #writing: Promise<unknown> = Promise.resolve();
 
   constructor(
     path: string,
-    container: FileHandle,
-    index: FileHandle,
+    files: Readonly<Record<'container' | 'index' | 'neighbours', FileHandle>>,
     sync: Uint8Array,
     recovered: Readonly<{ entries: readonly ArchiveEntry[]; containerBytes: number }>,
     writeAll: WriteAll,
   ) {
     this.#path = path;
-    this.#container = container;
-    this.#index = index;
+    this.#container = files.container;
+    this.#index = files.index;
+    this.#neighbours = files.neighbours;
     this.#sync = sync;
     this.#writeAll = writeAll;
     this.#entries = [...recovered.entries];
-    this.#byId = new Map(this.#entries.map((entry) => [entry.diaSourceId, entry]));
+    this.#places = new Map(this.#entries.map((entry, place) => [entry.diaSourceId, place]));
     this.#containerBytes = recovered.containerBytes;
   }
 
   /**
    * Keeps packets, in the order given; those whose diaSourceId is here already are passed over. When it resolves
-   * all of them are on the disk (both files synced). Resolves to the entries that were added.
+   * all of them are on the disk (all files synced). Resolves to the entries that were added. Neighbours of a packet
+   * that is here already are kept where a crash has left it without.
    *
    * @throws Error that names the file and the reason (a full disk, say); nothing of the batch is kept then.
    */
@@ -105,12 +109,12 @@ export class Archive {
 
   /** The framed packet as sent, or null when this night has no such alert. */
   async get(diaSourceId: bigint): Promise<Buffer | null> {
-    const entry = this.#byId.get(diaSourceId);
-    return entry === undefined ? null : readDatum(this.#container, this.#path, entry);
+    const place = this.#places.get(diaSourceId);
+    return place === undefined ? null : readDatum(this.#container, this.#path, this.#entries[place]);
   }
 
   has(diaSourceId: bigint): boolean {
-    return this.#byId.has(diaSourceId);
+    return this.#places.has(diaSourceId);
   }
 
   /** All entries in the order of arrival. */
@@ -129,21 +133,26 @@ export class Archive {
 
   async close(): Promise<void> {
     await this.#writing;
-    await this.#container.close();
-    await this.#index.close();
+    for (const file of [this.#container, this.#index, this.#neighbours]) await file.close();
   }
 
   async #append(packets: readonly ReadPacket[]): Promise<readonly ArchiveEntry[]> {
     const blocks: Buffer[] = [];
     const added = new Map<bigint, ArchiveEntry>();
     let end = this.#containerBytes;
-    for (const { packet, sequence, facts } of packets) {
-      if (this.#byId.has(facts.diaSourceId) || added.has(facts.diaSourceId)) continue;
+    const beside: (Uint8Array | null)[] = [];
+    for (const { packet, sequence, facts, neighbours = null } of packets) {
+      if (added.has(facts.diaSourceId)) continue;
+      if (this.#places.has(facts.diaSourceId)) {
+        await this.#completeNeighbours(facts.diaSourceId, neighbours);
+        continue;
+      }
       const { datum } = unframe(packet);
       const block = containerBlock(datum, this.#sync);
       const offset = end + block.length - SYNC_BYTES - datum.length;
       added.set(facts.diaSourceId, { ...facts, offset, length: datum.length, sequence });
       blocks.push(block);
+      beside.push(neighbours);
       end += block.length;
     }
     if (added.size === 0) return [];
@@ -153,6 +162,7 @@ export class Archive {
       // The container first: an index never points at what is not there.
       await this.#writeAll(this.#container, Buffer.concat(blocks), this.#containerBytes);
       await this.#container.datasync();
+      await this.#writeNeighbours(entries, beside);
       await this.#writeAll(this.#index, Buffer.concat(entries.map(encodeEntry)), indexBytes);
       await this.#index.datasync();
     } catch (cause) {
@@ -161,11 +171,28 @@ export class Archive {
       throw new Error(`archive ${this.#path}: ${(cause as Error).message}`, { cause });
     }
     for (const entry of entries) {
+      this.#places.set(entry.diaSourceId, this.#entries.length);
       this.#entries.push(entry);
-      this.#byId.set(entry.diaSourceId, entry);
     }
     this.#containerBytes = end;
     return entries;
+  }
+
+  /** Records of new entries, before the index names them; without any neighbours nothing is written. */
+  async #writeNeighbours(entries: readonly ArchiveEntry[], beside: readonly (Uint8Array | null)[]): Promise<void> {
+    if (beside.every((each) => each === null)) return;
+    const records = entries.map(({ diaSourceId }, i) => encodeNeighbourRecord(diaSourceId, beside[i]));
+    await this.#writeAll(this.#neighbours, Buffer.concat(records), NEIGHBOUR_RECORD_BYTES * this.#entries.length);
+    await this.#neighbours.datasync();
+  }
+
+  async #completeNeighbours(diaSourceId: bigint, neighbours: Uint8Array | null): Promise<void> {
+    const place = this.#places.get(diaSourceId);
+    if (neighbours === null || place === undefined) return;
+    if (await readNeighbourRecord(this.#neighbours, place, diaSourceId) !== null) return;
+    const record = encodeNeighbourRecord(diaSourceId, neighbours);
+    await this.#writeAll(this.#neighbours, record, NEIGHBOUR_RECORD_BYTES * place);
+    await this.#neighbours.datasync();
   }
 }
 

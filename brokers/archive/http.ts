@@ -5,7 +5,7 @@ import { brokersConfig } from '../config.ts';
 import { cutoutPng } from './cutoutImage.ts';
 import { lightCurveOf, lightCurveSvg } from './lightCurve.ts';
 import { voEventOf } from './voevent.ts';
-import { archivedNights, coneSearch, findAlert, findNewestOfObject } from './reader.ts';
+import { archivedNights, coneSearch, findAlert, findArchivedAlert, findNewestOfObject } from './reader.ts';
 
 export type ArchiveLocation = Readonly<{
   dataDir: string;
@@ -47,6 +47,7 @@ export function isArchivePath(path: string): boolean {
  * - `/alerts/{diaSourceId}`: the alert as JSON; with `Accept: application/avro` (or octet-stream) the framed bytes as
  * they were sent;
  * - `/alerts/{diaSourceId}/cutouts/{difference|science|template}` as FITS, with `.png` as a picture;
+ * - `/alerts/{diaSourceId}/neighbours`: the nearest catalogued stars and galaxies (`schemas/neighbours.ts`);
  * - `/alerts/{diaSourceId}/voevent.xml`: the same as VOEvent 2.0;
  * - `/alerts?ra=DEG&dec=DEG&radius=ARCSEC[&night=YYYYMMDD][&limit=N]`: the alerts of a night in a cone;
  * - `/objects/{diaObjectId}/lightcurve`: JSON, with `.svg` a plot.
@@ -70,6 +71,9 @@ export async function answerArchiveRequest(
     }
     if (kind === 'alerts' && rest.length === 1 && rest[0] === 'voevent.xml') {
       return await answerVoEvent(archive, asId(id));
+    }
+    if (kind === 'alerts' && rest.length === 1 && rest[0] === 'neighbours') {
+      return await answerNeighbours(archive, asId(id));
     }
     if (kind === 'objects' && rest.length === 1) return await answerLightCurve(archive, asId(id), rest[0]);
     throw new Refusal(404, 'not found');
@@ -96,6 +100,13 @@ async function answerVoEvent(archive: ArchiveLocation, id: bigint): Promise<Arch
   const alert = decodeAlert(await alertOf(archive, id));
   const body = voEventOf(alert, archive.instrument, archive.isSimulated === false ? 'observation' : 'test');
   return { status: 200, headers: { 'content-type': 'application/xml; charset=utf-8' }, body };
+}
+
+async function answerNeighbours({ dataDir, instrument }: ArchiveLocation, id: bigint): Promise<ArchiveAnswer> {
+  const alert = isDiaSourceId(id) ? await findArchivedAlert(dataDir, instrument, id) : null;
+  if (alert === null) throw new Refusal(404, 'there is no such alert');
+  if (alert.neighbours === null) throw new Refusal(404, 'no catalogue was looked at for this alert');
+  return { status: 200, headers: JSON_TYPE, body: alert.neighbours };
 }
 
 async function answerCutout(archive: ArchiveLocation, id: bigint, asked: string): Promise<ArchiveAnswer> {

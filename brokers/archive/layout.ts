@@ -23,7 +23,7 @@ export type ArchiveEntry = Readonly<{
   sequence: number;
 }>;
 
-export type ArchivePaths = Readonly<{ directory: string; container: string; index: string }>;
+export type ArchivePaths = Readonly<{ directory: string; container: string; index: string; neighbours: string }>;
 
 /** Writes all of `bytes` at `position`; replaced in tests to play a full disk. */
 export type WriteAll = (file: FileHandle, bytes: Uint8Array, position: number) => Promise<void>;
@@ -41,7 +41,8 @@ export function archiveFolder(dataDir: string): string {
 
 export function archivePaths(dataDir: string, instrument: string, dayObs: DayObs): ArchivePaths {
   const directory = join(archiveFolder(dataDir), subjectToken(instrument));
-  return { directory, container: join(directory, `${dayObs}.avro`), index: join(directory, `${dayObs}.index`) };
+  const [container, index, neighbours] = ['avro', 'index', 'neighbours'].map((kind) => join(directory, `${dayObs}.${kind}`));
+  return { directory, container, index, neighbours };
 }
 
 /** The container's sync marker: the same night gives the same file. */

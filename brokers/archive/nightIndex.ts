@@ -11,6 +11,8 @@ const CHUNK_BYTES = 4 * 1024 ** 2;
  */
 const CHECKED_RECORDS = 1024;
 
+export type PlacedEntry = Readonly<{ entry: ArchiveEntry; place: number }>;
+
 /** Ids are kept as pairs of 32-bit words: a night of 10,000,000 alerts takes 160 MB, and its scan 10 ms. */
 type Words = { low: Int32Array; high: Int32Array };
 
@@ -31,20 +33,20 @@ export class NightIndex {
     return this.#count;
   }
 
-  /** The entry of an alert, or null. Looks at the file only when the alert is not known yet, and to read the entry. */
-  async findSource(diaSourceId: bigint): Promise<ArchiveEntry | null> {
+  /** The entry of an alert and its place in the index, or null. Looks at the file only when the alert is not known yet, and to read the entry. */
+  async findSource(diaSourceId: bigint): Promise<PlacedEntry | null> {
     return this.#find(() => this.#sources, diaSourceId, (entry) => entry.diaSourceId);
   }
 
   /** The entry of the object's alert that came last, or null. Always looks for what was added. */
   async findNewestOfObject(diaObjectId: bigint): Promise<ArchiveEntry | null> {
     await this.#refresh();
-    return this.#find(() => this.#objects, diaObjectId, (entry) => entry.diaObjectId);
+    return (await this.#find(() => this.#objects, diaObjectId, (entry) => entry.diaObjectId))?.entry ?? null;
   }
 
   async #find(
     words: () => Words, id: bigint, idOf: (entry: ArchiveEntry) => bigint | null,
-  ): Promise<ArchiveEntry | null> {
+  ): Promise<PlacedEntry | null> {
     // Twice: what was held may be of before a recovery, which writes the end of the file anew.
     for (let tries = 0; tries < 2; tries++) {
       let at = lastIndexOf(words(), this.#count, id);
@@ -54,7 +56,7 @@ export class NightIndex {
         if (at < 0) return null;
       }
       const entry = await this.#entryAt(at);
-      if (entry !== null && idOf(entry) === id) return entry;
+      if (entry !== null && idOf(entry) === id) return { entry, place: at };
       this.#count = 0;
     }
     return null;

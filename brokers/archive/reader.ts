@@ -3,9 +3,11 @@ import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DayObs } from '../../schemas/ids.ts';
 import { asDayObs, dayObsOfVisit, partsOfDiaSourceId } from '../../schemas/ids.ts';
+import { decodeNeighbours, neighboursJson } from '../../schemas/neighbours.ts';
 import { brokersConfig } from '../config.ts';
 import { entriesInCone, readDatum, type Cone } from './archive.ts';
 import { archiveFolder, archivePaths, decodeIndex, type ArchiveEntry } from './layout.ts';
+import { neighboursAt } from './neighbourFile.ts';
 import { NightIndex } from './nightIndex.ts';
 
 /**
@@ -15,8 +17,48 @@ import { NightIndex } from './nightIndex.ts';
  */
 export async function findAlert(dataDir: string, instrument: string, diaSourceId: bigint): Promise<Buffer | null> {
   const dayObs = dayObsOfVisit(partsOfDiaSourceId(diaSourceId).visit);
-  const entry = await indexOf(dataDir, instrument, dayObs).findSource(diaSourceId);
-  return entry === null ? null : readEntry(dataDir, instrument, dayObs, entry);
+  const found = await indexOf(dataDir, instrument, dayObs).findSource(diaSourceId);
+  return found === null ? null : readEntry(dataDir, instrument, dayObs, found.entry);
+}
+
+/** An archived alert: the packet as sent, and what stands beside it (`neighboursJson`); null when that is not known. */
+export type ArchivedAlert = Readonly<{ packet: Buffer; neighbours: string | null }>;
+
+/** As `findAlert`, with its neighbours. */
+export async function findArchivedAlert(
+  dataDir: string, instrument: string, diaSourceId: bigint,
+): Promise<ArchivedAlert | null> {
+  const dayObs = dayObsOfVisit(partsOfDiaSourceId(diaSourceId).visit);
+  const found = await indexOf(dataDir, instrument, dayObs).findSource(diaSourceId);
+  if (found === null) return null;
+  const { entry, place } = found;
+  return {
+    packet: await readEntry(dataDir, instrument, dayObs, entry),
+    neighbours: await neighboursOf(dataDir, instrument, dayObs, entry, place),
+  };
+}
+
+/** Neighbours of the entry at a place of the index, as the alert's header had them; null when they are not known. */
+export async function neighboursOf(
+  dataDir: string, instrument: string, dayObs: DayObs, { diaSourceId }: ArchiveEntry, place: number,
+): Promise<string | null> {
+  const bytes = await neighboursAt(archivePaths(dataDir, instrument, dayObs).neighbours, place, diaSourceId);
+  return bytes === null ? null : neighboursJson(decodeNeighbours(bytes));
+}
+
+/** Alerts of a night in the order of arrival: all, or `most` of them, spread evenly. */
+export async function* archivedAlerts(
+  dataDir: string, instrument: string, dayObs: DayObs, most = Infinity,
+): AsyncGenerator<ArchivedAlert> {
+  const entries = await listArchive(dataDir, instrument, dayObs);
+  const count = Math.min(most, entries.length);
+  for (let i = 0; i < count; i++) {
+    const place = count === entries.length ? i : Math.floor((i * entries.length) / count);
+    yield {
+      packet: await readEntry(dataDir, instrument, dayObs, entries[place]),
+      neighbours: await neighboursOf(dataDir, instrument, dayObs, entries[place], place),
+    };
+  }
 }
 
 /** The framed packet of an object's newest alert, of the newest night that has one; null when no night has. */

@@ -6,7 +6,7 @@ import type { Log } from '../../engine/stream/log.ts';
 import { readStored } from '../../engine/stream/readStream.ts';
 import { heldSequences, listNights } from '../../engine/stream/streams.ts';
 import { sequenceAt } from '../consume.ts';
-import { archivedNights, listArchive, readEntry } from './reader.ts';
+import { archivedNights, listArchive, neighboursOf, readEntry } from './reader.ts';
 
 export type SentAlert = Readonly<{
   /** When ALERTS stored it; of the archive alone the midpoint of the exposure. Unix ms. */
@@ -47,12 +47,17 @@ async function* ofStream(
 async function* ofArchive(
   dataDir: string, instrument: string, dayObs: DayObs, fromMs: number, toMs: number,
 ): AsyncGenerator<SentAlert> {
-  for (const entry of await listArchive(dataDir, instrument, dayObs)) {
+  const entries = await listArchive(dataDir, instrument, dayObs);
+  for (const [place, entry] of entries.entries()) {
     const timeMs = unixMsOfMjdTai(entry.mjdTai);
     if (timeMs < fromMs || timeMs >= toMs) continue;
+    const neighbours = await neighboursOf(dataDir, instrument, dayObs, entry, place);
     yield {
       timeMs, packet: await readEntry(dataDir, instrument, dayObs, entry),
-      headers: [[alertHeaders.diaSourceId, String(entry.diaSourceId)]],
+      headers: [
+        [alertHeaders.diaSourceId, String(entry.diaSourceId)],
+        ...(neighbours === null ? [] : [[alertHeaders.neighbours, neighbours] as const]),
+      ],
     };
   }
 }

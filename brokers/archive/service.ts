@@ -1,7 +1,8 @@
 /** Keeps every alert of a night: a durable consumer of ALERTS that acknowledges what is on the disk. */
 import type { JsMsg } from '@nats-io/jetstream';
 import type { DayObs } from '../../schemas/ids.ts';
-import { streams } from '../../schemas/subjects.ts';
+import { encodeNeighbours, parseNeighbours } from '../../schemas/neighbours.ts';
+import { alertHeaders, streams } from '../../schemas/subjects.ts';
 import { brokersConfig } from '../config.ts';
 import { consumeHandfuls } from '../consume.ts';
 import type { FeedOptions } from '../messageFeed.ts';
@@ -76,7 +77,9 @@ async function keep(archive: Archive, messages: readonly JsMsg[], counts: Counts
   const sound: JsMsg[] = [];
   for (const message of messages) {
     try {
-      packets.push(readPacket({ packet: message.data, sequence: message.seq }));
+      packets.push(readPacket({
+        packet: message.data, sequence: message.seq, neighbours: encodedNeighbours(message),
+      }));
       sound.push(message);
     } catch (error) {
       counts.rejected++;
@@ -90,4 +93,9 @@ async function keep(archive: Archive, messages: readonly JsMsg[], counts: Counts
   counts.duplicates += packets.length - added.length;
   counts.lastSequence = Math.max(counts.lastSequence, ...messages.map((message) => message.seq));
   return added;
+}
+
+function encodedNeighbours({ headers }: JsMsg): Uint8Array | null {
+  const neighbours = parseNeighbours(headers?.get(alertHeaders.neighbours));
+  return neighbours === null ? null : encodeNeighbours(neighbours);
 }

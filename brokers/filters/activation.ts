@@ -1,6 +1,5 @@
 /** A filter is tried on a past night before it is let loose on those to come. */
-import { archivedNights, listArchive, readEntry } from '../archive/reader.ts';
-import type { ArchiveEntry } from '../archive/layout.ts';
+import { archivedAlerts, archivedNights } from '../archive/reader.ts';
 import type { DayObs } from '../../schemas/ids.ts';
 import { brokersConfig } from '../config.ts';
 import { compileFilter, type FilterDefinition } from './expression.ts';
@@ -18,7 +17,9 @@ export async function newestNight(dataDir: string, instrument: string): Promise<
 
 /** Tries a filter on a night's archive: on all alerts, or on `filterTrialAlertsMax` of them, spread evenly. */
 export async function tryOnNight(definition: FilterDefinition, night: TrialNight): Promise<Trial> {
-  return tryFilter(compileFilter(definition), packetsOf(night));
+  const { dataDir, instrument, dayObs } = night;
+  const alerts = archivedAlerts(dataDir, instrument, dayObs, brokersConfig.filterTrialAlertsMax);
+  return tryFilter(compileFilter(definition), alerts);
 }
 
 /**
@@ -41,16 +42,4 @@ export async function activateFilter(
     instrument: night.instrument, dayObs: night.dayObs, evaluated, matched, share, shareMax,
   });
   return { record, trial };
-}
-
-async function* packetsOf({ dataDir, instrument, dayObs }: TrialNight): AsyncGenerator<Buffer> {
-  const entries = await listArchive(dataDir, instrument, dayObs);
-  for (const entry of spread(entries, brokersConfig.filterTrialAlertsMax)) {
-    yield await readEntry(dataDir, instrument, dayObs, entry);
-  }
-}
-
-function spread(entries: readonly ArchiveEntry[], most: number): readonly ArchiveEntry[] {
-  if (entries.length <= most) return entries;
-  return Array.from({ length: most }, (_, i) => entries[Math.floor((i * entries.length) / most)]);
 }

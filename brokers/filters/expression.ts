@@ -6,8 +6,9 @@ import {
   type ASTNode,
 } from '@marcbachmann/cel-js';
 import { ALERT_SCHEMA_VERSION, recordFields } from '../../schemas/alertSchema.ts';
-import type { AlertRecordName, FieldKind } from '../../schemas/alertSchema.ts';
+import type { AlertRecordName, FieldKind, SchemaField } from '../../schemas/alertSchema.ts';
 import type { Alert } from '../../schemas/diaRows.ts';
+import type { Neighbour } from '../../schemas/neighbours.ts';
 import { subjectToken } from '../../schemas/subjects.ts';
 import { brokersConfig } from '../config.ts';
 import { ABSENT, compileTree, Nothing, type Evaluate } from './evaluator.ts';
@@ -49,8 +50,11 @@ export type FilterDefinition = Readonly<{
 export type Verdict =
   Readonly<{ outcome: 'matched' | 'notMatched' | 'undecided' }> | Readonly<{ outcome: 'failed'; reason: string }>;
 
-/** The parts of an alert that filters can read: all but the cutouts. */
-export type FilterableAlert = Omit<Alert, 'cutoutDifference' | 'cutoutScience' | 'cutoutTemplate'>;
+/** What filters can read of an alert: all of the packet but the cutouts, and its neighbours. */
+export type FilterableAlert = Omit<Alert, 'cutoutDifference' | 'cutoutScience' | 'cutoutTemplate'> & Readonly<{
+  /** What stands beside the packet (`schemas/neighbours.ts`); absent or null where it is not known. */
+  nearestStars?: readonly Neighbour[] | null; nearestGalaxies?: readonly Neighbour[] | null;
+}>;
 
 export type CompiledFilter = Readonly<{
   definition: FilterDefinition;
@@ -93,7 +97,9 @@ export class FilterCompileError extends Error {
 
 type Row = Readonly<Record<string, unknown>>;
 type RowClass = new () => Record<string, unknown>;
-type FieldOf = Readonly<{ field: string; record: AlertRecordName; isList: boolean }>;
+/** A record of the packet, or a star or galaxy beside it. */
+type RecordName = AlertRecordName | 'neighbour';
+type FieldOf = Readonly<{ field: string; record: RecordName; isList: boolean }>;
 
 const RECORD_FIELDS: readonly FieldOf[] = [
   { field: 'diaSource', record: 'diaSource', isList: false },
@@ -102,6 +108,8 @@ const RECORD_FIELDS: readonly FieldOf[] = [
   { field: 'diaObject', record: 'diaObject', isList: false },
   { field: 'ssSource', record: 'ssSource', isList: false },
   { field: 'mpc_orbits', record: 'mpc_orbits', isList: false },
+  { field: 'nearestStars', record: 'neighbour', isList: true },
+  { field: 'nearestGalaxies', record: 'neighbour', isList: true },
 ];
 /** Methods that evaluate their argument for every row of a list. */
 export const LOOPS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
@@ -111,7 +119,12 @@ const UNBOUNDED: ReadonlyMap<string, string> = new Map([
   ['join', 'join is not available in a filter'],
 ]);
 
-const rowClasses = new Map<AlertRecordName, RowClass>();
+const NEIGHBOUR_FIELDS: readonly Pick<SchemaField, 'name' | 'kind'>[] = [
+  { name: 'objectId', kind: 'long' },
+  ...['distanceArcsec', 'positionAngleDeg', 'rMag', 'radiusArcsec'].map((name) => ({ name, kind: 'double' as const })),
+];
+
+const rowClasses = new Map<RecordName, RowClass>();
 const alertClass = class Alert {} as unknown as RowClass; // An empty class that is filled by name.
 const environment = alertEnvironment();
 
@@ -232,7 +245,7 @@ function alertEnvironment(): Environment {
   for (const record of new Set(RECORD_FIELDS.map((each) => each.record))) {
     const ctor = class {} as unknown as RowClass; // An empty class that is filled by name.
     rowClasses.set(record, ctor);
-    const fields = recordFields(record, ALERT_SCHEMA_VERSION).map(({ name, kind }) => [name, celType(kind)] as const);
+    const fields = fieldsOf(record).map(({ name, kind }) => [name, celType(kind)] as const);
     made.registerType(record, { ctor, fields: Object.fromEntries(fields) });
   }
   const plain = recordFields('alert', ALERT_SCHEMA_VERSION)
@@ -246,6 +259,10 @@ function alertEnvironment(): Environment {
   made.registerVariable('alert', 'alert');
   registerHelpers(made);
   return made;
+}
+
+function fieldsOf(record: RecordName): readonly Pick<SchemaField, 'name' | 'kind'>[] {
+  return record === 'neighbour' ? NEIGHBOUR_FIELDS : recordFields(record, ALERT_SCHEMA_VERSION);
 }
 
 function celType(kind: FieldKind): string {
@@ -283,17 +300,17 @@ function projection(reads: ReadonlySet<string>): (alert: FilterableAlert) => Row
     const variables = new alertClass();
     for (const name of plain) if (values[name] !== null) variables[name] = values[name];
     for (const { field, toValue } of records) {
-      const value = values[field];
+      const value = values[field] ?? null;
       if (value !== null) variables[field] = toValue(value);
     }
     return { ...variables, alert: variables };
   };
 }
 
-function rowProjection(record: AlertRecordName, reads: ReadonlySet<string>): (row: Row) => Row {
+function rowProjection(record: RecordName, reads: ReadonlySet<string>): (row: Row) => Row {
   const ctor = rowClasses.get(record);
   if (ctor === undefined) throw new Error(`filters do not know the record ${record}`);
-  const columns = recordFields(record, ALERT_SCHEMA_VERSION).filter(({ name }) => reads.has(name));
+  const columns = fieldsOf(record).filter(({ name }) => reads.has(name));
   return (row) => {
     const out = new ctor();
     for (const { name, kind } of columns) {

@@ -5,6 +5,7 @@ import {
   decodeMpcOrbit,
   decodeSsSource,
 } from '../../schemas/avro.ts';
+import { parseNeighbours, type Neighbours } from '../../schemas/neighbours.ts';
 import { splitPacket, type PacketParts } from '../../schemas/packet.ts';
 import type { FilterableAlert } from './expression.ts';
 
@@ -12,18 +13,21 @@ import type { FilterableAlert } from './expression.ts';
  * A framed packet as an alert that decodes each of its records when it is first read, and once: filters look at few
  * of them, and a light curve of a year is most of the work.
  *
+ * @param neighbours As in the alert's header; without it none are known.
  * @throws as `splitPacket` when the packet is damaged; damage inside a record shows when that is read.
  */
-export function lazyAlert(packet: Uint8Array): FilterableAlert {
-  return new LazyAlert(splitPacket(packet));
+export function lazyAlert(packet: Uint8Array, neighbours?: string | null): FilterableAlert {
+  return new LazyAlert(splitPacket(packet), neighbours);
 }
 
 class LazyAlert implements FilterableAlert {
   readonly #parts: PacketParts;
+  readonly #neighbours: string | null | undefined;
   readonly #decoded = new Map<string, unknown>();
 
-  constructor(parts: PacketParts) {
+  constructor(parts: PacketParts, neighbours: string | null | undefined) {
     this.#parts = parts;
+    this.#neighbours = neighbours;
   }
 
   get diaSourceId(): FilterableAlert['diaSourceId'] {
@@ -55,6 +59,17 @@ class LazyAlert implements FilterableAlert {
   }
   get mpc_orbits(): FilterableAlert['mpc_orbits'] {
     return this.#once('mpc_orbits', () => this.#parts.mpcOrbit && decodeMpcOrbit(this.#parts.mpcOrbit));
+  }
+
+  get nearestStars(): Neighbours['stars'] | null {
+    return this.#near()?.stars ?? null;
+  }
+  get nearestGalaxies(): Neighbours['galaxies'] | null {
+    return this.#near()?.galaxies ?? null;
+  }
+
+  #near(): Neighbours | null {
+    return this.#once('neighbours', () => parseNeighbours(this.#neighbours));
   }
 
   #once<T>(name: string, decode: () => T): T {

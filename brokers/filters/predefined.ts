@@ -132,6 +132,21 @@ export const predefinedFilters = {
       '0.3 * (diaSource.midpointMjdTai - s.midpointMjdTai))',
     rank: 'diaObject.firstDiaSourceMjdTai',
   },
+  /**
+   * New light within four half-light radii of a catalogued galaxy (nine tenths of an exponential disc's light lie within
+   * 2.3 of them) or 2″ of its centre, and on no catalogued star (0.7″: one pixel of error on each side of a good
+   * image's width). Seen twice. Best measured first.
+   */
+  cataloguedHost: {
+    user: 'vesper',
+    name: 'cataloguedHost',
+    version: 1,
+    summary: 'seen twice on a galaxy of the catalogue, and on none of its stars',
+    expression:
+      `${NEW_LIGHT} && ${SEEN_TWICE} && nearestGalaxies.exists(g, g.distanceArcsec < 2.0 || ` +
+      'g.distanceArcsec < 4.0 * g.radiusArcsec) && !nearestStars.exists(s, s.distanceArcsec < 0.7)',
+    rank: 'diaSource.snr',
+  },
   /** New light where the template has none (3 σ), seen twice: orphan afterglows, faint or absent hosts. */
   hostless: {
     user: 'vesper',

@@ -1,4 +1,5 @@
 /** An alert as filters see it: of each record only the columns that some filter at work reads. */
+import { parseNeighbours, type Neighbours } from '../../schemas/neighbours.ts';
 import { unframe } from '../../schemas/packet.ts';
 import { longAt, skipLong } from '../../schemas/avroLong.ts';
 import {
@@ -14,7 +15,7 @@ type Found = Readonly<{ start: number; count: number }> | null;
  * Decodes framed packets to what filters with these columns can read; records that none reads are null, light curves
  * are decoded when they are first looked at.
  */
-export type AlertProjection = (packet: Uint8Array) => FilterableAlert;
+export type AlertProjection = (packet: Uint8Array, neighbours?: string | null) => FilterableAlert;
 
 /** Columns of which every consumer of a projection reads some: the id and the position. */
 const ALWAYS = ['diaSource', 'diaSourceId', 'diaObjectId', 'ra', 'dec'] as const;
@@ -36,7 +37,8 @@ export function alertProjection(reads: Iterable<string>): AlertProjection {
     hasRows: columns.has('prvDiaSources') || columns.has('prvDiaForcedSources'),
   };
   // Rows lack the columns that nobody reads; of the others they are what FilterableAlert says.
-  return (packet) => new ProjectedAlert(unframe(packet).datum, readers) as unknown as FilterableAlert;
+  return (packet, neighbours) => (
+    new ProjectedAlert(unframe(packet).datum, readers, neighbours) as unknown as FilterableAlert);
 }
 
 const NOTHING: ReadonlySet<string> = new Set();
@@ -59,10 +61,13 @@ class ProjectedAlert {
   readonly #readers: Readers;
   readonly #sources: Found = null;
   readonly #forced: Found = null;
+  readonly #neighboursText: string | null | undefined;
+  #neighbours: Neighbours | null | undefined = undefined;
   #sourceRows: Rows | null | undefined = undefined;
   #forcedRows: Rows | null | undefined = undefined;
 
-  constructor(datum: Uint8Array, readers: Readers) {
+  constructor(datum: Uint8Array, readers: Readers, neighbours: string | null | undefined) {
+    this.#neighboursText = neighbours;
     this.#bytes = datum;
     this.#readers = readers;
     const idEnd = skipLong(datum, 0, datum.length);
@@ -78,6 +83,19 @@ class ProjectedAlert {
     this.diaObject = takeRecord(cursor, readers.diaObject);
     this.ssSource = takeRecord(cursor, readers.ssSource);
     this.mpc_orbits = takeRecord(cursor, readers.mpcOrbit);
+  }
+
+  get nearestStars(): Neighbours['stars'] | null {
+    return this.#near()?.stars ?? null;
+  }
+
+  get nearestGalaxies(): Neighbours['galaxies'] | null {
+    return this.#near()?.galaxies ?? null;
+  }
+
+  #near(): Neighbours | null {
+    if (this.#neighbours === undefined) this.#neighbours = parseNeighbours(this.#neighboursText);
+    return this.#neighbours;
   }
 
   get prvDiaSources(): Rows | null {

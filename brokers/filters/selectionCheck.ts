@@ -64,7 +64,7 @@ export async function auditSelections(
   ]);
   let waiting = 0;
   for await (const message of readStored(log, streams.alerts(instrument, dayObs))) {
-    const alert = decodeOnce(message.data, decode);
+    const alert = decodeOnce(message, decode);
     const { visit } = partsOfDiaSourceId(alert().diaSourceId);
     const entries = byVisit.get(visit) ?? [];
     let filters = atWork.get(visit);
@@ -177,7 +177,7 @@ async function readFiltered(
     const list = deliveries.get(key) ?? [];
     deliveries.set(key, list);
     const place = message.headers?.get(filterHeaders.selectionPlace);
-    list.push(`${place}:${decodeOnce(message.data)().diaSourceId}`);
+    list.push(`${place}:${decodeOnce(message)().diaSourceId}`);
   }
   return { stored, deliveries };
 }

@@ -92,7 +92,7 @@ export async function runFilterService(options: FilterServiceOptions): Promise<r
     }
     for (const [i, message] of messages.entries()) {
       if (options.signal.aborted) break;
-      const alert = decodeOnce(message.data, projection.decode);
+      const alert = decodeOnce(message, projection.decode);
       await plain.apply(message, alert, actives[i]);
       ranked.observe(message, alert, actives[i]);
       seen = message.seq;
@@ -123,7 +123,7 @@ export async function countMatches(
   packets: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<Readonly<{ evaluated: number; matched: number; undecided: number; errors: number }>> {
   const count = { evaluated: 0, matched: 0, undecided: 0, errors: 0, lastError: null };
-  for await (const packet of packets) tally(count, compiled, decodeOnce(packet));
+  for await (const packet of packets) tally(count, compiled, decodeOnce({ data: packet }));
   return { evaluated: count.evaluated, matched: count.matched, undecided: count.undecided, errors: count.errors };
 }
 

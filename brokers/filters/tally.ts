@@ -1,3 +1,5 @@
+import type { JsMsg } from '@nats-io/jetstream';
+import { alertHeaders } from '../../schemas/subjects.ts';
 import type { CompiledFilter, FilterableAlert } from './expression.ts';
 import { lazyAlert } from './lazyAlert.ts';
 
@@ -31,10 +33,10 @@ export function tally(count: Tally, compiled: CompiledFilter, alert: () => Filte
   return verdict.outcome === 'matched';
 }
 
-/** The alert of a packet, decoded when first asked for, for all filters together. */
+/** The alert of a message, decoded when first asked for, for all filters together. */
 export function decodeOnce(
-  packet: Uint8Array, decode: (packet: Uint8Array) => FilterableAlert = lazyAlert,
+  { data, headers }: Pick<JsMsg, 'data'> & Partial<Pick<JsMsg, 'headers'>>, decode: typeof lazyAlert = lazyAlert,
 ): () => FilterableAlert {
   let alert: FilterableAlert | null = null;
-  return () => (alert ??= decode(packet));
+  return () => (alert ??= decode(data, headers?.get(alertHeaders.neighbours)));
 }

@@ -28,13 +28,16 @@ export type Trial = Readonly<{
   evaluationMicroseconds: number;
 }>;
 
+/** A framed packet, alone or with what stands beside it. */
+export type TrialAlert = Uint8Array | Readonly<{ packet: Uint8Array; neighbours: string | null }>;
+
 /**
- * Runs `filter` over framed packets. The time of an evaluation includes the decoding that it alone would cause: with
+ * Runs `filter` over alerts. The time of an evaluation includes the decoding that it alone would cause: with
  * many filters at work that is shared.
  */
 export async function tryFilter(
   filter: CompiledFilter,
-  packets: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  alerts: AsyncIterable<TrialAlert> | Iterable<TrialAlert>,
 ): Promise<Trial> {
   const counts = { matched: 0, notMatched: 0, undecided: 0, failed: 0 };
   const matchedByVisit = new Map<bigint, number>();
@@ -43,9 +46,9 @@ export async function tryFilter(
   let samples: TrialSample[] = [];
   let lastError: string | null = null;
   const decode = alertProjection([...filter.reads, ...SAMPLED]);
-  for await (const packet of packets) {
+  for await (const given of alerts) {
     const started = performance.now();
-    const alert = decode(packet);
+    const alert = given instanceof Uint8Array ? decode(given) : decode(given.packet, given.neighbours);
     const verdict = filter.evaluate(alert);
     microseconds.push((performance.now() - started) * 1000);
     counts[verdict.outcome]++;

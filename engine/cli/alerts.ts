@@ -2,7 +2,7 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JsMsg } from '@nats-io/jetstream';
-import { findAlert, listArchive, readEntry } from '../../brokers/archive/reader.ts';
+import { findArchivedAlert, listArchive, readEntry } from '../../brokers/archive/reader.ts';
 import { cameraNames } from '../../schemas/camera.ts';
 import type { Alert } from '../../schemas/diaRows.ts';
 import { decodeAlert } from '../../schemas/packet.ts';
@@ -63,23 +63,25 @@ export async function runAlertsGet(idText: string, options: Recorded & Readonly<
   partsOfDiaSourceId(id);
   const instruments = options.instrument === null ? cameraNames() : [options.instrument];
   for (const instrument of instruments) {
-    const packet = await findAlert(options.dataDir, instrument, id);
-    if (!packet) continue;
+    const found = await findArchivedAlert(options.dataDir, instrument, id);
+    if (!found) continue;
+    const { packet, neighbours } = found, described = describe(decodeAlert(packet), packet.length, neighbours);
     if (options.raw) process.stdout.write(packet);
-    else if (options.json) printJson(describe(decodeAlert(packet), packet.length));
-    else print(JSON.stringify(JSON.parse(toJson(describe(decodeAlert(packet), packet.length))), null, 2));
+    else if (options.json) printJson(described);
+    else print(JSON.stringify(JSON.parse(toJson(described)), null, 2));
     return 0;
   }
   note(`vesper: alert ${idText} is not in the archive of ${instruments.join(', ')}`);
   return 2;
 }
 
-/** An alert with its cutouts as sizes. */
-function describe(alert: Alert, bytes: number): unknown {
+/** An alert with its cutouts as sizes, and what stands beside its packet. */
+function describe(alert: Alert, bytes: number, neighbours: string | null): unknown {
   const size = (cutout: Uint8Array | null) => (cutout === null ? null : `${cutout.length} bytes of FITS`);
   return {
     ...alert, cutoutDifference: size(alert.cutoutDifference), cutoutScience: size(alert.cutoutScience),
     cutoutTemplate: size(alert.cutoutTemplate), packetBytes: bytes,
+    neighbours: neighbours === null ? null : JSON.parse(neighbours) as unknown,
   };
 }
 

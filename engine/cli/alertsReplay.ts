@@ -11,6 +11,7 @@ import { alertProjection } from '../../brokers/filters/projectedAlert.ts';
 import { cameraNames } from '../../schemas/camera.ts';
 import { partsOfDiaSourceId } from '../../schemas/ids.ts';
 import { decodeAlert } from '../../schemas/packet.ts';
+import { alertHeaders } from '../../schemas/subjects.ts';
 import type { AlertsReplayOptions } from '../setup/arguments.mjs';
 import type { Log } from '../stream/log.ts';
 import { isSimulated } from './instruments.ts';
@@ -38,7 +39,7 @@ export async function runAlertsReplay(options: AlertsReplayOptions, signal: Abor
     for await (const alert of sentAlerts(log, options.dataDir, instrument, fromMs, toMs)) {
       if (signal.aborted) break;
       seen++;
-      if (!matches(alert.packet)) continue;
+      if (!matches(alert)) continue;
       firstMs ??= alert.timeMs;
       if (options.pace === 'original') {
         const waitMs = alert.timeMs - firstMs - (performance.now() - startedMs);
@@ -100,9 +101,12 @@ async function filterOf(log: Log, name: string): Promise<CompiledFilter> {
   return compileFilter(found ?? recorded.definition(user, own, version === undefined ? null : Number(version)));
 }
 
-function matcherOf(filter: CompiledFilter): (packet: Uint8Array) => boolean {
+function matcherOf(filter: CompiledFilter): (alert: SentAlert) => boolean {
   const decode = alertProjection(filter.reads);
-  return (packet) => filter.evaluate(decode(packet)).outcome === 'matched';
+  return ({ packet, headers }) => {
+    const neighbours = headers.find(([name]) => name === alertHeaders.neighbours)?.[1];
+    return filter.evaluate(decode(packet, neighbours)).outcome === 'matched';
+  };
 }
 
 type Publisher = ((alert: SentAlert, filter: CompiledFilter | null) => Promise<void>) & { end(): Promise<void> };

@@ -181,7 +181,7 @@ async function countAlerts(
       violations.push(`alert ${message.seq} has another id in its headers than in its packet`);
     }
     published.push(id);
-    if (filter.evaluate(lazyAlert(message.data)).outcome === 'matched') matching.add(id);
+    if (filter.evaluate(lazyAlert(message.data, message.headers?.get(alertHeaders.neighbours))).outcome === 'matched') matching.add(id);
   }
   const subject = subjects.filtered(NIGHT_FILTER.user, NIGHT_FILTER.name, instrument, dayObs);
   for await (const message of readStored(log, streams.filtered(instrument, dayObs), 1, undefined, subject)) {

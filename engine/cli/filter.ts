@@ -1,6 +1,6 @@
 /** `vesper filter list|explain|test`: filters as their authors want to see them. Reads the archive; needs no server. */
 import {
-  archivedInstruments, archivedNights, findAlert, listArchive, readEntry,
+  archivedAlerts, archivedInstruments, archivedNights, findArchivedAlert,
 } from '../../brokers/archive/reader.ts';
 import { explainFilter, type Clause, type ClauseValue, type Explanation } from '../../brokers/filters/explain.ts';
 import { compileFilter, type FilterDefinition } from '../../brokers/filters/expression.ts';
@@ -33,9 +33,9 @@ export async function runFilterExplain(
   partsOfDiaSourceId(id);
   const instruments = options.instrument === null ? await archivedInstruments(options.dataDir) : [options.instrument];
   for (const instrument of instruments) {
-    const packet = await findAlert(options.dataDir, instrument, id);
-    if (packet === null) continue;
-    const explanation = explainFilter(definition, lazyAlert(packet));
+    const alert = await findArchivedAlert(options.dataDir, instrument, id);
+    if (alert === null) continue;
+    const explanation = explainFilter(definition, lazyAlert(alert.packet, alert.neighbours));
     if (options.json) printJson({ diaSourceId: id, instrument, ...explanation });
     else print(formatExplanation(id, explanation));
     return 0;
@@ -47,7 +47,7 @@ export async function runFilterExplain(
 export async function runFilterTest(name: string, options: FilterTestOptions): Promise<number> {
   const filter = compileFilter(await definitionOf(name, options));
   const { instrument, dayObs } = await nightOf(options);
-  const trial = await tryFilter(filter, packetsOf(options.dataDir, instrument, dayObs));
+  const trial = await tryFilter(filter, archivedAlerts(options.dataDir, instrument, dayObs));
   const refusal = refusalOf(trial, options.shareMax);
   if (options.json) printJson({ instrument, dayObs, shareMax: options.shareMax, refusal, ...trial });
   else print(formatTrial(instrument, dayObs, trial, refusal));
@@ -96,12 +96,6 @@ export async function nightOf(
     wanted === null ? `there is no night in an archive of ${dataDir}`
       : `night ${wanted} is not in an archive of ${dataDir}`,
   );
-}
-
-async function* packetsOf(dataDir: string, instrument: string, dayObs: DayObs): AsyncGenerator<Uint8Array> {
-  for (const entry of await listArchive(dataDir, instrument, dayObs)) {
-    yield await readEntry(dataDir, instrument, dayObs, entry);
-  }
 }
 
 function formatExplanation(id: bigint, { filter, outcome, rank, clause }: Explanation): string {

@@ -58,7 +58,7 @@ export function runTrainingVisits(
         midpointMjdTai: plan.midpointMjdTai, boresight: { raDeg, decDeg, cameraAngleDeg },
         rawAmps: rawAmpsOf(detector, amps, views.raw), bias: views.bias, flat: views.flat, dark: null, fringe: null,
         references: parseReferences(makeReferences(sky, camera, plan.field), plan.band, 'references'),
-        template: asProduct('template', views.template),
+        objects: null, template: asProduct('template', views.template),
         templateWcs: { crval: [...grid.crval], crpix: [...grid.crpix], cd: [...grid.cd], sip: null }, known: [],
       },
     };

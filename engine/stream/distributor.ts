@@ -7,6 +7,7 @@ import { headers as newHeaders, type MsgHdrs } from '@nats-io/nats-core';
 import { JetStreamApiCodes, JetStreamApiError, type PubAck } from '@nats-io/jetstream';
 import { type DiaSourcesAssociated } from '../../schemas/commit.ts';
 import { BEFORE_EVERYTHING, commitPosition, type CommitPosition, type DayObs } from '../../schemas/ids.ts';
+import { decodeNeighbours, neighboursJson } from '../../schemas/neighbours.ts';
 import { alertHeaders, streams, subjects } from '../../schemas/subjects.ts';
 import { ALERT_SCHEMA_ID } from '../../schemas/alertSchema.ts';
 import type { Packet } from '../stages/packet/packet.ts';
@@ -174,6 +175,9 @@ export class Distributor {
     if (packet.diaObjectId !== null) h.set(alertHeaders.diaObjectId, String(packet.diaObjectId));
     if (packet.snr !== null) h.set(alertHeaders.snr, String(packet.snr));
     if (packet.reliability !== null) h.set(alertHeaders.reliability, String(packet.reliability));
+    if (packet.neighbours !== null) {
+      h.set(alertHeaders.neighbours, neighboursJson(decodeNeighbours(packet.neighbours)));
+    }
     h.set(alertHeaders.commitSequence, String(sequence));
     h.set(alertHeaders.commitIndex, String(index));
     h.set(alertHeaders.publishedAt, new Date(this.#now()).toISOString());

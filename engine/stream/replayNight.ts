@@ -6,11 +6,12 @@ import { detectorOf, type Camera } from '../../schemas/camera.ts';
 import { commitPosition, type DayObs } from '../../schemas/ids.ts';
 import type { AssociatedRowBytes, DiaSourcesAssociated } from '../../schemas/commit.ts';
 import type { ObservatoryEvent } from '../../schemas/events.ts';
+import { decodeNeighbours, neighboursJson } from '../../schemas/neighbours.ts';
 import { alertHeaders, streams } from '../../schemas/subjects.ts';
 import { decodeDiaObject } from '../../schemas/avro.ts';
 import { boresightOf, detectorFootprint, type Boresight } from '../preload.ts';
 import { associateConfig, type AssociateConfig } from '../stages/associate/config.ts';
-import { buildPackets } from '../stages/packet/packet.ts';
+import { buildPackets, type Packet } from '../stages/packet/packet.ts';
 import { cutoutsDigest, decodeCutouts } from '../stages/packet/spool.ts';
 import type { DetectorOutcome } from '../workers/detectorTask.ts';
 import { associateDetector, knownPositions } from './associateDetector.ts';
@@ -182,9 +183,15 @@ async function compareCommit(
     if (!isOwn) packetBytes ??= `message ${next.value.seq} of ALERTS is not packet ${index}`;
     else if (Buffer.compare(data, packet.bytes) !== 0) {
       packetBytes ??= `packet ${index} (diaSource ${packet.diaSourceId}) has other bytes`;
+    } else if ((headers?.get(alertHeaders.neighbours) ?? '') !== neighboursText(packet)) {
+      packetBytes ??= `packet ${index} (diaSource ${packet.diaSourceId}) has other neighbours`;
     }
   }
   return { packets: packets.length, rows: difference, packetBytes };
+}
+
+function neighboursText({ neighbours }: Packet): string {
+  return neighbours === null ? '' : neighboursJson(decodeNeighbours(neighbours));
 }
 
 function bodiesOf({ knownBodies }: ReplayOptions, digest: string): Promise<KnownBodies> {

@@ -9,10 +9,13 @@ import { arenaViews, createArena, planArena, type ArenaPlan, type ArenaViews } f
 import { FitsError, readFits, readImageInto, requireHdu, requireSize } from '../image/fits.ts';
 import { loadKernels } from '../kernels/kernels.ts';
 import { rawPixelCount, readRawExposure } from '../image/rawExposure.ts';
+import { readObjectCatalogue, type ObjectCatalogue } from '../image/objectCatalogue.ts';
 import { readReferences, ReferenceError, type ReferenceStar } from '../image/references.ts';
 import { readTemplate, readTemplateSize } from '../image/template.ts';
 import { DETECTOR_PIPELINE, FAKES_PIPELINE, type DetectorInputs, type DetectorRun, type PipelineStep } from '../pipeline.ts';
-import type { DetectorMeasurements, DetectorOutcome, DetectorTask, TaskFailure, TimedEvent } from './detectorTask.ts';
+import type {
+  DetectorMeasurements, DetectorOutcome, DetectorTask, InputFile, TaskFailure, TimedEvent,
+} from './detectorTask.ts';
 import { ChecksumError, requireChecksum, requireChecksumOnce } from './inputFiles.ts';
 
 /** Runs one task. Expected failures are results; anything else is a bug and ends the worker. */
@@ -49,7 +52,7 @@ function cameraOf(name: string): Camera {
 function ingest(task: DetectorTask): DetectorRun {
   const camera = cameraOf(task.camera), detector = detectorOf(camera, task.detector);
   requireChecksum(task.raw);
-  for (const file of [task.bias, task.flat, task.dark, task.fringe, task.template, task.references]) {
+  for (const file of [task.bias, task.flat, task.dark, task.fringe, task.template, task.references, task.objects]) {
     if (file) requireChecksumOnce(file);
   }
   const planes = arenaFor(detector, readTemplateSize(task.template.path));
@@ -68,7 +71,7 @@ function ingest(task: DetectorTask): DetectorRun {
     flat: readPlane(task.flat.path, planes.flat, detector),
     dark: task.dark && readPlane(task.dark.path, planes.dark, detector),
     fringe: task.fringe && readPlane(task.fringe.path, planes.fringe, detector),
-    references: referencesOf(task), template, templateWcs,
+    references: referencesOf(task), objects: task.objects && objectsOf(task.objects), template, templateWcs,
     known: task.known, ...(task.fakes && { fakes: task.fakes }),
   };
   return { inputs, planes };
@@ -108,6 +111,20 @@ function referencesOf(task: DetectorTask): ReferenceStar[] {
   const key = `${task.references.checksum} ${task.band}`;
   if (lastReferences?.key !== key) lastReferences = { key, stars: readReferences(task.references.path, task.band) };
   return lastReferences.stars;
+}
+
+/** The catalogues read last, by digest: a field's detectors come by turns, visit after visit. */
+const objectCatalogues = new Map<string, ObjectCatalogue>();
+/** At 40 bytes an object and 10,000 of them a detector: 13 MB. */
+const OBJECT_CATALOGUES_HELD = 32;
+
+function objectsOf({ path, checksum }: InputFile): ObjectCatalogue {
+  const held = objectCatalogues.get(checksum) ?? readObjectCatalogue(path);
+  objectCatalogues.delete(checksum); // Put again, it is the last to be dropped.
+  objectCatalogues.set(checksum, held);
+  const [oldest] = objectCatalogues.keys();
+  if (objectCatalogues.size > OBJECT_CATALOGUES_HELD) objectCatalogues.delete(oldest);
+  return held;
 }
 
 function requireTime(task: DetectorTask): void {
@@ -153,6 +170,7 @@ function measurementsOf(task: DetectorTask, run: DetectorRun): DetectorMeasureme
     inputs: {
       raw: task.raw.checksum, bias: task.bias.checksum, flat: task.flat.checksum, template: task.template.checksum,
       ...(task.dark && { dark: task.dark.checksum }), ...(task.fringe && { fringe: task.fringe.checksum }),
+      ...(task.objects && { objects: task.objects.checksum }),
       references: task.references.checksum, ...task.digests,
     },
   };

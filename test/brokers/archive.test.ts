@@ -6,8 +6,10 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openArchive, readPacket, type Archive } from '../../brokers/archive/archive.ts';
 import type { WriteAll } from '../../brokers/archive/layout.ts';
 import { archivePaths } from '../../brokers/archive/layout.ts';
-import { coneSearch, findAlert, listArchive } from '../../brokers/archive/reader.ts';
+import { NEIGHBOUR_RECORD_BYTES } from '../../brokers/archive/neighbourFile.ts';
+import { archivedAlerts, coneSearch, findAlert, findArchivedAlert, listArchive } from '../../brokers/archive/reader.ts';
 import { containerBlocks } from '../../schemas/container.ts';
+import { decodeNeighbours, encodeNeighbours, neighboursJson } from '../../schemas/neighbours.ts';
 import { decodeAlert, frame } from '../../schemas/packet.ts';
 import { INSTRUMENT, NIGHT, sampleId, samplePacket } from './sampleAlerts.ts';
 
@@ -129,4 +131,45 @@ test('a cone holds the alerts within its radius and no others', async () => {
   await filled(10); // One arcsec apart in right ascension at declination −2.5: 0.999″ on the sky.
   const found = await coneSearch(dataDir, INSTRUMENT, NIGHT, { raDeg: 150 + 4 / 3600, decDeg: -2.5, radiusArcsec: 2 });
   expect(found.map(({ diaSourceId }) => diaSourceId)).toEqual([2, 3, 4, 5, 6].map(sampleId));
+});
+
+const near = (n: number): Buffer => encodeNeighbours({
+  stars: [{ objectId: BigInt(n + 1), distanceArcsec: n, positionAngleDeg: 1, rMag: 20, radiusArcsec: null }], galaxies: [],
+});
+const withNeighbours = (from: number, to: number): ReturnType<typeof readPacket>[] =>
+  inputs(from, to).map((input, i) => ({ ...input, neighbours: near(from + i) }));
+const neighboursFound = async (n: number): Promise<string | null> =>
+  (await findArchivedAlert(dataDir, INSTRUMENT, sampleId(n)))?.neighbours ?? null;
+
+test('neighbours stand beside their packets, also between packets that have none', async () => {
+  const archive = await open();
+  await archive.append([...withNeighbours(0, 2), ...inputs(2, 3)]);
+  await archive.append(inputs(3, 4));
+  await archive.append(withNeighbours(4, 6));
+  await archive.close();
+  const expected = [0, 1, null, null, 4, 5].map((n) => (n === null ? null : neighboursJson(decodeNeighbours(near(n)))));
+  expect(await Promise.all([0, 1, 2, 3, 4, 5].map(neighboursFound))).toEqual(expected);
+  const told: (string | null)[] = [];
+  for await (const { neighbours } of archivedAlerts(dataDir, INSTRUMENT, NIGHT)) told.push(neighbours);
+  expect(told).toEqual(expected);
+});
+
+test('neighbours that a crash has lost or damaged come with the packet when it is sent again', async () => {
+  const first = await open();
+  await first.append(withNeighbours(0, 4));
+  await first.close();
+  await truncate(paths().neighbours, NEIGHBOUR_RECORD_BYTES * 2 + 10);
+  expect(await neighboursFound(1)).not.toBeNull();
+  expect([await neighboursFound(2), await neighboursFound(3)]).toEqual([null, null]);
+  const again = await open();
+  expect(await again.append(withNeighbours(0, 5))).toHaveLength(1);
+  await again.close();
+  for (const n of [0, 1, 2, 3, 4]) expect(await neighboursFound(n)).toBe(neighboursJson(decodeNeighbours(near(n))));
+});
+
+test('a night whose archive was written before there were neighbours is still read', async () => {
+  await filled(2);
+  await rm(paths().neighbours);
+  expect(await neighboursFound(1)).toBeNull();
+  expect((await findArchivedAlert(dataDir, INSTRUMENT, sampleId(1)))?.packet).toEqual(samplePacket(1));
 });

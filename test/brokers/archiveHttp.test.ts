@@ -11,6 +11,7 @@ import { lightCurveSvg } from '../../brokers/archive/lightCurve.ts';
 import { writeFits } from '../../engine/image/fits.ts';
 import { encodeDiaForcedSource, encodeDiaSource } from '../../schemas/avro.ts';
 import { newDiaForcedSource } from '../../schemas/diaRows.ts';
+import { encodeNeighbours, type Neighbours } from '../../schemas/neighbours.ts';
 import { assemblePacket } from '../../schemas/packet.ts';
 import { INSTRUMENT, NIGHT, sampleId, samplePacket, sampleSource } from './sampleAlerts.ts';
 
@@ -32,12 +33,18 @@ const FULL = assemblePacket({
   cutoutTemplate: Buffer.from('no FITS'),
 });
 
+const NEIGHBOURS: Neighbours = {
+  stars: [], galaxies: [{ objectId: 2n ** 60n, distanceArcsec: 1.5, positionAngleDeg: 90, rMag: 21, radiusArcsec: 0.75 }],
+};
+
 let dataDir: string;
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'vesper-http-'));
   const archive = await openArchive(dataDir, INSTRUMENT, NIGHT);
   const packets = [0, 1, 2, 3, 4].map((i) => samplePacket(i, i === 3 ? { diaObjectId: OBJECT } : {}));
-  await archive.append([...packets, FULL].map((packet, i) => readPacket({ packet, sequence: i + 1 })));
+  await archive.append([...packets, FULL].map((packet, i) => readPacket({
+    packet, sequence: i + 1, neighbours: i === 5 ? encodeNeighbours(NEIGHBOURS) : null,
+  })));
   await archive.close();
 });
 afterAll(() => rm(dataDir, { recursive: true, force: true }));
@@ -93,6 +100,13 @@ test('damaged FITS is refused in one line, never read beyond its end', () => {
       }
     }
   }), { numRuns: 50 });
+});
+
+test('neighbours of an alert are told with decimal ids; an alert without a catalogue has none', async () => {
+  expect(await jsonOf(`/alerts/${ID}/neighbours`)).toEqual({
+    stars: [], galaxies: [{ ...NEIGHBOURS.galaxies[0], objectId: String(2n ** 60n) }],
+  });
+  expect((await get(`/alerts/${sampleId(1)}/neighbours`)).status).toBe(404);
 });
 
 test('a cone lists the alerts of the newest night within its radius, and says how many it left out', async () => {

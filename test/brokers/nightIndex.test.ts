@@ -29,11 +29,11 @@ const add = (from: number, to: number): Promise<unknown> => archive.append(
 test('alerts that are added while the index is held are found, the object by its newest', async () => {
   const index = new NightIndex(paths());
   await add(0, 6);
-  expect((await index.findSource(sampleId(5)))?.diaSourceId).toBe(sampleId(5));
+  expect((await index.findSource(sampleId(5)))?.entry.diaSourceId).toBe(sampleId(5));
   expect(await index.findSource(sampleId(6))).toBeNull();
   expect((await index.findNewestOfObject(objectOf(0)))?.diaSourceId).toBe(sampleId(3));
   await add(6, 10);
-  expect((await index.findSource(sampleId(6)))?.diaSourceId).toBe(sampleId(6));
+  expect((await index.findSource(sampleId(6)))?.entry.diaSourceId).toBe(sampleId(6));
   expect((await index.findNewestOfObject(objectOf(0)))?.diaSourceId).toBe(sampleId(9));
 });
 
@@ -44,9 +44,9 @@ test('a record that is still in the writing is not taken, and found once it is w
   const index = new NightIndex(paths());
   await writeFile(paths().index, Buffer.concat([torn, Buffer.alloc(RECORD_BYTES)]));
   expect(await index.findSource(sampleId(3))).toBeNull();
-  expect((await index.findSource(sampleId(2)))?.diaSourceId).toBe(sampleId(2));
+  expect((await index.findSource(sampleId(2)))?.entry.diaSourceId).toBe(sampleId(2));
   await writeFile(paths().index, whole);
-  expect((await index.findSource(sampleId(3)))?.diaSourceId).toBe(sampleId(3));
+  expect((await index.findSource(sampleId(3)))?.entry.diaSourceId).toBe(sampleId(3));
 });
 
 test('an index that was cut, made anew or taken away is not answered from memory', async () => {
@@ -57,13 +57,13 @@ test('an index that was cut, made anew or taken away is not answered from memory
   await truncate(paths().index, whole.length - RECORD_BYTES);
   expect(await index.findSource(sampleId(3))).toBeNull();
   await appendFile(paths().index, whole.subarray(-RECORD_BYTES));
-  expect((await index.findSource(sampleId(3)))?.diaSourceId).toBe(sampleId(3));
+  expect((await index.findSource(sampleId(3)))?.entry.diaSourceId).toBe(sampleId(3));
   // Another file with two records exchanged: what is held would point at the wrong ones.
   const record = (i: number): Buffer => whole.subarray(RECORD_BYTES * (1 + i), RECORD_BYTES * (2 + i));
   const header = whole.subarray(0, RECORD_BYTES);
   await writeFile(`${paths().index}.new`, Buffer.concat([header, record(3), record(1), record(2), record(0)]));
   await rename(`${paths().index}.new`, paths().index);
-  expect((await index.findSource(sampleId(3)))?.diaSourceId).toBe(sampleId(3));
+  expect((await index.findSource(sampleId(3)))?.entry.diaSourceId).toBe(sampleId(3));
   await rm(paths().index);
   expect(await index.findSource(sampleId(1))).toBeNull();
 });

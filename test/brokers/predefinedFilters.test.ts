@@ -5,6 +5,7 @@ import { predefinedFilter, predefinedFilters } from '../../brokers/filters/prede
 import { refusalOf, tryFilter } from '../../brokers/filters/trial.ts';
 import { encodeDiaObject, encodeDiaSource } from '../../schemas/avro.ts';
 import { newDiaObject, type DiaSource } from '../../schemas/diaRows.ts';
+import { neighboursJson, type Neighbour } from '../../schemas/neighbours.ts';
 import { assemblePacket } from '../../schemas/packet.ts';
 import { nJyOfAbMag } from '../../schemas/units.ts';
 import { sampleId, samplePacket, sampleSource } from './sampleAlerts.ts';
@@ -32,8 +33,8 @@ function packet(known: Known, earlier: readonly (Known & { daysAgo: number })[] 
   });
 }
 
-const names = (bytes: Buffer): string[] => Object.values(predefinedFilters)
-  .filter((definition) => compileFilter(definition).evaluate(lazyAlert(bytes)).outcome === 'matched')
+const names = (bytes: Buffer, neighbours?: string): string[] => Object.values(predefinedFilters)
+  .filter((definition) => compileFilter(definition).evaluate(lazyAlert(bytes, neighbours)).outcome === 'matched')
   .map(({ name }) => name);
 
 test('a faint rising source of three nights beside a galaxy is a supernova candidate, new and rising', () => {
@@ -42,6 +43,24 @@ test('a faint rising source of three nights beside a galaxy is a supernova candi
     expect.arrayContaining(['bright', 'supernova', 'newAndRising']),
   );
   expect(names(packet({ templateFlux: 5000 }, earlier))).not.toContain('hostless');
+});
+
+const neighbour = (distanceArcsec: number, radiusArcsec: number | null): Neighbour =>
+  ({ objectId: 1n, distanceArcsec, positionAngleDeg: 0, rMag: 20, radiusArcsec });
+
+test.each([
+  ['within four radii of a galaxy', [], [neighbour(5, 1.5)], true],
+  ['on a galaxy without a radius', [], [neighbour(1.9, null)], true],
+  ['beyond four radii', [], [neighbour(6.1, 1.5)], false],
+  ['on a star beside a galaxy', [neighbour(0.3, null)], [neighbour(2, 1.5)], false],
+  ['near nothing', [], [], false],
+])('%s: whether a source seen twice has a catalogued host', (_, stars, galaxies, expected) => {
+  const found = names(packet({}, [{ daysAgo: 3 }]), neighboursJson({ stars, galaxies }));
+  expect(found.includes('cataloguedHost')).toBe(expected);
+});
+
+test('without a catalogue nothing has a catalogued host', () => {
+  expect(names(packet({}, [{ daysAgo: 3 }]))).not.toContain('cataloguedHost');
 });
 
 test('a source that was once fainter than the template is no supernova candidate', () => {

@@ -34,7 +34,7 @@ function commit(dayObs: DayObs, sequence: number): StoredEntry {
 
 const packets = (sequence: number): Packet[] => Array.from({ length: sequence }, (_, i): Packet => ({
   diaSourceId: BigInt(100 * sequence + i), diaObjectId: 1n, ra: 1, dec: 2, band: 'r', snr: 10, reliability: null,
-  bytes: Buffer.from(`packet ${sequence}/${i}`),
+  neighbours: null, bytes: Buffer.from(`packet ${sequence}/${i}`),
 }));
 
 function distributor(dayObs: DayObs, pack: PackCommit): { distributor: Distributor; failures: string[]; published: number[] } {

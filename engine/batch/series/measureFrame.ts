@@ -102,7 +102,7 @@ function cutoutsOf(
   return encodeCutouts(new Map(rows.map((row) => {
     const box = { x: row.x, y: row.y, side: selectCutoutSide(row.bboxSize), wcs };
     const [d, s, t] = [difference, visitImage, matchedTemplate].map((planes) => cutoutOf(planes, differencePsf, box));
-    return [row.diaSourceId, { difference: d, science: s, template: t }] as const;
+    return [row.diaSourceId, { difference: d, science: s, template: t, neighbours: null }] as const;
   })));
 }
 

@@ -39,6 +39,8 @@ export type PacketInput = Readonly<{
 export type Packet = Readonly<{
   diaSourceId: bigint; diaObjectId: bigint | null; ra: number; dec: number; band: string | null;
   snr: number | null; reliability: number | null; bytes: Uint8Array;
+  /** What stands beside it, encoded as `schemas/neighbours.ts` does; null where no catalogue was looked at. */
+  neighbours: Uint8Array | null;
 }>;
 
 /**
@@ -70,7 +72,7 @@ export function buildPackets(
       ...context,
       cutoutDifference: cutouts.difference, cutoutScience: cutouts.science, cutoutTemplate: cutouts.template,
     }, allocate);
-    packets.push({ diaSourceId, diaObjectId, ra, dec, band, snr, reliability, bytes });
+    packets.push({ diaSourceId, diaObjectId, ra, dec, band, snr, reliability, bytes, neighbours: cutouts.neighbours });
   });
   return packets;
 }
@@ -153,7 +155,7 @@ function payloadsInTimeOrder<Row extends { readonly midpointMjdTai: number }>(
   return kept.map(({ payload }) => payload);
 }
 
-const NO_CUTOUTS: Cutouts = { difference: null, science: null, template: null };
+const NO_CUTOUTS: Cutouts = { difference: null, science: null, template: null, neighbours: null };
 
 function cutoutsOf(input: PacketInput, diaSourceId: bigint): Cutouts {
   if (input.cutouts === null) return NO_CUTOUTS;

@@ -3,26 +3,35 @@ import { createHash } from 'node:crypto';
 /** Three FITS files of one diaSource; null where there is none. */
 export type Cutouts = Readonly<{
   difference: Uint8Array | null; science: Uint8Array | null; template: Uint8Array | null;
+  /** What the object catalogue has near it (`schemas/neighbours.ts`); null where no catalogue was looked at. */
+  neighbours: Uint8Array | null;
 }>;
 
 /**
- * Cutouts of one visit-detector as one string of bytes, which a commit names by digest. Little-endian:
+ * Cutouts of one visit-detector, and what else goes with its packets, as one string of bytes, which a commit names by
+ * digest. Little-endian:
  *
  *     0   8 bytes   "VSPCUTS\n"
- *     8   uint32    version, 1
+ *     8   uint32    version, 2
  *     12  uint32    count of diaSources
- *     16  count ×   int64 diaSourceId (strictly ascending), then the lengths of difference, science and template,
- *                   uint32 each; 0xFFFFFFFF is null
+ *     16  count ×   int64 diaSourceId (strictly ascending), then the lengths of difference, science, template and
+ *                   neighbours, uint32 each; 0xFFFFFFFF is null
  *     …             the cutouts' bytes in the order of the table, nothing between them and nothing after
  *
- * Cutouts are not compressed: the packets carry them so, and hashes are over uncompressed bytes.
+ * Version 1, which is still read, has no neighbours. Cutouts are not compressed: the packets carry them so, and hashes
+ * are over uncompressed bytes.
  */
 const MAGIC = Buffer.from('VSPCUTS\n', 'latin1');
-const VERSION = 1;
+const VERSION = 2;
 const HEADER_BYTES = 16;
-const ENTRY_BYTES = 20;
 const NULL_LENGTH = 0xffff_ffff;
-const KINDS = ['difference', 'science', 'template'] as const;
+const KINDS = ['difference', 'science', 'template', 'neighbours'] as const;
+const KINDS_BY_VERSION: ReadonlyMap<number, number> = new Map([[1, 3], [VERSION, KINDS.length]]);
+const ENTRY_BYTES = entryBytes(KINDS.length);
+
+function entryBytes(kinds: number): number {
+  return 8 + 4 * kinds;
+}
 
 /** The bytes of a spool file. They depend on ids and cutouts alone, not on the order of the map. */
 export function encodeCutouts(cutouts: ReadonlyMap<bigint, Cutouts>): Buffer {
@@ -61,11 +70,12 @@ export function decodeCutouts(bytes: Uint8Array, digest: string): Map<bigint, Cu
   if (buffer.length < HEADER_BYTES) throw new Error(`${name}: ${buffer.length} bytes are less than a header`);
   if (!buffer.subarray(0, MAGIC.length).equals(MAGIC)) throw new Error(`${name}: does not begin as one does`);
   const version = buffer.readUInt32LE(8);
-  if (version !== VERSION) throw new Error(`${name}: version ${version}, only ${VERSION} is read here`);
+  const kinds = KINDS_BY_VERSION.get(version);
+  if (kinds === undefined) throw new Error(`${name}: version ${version}, only up to ${VERSION} are read here`);
   const count = buffer.readUInt32LE(12);
-  const dataStart = HEADER_BYTES + ENTRY_BYTES * count;
+  const dataStart = HEADER_BYTES + entryBytes(kinds) * count;
   if (dataStart > buffer.length) throw new Error(`${name}: a table of ${count} entries in ${buffer.length} bytes`);
-  const entries = readTable(buffer, count, dataStart, name);
+  const entries = readTable(buffer, count, kinds, dataStart, name);
   const actual = cutoutsDigest(buffer);
   if (actual !== digest) throw new Error(`${name}: its digest is ${actual}`);
   return entries;
@@ -76,18 +86,21 @@ export function cutoutsDigest(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-function readTable(buffer: Buffer, count: number, dataStart: number, name: string): Map<bigint, Cutouts> {
+function readTable(
+  buffer: Buffer, count: number, kinds: number, dataStart: number, name: string,
+): Map<bigint, Cutouts> {
   const entries = new Map<bigint, Cutouts>();
   let place = dataStart;
   let previous: bigint | null = null;
   for (let i = 0; i < count; i++) {
-    const row = HEADER_BYTES + ENTRY_BYTES * i;
+    const row = HEADER_BYTES + entryBytes(kinds) * i;
     const diaSourceId = buffer.readBigInt64LE(row);
     if (previous !== null && diaSourceId <= previous) {
       throw new Error(`${name}: id ${diaSourceId} stands behind ${previous}`);
     }
     previous = diaSourceId;
     const take = (k: number): Uint8Array | null => {
+      if (k >= kinds) return null;
       const length = buffer.readUInt32LE(row + 8 + 4 * k);
       if (length === NULL_LENGTH) return null;
       const end = place + length;
@@ -98,7 +111,7 @@ function readTable(buffer: Buffer, count: number, dataStart: number, name: strin
       place = end;
       return view;
     };
-    entries.set(diaSourceId, { difference: take(0), science: take(1), template: take(2) });
+    entries.set(diaSourceId, { difference: take(0), science: take(1), template: take(2), neighbours: take(3) });
   }
   if (place !== buffer.length) throw new Error(`${name}: ${buffer.length - place} bytes after the last cutout`);
   return entries;

@@ -44,7 +44,7 @@ const asHistory = {
 
 function cutoutsOf(id: bigint): Cutouts {
   const n = Number(id);
-  return { difference: Uint8Array.of(n, 1), science: Uint8Array.of(n, 2), template: Uint8Array.of(n, 3) };
+  return { difference: Uint8Array.of(n, 1), science: Uint8Array.of(n, 2), template: Uint8Array.of(n, 3), neighbours: null };
 }
 
 /** A commit of a known object (7), a new one (31) and a withheld source between them. */
@@ -81,8 +81,8 @@ describe('buildPackets', () => {
   test('makes one packet a source that is not withheld, in the order of the commit', () => {
     const packets = buildPackets(commit(history));
     expect(packets.map(({ bytes, ...header }) => { void bytes; return header; })).toEqual([
-      { diaSourceId: 30n, diaObjectId: 7n, ra: 150, dec: 2, band: 'r', snr: 12.5, reliability: 0.75 },
-      { diaSourceId: 32n, diaObjectId: 32n, ra: 150, dec: 2, band: 'r', snr: 12.5, reliability: 0.75 },
+      { diaSourceId: 30n, diaObjectId: 7n, ra: 150, dec: 2, band: 'r', snr: 12.5, reliability: 0.75, neighbours: null },
+      { diaSourceId: 32n, diaObjectId: 32n, ra: 150, dec: 2, band: 'r', snr: 12.5, reliability: 0.75, neighbours: null },
     ]);
     expect(packets.map(({ bytes }) => decodeAlert(bytes).diaSourceId)).toEqual([30n, 32n]);
   });

@@ -6,7 +6,7 @@ import { cutoutsDigest, decodeCutouts, encodeCutouts, type Cutouts } from '../..
 const cutoutBytes = fc.option(fc.uint8Array({ maxLength: 40 }), { nil: null });
 const spools = fc.uniqueArray(
   fc.tuple(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.record({
-    difference: cutoutBytes, science: cutoutBytes, template: cutoutBytes,
+    difference: cutoutBytes, science: cutoutBytes, template: cutoutBytes, neighbours: cutoutBytes,
   })),
   { selector: ([id]) => id, maxLength: 8 },
 );
@@ -14,7 +14,7 @@ const spools = fc.uniqueArray(
 function plain(cutouts: ReadonlyMap<bigint, Cutouts>): unknown {
   const list = (bytes: Uint8Array | null): number[] | null => bytes && [...bytes];
   return [...cutouts].sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([id, c]) => [id, list(c.difference), list(c.science), list(c.template)]);
+    .map(([id, c]) => [id, list(c.difference), list(c.science), list(c.template), list(c.neighbours)]);
 }
 
 describe('a cutout spool', () => {
@@ -44,9 +44,8 @@ describe('a cutout spool', () => {
   });
 
   const science = Uint8Array.of(1, 2, 3);
-  const sound = encodeCutouts(new Map([
-    [5n, { difference: null, science, template: null }], [6n, { difference: null, science, template: null }],
-  ]));
+  const alone = { difference: null, science, template: null, neighbours: null };
+  const sound = encodeCutouts(new Map([[5n, alone], [6n, alone]]));
   const with32 = (offset: number, value: number): Buffer => {
     const bytes = Buffer.from(sound);
     bytes.writeUInt32LE(value, offset);
@@ -56,15 +55,26 @@ describe('a cutout spool', () => {
   test.each([
     ['another kind of file', Buffer.from('SIMPLE  =                    T'), /does not begin as one does/],
     ['a file of 3 bytes', sound.subarray(0, 3), /3 bytes are less than a header/],
-    ['another version', with32(8, 2), /version 2/],
+    ['another version', with32(8, 3), /version 3/],
     ['a table longer than the file', with32(12, 1000), /table of 1000 entries/],
-    ['a cutout cut off', sound.subarray(0, sound.length - 1), /science of 6 ends at byte 62, the file at 61/],
+    ['a cutout cut off', sound.subarray(0, sound.length - 1), /science of 6 ends at byte 70, the file at 69/],
     ['bytes behind the end', Buffer.concat([sound, Buffer.of(0)]), /1 bytes after the last cutout/],
     ['ids out of order', with32(16, 7), /id 6 stands behind 7/],
     ['a pixel changed', (() => { const b = Buffer.from(sound); b[b.length - 1] ^= 1; return b; })(), /its digest is/],
   ])('names the damage: %s', (_, bytes, message) => {
     expect(() => decodeCutouts(bytes, cutoutsDigest(sound))).toThrow(message);
   });
+});
+
+test('a spool of version 1, which has no neighbours, is still read', () => {
+  const bytes = Buffer.alloc(16 + 20 + 2);
+  bytes.write('VSPCUTS\n', 'latin1');
+  bytes.writeUInt32LE(1, 8);
+  bytes.writeUInt32LE(1, 12);
+  bytes.writeBigInt64LE(5n, 16);
+  [0xffff_ffff, 2, 0].forEach((length, k) => bytes.writeUInt32LE(length, 24 + 4 * k));
+  bytes.set([7, 8], 36);
+  expect(plain(decodeCutouts(bytes, cutoutsDigest(bytes)))).toEqual([[5n, null, [7, 8], [], null]]);
 });
 
 describe('selectCutoutSide', () => {
