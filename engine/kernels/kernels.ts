@@ -99,6 +99,23 @@ export type CompiledKernels = Readonly<{
   overscanMedians(
     from: number, rawWidth: number, count: number, rows: number, values: number, out: number,
   ): void;
+  listBright(
+    scienceImage: number, scienceVariance: number, image: number, variance: number, width: number, height: number,
+    margin: number, threshold: number, snrMin: number, indices: number, capacity: number,
+  ): number;
+  subtractMatchedRow(
+    visit: number, visitMask: number, matchedMask: number, a: number, b: number, factor: number, kept: number,
+    blank: number, noData: number, columns: number, c0: number, c1: number, c2: number, count: number, out: number,
+    outMask: number,
+  ): void;
+  blankMasked(image: number, variance: number, mask: number, bits: number, count: number): void;
+  keepBits(mask: number, kept: number, count: number): void;
+  flagAbove(plane: number, limit: number, mask: number, bit: number, count: number): void;
+  slopeRow(
+    image: number, variance: number, mask: number, blank: number, count: number, most: number, highest: number,
+    result: number,
+  ): void;
+  translateMask(mask: number, count: number, moves: number, moveCount: number): void;
   listMasked(mask: number, bits: number, count: number, indices: number, capacity: number): number;
   listSharp(
     image: number, variance: number, width: number, height: number, limit2: number, indices: number, capacity: number,
@@ -123,10 +140,10 @@ export type CompiledKernels = Readonly<{
   markNear(
     mask: number, bits: number, width: number, height: number, reach: number, out: number, row: number, ages: number,
   ): void;
-  binomialSums(image: number, count: number, out: number): void;
-  expectedVariance(
-    image: number, variance: number, below: number, here: number, above: number, sigma: number, count: number,
-    bright: number, source: number, own: number, light: number, shareMin: number,
+  addExpectedLight(
+    image: number, variance: number, width: number, height: number, cells: number, columns: number, rows: number,
+    cellWidth: number, cellHeight: number, lines: number, bright: number, source: number, own: number, light: number,
+    shareMin: number,
   ): void;
   columnHeights(image: number, width: number, height: number, distance: number, limit: number, sums: number): void;
   inspectPixels(

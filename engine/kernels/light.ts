@@ -1,6 +1,7 @@
 /** Variance from the light that is expected in a pixel, and columns that stand out of their neighbourhood. */
 import { kernelsOf, layOutWork, pointerTo } from './kernels.ts';
-import { binomialSumsTwin, columnHeightsTwin, expectedVarianceTwin } from './twins/light.ts';
+import type { Mesh } from './mesh.ts';
+import { addExpectedLightTwin, columnHeightsTwin } from './twins/light.ts';
 
 export type ExpectedLight = Readonly<{
   /** Significance of a pixel from which its own value is the light expected there, in its noise. */
@@ -18,39 +19,26 @@ export type ExpectedLight = Readonly<{
  * significant and the pixel's own value where it is bright. Pixels that are NaN are left out; among neighbours they
  * count as sky. Single precision.
  *
- * @param image    [height × width]. Read only.
+ * @param image    [height × width], 2 pixels wide at least. Read only.
  * @param variance Changed in place.
- * @param rows     [4 × width] of work, in the planes' memory.
- * @param sigmaRow Writes the noise of a row's pixels, which significance is measured in.
+ * @param sigma    Noise of the pixels, which significance is measured in, as cells of the mesh.
  */
 export function addExpectedLight(
-  image: Float32Array, variance: Float32Array, width: number, height: number, rows: Float32Array,
-  sigmaRow: (y: number, out: Float32Array) => void, light: ExpectedLight,
+  image: Float32Array, variance: Float32Array, width: number, height: number, mesh: Mesh, sigma: Float32Array,
+  light: ExpectedLight,
 ): void {
-  const kernels = kernelsOf(image, variance, rows);
-  const row = (n: number): Float32Array => rows.subarray(n * width, (n + 1) * width), sigma = row(3);
-  const sums = [row(0), row(1), row(2)];
-  const fillSums = (y: number): void => {
-    const out = sums[y % 3], start = Math.min(y, height - 1) * width;
-    if (kernels === null) { binomialSumsTwin(image, start, out); return; }
-    kernels.compiled.binomialSums(pointerTo(kernels, image) + 4 * start, width, pointerTo(kernels, out));
-  };
-  fillSums(0);
-  sums[2].set(sums[0]); // The row below the first is taken as equal to it.
-  for (let y = 0; y < height; y++) {
-    fillSums(y + 1);
-    sigmaRow(y, sigma);
-    const below = sums[(y + 2) % 3], here = sums[y % 3], above = sums[(y + 1) % 3], start = y * width;
-    if (kernels === null) {
-      expectedVarianceTwin(image, variance, start, below, here, above, sigma, light);
-      continue;
-    }
-    const [i, v, b, h, a, s] = [image, variance, below, here, above, sigma].map((view) => pointerTo(kernels, view));
-    kernels.compiled.expectedVariance(
-      i + 4 * start, v + 4 * start, b, h, a, s, width, light.brightSigma, light.sourceSigma, light.own, light.perLight,
-      light.shareMin,
-    );
+  const kernels = kernelsOf(image, variance);
+  const work = kernels && layOutWork(kernels, { lines: 16 * (width + 8), cells: sigma.byteLength });
+  if (kernels === null || work === null) {
+    addExpectedLightTwin(image, variance, width, height, mesh, sigma, light);
+    return;
   }
+  new Float32Array(kernels.memory.buffer, work.cells, sigma.length).set(sigma);
+  kernels.compiled.addExpectedLight(
+    pointerTo(kernels, image), pointerTo(kernels, variance), width, height, work.cells, mesh.columns, mesh.rows,
+    mesh.cellWidth, mesh.cellHeight, work.lines, light.brightSigma, light.sourceSigma, light.own, light.perLight,
+    light.shareMin,
+  );
 }
 
 /**

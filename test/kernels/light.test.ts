@@ -17,8 +17,9 @@ test('the compiled variance of expected light gives the bits of its twin', () =>
     const { width, height, seed } = recipe;
     const work = (at: (values: Float32Array) => Float32Array): Float32Array => {
       const variance = at(varianceOf(recipe)), random = randomOf(seed);
-      addExpectedLight(at(imageOf(recipe)), variance, width, height, at(new Float32Array(4 * width)),
-        (_y, out) => { for (let x = 0; x < width; x++) out[x] = 100 + 50 * random(); },
+      const mesh = { columns: 3, rows: 2, cellWidth: width / 3, cellHeight: height / 2 };
+      const sigma = Float32Array.from({ length: 6 }, () => 100 + 50 * random());
+      addExpectedLight(at(imageOf(recipe)), variance, width, height, mesh, sigma,
         { ...change, brightSigma: 5, sourceSigma: 1.1 });
       return variance;
     };
@@ -31,7 +32,8 @@ test('light counts where it is bright or where its neighbours agree, and a lone 
   image[3 * width + 3] = 20; // Alone: its mean of 3 × 3 is 20 × 4 / 16.
   image[8 * width + 8] = 200;
   for (let y = 11; y < 14; y++) image.fill(40, y * width + 2, y * width + 5);
-  addExpectedLight(image, variance, width, width, new Float32Array(4 * width), (_y, out) => out.fill(10), {
+  const mesh = { columns: 1, rows: 1, cellWidth: width, cellHeight: width };
+  addExpectedLight(image, variance, width, width, mesh, Float32Array.of(10), {
     brightSigma: 10, sourceSigma: 3 * 0.375, own: -1, perLight: 1, shareMin: 0.2,
   });
   expect(variance[3 * width + 3]).toBe(80); // Counts of 120 make 120; of the sky, 100, what a pixel of 20 loses.

@@ -60,9 +60,8 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
   clock.end('read');
   const byWcs = request.isRegistered ? null : alignByWcs(science, template);
   const buffers = buffersFor(science.planes, memory);
-  const rows = (image: PairImage): Float32Array => memory.float32(4 * image.planes.width);
-  const own = prepareImage(science, { smooth: buffers.scratch, work: buffers.warpedTemplate.image }, rows(science));
-  const other = prepareImage(template, request.isRegistered ? scratchFor(template, memory) : null, rows(template));
+  const own = prepareImage(science, { smooth: buffers.scratch, work: buffers.warpedTemplate.image });
+  const other = prepareImage(template, request.isRegistered ? scratchFor(template, memory) : null);
   clock.end('skyAndNoise');
   const alignment = byWcs ?? alignByStars(science, starsOf(own), template, starsOf(other));
   if (request.isRegistered) clock.end('register');
@@ -121,8 +120,7 @@ function readPair(request: PairRequest): Pair {
   const pixels = science.width * science.height, templatePixels = template.width * template.height;
   const memory = createPlaneMemory(
     (SCIENCE_BYTES + (pixels === templatePixels ? 0 : SCORE_BYTES)) * pixels +
-    (TEMPLATE_BYTES + (request.isRegistered ? STARS_BYTES : 0)) * templatePixels +
-    16 * (science.width + template.width),
+    (TEMPLATE_BYTES + (request.isRegistered ? STARS_BYTES : 0)) * templatePixels,
   );
   return {
     science: readPairImage(science, memory.maskedImage(science.width, science.height)),

@@ -4,6 +4,7 @@ import {
   type FitsFile, type FitsHdu, type FitsHeader,
 } from '../../image/fits.ts';
 import { inspectPlanes } from '../../kernels/inspect.ts';
+import { translateMask } from '../../kernels/match.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import { MASK_PLANES, maskBits, type MaskPlane } from '../../image/maskPlanes.ts';
 import { wcsFromHeader, type Wcs } from '../../image/wcs.ts';
@@ -105,13 +106,16 @@ function planeOf(path: string | null, beside: FitsFile, name: string): FitsHdu |
 
 /** @param mask Overwritten. */
 function readMask(hdu: FitsHdu, mask: Uint16Array): void {
-  const moves = maskMoves(hdu.header), bad = maskBits('BAD');
+  const bad = maskBits('BAD'), moves = maskMoves(hdu.header);
+  if (isPlain16(hdu)) {
+    hdu.readBytesInto(new Uint8Array(mask.buffer, mask.byteOffset, mask.byteLength));
+    // A negative number has all bits above the lowest 16.
+    return translateMask(mask, moves?.map(([from, to]) => [Math.min(from, 1 << 15), to] as const) ?? [[0xffff, bad]]);
+  }
   const moved = (stored: number): number => {
-    if (stored === 0) return 0;
     if (moves === null || !Number.isInteger(stored)) return bad;
     return moves.reduce((bits, [from, to]) => bits | ((stored & from) === 0 ? 0 : to), 0);
   };
-  if (isPlain16(hdu)) return translate16(hdu, mask, moved);
   const stored = new Float32Array(mask.length); // Exact for the 24 lowest bits.
   readImageInto(hdu, stored);
   for (let j = 0; j < mask.length; j++) mask[j] = stored[j] === 0 ? 0 : moved(stored[j]);
@@ -121,27 +125,6 @@ function readMask(hdu: FitsHdu, mask: Uint16Array): void {
 function isPlain16({ header, bitpix, tiles }: FitsHdu): boolean {
   return bitpix === 16 && tiles === null && (numberCard(header, 'BSCALE') ?? 1) === 1 &&
     (numberCard(header, 'BZERO') ?? 0) === 0 && numberCard(header, 'BLANK') === null;
-}
-
-/** Most masks are 16 bits and nearly all 0: the file's bytes are read into the plane, and only others are looked at. */
-function translate16(hdu: FitsHdu, mask: Uint16Array, moved: (stored: number) => number): void {
-  const bytes = Buffer.from(mask.buffer, mask.byteOffset, mask.byteLength);
-  hdu.readBytesInto(bytes);
-  bytes.swap16();
-  const known = new Map<number, number>(), pairs = new Int32Array(mask.buffer, mask.byteOffset, mask.length >> 1);
-  const translate = (j: number): void => {
-    const stored = mask[j];
-    if (stored === 0) return;
-    let ours = known.get(stored);
-    if (ours === undefined) known.set(stored, ours = moved((stored << 16) >> 16));
-    mask[j] = ours;
-  };
-  for (let i = 0; i < pairs.length; i++) {
-    if (pairs[i] === 0) continue;
-    translate(2 * i);
-    translate(2 * i + 1);
-  }
-  if (mask.length % 2 === 1) translate(mask.length - 1);
 }
 
 /** What is said about a visit or a coadd, not about its pixels' use. */

@@ -4,6 +4,7 @@ import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import { median } from '../../image/median.ts';
 import { addExpectedLight, type ExpectedLight } from '../../kernels/light.ts';
+import { medianOfSample } from '../../stages/difference/statistics.ts';
 import { varianceSlope } from '../../stages/difference/subtract.ts';
 import { pairConfig } from './config.ts';
 import { PairRefused, type PairImage } from './inputs.ts';
@@ -32,21 +33,20 @@ const BINOMIAL_NOISE = 0.375;
  * @param planes Image sky subtracted, read only; variance overwritten: as given, or the image with its sky, from which
  *               the sky's level is taken.
  * @param sky    For the noise that the sky shows.
- * @param rows   [4 × width] of work, in the planes' memory.
  * @throws PairRefused GAIN_ABSURD when a gain from the command line contradicts the sky's noise.
  */
-export function setVariance(source: PairImage, sky: Background, rows: Float32Array): NoiseReport {
-  return source.isVarianceGiven ? smoothGiven(source, sky, rows) : fromGain(source, sky, rows);
+export function setVariance(source: PairImage, sky: Background): NoiseReport {
+  return source.isVarianceGiven ? smoothGiven(source, sky) : fromGain(source, sky);
 }
 
-function smoothGiven({ planes }: PairImage, sky: Background, rows: Float32Array): NoiseReport {
+function smoothGiven({ planes }: PairImage, sky: Background): NoiseReport {
   const { variance, mask } = planes, blank = maskBits('BAD', 'SAT', 'NO_DATA');
   const slope = varianceSlope(planes, blank), skySigma = median(sky.sigma);
   const typical = typicalOf(variance, mask, blank);
   const isFollowing = slope > pairConfig.noise.slopeShareMin * (typical / skySigma ** 2);
   if (isFollowing) {
     // A slope that does not hold for a pixel must not turn its variance around.
-    addLight(planes, sky, rows, { own: -slope, perLight: slope, shareMin: 0.2 });
+    addLight(planes, sky, { own: -slope, perLight: slope, shareMin: 0.2 });
   }
   return {
     source: isFollowing ? 'given, smoothed' : 'given', gain: isFollowing ? 1 / slope : null, readNoise: null,
@@ -55,12 +55,10 @@ function smoothGiven({ planes }: PairImage, sky: Background, rows: Float32Array)
 }
 
 function typicalOf(variance: Float32Array, mask: Uint16Array, blank: number): number {
-  const sample: number[] = [], step = Math.max(1, Math.floor(variance.length / 100_000)) | 1;
-  for (let j = 0; j < variance.length; j += step) if ((mask[j] & blank) === 0) sample.push(variance[j]);
-  return median(sample);
+  return medianOfSample(variance, mask, blank);
 }
 
-function fromGain(source: PairImage, sky: Background, rows: Float32Array): NoiseReport {
+function fromGain(source: PairImage, sky: Background): NoiseReport {
   const { planes: { image, variance, mask, width } } = source, { agreementMax, skySigmaMin } = pairConfig.noise;
   for (let j = 0; j < variance.length; j++) variance[j] -= image[j];
   const skyLevel = typicalOf(variance, mask, maskBits('NO_DATA')), skySigma = median(sky.sigma);
@@ -85,7 +83,7 @@ function fromGain(source: PairImage, sky: Background, rows: Float32Array): Noise
       for (let x = 0; x < width; x++) variance[y * width + x] = row[x] * row[x];
     }
   }
-  if (gain !== null) addLight(source.planes, sky, rows, { own: 0, perLight: 1 / gain, shareMin: 0 });
+  if (gain !== null) addLight(source.planes, sky, { own: 0, perLight: 1 / gain, shareMin: 0 });
   for (let j = 0; j < variance.length; j++) if (Number.isNaN(image[j])) variance[j] = 0;
   return {
     source: isBelieved ? 'gain and read noise' : gain === null ? 'sky scatter' : 'sky scatter and gain',
@@ -112,11 +110,11 @@ function requireSane(source: PairImage, skyLevel: number, skySigma: number, rati
  * 3 × 3 pixels where that is significant, the pixel's own value where it is bright.
  */
 function addLight(
-  { image, variance, width, height }: MaskedImage, sky: Background, rows: Float32Array,
+  { image, variance, width, height }: MaskedImage, sky: Background,
   change: Pick<ExpectedLight, 'own' | 'perLight' | 'shareMin'>,
 ): void {
   const { sourceSigma, brightSigma } = pairConfig.noise;
-  addExpectedLight(image, variance, width, height, rows, (y, out) => interpolateRow(sky, sky.sigma, y, out), {
+  addExpectedLight(image, variance, width, height, sky, sky.sigma, {
     ...change, brightSigma, sourceSigma: sourceSigma * BINOMIAL_NOISE,
   });
 }

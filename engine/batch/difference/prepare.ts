@@ -1,6 +1,7 @@
 /** An image made ready for subtraction: columns, sky, stars, noise, cosmic rays, PSF. */
 import { measureBackground, subtractBackground, type Background } from '../../image/background.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
+import { keepBits } from '../../kernels/match.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import { buildPsf, type PsfResult } from '../../image/psfFit.ts';
 import type { Star } from '../../image/starDetection.ts';
@@ -26,10 +27,9 @@ export type PrepareScratch = Readonly<{ smooth: Float32Array; work: Float32Array
  * Corrects columns, subtracts the sky and sets the variance; the image's planes are changed in place.
  *
  * @param scratch Where given, the stars are found too.
- * @param rows    [4 × width] of work, in the planes' memory.
  * @throws PairRefused: NO_SKY, NO_STARS, NO_NOISE, GAIN_ABSURD.
  */
-export function prepareImage(source: PairImage, scratch: PrepareScratch | null, rows: Float32Array): Prepared {
+export function prepareImage(source: PairImage, scratch: PrepareScratch | null): Prepared {
   const { planes, path, isVarianceGiven } = source;
   const columns = correctColumns(planes, isVarianceGiven);
   if (!isVarianceGiven) planes.variance.set(planes.image);
@@ -38,8 +38,8 @@ export function prepareImage(source: PairImage, scratch: PrepareScratch | null, 
   if (!sky.sigma.every((sigma) => sigma > 0)) {
     throw new PairRefused('NO_NOISE', `${path}: part of its sky has no noise`);
   }
-  const noise = setVariance(source, sky, rows);
-  clearDetected(planes.mask);
+  const noise = setVariance(source, sky);
+  keepBits(planes.mask, 0xffff & ~maskBits('DETECTED'));
   return { noise, columns, stars: found === null ? null : { list: found.stars, fwhmPx: found.fwhmPx } };
 }
 
@@ -59,11 +59,6 @@ function subtractSky(planes: MaskedImage, path: string): Background {
   if (sky === null) throw new PairRefused('NO_SKY', `${path}: no part of the image shows the sky`);
   subtractBackground(image, sky);
   return sky;
-}
-
-function clearDetected(mask: Uint16Array): void {
-  const kept = 0xffff & ~maskBits('DETECTED');
-  for (let j = 0; j < mask.length; j++) mask[j] &= kept;
 }
 
 export type DefectReport = Readonly<{ cosmicRayPixels: number; interpolatedPixels: number; isSearched: boolean }>;

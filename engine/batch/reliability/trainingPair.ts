@@ -46,9 +46,9 @@ export function differenceForTraining(
   const labels = new Int32Array(
     buffers.warpedTemplate.variance.buffer, buffers.warpedTemplate.variance.byteOffset, side * side,
   );
-  const lines = memory.float32(4 * side), scratch = { smooth: buffers.scratch, work: buffers.warpedTemplate.image };
-  const prepared = prepareImage({ ...own, planes }, scratch, lines);
-  prepareImage({ ...other, planes: templatePlanes }, null, lines);
+  const scratch = { smooth: buffers.scratch, work: buffers.warpedTemplate.image };
+  const prepared = prepareImage({ ...own, planes }, scratch);
+  prepareImage({ ...other, planes: templatePlanes }, null);
   const stars = prepared.stars;
   if (stars === null) throw new Error('the image was prepared without its stars');
   if (!has('rays')) removeDefects(planes, stars.fwhmPx, labels);

@@ -22,4 +22,7 @@ export { listPeaks, markAboveMesh, markBytes, subtractMesh } from './mesh';
 export { measureWindow } from './windowed';
 export { fitStar, movePadded, placePsf } from './starFit';
 export { inspectPixels } from './inspect';
-export { binomialSums, columnHeights, expectedVariance } from './light';
+export { addExpectedLight, columnHeights } from './light';
+export {
+  blankMasked, flagAbove, keepBits, listBright, slopeRow, subtractMatchedRow, translateMask,
+} from './match';

@@ -1,7 +1,30 @@
 /** Variance from the light expected in a pixel, and columns that stand out. The twins are in `twins/light.ts`. */
 
+import { meshRow } from './mesh';
+
+/**
+ * `expectedVariance` of a whole plane, whose noise is a mesh.
+ *
+ * @param lines [4 × stride] float32, work; stride = width rounded up to 4, and 4 more.
+ */
+export function addExpectedLight(
+  image: usize, variance: usize, width: i32, height: i32, cells: usize, columns: i32, rows: i32, cellWidth: f64,
+  cellHeight: f64, lines: usize, bright: f32, source: f32, own: f32, light: f32, shareMin: f32,
+): void {
+  const stride = <usize>((width + 7) & ~3) << 2, rowBytes = <usize>width << 2, sigma = lines + 3 * stride;
+  binomialSums(image, width, lines);
+  memory.copy(lines + 2 * stride, lines, rowBytes); // The row below the first is taken as equal to it.
+  for (let y = 0; y < height; y++) {
+    const next = lines + stride * ((y + 1) % 3), at = rowBytes * y;
+    binomialSums(image + rowBytes * min(y + 1, height - 1), width, next);
+    meshRow(cells, columns, rows, cellWidth, cellHeight, y, width, sigma);
+    expectedVariance(image + at, variance + at, lines + stride * ((y + 2) % 3), lines + stride * (y % 3), next, sigma,
+      width, bright, source, own, light, shareMin);
+  }
+}
+
 /** 1-2-1 sums along a row; what is NaN counts as 0, and beyond the row's ends its last pixels go on. `count` ≥ 2. */
-export function binomialSums(image: usize, count: i32, out: usize): void {
+function binomialSums(image: usize, count: i32, out: usize): void {
   const last = count - 1;
   store<f32>(out, Light.at(image) + (Light.at(image) + Light.at(image)) + Light.at(image + 4));
   let x = 1;
@@ -28,7 +51,7 @@ class Light {
  *
  * @param below, here, above Binomial sums of three rows.
  */
-export function expectedVariance(
+function expectedVariance(
   image: usize, variance: usize, below: usize, here: usize, above: usize, sigma: usize, count: i32,
   bright: f32, source: f32, own: f32, light: f32, shareMin: f32,
 ): void {

@@ -10,7 +10,7 @@
  * @param cells [rows × columns] float32.
  * @param out   [width] float32, overwritten.
  */
-function meshRow(
+export function meshRow(
   cells: usize, columns: i32, rows: i32, cellWidth: f64, cellHeight: f64, y: i32, width: i32, out: usize,
 ): void {
   const v = rows == 1 ? 0 : (<f64>y + 0.5) / cellHeight - 0.5;

@@ -1,9 +1,25 @@
 import type { ExpectedLight } from '../light.ts';
+import type { Mesh } from '../mesh.ts';
+import { meshRowTwin } from './mesh.ts';
 
 const { fround } = Math;
 
-/** Twin of `binomialSums`, of the row that begins at `start`. */
-export function binomialSumsTwin(image: Float32Array, start: number, out: Float32Array): void {
+/** Twin of `addExpectedLight`. */
+export function addExpectedLightTwin(
+  image: Float32Array, variance: Float32Array, width: number, height: number, mesh: Mesh, cells: Float32Array,
+  light: ExpectedLight,
+): void {
+  const row = (): Float32Array => new Float32Array(width), sums = [row(), row(), row()], sigma = row();
+  binomialSumsTwin(image, 0, sums[0]);
+  sums[2].set(sums[0]); // The row below the first is taken as equal to it.
+  for (let y = 0; y < height; y++) {
+    binomialSumsTwin(image, Math.min(y + 1, height - 1) * width, sums[(y + 1) % 3]);
+    meshRowTwin(mesh, cells, y, width, sigma);
+    expectedVarianceTwin(image, variance, y * width, sums[(y + 2) % 3], sums[y % 3], sums[(y + 1) % 3], sigma, light);
+  }
+}
+
+function binomialSumsTwin(image: Float32Array, start: number, out: Float32Array): void {
   const last = out.length - 1;
   const at = (x: number): number => {
     const value = image[start + Math.min(Math.max(x, 0), last)];
@@ -12,8 +28,7 @@ export function binomialSumsTwin(image: Float32Array, start: number, out: Float3
   for (let x = 0; x <= last; x++) out[x] = fround(fround(at(x - 1) + fround(at(x) + at(x))) + at(x + 1));
 }
 
-/** Twin of `expectedVariance`, of the row that begins at `start`. */
-export function expectedVarianceTwin(
+function expectedVarianceTwin(
   image: Float32Array, variance: Float32Array, start: number, below: Float32Array, here: Float32Array,
   above: Float32Array, sigma: Float32Array, light: ExpectedLight,
 ): void {

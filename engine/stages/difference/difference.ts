@@ -1,8 +1,9 @@
 /** The difference stage: template warped, matched to the visit, subtracted, and the noise made white. */
 import { StageError } from '../../errors.ts';
-import { copyUsable, scalePlane, subtractPlanes, subtractPolynomial } from '../../kernels/arithmetic.ts';
+import { copyUsable, scalePlane, subtractPolynomial } from '../../kernels/arithmetic.ts';
 import { convolveConstant } from '../../kernels/convolve.ts';
 import { differenceVariance } from '../../kernels/difference.ts';
+import { blankMasked, subtractMatched } from '../../kernels/match.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import {
   asProduct, type DifferenceImage, type MaskedImage, type MatchedTemplate, type Template, type VisitImage,
@@ -19,7 +20,7 @@ import { psfThroughConstant, psfThroughKernel } from './psfOfDifference.ts';
 import { measureDisplacement, type Displacement } from './register.ts';
 import { termDegrees } from './polynomial.ts';
 import { chooseStamps, markUnusable, stampFwhmPx, type StampChoice } from './stamps.ts';
-import { medianOfSample, robustMoments, sampleOf } from './statistics.ts';
+import { medianOfSample, robustMoments, significanceSample } from './statistics.ts';
 import {
   addRegistrationVariance, convolvePlanes, differenceNoise, fitCellBackground, kernelReachPx, markEdge, spreadMask,
   varianceSlope,
@@ -98,7 +99,7 @@ export function differenceImages(
     );
   if (displacement !== null) allowForScatter(displacement, buffers, config.registration.scatterMinPx);
   if (config.isDecorrelated) whiten(buffers.difference, whitening, scratch);
-  setNoData(buffers.difference);
+  blankMasked(buffers.difference, NO_DATA);
   const matchedTemplatePsf = isTemplateSharper ? inputs.visitPsf : psfThroughKernel(inputs.visitPsf, kernel);
   const figures = {
     coverageFraction: warp.coverageFraction, isScienceConvolved: isTemplateSharper ? 0 : 1,
@@ -136,7 +137,7 @@ function registeredTemplate(
   const marginPx = config.kernel.halfSizePx + config.kernelStars.stampHalfSizePx, { unusable } = buffers;
   const choose = (warp: WarpResult): StampChoice => {
     markUnusable(visitImage, warp.warped, config.kernel.halfSizePx >> 1, unusable);
-    return chooseStamps(visitImage, warp.warped, unusable, marginPx, config.kernelStars);
+    return chooseStamps(visitImage, warp.warped, unusable, marginPx, config.kernelStars, buffers.scratch);
   };
   const warp = warpTemplate(template, templateWcs, visitWcs, buffers.warpedTemplate, config.warp);
   const choice = choose(warp), widths = psfWidths(visitImage, warp.warped, choice);
@@ -163,7 +164,7 @@ function withZeros(planes: MaskedImage, scratch: Float32Array): MaskedImage {
 }
 
 function psfWidths(visit: MaskedImage, warped: WarpedTemplate, choice: StampChoice): PsfWidths {
-  const level = (planes: MaskedImage): number => medianOfSample(planes.image, (j) => (planes.mask[j] & BLANK) === 0);
+  const level = ({ image, mask }: MaskedImage): number => medianOfSample(image, mask, BLANK);
   return {
     visit: stampFwhmPx(visit, choice.stamps, level(visit)), template: stampFwhmPx(warped, choice.stamps, level(warped)),
   };
@@ -177,7 +178,7 @@ function blurSigmaPx(a: number, b: number): number {
 }
 
 function typicalVariance(planes: MaskedImage): number {
-  return medianOfSample(planes.variance, (j) => (planes.mask[j] & BLANK) === 0);
+  return medianOfSample(planes.variance, planes.mask, BLANK);
 }
 
 /** D = visit − (K ⊗ template) − background. Returns the background's coefficients. */
@@ -188,16 +189,17 @@ function subtractMatchedTemplate(
   convolvePlanes(warped, kernel, middle.map((value) => value * value), convolvedVariance, matched, scratch);
   matched.mask.set(warped.mask);
   const reach = kernelReachPx(middle, kernel.size, config.maskSpreadFraction);
-  spreadMask(warped.mask, visit.width, visit.height, SPREAD, reach, matched.mask);
-  combineMasks(visit, matched, middle, kernel.size, difference);
-  subtractPlanes(visit.image, matched.image, 1, difference.mask, BLANK, difference.image);
-  const background = levelDifference(difference, kernel, 1, config);
+  spreadMask(warped.mask, visit.width, visit.height, SPREAD, reach, matched.mask, scratch);
+  const background = subtractLevelled(
+    visit, { a: visit.image, b: matched.image, factor: 1, mask: matched.mask }, kernel, difference, config,
+  );
+  markEdge(difference.mask, visit.width, visit.height, kernelReachPx(middle, kernel.size, EDGE_SHARE));
   const slope = varianceSlope(visit, BLANK | maskBits('CR'));
   differenceVariance(
     visit.variance, matched.variance, difference.image, visit.width, visit.height, differenceNoise(slope),
     difference.variance,
   );
-  setNoData(matched);
+  blankMasked(matched, NO_DATA);
   return background;
 }
 
@@ -231,30 +233,33 @@ function subtractFromMatchedVisit(
     difference.variance[j] = difference.variance[j] * scale * scale + noise.template * matched.variance[j];
   }
   matched.mask.set(warped.mask);
-  combineMasks(visit, matched, middle, kernel.size, difference);
-  spreadMask(visit.mask, visit.width, visit.height, maskBits('BAD', 'SAT', 'NO_DATA'), reach, difference.mask);
-  subtractPlanes(warped.image, difference.image, -scale, difference.mask, BLANK, difference.image);
-  return levelDifference(difference, kernel, -scale, config);
+  difference.mask.set(warped.mask);
+  spreadMask(
+    visit.mask, visit.width, visit.height, maskBits('BAD', 'SAT', 'NO_DATA'), reach, difference.mask, scratch,
+  );
+  const background = subtractLevelled(
+    visit, { a: warped.image, b: difference.image, factor: -scale, mask: difference.mask }, kernel, difference, config,
+  );
+  markEdge(difference.mask, visit.width, visit.height, kernelReachPx(middle, kernel.size, EDGE_SHARE));
+  return background;
 }
 
-/** Mask of the difference: what visit and template carry, and the border where the kernel ran out of the image. */
-function combineMasks(
-  visit: MaskedImage, matched: MaskedImage, middle: Float32Array, kernelSize: number, difference: MaskedImage,
-): void {
-  const { mask } = difference;
-  for (let j = 0; j < mask.length; j++) {
-    mask[j] = (visit.mask[j] & KEPT) | matched.mask[j] | (Number.isFinite(visit.image[j]) ? 0 : NO_DATA);
-  }
-  markEdge(mask, visit.width, visit.height, kernelReachPx(middle, kernelSize, EDGE_SHARE));
-}
+/** A difference is factor × (a − b); `mask` is what the template and the kernel's reach give it. */
+type Subtracted = Readonly<{ a: Float32Array; b: Float32Array; factor: number; mask: Uint16Array }>;
 
-/** Takes off the background fitted at the stamps, then what clipped cells of the whole difference still show. */
-function levelDifference(
-  difference: MaskedImage, kernel: MatchingKernel, factor: number, config: DifferenceConfig,
+/**
+ * Image and mask of the difference, without the background fitted at the stamps and what clipped cells of the whole
+ * difference still show. Returns the background's coefficients in the flux scale of a − b.
+ */
+function subtractLevelled(
+  visit: VisitImage, { a, b, factor, mask: matchedMask }: Subtracted, kernel: MatchingKernel, difference: MaskedImage,
+  config: DifferenceConfig,
 ): Float64Array {
   const { image, mask, width, height } = difference;
-  const scaled = kernel.background.map((value) => value * factor);
-  subtractPolynomial(image, width, height, scaled, termDegrees(kernel.backgroundOrder), mask, BLANK);
+  subtractMatched({
+    width, height, visit, kept: KEPT, noData: NO_DATA, matchedMask, a, b, factor, blank: BLANK, out: difference,
+    coefficients: kernel.background.map((value) => value * factor), degrees: termDegrees(kernel.backgroundOrder),
+  });
   if (config.backgroundOrder < 0) return kernel.background;
   const rest = fitCellBackground(
     image, mask, width, height, BLANK | maskBits('EDGE', 'CR'), config.backgroundCellPx, config.backgroundOrder,
@@ -279,22 +284,10 @@ function whiten(difference: MaskedImage, whitening: Whitening, scratch: Float32A
   scalePlane(variance, whitening.varianceRatio);
 }
 
-function setNoData({ image, variance, mask }: MaskedImage): void {
-  for (let j = 0; j < mask.length; j++) {
-    if ((mask[j] & NO_DATA) === 0) continue;
-    image[j] = NaN;
-    variance[j] = 0;
-  }
-}
-
 /** Square of the robust scatter of difference over noise, which sources do not move. */
 function backgroundChi2(difference: MaskedImage): number {
   const { image, variance, mask } = difference;
-  const ignored = BLANK | maskBits('EDGE');
-  const isUsed = (j: number): boolean => (mask[j] & ignored) === 0 && variance[j] > 0 && Number.isFinite(image[j]);
-  const used = sampleOf(image, isUsed), noise = sampleOf(variance, isUsed);
-  for (let i = 0; i < used.length; i++) used[i] /= Math.sqrt(noise[i]);
-  return robustMoments(used).scatter ** 2;
+  return robustMoments(significanceSample(image, variance, mask, BLANK | maskBits('EDGE'))).scatter ** 2;
 }
 
 function fitFigures(

@@ -4,25 +4,49 @@ import { selectInPlace } from '../../image/median.ts';
 /** Values that a sample holds at most: the median of 50,000 is good to 0.6 % of a standard deviation. */
 const SAMPLE_COUNT_MAX = 50_000;
 
+/** Neighbours that are taken together: half a cache line, of which the first costs as much as all. */
+const GROUP = 8;
+
 /**
- * Median of the finite values of a plane at the indices that `isUsed` accepts; of an even sample the lower middle one.
- * A plane of more than 50,000 values is sampled at a regular step. NaN when nothing is used.
+ * Median of the finite values of a plane whose mask has none of the bits; of an even number the lower middle one. A
+ * plane of more than 50,000 values is sampled at regular places. NaN when nothing is used.
  */
-export function medianOfSample(plane: Float32Array, isUsed: (index: number) => boolean): number {
-  return medianOf(sampleOf(plane, isUsed));
+export function medianOfSample(plane: Float32Array, mask: Uint16Array, bits: number): number {
+  return medianOf(sampleOf(plane, mask, bits));
 }
 
-/** Every n-th value of a plane, as `medianOfSample` takes them. */
-export function sampleOf(plane: Float32Array, isUsed: (index: number) => boolean): Float64Array {
-  // An odd step that does not divide usual widths, so that the sample does not run along columns.
-  let step = Math.max(1, Math.ceil(plane.length / SAMPLE_COUNT_MAX));
-  if (step > 1) step |= 1;
-  const values = new Float64Array(Math.ceil(plane.length / step));
+/** The values that `medianOfSample` takes, in order. */
+export function sampleOf(plane: Float32Array, mask: Uint16Array, bits: number): Float64Array {
+  const step = groupStep(plane.length), values = new Float64Array(SAMPLE_COUNT_MAX + GROUP);
   let count = 0;
-  for (let j = 0; j < plane.length; j += step) {
-    if (Number.isFinite(plane[j]) && isUsed(j)) values[count++] = plane[j];
+  for (let first = 0; first < plane.length; first += step) {
+    for (let j = first, end = Math.min(first + GROUP, plane.length); j < end; j++) {
+      const value = plane[j];
+      if ((mask[j] & bits) === 0 && value - value === 0) values[count++] = value;
+    }
   }
   return values.subarray(0, count);
+}
+
+/** Values over the root of their variance at the same places, where that is positive. */
+export function significanceSample(
+  image: Float32Array, variance: Float32Array, mask: Uint16Array, bits: number,
+): Float64Array {
+  const step = groupStep(image.length), values = new Float64Array(SAMPLE_COUNT_MAX + GROUP);
+  let count = 0;
+  for (let first = 0; first < image.length; first += step) {
+    for (let j = first, end = Math.min(first + GROUP, image.length); j < end; j++) {
+      const value = image[j] / Math.sqrt(variance[j]);
+      if ((mask[j] & bits) === 0 && variance[j] > 0 && value - value === 0) values[count++] = value;
+    }
+  }
+  return values.subarray(0, count);
+}
+
+/** From one group to the next: an odd number of groups, so that the sample does not run along columns. */
+function groupStep(length: number): number {
+  const step = Math.max(1, Math.ceil(length / SAMPLE_COUNT_MAX));
+  return GROUP * (step > 1 ? step | 1 : 1);
 }
 
 /** Median of the values, of an even number the lower middle one; they are reordered. NaN when there are none. */

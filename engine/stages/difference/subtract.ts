@@ -3,11 +3,13 @@ import { copyUsable } from '../../kernels/arithmetic.ts';
 import { createClippedCells } from '../../kernels/background.ts';
 import { convolveByCell, convolveConstant } from '../../kernels/convolve.ts';
 import type { DifferenceNoise } from '../../kernels/difference.ts';
+import { listMasked } from '../../kernels/list.ts';
+import { slopeSums } from '../../kernels/match.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import { evaluateKernel, type MatchingKernel } from './kernelFit.ts';
 import { polynomialTerms, solveSymmetric, termCount } from './polynomial.ts';
-import { medianOf, sampleOf } from './statistics.ts';
+import { medianOfSample } from './statistics.ts';
 
 const NO_DATA = maskBits('NO_DATA');
 
@@ -53,19 +55,21 @@ export function kernelReachPx(kernel: Float32Array, size: number, fraction: numb
  * Sets `bits` in `out` wherever a pixel of `mask` that has one of `bits` lies within `radius`.
  *
  * @param mask, out [height × width]; may be the same array, since a disc only grows from pixels at a region's rim.
+ * @param scratch   [height × width], contents destroyed.
  */
 export function spreadMask(
   mask: Uint16Array, width: number, height: number, bits: number, radius: number, out: Uint16Array,
+  scratch: Float32Array,
 ): void {
-  const rim: number[] = [], isSet = (j: number): boolean => (mask[j] & bits) !== 0;
-  forMasked(mask, (j) => {
-    if (!isSet(j)) return;
+  const indices = new Int32Array(scratch.buffer, scratch.byteOffset, scratch.length), rim: number[] = [];
+  const set = indices.subarray(0, listMasked(mask, bits, indices)), isSet = (j: number): boolean => (mask[j] & bits) !== 0;
+  for (const j of set) {
     const x = j % width, y = (j - x) / width;
     const isInside = x > 0 && isSet(j - 1) && x + 1 < width && isSet(j + 1) &&
       y > 0 && isSet(j - width) && y + 1 < height && isSet(j + width);
     if (!isInside) rim.push(j, mask[j] & bits);
-  });
-  if (out !== mask) forMasked(mask, (j) => { out[j] |= mask[j] & bits; });
+  }
+  if (out !== mask) for (const j of set) out[j] |= mask[j] & bits;
   for (let i = 0; i < rim.length; i += 2) {
     const x = rim[i] % width, y = Math.floor(rim[i] / width);
     for (let v = Math.max(0, y - radius); v <= Math.min(height - 1, y + radius); v++) {
@@ -73,18 +77,6 @@ export function spreadMask(
       for (let u = Math.max(0, x - reach); u <= Math.min(width - 1, x + reach); u++) out[v * width + u] |= rim[i + 1];
     }
   }
-}
-
-/** Visits the pixels of a mask that are not 0; as most are, four are looked at together. */
-function forMasked(mask: Uint16Array, visit: (j: number) => void): void {
-  const start = mask.byteOffset % 8 === 0 ? 0 : mask.length, fours = (mask.length - start) >> 2;
-  const words = new Float64Array(mask.buffer, start === 0 ? mask.byteOffset : 0, start === 0 ? fours : 0);
-  for (let i = 0; i < words.length; i++) {
-    // Bits of a mask may make NaN, which is not 0 either; those of −0 are not 0, but equal it.
-    if (words[i] === 0 && mask[4 * i + 3] === 0) continue;
-    for (let j = 4 * i; j < 4 * i + 4; j++) if (mask[j] !== 0) visit(j);
-  }
-  for (let j = 4 * words.length; j < mask.length; j++) if (mask[j] !== 0) visit(j);
 }
 
 /** Sets EDGE on a border of `marginPx`. */
@@ -134,23 +126,21 @@ export function fitCellBackground(
   return right;
 }
 
+/** With fewer rows all are taken to tell the slope. */
+const SLOPE_ROWS_MIN = 1024;
+
 /**
  * How much a pixel's variance rises with its own flux: Σ Δvariance Δflux / Σ Δflux² of neighbours in the sky, where
  * noise alone makes them differ. 1/gain when the variance was computed from each pixel's counts, 0 when it is smooth.
  */
 export function varianceSlope(planes: MaskedImage, blank: number): number {
-  const { width, image, variance, mask } = planes;
-  const typical = medianOf(sampleOf(variance, (j) => (mask[j] & blank) === 0));
-  let products = 0, squares = 0;
-  // A step of 7 leaves 2 million pairs of a 4k detector; the slope is needed to some percent.
-  for (let j = 0; j + 1 < image.length; j += 7) {
-    if (((mask[j] | mask[j + 1]) & blank) !== 0 || j % width === width - 1) continue;
-    const d = image[j + 1] - image[j];
+  const typical = medianOfSample(planes.variance, planes.mask, blank);
+  const { products, squares } = slopeSums(planes, {
     // Sources have gradients: only differences that noise explains are used.
-    if (!(d * d < 18 * typical) || variance[j] > 1.5 * typical) continue;
-    products += d * (variance[j + 1] - variance[j]);
-    squares += d * d;
-  }
+    blank, differenceSquareMax: 18 * typical, varianceMax: 1.5 * typical,
+    // 2 million pairs of a 4k detector are left; the slope is needed to some percent.
+    rowStep: planes.height < SLOPE_ROWS_MIN ? 1 : 8,
+  });
   return squares > 0 ? Math.max(0, products / squares) : 0;
 }
 

@@ -1,5 +1,6 @@
 /** Brings the template onto the visit's pixel grid. */
 import { StageError } from '../../errors.ts';
+import { flagAbove } from '../../kernels/match.ts';
 import { createWarp, type WarpAffine, type WarpBits } from '../../kernels/warp.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import { asProduct, type MaskedImage, type Template, type WarpedTemplate } from '../../image/maskedImage.ts';
@@ -156,7 +157,6 @@ function addAutocorrelation(taps: Float64Array, start: number, tapCount: number,
 
 /** Flags pixels whose variance exceeds a multiple of the median of those with data. */
 function flagHighVariance(out: MaskedImage, ratio: number): void {
-  const limit = ratio * medianOfSample(out.variance, (j) => (out.mask[j] & NO_DATA) === 0);
-  const bit = maskBits('HIGH_VARIANCE');
-  for (let j = 0; j < out.mask.length; j++) if (out.variance[j] > limit) out.mask[j] |= bit;
+  const limit = ratio * medianOfSample(out.variance, out.mask, NO_DATA);
+  flagAbove(out.variance, limit, out.mask, maskBits('HIGH_VARIANCE'));
 }

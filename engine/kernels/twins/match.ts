@@ -1,0 +1,112 @@
+const { fround } = Math;
+
+type Planes = Readonly<{ image: Float32Array; variance: Float32Array }>;
+
+/** Twin of `listBright`. */
+export function listBrightTwin(
+  science: Planes, template: Planes, width: number, height: number, margin: number, threshold: number, snrMin: number,
+  indices: Int32Array,
+): number {
+  const { image, variance } = template, least = fround(threshold);
+  let found = 0;
+  for (let y = margin; y < height - margin; y++) {
+    for (let j = y * width + margin, end = y * width + width - margin; j < end; j++) {
+      const value = image[j];
+      if (!(value > least) || !isPeak(image, width, j) || !(value * value > variance[j])) continue;
+      if (boxSnr(science, width, j) < snrMin || boxSnr(template, width, j) < snrMin) continue;
+      if (found < indices.length) indices[found] = j;
+      found++;
+    }
+  }
+  return found;
+}
+
+function isPeak(image: Float32Array, width: number, j: number): boolean {
+  const value = image[j];
+  for (let v = -2; v <= 2; v++) {
+    for (let u = -2; u <= 2; u++) {
+      const other = image[j + v * width + u];
+      if (other > value || (other === value && (v > 0 || (v === 0 && u > 0)))) return false;
+    }
+  }
+  return true;
+}
+
+function boxSnr({ image, variance }: Planes, width: number, j: number): number {
+  let sum = 0, noise = 0;
+  for (let v = -1; v <= 1; v++) {
+    for (let u = -1; u <= 1; u++) {
+      sum += image[j + v * width + u];
+      noise += variance[j + v * width + u];
+    }
+  }
+  const snr = noise > 0 ? sum / Math.sqrt(noise) : 0;
+  return Number.isNaN(snr) ? 0 : snr;
+}
+
+export type SubtractedRow = Readonly<{
+  visit: Float32Array; visitMask: Uint16Array; matchedMask: Uint16Array; a: Float32Array; b: Float32Array;
+  factor: number; kept: number; blank: number; noData: number; columns: Float32Array; out: Float32Array;
+  outMask: Uint16Array;
+}>;
+
+/** Twin of `subtractMatchedRow`, of the row that begins at `start`; the coefficients are float32. */
+export function subtractMatchedRowTwin(
+  row: SubtractedRow, start: number, c0: number, c1: number, c2: number,
+): void {
+  const { visit, visitMask, matchedMask, a, b, kept, blank, noData, columns, out, outMask } = row;
+  const factor = fround(row.factor);
+  for (let x = 0; x < columns.length; x++) {
+    const j = start + x, u = columns[x], value = visit[j];
+    const mask = (visitMask[j] & kept) | matchedMask[j] | (value - value === 0 ? 0 : noData);
+    const polynomial = fround(c0 + fround(u * fround(c1 + fround(u * c2))));
+    const d = fround(fround(factor * fround(a[j] - b[j])) - polynomial);
+    outMask[j] = mask;
+    out[j] = (mask & blank) === 0 && d - d === 0 ? d : 0;
+  }
+}
+
+/** Twin of `blankMasked`. */
+export function blankMaskedTwin(image: Float32Array, variance: Float32Array, mask: Uint16Array, bits: number): void {
+  for (let j = 0; j < mask.length; j++) {
+    if ((mask[j] & bits) === 0) continue;
+    image[j] = NaN;
+    variance[j] = 0;
+  }
+}
+
+/** Twin of `keepBits`. */
+export function keepBitsTwin(mask: Uint16Array, kept: number): void {
+  for (let j = 0; j < mask.length; j++) mask[j] &= kept;
+}
+
+/** Twin of `flagAbove`. */
+export function flagAboveTwin(plane: Float32Array, limit: number, mask: Uint16Array, bit: number): void {
+  const least = fround(limit);
+  for (let j = 0; j < plane.length; j++) if (plane[j] > least) mask[j] |= bit;
+}
+
+/** Twin of `slopeRow`, of the row that begins at `start`. */
+export function slopeRowTwin(
+  { image, variance, mask }: Planes & Readonly<{ mask: Uint16Array }>, blank: number, start: number, count: number,
+  most: number, highest: number, sums: Float64Array,
+): void {
+  for (let first = 0; first + 4 < count; first += 4) {
+    for (let k = 0; k < 4; k++) {
+      const j = start + first + k, d = fround(image[j + 1] - image[j]), dv = fround(variance[j + 1] - variance[j]);
+      const isUsed = ((mask[j] | mask[j + 1]) & blank) === 0 && fround(d * d) < most && variance[j] <= highest
+        && dv - dv === 0;
+      sums[k] += isUsed ? d * dv : 0;
+      sums[4 + k] += isUsed ? d * d : 0;
+    }
+  }
+}
+
+/** Twin of `translateMask`. */
+export function translateMaskTwin(mask: Uint16Array, moves: readonly (readonly [number, number])[]): void {
+  for (let j = 0; j < mask.length; j++) {
+    if (mask[j] === 0) continue;
+    const stored = ((mask[j] << 8) & 0xff00) | (mask[j] >> 8);
+    mask[j] = moves.reduce((bits, [from, to]) => bits | ((stored & from) === 0 ? 0 : to), 0);
+  }
+}
