@@ -50,6 +50,20 @@ export const engineConfig = {
   projectionRetryMs: 500,
   /** How long the end of a night waits for projection, archive and consumers to catch up, ms. */
   drainLimitMs: 120_000,
+  /**
+   * Detectors of a visit that are processed once more with synthetic sources at most, whatever the share: of a large
+   * camera, 40 s of one idle core.
+   */
+  fakesDetectorsMax: 8,
+  /**
+   * Synthetic sources of such a detector: so few that they leave its sky as it is, so many that a night of 100 visits
+   * knows each half magnitude to a percent.
+   */
+  fakesPerDetector: 50,
+  /** Detectors that may wait for their second pass: four visits of them; more would outlive the night. */
+  fakesQueueMax: 32,
+  /** How long the end of a night waits for second passes under way, ms; what is not done by then is dropped. */
+  fakesEndLimitMs: 10_000,
   /** Commits in one transaction of the projection at most. */
   projectionBatchMax: 64,
 } as const;

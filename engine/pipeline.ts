@@ -102,7 +102,8 @@ function inject(run: DetectorRun): Figures {
 }
 
 function recover(run: DetectorRun): Figures {
-  run.recovered = recoverSources(made(run.injected), made(run.difference).difference, made(run.measured).rows);
+  const { difference: image, differencePsf } = made(run.difference), { noiseScale } = made(run.detections);
+  run.recovered = recoverSources(made(run.injected), image, differencePsf, noiseScale, made(run.measured).rows);
   return { recovered: run.recovered.filter(({ found }) => found !== null).length };
 }
 

@@ -59,6 +59,7 @@ export function evolve(state: VisitDetectorState, event: DetectorEvent): VisitDe
       ? { ...state, status: 'committed', diaSources: event.diaSources, commitSequence: event.commitSequence } : state;
     case 'AlertsPacked': return { ...state, status: later(state, 'packed'), alerts: event.alerts };
     case 'AlertsDistributed': return { ...state, status: later(state, 'distributed') };
+    case 'FakesMeasured': case 'FakesDropped': return state;
     case 'AlertsArchived': return { ...state, status: later(state, 'archived') };
     case 'DetectorDeferred': return isTerminal(state) ? state : {
       ...state, status: 'deferred', failure: { stage: event.stage, code: event.code, reason: event.reason },

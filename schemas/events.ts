@@ -85,6 +85,17 @@ export type ObservatoryEvent =
   /** No further visit will be announced tonight. */
   | Readonly<{ type: 'NightClosed'; instrument: string; dayObs: DayObs; visits: number }>;
 
+/**
+ * A synthetic source of a second pass: where it was put (pixels), its flux (nJy, negative for a fading one), the SNR of
+ * an ideal fit on the difference at its place, and the diaSource that it was found as.
+ */
+export type FakeSource = Readonly<{
+  x: number; y: number; fluxNJy: number; snr: number; isHosted: boolean;
+  /** Its pixel cannot be measured: it counts neither as found nor as lost. */
+  isMasked: boolean;
+  found: Readonly<{ psfFlux: number | null; psfFluxErr: number | null; reliability: number | null }> | null;
+}>;
+
 export type StageName =
   | 'process' | 'ingest' | 'isr' | 'calibrate' | 'difference' | 'detect' | 'measure' | 'forced'
   | 'associate' | 'packet' | 'distribute';
@@ -121,6 +132,14 @@ export type PipelineEvent =
       type: 'StageFailed'; stage: StageName; code: string; reason: string; disposition: 'retry' | 'reject';
     }>)
   | (OfDetector & Readonly<{ type: 'DetectorDeferred'; stage: StageName; code: string; reason: string }>)
+  /** A second pass with synthetic sources has ended; its visit's alerts had left before it began. */
+  | (OfDetector & Readonly<{
+      type: 'FakesMeasured'; durationMs: number; band: Band; seed: number;
+      /** Found with a reliability of 0.5 or more are `reliable`; masked ones count in `injected` alone. */
+      injected: number; masked: number; found: number; reliable: number;
+      sources: readonly FakeSource[];
+    }>)
+  | (OfDetector & Readonly<{ type: 'FakesDropped'; code: string; reason: string }>)
   | (OfVisit & Readonly<{
       type: 'VisitCompleted'; detectors: number; committed: number; deferred: number;
       diaSources: number; alerts: number; readoutEndedMs: number; latencyMsMax: number | null;

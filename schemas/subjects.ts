@@ -26,6 +26,8 @@ export const subjects = {
   observatoryAll: (instrument: string) => `obs.${subjectToken(instrument)}.>`,
   pipeline: (instrument: string, visit: Visit, detector: number | 'all', event: string) =>
     `ap.${subjectToken(instrument)}.${visit}.${detector}.${subjectToken(event)}`,
+  /** One kind of progress event of all visits and detectors. */
+  pipelineEvents: (instrument: string, event: string) => `ap.${subjectToken(instrument)}.*.*.${subjectToken(event)}`,
   pipelineAll: (instrument: string) => `ap.${subjectToken(instrument)}.>`,
   commits: (instrument: string, dayObs: DayObs) => `commit.${subjectToken(instrument)}.${dayObs}`,
   alerts: (instrument: string, dayObs: DayObs, band: string) =>

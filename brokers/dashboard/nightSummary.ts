@@ -5,6 +5,7 @@ import {
   readoutEndMs,
   STEPS,
   type Attempt,
+  type DetectorFakes,
   type DetectorView,
   type Failure,
   type NightView,
@@ -94,6 +95,8 @@ export type NightSummary = Readonly<{
   latencySeconds: Latency | null;
   withinBudget: number | null;
   detectors: Readonly<{ expected: number; done: number; deferred: number }>;
+  /** Synthetic sources that could be found, and were with a reliability of 0.5 or more; detectors dropped. */
+  fakes: Readonly<{ usable: number; reliable: number; dropped: number }>;
 }>;
 
 /** A value and how many alerts it stands for. */
@@ -109,6 +112,7 @@ type VisitFacts = Readonly<{
   deferred: number;
   /** Associated sources of packed detectors that made no alert. */
   withheld: number;
+  fakes: readonly DetectorFakes[];
 }>;
 
 const knownFacts = new WeakMap<VisitView, VisitFacts>();
@@ -118,6 +122,7 @@ export function summarizeNight(night: NightView): NightSummary {
   const withheld = sum(facts.map((visit) => visit.withheld));
   const rowsOf = (step: Step): number => sum(facts.map(({ rows }) => rows[step]));
   const latencies = facts.flatMap((visit) => visit.latencies);
+  const fakes = facts.flatMap((visit) => visit.fakes);
   return {
     instrument: night.instrument,
     dayObs: night.dayObs,
@@ -147,6 +152,11 @@ export function summarizeNight(night: NightView): NightSummary {
       done: sum(facts.map(({ done }) => done)),
       deferred: sum(facts.map(({ deferred }) => deferred)),
     },
+    fakes: {
+      usable: sum(fakes.map(({ usable }) => usable)),
+      reliable: sum(fakes.map(({ reliable }) => reliable)),
+      dropped: fakes.filter(({ isDropped }) => isDropped).length,
+    },
   };
 }
 
@@ -163,6 +173,7 @@ function factsOf(visit: VisitView): VisitFacts {
     expected: Math.max(visit.expectedDetectors.length, Object.keys(visit.detectors).length),
     done: attempts.filter(isDone).length,
     deferred: attempts.filter((attempt) => attempt.deferred !== null).length,
+    fakes: Object.values(visit.fakes),
   };
   knownFacts.set(visit, facts);
   return facts;

@@ -49,6 +49,9 @@ export type DetectorView = Readonly<{
   attempts: Readonly<Record<number, Attempt>>;
 }>;
 
+/** Synthetic sources of a detector's second pass: how many could be found, and were. */
+export type DetectorFakes = Readonly<{ usable: number; reliable: number; isDropped: boolean }>;
+
 /** One group of the control system: announced, then observed as a visit. */
 export type VisitView = Readonly<{
   group: string;
@@ -69,6 +72,8 @@ export type VisitView = Readonly<{
   expectedDetectors: readonly number[];
   detectors: Readonly<Record<number, DetectorView>>;
   completed: Readonly<{ atMs: number; readoutEndedMs: number; deferred: number; latencyMsMax: number | null }> | null;
+  /** By detector. */
+  fakes: Readonly<Record<number, DetectorFakes>>;
 }>;
 
 export type NightView = Readonly<{
@@ -180,6 +185,12 @@ function apply(night: Draft, event: ObservatoryEvent | PipelineEvent, timeMs: nu
         completed: visit.completed ?? { atMs: timeMs, readoutEndedMs, deferred, latencyMsMax },
       }));
     }
+    case 'FakesMeasured':
+    case 'FakesDropped':
+      return changeVisit(night, event.group, (visit) => ({
+        ...visit,
+        fakes: { ...visit.fakes, [event.detector]: fakesOf(visit.fakes[event.detector], event) },
+      }));
     default:
       return changeAttempt(night, event, (attempt) => evolveAttempt(attempt, event, timeMs));
   }
@@ -197,7 +208,16 @@ export function readoutEndMs(visit: VisitView): number | null {
   return reads.length === 0 ? null : Math.max(...reads);
 }
 
-type DetectorEvent = Exclude<PipelineEvent, { type: 'VisitPreloaded' | 'VisitCompleted' }>;
+type FakesEvent = Extract<PipelineEvent, { type: 'FakesMeasured' | 'FakesDropped' }>;
+
+/** What was measured stands, whether it was dropped before or after by another run. */
+function fakesOf(known: DetectorFakes | undefined, event: FakesEvent): DetectorFakes {
+  if (known !== undefined && !known.isDropped) return known;
+  if (event.type === 'FakesDropped') return { usable: 0, reliable: 0, isDropped: true };
+  return { usable: event.injected - event.masked, reliable: event.reliable, isDropped: false };
+}
+
+type DetectorEvent = Exclude<PipelineEvent, FakesEvent | { type: 'VisitPreloaded' | 'VisitCompleted' }>;
 
 function evolveAttempt(attempt: Attempt, event: DetectorEvent, timeMs: number): Attempt {
   switch (event.type) {
@@ -333,6 +353,7 @@ function newVisit(group: string): VisitView {
     expectedDetectors: [],
     detectors: {},
     completed: null,
+    fakes: {},
   };
 }
 

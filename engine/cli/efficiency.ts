@@ -1,4 +1,4 @@
-/** `vesper efficiency`: which share of synthetic sources a night's pipeline finds, against their magnitude. */
+/** `vesper efficiency`: which share of synthetic sources a night's pipeline finds, against their magnitude and SNR. */
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -7,18 +7,18 @@ import { loadCamera } from '../../schemas/camera.ts';
 import type { DiaSourcesAssociated } from '../../schemas/commit.ts';
 import type { ObservatoryEvent } from '../../schemas/events.ts';
 import type { DayObs } from '../../schemas/ids.ts';
-import { abMagOfNJy } from '../../schemas/units.ts';
 import { ProductCatalog } from '../archive/productCatalog.ts';
 import type { EfficiencyOptions } from '../setup/arguments.mjs';
-import type { FakeOrder, RecoveredSource } from '../stages/inject/inject.ts';
+import { orderFakes } from '../stages/inject/inject.ts';
 import { readCommits } from '../stream/commitLog.ts';
 import type { Log } from '../stream/log.ts';
 import { readObservatory } from '../stream/observatory.ts';
 import { factsOf } from '../stream/replayNight.ts';
+import { readFakes } from '../stream/secondPass.ts';
 import { createDetectorPool } from '../workers/pool.ts';
 import { runDigests } from './digests.ts';
 import { efficiencyChart } from './efficiencyChart.ts';
-import { summarizeEfficiency, type Efficiency, type Fake } from './efficiencyTable.ts';
+import { fakeOf, summarizeEfficiency, type Efficiency, type Fake, type Shares } from './efficiencyTable.ts';
 import { isSimulated } from './instruments.ts';
 import { note, print, printJson, table } from './output.ts';
 import { detectorProcess } from './processDetector.ts';
@@ -26,8 +26,6 @@ import { chooseNight, withOpenStores } from './stores.ts';
 
 /** Least urgent of what the system runs: a live night on the same machine goes first. */
 const LOW_PRIORITY = 19;
-/** From far below the threshold, where none is found, to where all are. */
-const SNR_MIN = 2, SNR_MAX = 60;
 
 export async function runEfficiency(options: EfficiencyOptions, signal: AbortSignal): Promise<number> {
   setPriority(LOW_PRIORITY);
@@ -36,15 +34,31 @@ export async function runEfficiency(options: EfficiencyOptions, signal: AbortSig
     if (!isSimulated(instrument)) {
       throw new Error(`${instrument} is a series of frames; efficiency is of a camera's night`);
     }
-    return { instrument, dayObs, fakes: await secondPass(log, instrument, dayObs, options, signal) };
+    const fakes = options.fresh ? await secondPass(log, instrument, dayObs, options, signal)
+      : await recorded(log, instrument, dayObs);
+    return { instrument, dayObs, fakes };
   });
   if (measured.fakes.length === 0) throw new Error(`no detector of night ${measured.dayObs} took a synthetic source`);
   const { instrument, dayObs, fakes } = measured, efficiency = summarizeEfficiency(fakes);
   const directory = options.out ?? join(options.dataDir, 'efficiency', instrument, String(dayObs));
   const files = writeFiles(directory, dayObs, fakes, efficiency);
-  const result = { instrument, dayObs, seed: options.seed, ...efficiency, files };
+  const source = options.fresh ? 'fresh' : 'night';
+  const result = { instrument, dayObs, source, ...(options.fresh && { seed: options.seed }), ...efficiency, files };
   if (options.json) printJson(result); else print(describe(result));
   return 0;
+}
+
+/** What the night's own second passes recorded. @throws Error of one line when it recorded none. */
+async function recorded(log: Log, instrument: string, dayObs: DayObs): Promise<Fake[]> {
+  const { measured, droppedByReason } = await readFakes(log, instrument, dayObs);
+  for (const [reason, count] of Object.entries(droppedByReason)) note(`${count} second passes dropped: ${reason}`);
+  if (measured.length === 0) {
+    throw new Error(`the log tells of no synthetic sources of night ${dayObs} (progress is kept for a week, `
+      + 'and --fakes 0 makes none): run the second pass now with --fresh');
+  }
+  return measured.flatMap(({ visit, detector, band, sources }) => (
+    sources.map((source) => fakeOf(source, { visit, detector, band }))
+  ));
 }
 
 /** Runs the night's visits again with synthetic sources: detectors in turn, so many of each visit. */
@@ -58,26 +72,24 @@ async function secondPass(
     if (entry.associated) commits.push(entry.associated);
   }
   const chosen = chooseDetectors(commits, detectors), pool = createDetectorPool(availableParallelism());
-  const orderOf = (visit: number, detector: number): FakeOrder => (
-    { seed: (seed * 1_000_003 + (visit % 1_000_000) * 263 + detector) >>> 0, count, snrMin: SNR_MIN, snrMax: SNR_MAX }
-  );
   const process = detectorProcess(
-    cameraOf(facts, instrument), dataDir, new ProductCatalog(dataDir, instrument), pool, runDigests(), orderOf,
+    cameraOf(facts, instrument), dataDir, new ProductCatalog(dataDir, instrument), pool, runDigests(),
   );
   const fakes: Fake[] = [];
   let done = 0;
   try {
     await Promise.all(chosen.map(async (commit) => {
       const { visit, detector, band, knownPosition } = commit;
-      const outcome = await process({ ...factsOf(facts, commit), attempt: 1, known: [], knownPosition });
+      const outcome = await process({
+        ...factsOf(facts, commit), attempt: 1, known: [], knownPosition,
+        fakes: orderFakes(seed, visit, detector, count),
+      });
       if (signal.aborted) throw new Error('the second pass was stopped');
       if (outcome.status === 'failed') {
         note(`visit ${visit}, detector ${detector}: ${outcome.failure.message}`);
       } else {
-        const recovered: readonly RecoveredSource[] = outcome.measurements.recovered ?? [];
-        fakes.push(...recovered.map((source): Fake => (
-          { ...source, visit, detector, band, mag: abMagOfNJy(source.fluxNJy) }
-        )));
+        const recovered = outcome.measurements.recovered ?? [];
+        fakes.push(...recovered.map((source) => fakeOf(source, { visit, detector, band })));
       }
       if (++done % 10 === 0 || done === chosen.length) note(`second pass: ${done} of ${chosen.length} detectors`);
     }));
@@ -129,16 +141,27 @@ function replace(path: string, content: string): void {
 }
 
 function describe(
-  { dayObs, bands, injected, masked, photometry, files }: Efficiency & { dayObs: DayObs; files: Files },
+  { dayObs, bands, injected, masked, bySnr, kinds, photometry, files }:
+  Efficiency & { dayObs: DayObs; files: Files },
 ): string {
   const share = (value: number) => `${(100 * value).toFixed(0)} %`;
   const digits = (value: number | null, count: number) => value?.toFixed(count) ?? '–';
   const rows = bands.flatMap(({ band, bins }) => bins.map(({ magMin, magMax, injected: count, found, reliable }) => [
     `${band} ${magMin.toFixed(1)}–${magMax.toFixed(1)}`, String(count), share(found / count), share(reliable / count),
   ]));
+  const named = (names: string[], { injected: count, found, reliable }: Shares) => (
+    count === 0 ? [...names, '0', '–', '–'] : [...names, String(count), share(found / count), share(reliable / count)]
+  );
   return [
     `night ${dayObs}: ${injected} synthetic sources, ${masked} of them on masked pixels`,
     table(['magnitude', 'injected', 'found', 'reliable'], rows),
+    '', table(['SNR', 'injected', 'found', 'reliable'], bySnr.map((bin) => (
+      named([`${bin.snrMin}–${bin.snrMax === null ? '' : bin.snrMax}`], bin)
+    ))),
+    '', table(['with SNR ≥ 8', 'injected', 'found', 'reliable'], [
+      named(['brightening, blank sky'], kinds.positiveBlank), named(['brightening, on a host'], kinds.positiveHosted),
+      named(['fading, blank sky'], kinds.negativeBlank), named(['fading, on a host'], kinds.negativeHosted),
+    ]), '',
     ...bands.map(({ band, mag50, mag90 }) => (
       `${band}: half are found to ${digits(mag50, 2)}, nine of ten to ${digits(mag90, 2)}`
     )),

@@ -1,14 +1,25 @@
 /** Synthetic sources, bin by bin: which share of them is found at each magnitude. */
 import { median } from '../image/median.ts';
-import type { RecoveredSource } from '../stages/inject/inject.ts';
+import type { FakeSource } from '../../schemas/events.ts';
+import { abMagOfNJy } from '../../schemas/units.ts';
 import { reliabilityConfig } from '../stages/reliability/config.ts';
 
-export type Fake = RecoveredSource & Readonly<{ visit: number; detector: number; band: string; mag: number }>;
+/** A synthetic source of a visit-detector; `mag` is of the size of its flux. */
+export type Fake = FakeSource & Readonly<{ visit: number; detector: number; band: string; mag: number }>;
+
+export function fakeOf(
+  source: FakeSource, names: Readonly<{ visit: number; detector: number; band: string }>,
+): Fake {
+  return { ...source, ...names, mag: abMagOfNJy(Math.abs(source.fluxNJy)) };
+}
 
 /** Masked ones left out. `reliable` are those found with a reliability of 0.5 or more. */
-export type EfficiencyBin = Readonly<{
-  magMin: number; magMax: number; injected: number; found: number; reliable: number;
-}>;
+export type Shares = Readonly<{ injected: number; found: number; reliable: number }>;
+
+export type EfficiencyBin = Shares & Readonly<{ magMin: number; magMax: number }>;
+
+/** By the SNR of an ideal fit on the difference; the last bin is open. */
+export type SnrBin = Shares & Readonly<{ snrMin: number; snrMax: number | null }>;
 
 export type BandEfficiency = Readonly<{
   band: string; bins: readonly EfficiencyBin[];
@@ -18,12 +29,19 @@ export type BandEfficiency = Readonly<{
 
 export type Efficiency = Readonly<{
   injected: number; masked: number; bands: readonly BandEfficiency[];
+  bySnr: readonly SnrBin[];
+  /** Of those that should all be found, by what they do and what lies below them. */
+  kinds: Readonly<Record<'positiveBlank' | 'positiveHosted' | 'negativeBlank' | 'negativeHosted', Shares>>;
   /** Of those found with SNR ≥ 10: measured over injected flux, and robust scatter of the pulls. */
   photometry: Readonly<{ count: number; ratioMedian: number | null; pullScatter: number | null }>;
 }>;
 
 /** Width of a bin, magnitudes. */
 const BIN_MAG = 0.5;
+/** Edges of the bins of SNR: narrow around the threshold of 5, where the share rises from 0.16 to 0.84 within two. */
+const SNR_EDGES = [0, 3, 4, 4.5, 5, 5.5, 6, 7, 8, 10, 15, 20, 40] as const;
+/** Three errors above the threshold: a finder of 5 σ loses one in a thousand of these. */
+const BRIGHT_SNR = 8;
 
 export function summarizeEfficiency(fakes: readonly Fake[]): Efficiency {
   const usable = fakes.filter(({ isMasked }) => !isMasked), bands = [...new Set(usable.map(({ band }) => band))].sort();
@@ -33,7 +51,30 @@ export function summarizeEfficiency(fakes: readonly Fake[]): Efficiency {
       const bins = binsOf(usable.filter((fake) => fake.band === band));
       return { band, bins, mag50: magnitudeAt(bins, 0.5), mag90: magnitudeAt(bins, 0.9) };
     }),
+    bySnr: SNR_EDGES.map((snrMin, k) => {
+      const snrMax = SNR_EDGES[k + 1] ?? null;
+      return { snrMin, snrMax, ...sharesOf(usable.filter(({ snr }) => snr >= snrMin && snr < (snrMax ?? Infinity))) };
+    }),
+    kinds: {
+      positiveBlank: sharesOf(brightOf(usable, false, false)), positiveHosted: sharesOf(brightOf(usable, false, true)),
+      negativeBlank: sharesOf(brightOf(usable, true, false)), negativeHosted: sharesOf(brightOf(usable, true, true)),
+    },
     photometry: photometryOf(usable),
+  };
+}
+
+function brightOf(fakes: readonly Fake[], isNegative: boolean, hosted: boolean): Fake[] {
+  return fakes.filter((fake) => isBright(fake) && fake.fluxNJy < 0 === isNegative && fake.isHosted === hosted);
+}
+
+export function isBright({ snr }: Fake): boolean {
+  return snr >= BRIGHT_SNR;
+}
+
+export function sharesOf(fakes: readonly Fake[]): Shares {
+  return {
+    injected: fakes.length, found: fakes.filter(({ found }) => found !== null).length,
+    reliable: fakes.filter(isReliable).length,
   };
 }
 
@@ -45,10 +86,7 @@ function binsOf(fakes: readonly Fake[]): EfficiencyBin[] {
   }
   return [...groups.keys()].sort((a, b) => a - b).map((bin) => {
     const members = groups.get(bin) ?? [];
-    return {
-      magMin: bin * BIN_MAG, magMax: (bin + 1) * BIN_MAG, injected: members.length,
-      found: members.filter(({ found }) => found !== null).length, reliable: members.filter(isReliable).length,
-    };
+    return { magMin: bin * BIN_MAG, magMax: (bin + 1) * BIN_MAG, ...sharesOf(members) };
   });
 }
 

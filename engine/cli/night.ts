@@ -88,6 +88,8 @@ async function observe(
   teardown.add(() => apdb.close());
   const pool = createDetectorPool(Math.max(1, availableParallelism()));
   teardown.add(() => pool.close());
+  const fakes = options.fakes > 0 ? createDetectorPool(1, true) : null;
+  if (fakes) teardown.add(() => fakes.close());
   const past = await readObservatory(log, instrument, dayObs, note);
   const catalog = new ProductCatalog(dataDir, instrument);
   const progress = visitProgress(past);
@@ -95,6 +97,10 @@ async function observe(
     log, apdb, instrument, camera, dayObs, dataDir, now: Date.now, note, fail, onProgress: progress,
     rawWaitMs: rawWaitOf(plan),
     process: detectorProcess(camera, dataDir, catalog, pool, runDigests()),
+    ...(fakes && { fakes: {
+      process: detectorProcess(camera, dataDir, catalog, fakes, runDigests()), idle: () => pool.idle(),
+      share: options.fakes, seed: night.seed,
+    } }),
     warm: (visit, boresight) => warmProducts(camera, catalog, visit, boresight, dayObs),
     knownBodies: () => bodiesOfNight(catalog, camera, dayObs, note),
   });

@@ -14,7 +14,9 @@ import { readCommits } from '../stream/commitLog.ts';
 import type { Log } from '../stream/log.ts';
 import { readObservatory } from '../stream/observatory.ts';
 import { readStored } from '../stream/readStream.ts';
+import { readFakes } from '../stream/secondPass.ts';
 import type { NightAudit } from './countNight.ts';
+import { fakeOf, isBright, sharesOf, type Shares } from './efficiencyTable.ts';
 import { parseTruth, scoreVisit, type MeasuredAlert, type TruthScore } from './scoreTruth.ts';
 import { table } from './output.ts';
 
@@ -35,7 +37,15 @@ export type NightSummary = Readonly<{
     alertsDelivered: Readonly<Record<string, number>>;
   }>;
   truth: TruthScore;
+  /** Synthetic sources of the second passes; null when there were none. */
+  fakes: NightFakes | null;
   countsClose: boolean; withinBudgetFraction: number | null;
+}>;
+
+export type NightFakes = Shares & Readonly<{
+  detectors: number; dropped: number; masked: number;
+  /** Of those with SNR ≥ 8 on the difference. */
+  bright: Shares;
 }>;
 
 type VisitFacts = {
@@ -55,7 +65,7 @@ export async function summarizeNight(
   const latencies = [...facts.values()].flatMap((visit) => visit.latencies);
   const total = (value: (visit: VisitFacts) => number) =>
     [...facts.values()].reduce((sum, visit) => sum + value(visit), 0);
-  const { counts } = audit;
+  const { counts } = audit, fakes = await fakesOf(sources);
   return {
     dayObs, instrument,
     visits: [...facts].map(([visit, f]) => ({
@@ -76,9 +86,24 @@ export async function summarizeNight(
       reliableFound: sum.reliableFound + score.reliableFound,
       reliableFalseAlerts: sum.reliableFalseAlerts + score.reliableFalseAlerts,
     }), { injected: 0, detectable: 0, found: 0, falseAlerts: 0, reliableFound: 0, reliableFalseAlerts: 0 }),
-    countsClose: audit.closes,
+    fakes, countsClose: audit.closes,
     withinBudgetFraction: latencies.length === 0 ? null
       : latencies.filter((seconds) => seconds <= engineConfig.alertBudgetSeconds).length / latencies.length,
+  };
+}
+
+async function fakesOf(
+  { log, instrument, dayObs }: Readonly<{ log: Log; instrument: string; dayObs: DayObs }>,
+): Promise<NightFakes | null> {
+  const { measured, droppedByReason } = await readFakes(log, instrument, dayObs);
+  if (measured.length === 0) return null;
+  const all = measured.flatMap(({ visit, detector, band, sources }) => (
+    sources.map((source) => fakeOf(source, { visit, detector, band }))
+  ));
+  const usable = all.filter(({ isMasked }) => !isMasked);
+  return {
+    detectors: measured.length, dropped: Object.values(droppedByReason).reduce((sum, count) => sum + count, 0),
+    masked: all.length - usable.length, ...sharesOf(usable), bright: sharesOf(usable.filter(isBright)),
   };
 }
 
@@ -135,7 +160,7 @@ export function formatSummary(summary: NightSummary): string {
     String(v.visit), `${v.committed}/${v.detectors}`, String(v.diaSources), String(v.alerts),
     seconds(v.latencySeconds.p50), seconds(v.latencySeconds.p98), seconds(v.latencySeconds.max),
   ]);
-  const { totals, truth } = summary;
+  const { totals, truth, fakes } = summary;
   const { withinBudgetFraction } = summary;
   const inBudget = withinBudgetFraction === null ? '–' : `${(100 * withinBudgetFraction).toFixed(1)} %`;
   const percent = (part: number, whole: number) => (whole === 0 ? '–' : `${((100 * part) / whole).toFixed(1)} %`);
@@ -149,6 +174,11 @@ export function formatSummary(summary: NightSummary): string {
     `truth       ${truth.found} of ${truth.detectable} detectable changes found `
       + `(${percent(truth.found, truth.detectable)}), ${truth.falseAlerts} false alerts; `
       + `reliability ≥ 0.5: ${truth.reliableFound} found, ${truth.reliableFalseAlerts} false`,
+    ...(fakes === null ? [] : [
+      `fakes       ${fakes.reliable} of ${fakes.injected} synthetic sources found reliably on ${fakes.detectors} detectors; `
+        + `with SNR ≥ 8: ${fakes.bright.reliable} of ${fakes.bright.injected}`
+        + (fakes.dropped > 0 ? `; ${fakes.dropped} detectors dropped` : ''),
+    ]),
     `budget      ${inBudget} of alerts within ${engineConfig.alertBudgetSeconds} s of the end of readout`,
     `counts      ${summary.countsClose ? 'all close' : 'DO NOT CLOSE: run "npx vesper verify"'}`,
   ].join('\n');

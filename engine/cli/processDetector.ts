@@ -4,27 +4,21 @@ import { detectorOf } from '../../schemas/camera.ts';
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { NextVisit } from '../../schemas/events.ts';
-import type { DayObs, DetectorId, Visit } from '../../schemas/ids.ts';
+import type { DayObs } from '../../schemas/ids.ts';
 import { isBand } from '../../schemas/units.ts';
 import { OPTIONAL_PRODUCTS, type DetectorProductKind } from '../../schemas/products.ts';
 import { ProductCatalog, type LocatedProduct } from '../archive/productCatalog.ts';
 import { findProducts, type Boresight } from '../preload.ts';
 import { namesOf, type ProcessDetector } from '../stream/engineRun.ts';
-import type { FakeOrder } from '../stages/inject/inject.ts';
 import type { InputFile, TaskFailure } from '../workers/detectorTask.ts';
 import type { DetectorPool } from '../workers/pool.ts';
 import type { RunDigests } from './digests.ts';
 
-/**
- * Processes detectors of a camera with the products of its catalog.
- *
- * @param fakesOf Where given, the second pass is run, with these synthetic sources.
- */
+/** Processes detectors of a camera with the products of its catalog. */
 export function detectorProcess(
   camera: Camera, dataDir: string, catalog: ProductCatalog, pool: DetectorPool, digests: RunDigests,
-  fakesOf?: (visit: Visit, detector: DetectorId) => FakeOrder,
 ): ProcessDetector {
-  return async ({ ended, read, boresight, attempt, known, knownPosition }) => {
+  return async ({ ended, read, boresight, attempt, known, knownPosition, fakes }) => {
     const detector = detectorOf(camera, read.detector);
     const products = findProducts(
       (query) => catalog.find(query), camera, detector, boresight, ended.band, read.dayObs,
@@ -48,7 +42,7 @@ export function detectorProcess(
       dark: products.dark && inputFile(products.dark), fringe: products.fringe && inputFile(products.fringe),
       objects: products.objects && inputFile(products.objects), references: inputFile(products.references),
       template: inputFile(products.template), known, knownPosition, digests,
-      ...(fakesOf && { fakes: fakesOf(read.visit, read.detector) }),
+      ...(fakes && { fakes }),
     });
   };
 }

@@ -26,6 +26,8 @@ export interface NightOptions extends JsonOption, DataDirOption {
   readonly pace: number;
   /** Folder whose products serve the night. */
   readonly products: string | null;
+  /** Part of a visit's detectors that get synthetic sources after its alerts have left. */
+  readonly fakes: number;
 }
 export interface BenchOptions extends JsonOption, DataDirOption {
   readonly orbits: number;
@@ -146,6 +148,8 @@ export interface TruthOptions extends JsonOption {
 
 export interface EfficiencyOptions extends RecordedOptions {
   readonly night: number | null;
+  /** Whether the second pass is run again. */
+  readonly fresh: boolean;
   readonly detectors: number;
   readonly count: number;
   readonly seed: number;

@@ -11,6 +11,7 @@ import { parseObservatoryEvent } from '../../schemas/eventValidation.ts';
 import { streams } from '../../schemas/subjects.ts';
 import { mjdOfTaiSeconds } from '../../schemas/time.ts';
 import { associateConfig, type AssociateConfig } from '../stages/associate/config.ts';
+import type { FakeOrder } from '../stages/inject/inject.ts';
 import { engineConfig } from '../config.ts';
 import { detectorFootprint, visitRegion, type Boresight } from '../preload.ts';
 import type { CommitNames, DetectorOutcome, KnownPosition } from '../workers/detectorTask.ts';
@@ -29,6 +30,7 @@ import { progressReporter } from './progress.ts';
 import { catchUp, Projector } from './projector.ts';
 import { followStream, type Following } from './readStream.ts';
 import { RegionLoader } from './regionLoader.ts';
+import { SecondPass, type SecondPassOrder, type SecondPassPorts } from './secondPass.ts';
 import { SkyState } from './skyState.ts';
 import { Spool } from './spool.ts';
 import { openInstrumentStreams } from './streams.ts';
@@ -37,6 +39,8 @@ import { openInstrumentStreams } from './streams.ts';
 export type ProcessDetector = (work: Readonly<{
   ended: Ended; read: Read; boresight: Boresight; attempt: number; known: readonly KnownPosition[];
   knownPosition: CommitPosition;
+  /** Makes this a second pass with these synthetic sources. */
+  fakes?: FakeOrder;
 }>) => Promise<DetectorOutcome>;
 
 export type EngineOptions = Readonly<{
@@ -51,6 +55,8 @@ export type EngineOptions = Readonly<{
   warm: (visit: NextVisit, boresight: Boresight) => Promise<number>;
   /** Loads the solar-system objects of the night; null when no orbits are there yet. */
   knownBodies?: () => Promise<KnownBodies | null>;
+  /** How visits whose alerts have left are processed once more with synthetic sources; left out where they are not. */
+  fakes?: Pick<SecondPassPorts, 'process' | 'idle'> & SecondPassOrder;
   now: () => number;
   /** How long raws are waited for, ms; by default `engineConfig.rawWaitMs`. */
   rawWaitMs?: number;
@@ -73,6 +79,7 @@ export class EngineRun {
   readonly #progress: ReturnType<typeof progressReporter>;
   readonly #archive: ArchiveTally;
   readonly #bodies: NightBodies;
+  readonly #secondPass: SecondPass | null;
   #following: Following | null = null;
 
   /** Brings the projection to the end of the log, reads the night, and publishes what an earlier run owed. */
@@ -122,6 +129,9 @@ export class EngineRun {
       commits, this.#state, this.#spool, now, this.#progress.report, { ...associateConfig, ...options.associate },
       (stored) => this.#onEntry(stored, projected),
     );
+    this.#secondPass = options.fakes ? new SecondPass({
+      ...options.fakes, position: () => this.#state.position, report: this.#progress.report, now,
+    }, options.fakes) : null;
     this.#engine = new NightEngine(camera, instrument, this.#ports());
   }
 
@@ -163,11 +173,13 @@ export class EngineRun {
     await this.#associator.seal();
     await this.#distributor.drain();
     await this.#projector.drain();
+    await this.#secondPass?.finish(engineConfig.fakesEndLimitMs);
     await this.#progress.flush();
   }
 
   async stop(): Promise<void> {
     this.#engine.stop();
+    this.#secondPass?.stop();
     await this.#distributor.stop();
     this.#regions.stop();
     await this.unfollow();
@@ -198,6 +210,7 @@ export class EngineRun {
           durationMs: now() - startMs,
         });
       },
+      completed: (visit) => this.#secondPass?.add(visit),
       release: (group) => this.#regions.release(group),
       process: (ended, read, boresight, attempt) => {
         const footprint = detectorFootprint(camera, detectorOf(camera, read.detector), boresight);

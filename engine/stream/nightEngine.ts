@@ -15,6 +15,7 @@ import { AWAITED, evolve, isTerminal, type DetectorEvent, type VisitDetectorStat
 import type { DetectorOutcome } from '../workers/detectorTask.ts';
 import { workKey, type Deferral } from './associator.ts';
 import type { Report } from './progress.ts';
+import type { CompletedVisit } from './secondPass.ts';
 
 export type Ended = Extract<ObservatoryEvent, { type: 'ExposureEnded' }>;
 export type Read = Extract<ObservatoryEvent, { type: 'DetectorRead' }>;
@@ -32,6 +33,8 @@ export type NightPorts = Readonly<{
     outcome: Extract<DetectorOutcome, { status: 'measured' }>,
   ): Promise<void>;
   defer(deferral: Deferral): Promise<void>;
+  /** Takes a visit whose alerts have all left. */
+  completed(visit: CompletedVisit): void;
   report: Report;
   /** How long raws are waited for after the end of the exposure, ms. */
   rawWaitMs: number;
@@ -53,6 +56,8 @@ type VisitRecord = {
   isCompleted: boolean;
   alerts: number; diaSources: number; latencyMsMax: number | null;
   readonly distributed: Set<DetectorId>;
+  /** What this run measured and committed. */
+  readonly measured: Map<DetectorId, Read>;
 };
 
 type Announced = Readonly<{ visit: NextVisit; boresight: Boresight | null; ready: Promise<boolean> }>;
@@ -239,7 +244,10 @@ export class NightEngine {
     if (this.#isStopped) return;
     for (const { event, atMs } of outcome.progress) this.#progress(record, event, atMs);
     if (isTerminal(this.#state(record, read.detector))) return;
-    if (outcome.status === 'measured') return this.#ports.commit(ended, read, announced.boresight, attempt, outcome);
+    if (outcome.status === 'measured') {
+      record.measured.set(read.detector, read);
+      return this.#ports.commit(ended, read, announced.boresight, attempt, outcome);
+    }
     const { stage, code, message, disposition } = outcome.failure;
     this.#progress(record, { ...names, type: 'StageFailed', stage, code, reason: message, disposition });
     // A damaged file may be sent again; it is given up with the missing ones. What else may pass is tried once more.
@@ -310,6 +318,8 @@ export class NightEngine {
       detectors: states.length, committed, deferred: states.length - committed,
       diaSources: record.diaSources, alerts: record.alerts, readoutEndedMs, latencyMsMax: record.latencyMsMax,
     });
+    const boresight = this.#announced.get(ended.group)?.boresight, reads = [...record.measured.values()];
+    if (boresight && reads.length > 0) this.#ports.completed({ ended, reads, boresight });
     this.#checkSettled();
   }
 
@@ -339,7 +349,7 @@ export class NightEngine {
     if (known) return known;
     const record: VisitRecord = {
       ended: null, reads: new Map(), later: new Map(), hasGivenUp: false, states: new Map(), isCompleted: false,
-      alerts: 0, diaSources: 0, latencyMsMax: null, distributed: new Set(),
+      alerts: 0, diaSources: 0, latencyMsMax: null, distributed: new Set(), measured: new Map(),
     };
     this.#visits.set(visit, record);
     for (const { id } of this.#camera.detectors) {

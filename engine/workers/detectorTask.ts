@@ -31,6 +31,12 @@ export type DetectorTask = Readonly<{
   cancel: Int32Array;
 }>;
 
+/** What a worker is told when it starts. */
+export type WorkerSetting = Readonly<{
+  /** Whether its thread gets the lowest priority: it then takes what nobody else on the machine wants. */
+  isBackground: boolean;
+}>;
+
 /** The part of a task that its commit carries. */
 export type CommitNames = Pick<DetectorTask,
   | 'group' | 'visit' | 'exposure' | 'detector' | 'attempt' | 'band' | 'physicalFilter' | 'exposureSeconds'

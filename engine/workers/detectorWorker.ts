@@ -2,6 +2,8 @@
  * A worker of the detector pool: reads a detector's files into its arena, runs the pipeline, and returns rows, never
  * pixels.
  */
+import { setPriority } from 'node:os';
+import { Piscina } from 'piscina';
 import { loadCamera, detectorOf, type Camera, type Detector } from '../../schemas/camera.ts';
 import type { PipelineEvent, StageName } from '../../schemas/events.ts';
 import { StageError } from '../errors.ts';
@@ -14,9 +16,14 @@ import { readReferences, ReferenceError, type ReferenceStar } from '../image/ref
 import { readTemplate, readTemplateSize } from '../image/template.ts';
 import { DETECTOR_PIPELINE, FAKES_PIPELINE, type DetectorInputs, type DetectorRun, type PipelineStep } from '../pipeline.ts';
 import type {
-  DetectorMeasurements, DetectorOutcome, DetectorTask, InputFile, TaskFailure, TimedEvent,
+  DetectorMeasurements, DetectorOutcome, DetectorTask, InputFile, TaskFailure, TimedEvent, WorkerSetting,
 } from './detectorTask.ts';
 import { ChecksumError, requireChecksum, requireChecksumOnce } from './inputFiles.ts';
+
+/** Of what the system runs, a second pass gives way to everything. */
+const LOWEST_PRIORITY = 19;
+// The pool's own setting. On Linux a priority is of a thread, and 0 names the calling one (setpriority(2), NOTES).
+if ((Piscina.workerData as WorkerSetting | undefined)?.isBackground) setPriority(0, LOWEST_PRIORITY);
 
 /** Runs one task. Expected failures are results; anything else is a bug and ends the worker. */
 export default function processDetector(task: DetectorTask): DetectorOutcome {

@@ -2,19 +2,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Piscina } from 'piscina';
 import { engineConfig } from '../config.ts';
-import type { DetectorOutcome, DetectorTask } from './detectorTask.ts';
+import type { DetectorOutcome, DetectorTask, WorkerSetting } from './detectorTask.ts';
 
 export type DetectorPool = Readonly<{
   /** Runs one task; a worker that died, or did not end in time, is a failure that may pass. */
   run(task: Omit<DetectorTask, 'cancel'>): Promise<DetectorOutcome>;
+  /** Resolves when no task is under way. */
+  idle(): Promise<void>;
   close(): Promise<void>;
 }>;
 
-/** @param threads Detectors in flight at most; each has an arena of its own. */
-export function createDetectorPool(threads: number): DetectorPool {
+/**
+ * @param threads Detectors in flight at most; each has an arena of its own.
+ * @param isBackground Threads of the lowest priority, made when they are needed.
+ */
+export function createDetectorPool(threads: number, isBackground = false): DetectorPool {
   const pool = new Piscina({
     filename: new URL('./detectorWorker.ts', import.meta.url).href,
-    minThreads: threads, maxThreads: threads, concurrentTasksPerWorker: 1, idleTimeout: Infinity,
+    minThreads: isBackground ? 0 : threads, maxThreads: threads, concurrentTasksPerWorker: 1, idleTimeout: Infinity,
+    workerData: { isBackground } satisfies WorkerSetting,
   });
   const inFlight = new Map<Int32Array, Promise<DetectorOutcome>>();
   const slots = new Slots(threads);
@@ -29,6 +35,9 @@ export function createDetectorPool(threads: number): DetectorPool {
       });
       inFlight.set(cancel, outcome);
       return outcome;
+    },
+    async idle() {
+      while (inFlight.size > 0) await Promise.allSettled(inFlight.values());
     },
     async close() {
       slots.close();

@@ -43,7 +43,31 @@ const ofSummit = (mjd: number): TimedEvent[] => [
   },
 ];
 
-const events = [...sampleNightEvents({ visits: 2, detectors: 3 }), ...ofSummit(61366), ...ofSummit(61365)];
+const secondPass = (sequence: number, detector: number): TimedEvent[] => {
+  const names = {
+    instrument: INSTRUMENT, group: `fakes${sequence}`, visit: visitOf(NIGHT, sequence),
+    exposure: exposureOf(NIGHT, sequence), detector: asDetectorId(detector), attempt: 0,
+  };
+  return [
+    { timeMs: FIRST_READOUT_MS, event: { ...names, type: 'FakesDropped', code: 'STOPPED', reason: 'stopped' } },
+    {
+      timeMs: FIRST_READOUT_MS + 1,
+      event: {
+        ...names, type: 'FakesMeasured', durationMs: 900, band: 'r', seed: 1,
+        injected: 50, masked: 4, found: 40, reliable: 38, sources: [],
+      },
+    },
+  ];
+};
+
+const events = [
+  ...sampleNightEvents({ visits: 2, detectors: 3 }), ...ofSummit(61366), ...ofSummit(61365),
+  ...secondPass(1, 0), ...secondPass(1, 1), ...secondPass(2, 0).slice(0, 1),
+];
+
+test('synthetic sources add up over detectors; one that was dropped and measured later counts as measured', () => {
+  expect(summarizeNight(fold(events)).fakes).toEqual({ usable: 92, reliable: 76, dropped: 1 });
+});
 
 test('the summit is shown as it was last, whatever was told last', () => {
   const { telemetry, lastCommand } = summarizeNight(fold(events));

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { efficiencyChart } from '../../engine/cli/efficiencyChart.ts';
-import { summarizeEfficiency, type Fake } from '../../engine/cli/efficiencyTable.ts';
+import { fakeOf, summarizeEfficiency, type Fake } from '../../engine/cli/efficiencyTable.ts';
 
 /** Ten a bin of half a magnitude; `found` and `reliable` of them in turn. */
 function bin(mag: number, found: number, reliable: number, band = 'r'): Fake[] {
@@ -22,6 +22,21 @@ test('shares are of what was not masked, and limits lie straight between the mid
   expect(mag50).toBeCloseTo(22.75 + 0.5 * (0.7 - 0.5) / (0.7 - 0.2), 12);
   expect(mag90).toBeCloseTo(22.25 + 0.5 * (1 - 0.9) / (1 - 0.7), 12);
   expect(photometry.count).toBe(21);
+});
+
+test('shares by SNR and by kind: fading ones count by the size of their flux', () => {
+  const fading = bin(22.2, 10, 4).map((fake) => ({ ...fake, fluxNJy: -fake.fluxNJy, isHosted: true }));
+  const faint = bin(24.2, 2, 1).map((fake) => ({ ...fake, snr: 5.2 }));
+  const { bySnr, kinds } = summarizeEfficiency([...bin(22.2, 10, 10), ...fading, ...faint]);
+  expect(bySnr.filter(({ injected }) => injected > 0)).toEqual([
+    { snrMin: 5, snrMax: 5.5, injected: 10, found: 2, reliable: 1 },
+    { snrMin: 20, snrMax: 40, injected: 20, found: 20, reliable: 14 },
+  ]);
+  expect(kinds).toMatchObject({
+    positiveBlank: { injected: 10, reliable: 10 }, negativeHosted: { injected: 10, reliable: 4 },
+    negativeBlank: { injected: 0 }, positiveHosted: { injected: 0 },
+  });
+  expect(fakeOf({ ...fading[0] }, { visit: 2, detector: 3, band: 'g' }).mag).toBeCloseTo(31.4 - 7.5, 2);
 });
 
 test('limits that the bins do not reach are absent, and so are figures of nothing', () => {

@@ -39,17 +39,33 @@ test('the same seed gives the same pixels, another one others; sources keep thei
   }
 });
 
-test('a source is found by the nearest positive diaSource in reach, and one on masked pixels is told apart', () => {
-  const difference = pairImage(SIDE, [], SIGMA, NOISE, 32), source = { fluxNJy: 900, snr: 9, isHosted: false };
+test('some fade: they take light and leave the noise as it was', () => {
+  const { planes, sources } = injected(), before = pairImage(SIDE, [], SIGMA, NOISE, 31);
+  const fading = sources.filter(({ fluxNJy }) => fluxNJy < 0);
+  expect(fading.length).toBeGreaterThan(0);
+  expect(fading.length).toBeLessThan(sources.length / 2);
+  for (const { x, y } of fading) {
+    const at = Math.round(y) * SIDE + Math.round(x);
+    expect(planes.image[at]).toBeLessThan(before.image[at]);
+    expect(planes.variance[at]).toBe(before.variance[at]);
+  }
+});
+
+test('a source is found by the nearest diaSource of its sign in reach, and one on masked pixels is told apart', () => {
+  const difference = pairImage(SIDE, [], SIGMA, NOISE, 32), source = { fluxNJy: 900, isHosted: false };
   difference.mask[200 * SIDE + 200] = maskBits('SAT');
   const row = (x: number, y: number, psfFlux: number) => (
     { x, y, psfFlux, psfFluxErr: 100, reliability: 0.9, isNegative: psfFlux < 0 }
   );
-  const [near, negative, far, masked] = recoverSources(
-    [{ ...source, x: 50, y: 50 }, { ...source, x: 100, y: 50 }, { ...source, x: 150, y: 50 }, { ...source, x: 200, y: 200 }],
-    difference, [row(51.5, 50, 700), row(50.5, 50, 800), row(100, 50, -900), row(153, 50, 900)],
+  const [near, negative, far, masked, fading] = recoverSources([
+    { ...source, x: 50, y: 50 }, { ...source, x: 100, y: 50 }, { ...source, x: 150, y: 50 }, { ...source, x: 200, y: 200 },
+    { ...source, x: 100, y: 50, fluxNJy: -900 },
+  ], difference, psf, 1, [row(51.5, 50, 700), row(50.5, 50, 800), row(100, 50, -900), row(153, 50, 900)],
   );
   expect(near).toMatchObject({ isMasked: false, found: { psfFlux: 800 } });
+  expect(fading.found).toMatchObject({ psfFlux: -900 });
+  // A Gaussian PSF gathers the noise of 4πσ² pixels.
+  expect(near.snr).toBeCloseTo(900 / (NOISE * Math.sqrt(4 * Math.PI) * SIGMA), 2);
   expect([negative.found, far.found, masked.found]).toEqual([null, null, null]);
   expect(masked.isMasked).toBe(true);
 });

@@ -41,13 +41,15 @@ const failed = (stage: 'ingest' | 'process' | 'difference', disposition: 'retry'
 type Played = {
   processed: string[]; committed: number[]; deferred: Deferral[]; released: string[]; failures: Error[];
   completed: number; notes: string[];
+  /** Detectors of each visit that went on to its second pass. */
+  handedOn: number[][];
 };
 
 /** An engine whose `process` answers in turn; commits and deferrals come back as entries, as the log's would. */
 function play(
   answer: (call: number, checksum: string) => DetectorOutcome | Promise<DetectorOutcome>,
 ): { engine: NightEngine; seen: Played } {
-  const seen: Played = { processed: [], committed: [], deferred: [], released: [], failures: [], completed: 0, notes: [] };
+  const seen: Played = { processed: [], committed: [], deferred: [], released: [], failures: [], completed: 0, notes: [], handedOn: [] };
   let sequence = 0;
   const ports: NightPorts = {
     preload: async () => undefined, release: (key) => { seen.released.push(key); },
@@ -64,6 +66,7 @@ function play(
       const deferred = { ...deferral, deferredMjdTai: 0 };
       engine.onEntry({ instrument: 'minicam', dayObs, associated: null, sealed: null, deferred }, ++sequence);
     },
+    completed: (visit) => { seen.handedOn.push(visit.reads.map(({ detector }) => detector)); },
     report: (event) => { if (event.type === 'VisitCompleted') seen.completed++; },
     now: () => Date.now(), rawWaitMs: engineConfig.rawWaitMs, note: (line) => { seen.notes.push(line); },
     fail: (error) => { seen.failures.push(error); },
@@ -84,7 +87,7 @@ test('each detector that is read is processed once, however often and in whateve
   await settle();
   expect(seen.processed.sort()).toEqual(['0a', '1a']);
   expect(seen.committed.sort()).toEqual([0, 1]);
-  expect(seen).toMatchObject({ deferred: [], failures: [], completed: 1, released: [group] });
+  expect(seen).toMatchObject({ deferred: [], failures: [], completed: 1, released: [group], handedOn: [[0, 1]] });
 });
 
 test('a damaged raw waits for a good one; when none comes, it is deferred with its own reason, once', async () => {

@@ -25,13 +25,15 @@ export function drawTiles(night, visits, verified) {
           `${Math.floor(night.withinBudget * 1000) / 10}\u00a0%\u00a0in\u00a0budget`,
   );
   const done = visits.filter(({ status }) => status === 'complete' || status === 'deferred').length;
+  const { usable, reliable } = night.fakes;
   setFigure('alerts-figure', count(night.live.published));
   setText(
     'alerts-note',
     done === 0
       ? ''
       : `${count(Math.round(night.live.published / done))} a visit, ` +
-          plural(sumOf(visits, 'newDiaObjects'), 'new object'),
+          plural(sumOf(visits, 'newDiaObjects'), 'new object') +
+          (usable === 0 ? '' : `; ${Math.round((100 * reliable) / usable)}\u00a0% of synthetic sources found`),
   );
   setFigure('visits-figure', count(done), night.visitsPlanned === null ? '' : ` of ${count(night.visitsPlanned)}`);
   const canceled = visits.filter(({ status }) => status === 'canceled').length;

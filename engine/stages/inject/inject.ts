@@ -3,6 +3,7 @@
  * measured, so that the share found is known as a function of brightness.
  */
 import type { DiaSource } from '../../../schemas/diaRows.ts';
+import type { FakeSource } from '../../../schemas/events.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage, VisitImage } from '../../image/maskedImage.ts';
 import { effectiveAreaPx, evaluatePsf, type PsfModel } from '../../image/psf.ts';
@@ -12,22 +13,25 @@ import { injectConfig as config } from './config.ts';
 /** How many, how bright, and the seed of their places: with visit and detector it decides everything. */
 export type FakeOrder = Readonly<{ seed: number; count: number; snrMin: number; snrMax: number }>;
 
-/** One as it was put in. `snr` is that of an ideal fit on the visit image at its place. */
-export type InjectedSource = Readonly<{ x: number; y: number; fluxNJy: number; snr: number; isHosted: boolean }>;
+/** The order of one detector of a visit: its seed is derived, so that the same night has the same sources again. */
+export function orderFakes(seed: number, visit: number, detector: number, count: number): FakeOrder {
+  const { snrMin, snrMax } = config;
+  return { seed: (seed * 1_000_003 + (visit % 1_000_000) * 263 + detector) >>> 0, count, snrMin, snrMax };
+}
+
+/** One as it was put in; nJy, negative for a fading one. */
+export type InjectedSource = Readonly<{ x: number; y: number; fluxNJy: number; isHosted: boolean }>;
 
 /** One as it came out. */
-export type RecoveredSource = InjectedSource & Readonly<{
-  /** Its pixel cannot be measured: it counts neither as found nor as lost. */
-  isMasked: boolean;
-  /** Of the diaSource that it was found as; null when it was not found. */
-  found: Readonly<{ psfFlux: number | null; psfFluxErr: number | null; reliability: number | null }> | null;
-}>;
+export type RecoveredSource = FakeSource;
 
 const INJECTED = maskBits('INJECTED'), DETECTED = maskBits('DETECTED');
 const UNMEASURABLE = maskBits('NO_DATA', 'SAT', 'SAT_TEMPLATE', 'BAD', 'CR', 'EDGE');
 
 /**
- * Adds point sources with the visit's PSF and their own photons' noise, evenly in the logarithm of their SNR.
+ * Adds point sources with the visit's PSF and their own photons' noise, evenly in the logarithm of the SNR that they
+ * would have on the visit image; fading ones are taken from it. These leave its noise as it is: what shines in the
+ * template alone sends the visit no photons.
  *
  * @param visitImage Changed in place: image, variance, and INJECTED in the mask.
  * @param nJyPerElectron The visit's flux scale.
@@ -39,15 +43,16 @@ export function injectSources(
   const patches = createPsfPatches(psf, (psf.size - 1) / 2), stamp = new Float32Array(psf.size * psf.size);
   const injected: InjectedSource[] = [];
   for (let n = 0; n < order.count; n++) {
-    const isHosted = random() < config.hostedShare, place = placeFor(visitImage, isHosted, injected, random);
+    const isHosted = random() < config.hostedShare, sign = random() < config.negativeShare ? -1 : 1;
+    const place = placeFor(visitImage, isHosted, injected, random);
     const snr = order.snrMin * (order.snrMax / order.snrMin) ** random();
     if (place === null) continue;
     evaluatePsf(psf, place.x, place.y, stamp);
     const local = variance[Math.round(place.y) * width + Math.round(place.x)];
-    const fluxNJy = snr * Math.sqrt(Math.max(local, 0) * effectiveAreaPx(stamp));
-    if (!(fluxNJy > 0)) continue;
+    const fluxNJy = sign * snr * Math.sqrt(Math.max(local, 0) * effectiveAreaPx(stamp));
+    if (!(Math.abs(fluxNJy) > 0)) continue;
     addSource(visitImage, patches.at(place.x, place.y), patches.half, place, fluxNJy, nJyPerElectron, random);
-    injected.push({ ...place, fluxNJy, snr, isHosted });
+    injected.push({ ...place, fluxNJy, isHosted });
   }
   return injected.filter(({ x, y }) => x < width && y < height);
 }
@@ -88,21 +93,30 @@ function addSource(
   }
 }
 
-/** Finds each again: the nearest diaSource of positive flux within reach. */
+/**
+ * Finds each again: the nearest diaSource of its sign within reach.
+ *
+ * @param difference Read only. Where its variance is not finite the SNR is 0.
+ * @param noiseScale Measured over stated noise of the difference, as detection found it.
+ */
 export function recoverSources(
-  injected: readonly InjectedSource[], { mask, width }: MaskedImage,
+  injected: readonly InjectedSource[], { mask, variance, width }: MaskedImage, psf: PsfModel, noiseScale: number,
   rows: readonly Pick<DiaSource, 'x' | 'y' | 'psfFlux' | 'psfFluxErr' | 'reliability' | 'isNegative'>[],
 ): RecoveredSource[] {
+  const stamp = new Float32Array(psf.size * psf.size);
   return injected.map((source) => {
     let nearest: number = config.matchRadiusPx, found: RecoveredSource['found'] = null;
     for (const { x, y, psfFlux, psfFluxErr, reliability, isNegative } of rows) {
       const distance = Math.hypot(x - source.x, y - source.y);
-      if (isNegative === true || distance > nearest) continue;
+      if ((isNegative === true) !== (source.fluxNJy < 0) || distance > nearest) continue;
       nearest = distance;
       found = { psfFlux, psfFluxErr, reliability };
     }
     const at = Math.round(source.y) * width + Math.round(source.x);
-    return { ...source, isMasked: (mask[at] & UNMEASURABLE) !== 0, found };
+    evaluatePsf(psf, source.x, source.y, stamp);
+    const noise = noiseScale * Math.sqrt(variance[at] * effectiveAreaPx(stamp));
+    const snr = noise > 0 && noise < Infinity ? Math.abs(source.fluxNJy) / noise : 0;
+    return { ...source, snr, isMasked: (mask[at] & UNMEASURABLE) !== 0, found };
   });
 }
 
