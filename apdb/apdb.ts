@@ -7,6 +7,7 @@
  *
  * Stores: `memory/` for tests, `postgres/` for nights. One contract suite runs against both (`test/apdb/contract.ts`).
  */
+import type { SkyCorrected } from '../schemas/correction.ts';
 import type { CommitPosition, DayObs } from '../schemas/ids.ts';
 import { partsOfCommitPosition } from '../schemas/ids.ts';
 import type { ObjectPair } from './closePairs.ts';
@@ -27,6 +28,12 @@ export type CommittedRows = Readonly<{
   summary: Readonly<Record<string, number>>;
 }> & CommittedBodies;
 
+/** Day-time work on stored rows; its rows end those that they replace, and as of earlier commits these still hold. */
+export type CommittedCorrection = Readonly<{ position: CommitPosition; corrected: SkyCorrected }>;
+
+/** What an entry of the log brings. */
+export type Committed = CommittedRows | CommittedCorrection;
+
 /** A circle on the sky, ICRS degrees; its edge is inside. A radius of 180 and more is the whole sky. */
 export type Cone = Readonly<{ raDeg: number; decDeg: number; radiusDeg: number }>;
 
@@ -45,8 +52,8 @@ export type ObjectHistory = Readonly<{
 export type RegionSnapshot = Readonly<{ position: CommitPosition; objects: readonly ObjectHistory[] }>;
 
 export const APDB_TABLES = [
-  'DiaObject', 'DiaObjectLast', 'DiaSource', 'DiaForcedSource', 'DetectorVisitProcessingSummary',
-  'SSSource', 'mpc_orbits',
+  'DiaObject', 'DiaObjectLast', 'DiaSource', 'DiaSourceHistory', 'DiaForcedSource', 'DetectorVisitProcessingSummary',
+  'SSSource', 'SSSourceHistory', 'mpc_orbits',
 ] as const;
 export type ApdbTable = (typeof APDB_TABLES)[number];
 
@@ -63,7 +70,7 @@ export type ApdbStats = Readonly<{
   partitions: number; partitionDays: number; firstMjdTai: number | null; lastMjdTai: number | null;
 }>;
 
-/** What the commits of one night added. */
+/** What the commits of one night added; corrected rows count for the night that first brought them. */
 export type NightCounts = Readonly<{
   diaSources: number; diaObjectsNew: number; diaForcedSources: number; visitDetectors: number;
   ssSources: number;
@@ -81,13 +88,15 @@ export type Apdb = Readonly<{
    * Add the rows of commits, in ascending order of position, in one transaction with the position of the last.
    * The caller leaves no commit out: positions have gaps where entries bring no rows, so a missing one does not show.
    * Commits at or below the stored position are skipped, so a repeated or restarted call is harmless.
-   * A new row of a diaObject ends the validity of the one before. Durable when it returns. The whole batch is held in
+   * A new row of a diaObject ends the validity of the one before; a corrected diaSource takes the place of the stored
+   * one, and what its ssSource was ends with it. Durable when it returns. The whole batch is held in
    * memory and has the limits of `apdbConfig`: tens of thousands of rows take well under a second, a whole night is
    * to be cut into such pieces.
    * @throws when the list is not strictly ascending, a row does not decode, or a row contradicts stored ones (an id or
-   *   visit-detector that another commit has brought, a diaObject that none has). Nothing is written then.
+   *   visit-detector that another commit has brought, a diaObject that none has, a correction of what is not there).
+   *   Nothing is written then.
    */
-  project(commits: readonly CommittedRows[]): Promise<void>;
+  project(commits: readonly Committed[]): Promise<void>;
 
   /**
    * Move the position over entries that bring no rows (deferrals, seals), and at the opening of a night to its
@@ -113,7 +122,7 @@ export type Apdb = Readonly<{
 
   counts(dayObs: DayObs): Promise<NightCounts>;
 
-  /** Ids of the diaSources that the commits of one night brought, ascending. */
+  /** Ids of the diaSources that the commits of one night first brought, ascending. */
   diaSourceIds(dayObs: DayObs): Promise<readonly bigint[]>;
 
   /**
@@ -129,6 +138,9 @@ export type Apdb = Readonly<{
    * anew.
    */
   rewind(to: CommitPosition): Promise<void>;
+
+  /** diaSources by id as of the last commit, by ascending id; those that are not stored are left out. */
+  loadSources(ids: readonly bigint[]): Promise<readonly StoredSource[]>;
 
   /** diaSources by ascending (time, id) behind a cursor, `limit` of them at most. */
   sourcesAfter(after: SourceCursor, limit: number): Promise<readonly StoredSource[]>;

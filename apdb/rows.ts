@@ -2,7 +2,7 @@
 import { decodeDiaForcedSource, decodeDiaObject, decodeDiaSource } from '../schemas/avro.ts';
 import type { DiaForcedSource, DiaObject, DiaSource } from '../schemas/diaRows.ts';
 import type { CommitPosition } from '../schemas/ids.ts';
-import type { CommittedRows } from './apdb.ts';
+import type { Committed, CommittedRows } from './apdb.ts';
 import { pixelOf } from './pixelization.ts';
 import { decodeBodies, type DecodedBodies } from './solarSystem.ts';
 
@@ -22,7 +22,7 @@ export type DecodedCommit = Readonly<{
 }>;
 
 /** @throws when the commits are not in strictly ascending order of position. */
-export function assertAscending(commits: readonly CommittedRows[]): void {
+export function assertAscending(commits: readonly Committed[]): void {
   for (let i = 1; i < commits.length; i++) {
     if (!(commits[i].position > commits[i - 1].position)) {
       throw new Error(`commit ${commits[i].position} comes after commit ${commits[i - 1].position}, out of order`);
@@ -53,7 +53,10 @@ export function decodeCommit(commit: CommittedRows): DecodedCommit {
   }
 }
 
-function decodedAt<Row extends Readonly<{ ra: number; dec: number }>>(row: Row, payload: Uint8Array): DecodedRow<Row> {
+/** A decoded row with its place. @throws when it lies nowhere. */
+export function decodedAt<Row extends Readonly<{ ra: number; dec: number }>>(
+  row: Row, payload: Uint8Array,
+): DecodedRow<Row> {
   return { row, pixelId: pixelOf(row.ra, row.dec), payload };
 }
 

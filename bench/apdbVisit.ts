@@ -80,7 +80,7 @@ export function storedEntry(
   { names, measurements }: BenchDetector, rows: AssociatedRowBytes, sequence: number,
 ): StoredEntry {
   const bytes = encodeCommitEntry({
-    instrument: INSTRUMENT, dayObs: NIGHT, deferred: null, sealed: null,
+    instrument: INSTRUMENT, dayObs: NIGHT, deferred: null, corrected: null, sealed: null,
     associated: {
       ...names, readoutEndedMs: 0, timeProcessedMjdTai: VISIT_MJD, outcome: 'alerts', inputs: {},
       detected: measurements.detected, droppedByReason: {}, withheld: [], summary: measurements.summary,

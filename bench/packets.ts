@@ -99,7 +99,7 @@ function historyOf({ prvDiaSources, prvDiaForcedSources }: PacketParts): PacketH
 function entryOf(c: number): StoredEntry {
   const { visit } = placeOf(c * COMMIT_PACKETS);
   return { sequence: c + 1, bytes: EMPTY, entry: {
-    instrument: BENCH_INSTRUMENT, dayObs: BENCH_NIGHT, deferred: null, sealed: null, associated: {
+    instrument: BENCH_INSTRUMENT, dayObs: BENCH_NIGHT, deferred: null, corrected: null, sealed: null, associated: {
       group: 'g', visit, exposure: exposureOf(BENCH_NIGHT, 1), detector: asDetectorId(c % 189), attempt: 0, band: 'r',
       physicalFilter: 'r_mini', exposureSeconds: 30, midpointMjdTai: 61_364, readoutEndedMs: 0,
       timeProcessedMjdTai: 61_364, knownPosition: BEFORE_EVERYTHING, outcome: 'alerts', inputs: {},

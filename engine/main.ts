@@ -92,6 +92,14 @@ async function main(): Promise<number> {
     case 'apdb cone': return (await import('./cli/apdb.ts')).runApdbCone(request.positionals, request.options);
     case 'apdb sources': return (await import('./cli/apdb.ts')).runApdbSources(request.options);
     case 'apdb duplicates': return (await import('./cli/apdb.ts')).runApdbDuplicates(request.options);
+    case 'apdb reassign': return (await import('./cli/apdbCorrect.ts'))
+      .runApdbReassign(request.positionals.diaSourceIds, request.options);
+    case 'apdb withdraw': return (await import('./cli/apdbCorrect.ts'))
+      .runApdbWithdraw(request.positionals.diaSourceIds, request.options);
+    case 'apdb close': return (await import('./cli/apdbCorrect.ts'))
+      .runApdbClose(request.positionals.diaObjectIds, request.options);
+    case 'apdb merge': return (await import('./cli/apdbCorrect.ts'))
+      .runApdbMerge(request.positionals.diaObjectId, request.positionals.diaObjectIds, request.options);
     case 'apdb stats': return (await import('./cli/apdb.ts')).runApdbStats(request.options);
     case 'apdb rebuild': return (await import('./cli/apdb.ts')).runApdbRebuild(request.options);
     case 'apdb changes': return (await import('./cli/apdbChanges.ts')).runApdbChanges(request.options);

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import avro from 'avsc';
+import { correctionFromAvro, correctionToAvro, type SkyCorrected } from './correction.ts';
 import type { CommitPosition, DayObs, DetectorId, Exposure, Visit } from './ids.ts';
 import type { Band } from './units.ts';
 
@@ -43,14 +44,18 @@ export type DetectorDeferred = OfWork & Readonly<{
 
 export type NightSealed = Readonly<{ entries: number; digest: string; nextStream: string }>;
 
-export type CommitEntry = Readonly<{ instrument: string; dayObs: DayObs }> & (
-  | Readonly<{ associated: DiaSourcesAssociated; deferred: null; sealed: null }>
-  | Readonly<{ associated: null; deferred: DetectorDeferred; sealed: null }>
-  | Readonly<{ associated: null; deferred: null; sealed: NightSealed }>
-);
+type EntryFacts = Readonly<{
+  associated: DiaSourcesAssociated; deferred: DetectorDeferred; sealed: NightSealed; corrected: SkyCorrected;
+}>;
+type OnlyFact<Name extends keyof EntryFacts> =
+  Pick<EntryFacts, Name> & Readonly<Record<Exclude<keyof EntryFacts, Name>, null>>;
 
-/** Entry and rows of 1.1 are those of 1.0 with fields behind them, so that each is told by its length alone. */
-const [entryType, entryType10] = ['1/1', '1/0'].map((version) => avro.Type.forSchema(
+/** Exactly one of its facts is set. */
+export type CommitEntry = Readonly<{ instrument: string; dayObs: DayObs }>
+  & (OnlyFact<'associated'> | OnlyFact<'deferred'> | OnlyFact<'sealed'> | OnlyFact<'corrected'>);
+
+/** Each version of entry and rows is the one before with fields behind it, so that each is told by its length alone. */
+const [entryType, ...olderEntryTypes] = ['1/2', '1/1', '1/0'].map((version) => avro.Type.forSchema(
   // The cast is true of our own file.
   JSON.parse(readFileSync(new URL(`./commit/${version}/entry.avsc`, import.meta.url), 'utf8')) as avro.Schema,
 ));
@@ -75,18 +80,22 @@ export function encodeCommitEntry(entry: CommitEntry): Buffer {
       rows: rows && rowBuffers(rows),
     },
     solarSystem: hasBodies ? rowBuffers(rows) : null,
+    corrected: entry.corrected && correctionToAvro(entry.corrected),
   });
 }
 
 /** @throws Error when the bytes are not an entry. */
 export function decodeCommitEntry(bytes: Uint8Array): CommitEntry {
-  const { solarSystem = null, ...entry } = decoded([entryType, entryType10], bytes, 'commit entry') as DecodedEntry;
+  const { solarSystem = null, corrected = null, ...facts } = decoded(
+    [entryType, ...olderEntryTypes], bytes, 'commit entry') as DecodedEntry;
+  // Older entries lack the fact, as if it were null.
+  const entry = { ...facts, corrected: corrected && correctionFromAvro(corrected) } as CommitEntry;
   const rows = entry.associated?.rows;
   if (!entry.associated || !rows) return entry;
   return { ...entry, associated: { ...entry.associated, rows: { ...rows, ...(solarSystem ?? NO_BODIES) } } };
 }
 
-type DecodedEntry = CommitEntry & Readonly<{ solarSystem?: SolarSystemRowBytes | null }>;
+type DecodedEntry = CommitEntry & Readonly<{ solarSystem?: SolarSystemRowBytes | null; corrected?: unknown }>;
 const NO_BODIES: SolarSystemRowBytes = { ssSources: [], mpcOrbits: [] };
 
 /** Row sets that are too large for a message, as the spool holds them. */

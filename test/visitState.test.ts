@@ -16,7 +16,7 @@ const failed = (stage: 'ingest' | 'isr'): DetectorEvent => ({
   ...names, type: 'StageFailed', stage, code: 'X', reason: 'r', disposition: 'reject',
 });
 const deferred: DetectorEvent = { type: 'EntryCommitted', sequence: 4, entry: {
-  instrument: 'minicam', dayObs, associated: null, sealed: null,
+  instrument: 'minicam', dayObs, associated: null, corrected: null, sealed: null,
   deferred: {
     group: 'g', visit, exposure, detector, attempt: 0, stage: 'isr', code: 'X', reason: 'r', deferredMjdTai: 0,
     readoutEndedMs: null,

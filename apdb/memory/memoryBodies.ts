@@ -1,14 +1,27 @@
 /** The solar-system tables in memory, for tests. */
 import { decodeSsObject } from '../../schemas/avro.ts';
+import type { CommitPosition } from '../../schemas/ids.ts';
 import {
   bodyHistories, changedOrbits, type DecodedBodies, type SolarSystemTables, type StoredOrbit, type StoredSsSource,
 } from '../solarSystem.ts';
 
 export type BodyTables = Readonly<{
-  ssSources: readonly StoredSsSource[]; orbits: readonly StoredOrbit[]; objects: readonly Uint8Array[];
+  ssSources: readonly StoredSsSource[];
+  /** Those whose diaSource was corrected. */
+  endedSsSources: readonly (StoredSsSource & Readonly<{ commitTo: CommitPosition }>)[];
+  orbits: readonly StoredOrbit[]; objects: readonly Uint8Array[];
 }>;
 
-export const NO_BODIES: BodyTables = { ssSources: [], orbits: [], objects: [] };
+export const NO_BODIES: BodyTables = { ssSources: [], endedSsSources: [], orbits: [], objects: [] };
+
+/** Ends the ssSources of diaSources that a correction at `by` replaces. */
+export function endedBodies(tables: BodyTables, diaSourceIds: ReadonlySet<bigint>, by: CommitPosition): BodyTables {
+  const ended = tables.ssSources.filter(({ diaSourceId }) => diaSourceIds.has(diaSourceId));
+  return {
+    ...tables, ssSources: tables.ssSources.filter((source) => !ended.includes(source)),
+    endedSsSources: [...tables.endedSsSources, ...ended.map((source) => ({ ...source, commitTo: by }))],
+  };
+}
 
 /** @throws when a diaSource has an ssSource already. */
 export function foldedBodies(tables: BodyTables, commits: readonly DecodedBodies[]): BodyTables {

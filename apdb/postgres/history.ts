@@ -81,11 +81,14 @@ export async function readRanges(
   for (const table of ['DiaSource', 'DiaForcedSource'] as const) {
     // OFFSET 0 keeps the planner from walking the tables once and the ranges for each row; the sum, from the index on
     // commitFrom, which nearly every row passes.
-    await session.copyOutPieces(`COPY (
-      SELECT asked.low, s.* FROM ${rangeTable(ranges)}, LATERAL (
-        SELECT "commitFrom", payload FROM "${table}"
+    const rows = (name: string, holds: string) => `(SELECT "commitFrom", payload FROM "${name}"
         WHERE "homePixel" >= asked.low AND "homePixel" < asked.high AND "midpointMjdTai" >= ${double(sinceMjdTai)}
-          AND "commitFrom" + 0 <= ${integer(asOf)} AND "diaObjectId" IS NOT NULL OFFSET 0) s
+          AND "commitFrom" + 0 <= ${integer(asOf)} AND "diaObjectId" IS NOT NULL ${holds} OFFSET 0)`;
+    // Rows that a correction has replaced, as of commits before it.
+    const ended = table === 'DiaForcedSource' ? ''
+      : ` UNION ALL ${rows('DiaSourceHistory', `AND "commitTo" > ${integer(asOf)}`)}`;
+    await session.copyOutPieces(`COPY (
+      SELECT asked.low, s.* FROM ${rangeTable(ranges)}, LATERAL (${rows(table, '')}${ended}) s
     ) TO STDOUT (FORMAT binary)`, (piece) => streams[table].take(piece));
   }
 }

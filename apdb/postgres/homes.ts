@@ -20,7 +20,8 @@ export async function objectHomes(session: Session, commits: readonly DecodedCom
   return homes;
 }
 
-async function storedHomes(session: Session, ids: ReadonlySet<bigint>): Promise<Map<bigint, number>> {
+/** Home pixels of the objects that hold now. */
+export async function storedHomes(session: Session, ids: ReadonlySet<bigint>): Promise<Map<bigint, number>> {
   const homes = new Map<bigint, number>();
   if (ids.size === 0) return homes;
   const reader = new CopyBinaryReader(await session.copyOut(`COPY (

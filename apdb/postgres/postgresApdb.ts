@@ -4,10 +4,12 @@ import type { CommitPosition, DayObs } from '../../schemas/ids.ts';
 import { commitPosition } from '../../schemas/ids.ts';
 import { subjectToken } from '../../schemas/subjects.ts';
 import { APDB_TABLES, readablePosition } from '../apdb.ts';
-import type { Apdb, ApdbTable, Cone, CommittedRows, NightCounts, ObjectHistory, RegionSnapshot } from '../apdb.ts';
+import type { Apdb, ApdbTable, Committed, Cone, NightCounts, ObjectHistory, RegionSnapshot } from '../apdb.ts';
 import { closePairs } from '../closePairs.ts';
 import { assertCone } from '../pixelization.ts';
-import { assertAscending, decodeCommit } from '../rows.ts';
+import { decodeRuns } from '../corrections.ts';
+import { assertAscending } from '../rows.ts';
+import { writeCorrection } from './correct.ts';
 import { objectsById, regionObjects, withHistory } from './history.ts';
 import type { TileCache } from '../tiles.ts';
 import { dropAll, migrate, readEpoch } from './migrate.ts';
@@ -16,7 +18,7 @@ import { PostgresServer } from './session.ts';
 import type { PostgresAddress, Session } from './session.ts';
 import { solarSystemTables } from './solarSystem.ts';
 import { quotedColumns, TABLE_COLUMNS, TABLE_KEYS } from './tables.ts';
-import { objectPlaces, sourcesAfter, stats } from './queries.ts';
+import { objectPlaces, sourcesAfter, sourcesById, stats } from './queries.ts';
 import { rewind } from './rewind.ts';
 import { appendTiles, historyByTiles } from './tileHistory.ts';
 
@@ -63,6 +65,7 @@ export async function openPostgresApdb(
       await tiles?.close();
       tiles = openTiles(epoch);
     },
+    loadSources: (ids) => server.transaction('read', (session) => sourcesById(session, ids)),
     sourcesAfter: (after, limit) => server.transaction('readAll', (session) => sourcesAfter(session, after, limit)),
     pairsWithin: async (radiusArcsec) => closePairs(await server.transaction('readAll', objectPlaces), radiusArcsec),
     stats: () => server.transaction('readAll', stats),
@@ -83,7 +86,7 @@ export async function openPostgresApdb(
 }
 
 async function project(
-  server: PostgresServer, tiles: TileCache | null, commits: readonly CommittedRows[],
+  server: PostgresServer, tiles: TileCache | null, commits: readonly Committed[],
 ): Promise<void> {
   assertAscending(commits);
   const last = commits.at(-1);
@@ -91,10 +94,15 @@ async function project(
   const touched = await server.transaction('write', async (session) => {
     const stored = await lockPosition(session);
     if (last.position <= stored) return null;
-    const written = await writeCommits(
-      session, commits.filter(({ position }) => position > stored).map(decodeCommit));
+    const runs = decodeRuns(commits.filter(({ position }) => position > stored));
+    let written: Awaited<ReturnType<typeof writeCommits>> | null = null;
+    for (const run of runs) {
+      if (run.correction === null) written = await writeCommits(session, run.commits);
+      else await writeCorrection(session, run.correction);
+    }
     await setPosition(session, last.position);
-    return written;
+    // With a correction among them the tiles are read anew: rare, and the cache needs no rule for it.
+    return runs.length === 1 ? written : null;
   });
   if (tiles !== null && touched !== null) await appendTiles(tiles, touched, last.position);
 }
@@ -130,6 +138,13 @@ async function loadObjects(
 /** `commitFrom` of the rows that a night's commits brought. */
 const OF_NIGHT = '"commitFrom" >= $1 AND "commitFrom" < $2';
 
+/** Ids of the diaSources that a night's commits first brought; what corrections made of them is not another one. */
+const FIRST_SOURCES = `SELECT "diaSourceId" AS id FROM (
+    SELECT "diaSourceId", "commitFrom" FROM "DiaSource" WHERE ${OF_NIGHT}
+    UNION ALL SELECT "diaSourceId", "commitFrom" FROM "DiaSourceHistory" WHERE ${OF_NIGHT}) night
+  WHERE NOT EXISTS (SELECT FROM "DiaSourceHistory" h
+    WHERE h."diaSourceId" = night."diaSourceId" AND h."commitTo" = night."commitFrom")`;
+
 function nightBounds(dayObs: DayObs): [number, number] {
   const first = commitPosition(dayObs, 0);
   return [first, first + 1e8];
@@ -138,12 +153,13 @@ function nightBounds(dayObs: DayObs): [number, number] {
 async function counts(server: PostgresServer, dayObs: DayObs): Promise<NightCounts> {
   return server.transaction('readAll', async (session) => {
     const [row] = await session.rows<Record<keyof NightCounts, string>>(`SELECT
-      (SELECT count(*) FROM "DiaSource" WHERE ${OF_NIGHT}) AS "diaSources",
+      (SELECT count(*) FROM (${FIRST_SOURCES}) s) AS "diaSources",
       (SELECT count(DISTINCT o."diaObjectId") FROM "DiaObject" o WHERE ${OF_NIGHT} AND NOT EXISTS (
         SELECT FROM "DiaObject" p WHERE p."diaObjectId" = o."diaObjectId" AND p."commitFrom" < $1)) AS "diaObjectsNew",
       (SELECT count(*) FROM "DiaForcedSource" WHERE ${OF_NIGHT}) AS "diaForcedSources",
       (SELECT count(*) FROM "DetectorVisitProcessingSummary" WHERE ${OF_NIGHT}) AS "visitDetectors",
-      (SELECT count(*) FROM "SSSource" WHERE ${OF_NIGHT}) AS "ssSources"`,
+      (SELECT count(*) FROM "SSSource" WHERE ${OF_NIGHT})
+        + (SELECT count(*) FROM "SSSourceHistory" WHERE ${OF_NIGHT}) AS "ssSources"`,
     nightBounds(dayObs));
     return {
       diaSources: Number(row.diaSources), diaObjectsNew: Number(row.diaObjectsNew),
@@ -156,7 +172,7 @@ async function counts(server: PostgresServer, dayObs: DayObs): Promise<NightCoun
 async function diaSourceIds(server: PostgresServer, dayObs: DayObs): Promise<readonly bigint[]> {
   return server.transaction('readAll', async (session) => {
     const rows = await session.rows<{ id: string }>(
-      `SELECT "diaSourceId" AS id FROM "DiaSource" WHERE ${OF_NIGHT} ORDER BY "diaSourceId"`, nightBounds(dayObs));
+      `SELECT id FROM (${FIRST_SOURCES}) s ORDER BY id`, nightBounds(dayObs));
     return rows.map(({ id }) => BigInt(id));
   });
 }

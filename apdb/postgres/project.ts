@@ -57,8 +57,8 @@ export async function writeCommits(
   return touchTiles(session, last, diaSources, diaForcedSources);
 }
 
-/** @param homes Of every object that has been made, by id. */
-function placed<Row extends Readonly<{ diaObjectId: bigint | null }>>(
+/** @param homes Of every object that is there, by id. */
+export function placed<Row extends Readonly<{ diaObjectId: bigint | null }>>(
   source: DecodedRow<Row>, position: CommitPosition, homes: ReadonlyMap<bigint, number>,
 ): Placed<Row> & Readonly<{ position: CommitPosition }> {
   const { diaObjectId } = source.row;
@@ -69,13 +69,15 @@ function placed<Row extends Readonly<{ diaObjectId: bigint | null }>>(
   return { ...source, position, homePixel };
 }
 
-function placesOf(
+/** What partitions have to hold. */
+export function placesOf(
   rows: readonly Placed<Readonly<{ midpointMjdTai: number }>>[],
 ): Readonly<{ midpointMjdTai: number; homePixel: number }>[] {
   return rows.map(({ row, homePixel }) => ({ midpointMjdTai: row.midpointMjdTai, homePixel }));
 }
 
-async function writeObjects(session: Session, versions: readonly ObjectVersion[]): Promise<void> {
+/** New versions in place of those that hold, which go to the history. */
+export async function writeObjects(session: Session, versions: readonly ObjectVersion[]): Promise<void> {
   if (versions.length === 0) return;
   const { first, next, last } = linked(versions);
   await endStoredVersions(session, [...first.values()]);
@@ -118,7 +120,9 @@ async function endStoredVersions(session: Session, first: readonly ObjectVersion
  * inserting leaves 70,000, for three quarters of the server's time.
  */
 async function replaceLastVersions(session: Session, last: readonly ObjectVersion[]): Promise<void> {
-  await session.execute('CREATE TEMPORARY TABLE IF NOT EXISTS incoming (LIKE "DiaObjectLast") ON COMMIT DELETE ROWS');
+  // What an earlier call of the same transaction has left is taken out.
+  await session.execute(`CREATE TEMPORARY TABLE IF NOT EXISTS incoming (LIKE "DiaObjectLast") ON COMMIT DELETE ROWS;
+    DELETE FROM incoming`);
   await copyInto(session, 'incoming', TABLE_COLUMNS.DiaObjectLast, last, writeDiaObjectLast);
   const columns = quotedColumns(TABLE_COLUMNS.DiaObjectLast);
   const changes = TABLE_COLUMNS.DiaObjectLast.slice(1).map((name) => `"${name}" = excluded."${name}"`).join(', ');
@@ -126,7 +130,7 @@ async function replaceLastVersions(session: Session, last: readonly ObjectVersio
     ON CONFLICT ("diaObjectId") DO UPDATE SET ${changes}`);
 }
 
-async function copyRows<Row>(
+export async function copyRows<Row>(
   session: Session, table: WrittenTable, rows: readonly Row[], write: (out: CopyBinaryWriter, row: Row) => void,
 ): Promise<void> {
   if (rows.length > 0) await copyInto(session, table, TABLE_COLUMNS[table], rows, write);

@@ -17,6 +17,18 @@ export async function sourcesAfter(session: Session, after: SourceCursor, limit:
     WHERE "midpointMjdTai" >= ${time} AND ("midpointMjdTai", "diaSourceId") > (${time}, ${BigInt(after.diaSourceId)})
     ORDER BY "midpointMjdTai", "diaSourceId" LIMIT ${Math.floor(limit)}
   ) TO STDOUT (FORMAT binary)`));
+  return storedSources(reader);
+}
+
+/** diaSources by id as they are now. */
+export async function sourcesById(session: Session, ids: readonly bigint[]): Promise<StoredSource[]> {
+  return storedSources(new CopyBinaryReader(await session.copyOut(`COPY (
+    SELECT "diaSourceId", "midpointMjdTai", "commitFrom", payload FROM "DiaSource"
+    WHERE "diaSourceId" = ANY ('{${ids.map(BigInt).join(',')}}'::bigint[]) ORDER BY "diaSourceId"
+  ) TO STDOUT (FORMAT binary)`)));
+}
+
+function storedSources(reader: CopyBinaryReader): StoredSource[] {
   const rows: StoredSource[] = [];
   while (reader.next()) {
     const [diaSourceId, midpointMjdTai] = [reader.bigint(), reader.double()];

@@ -16,6 +16,12 @@ export async function rewind(session: Session, to: CommitPosition): Promise<void
   }
   await session.rows('DELETE FROM "DiaObjectLast" WHERE "commitFrom" > $1', [to]);
   await session.rows('DELETE FROM "DiaObjectHistory" WHERE "commitFrom" > $1', [to]);
+  for (const table of ['DiaSource', 'SSSource'] as const) {
+    const columns = quotedColumns(TABLE_COLUMNS[table]);
+    await session.rows(`DELETE FROM "${table}History" WHERE "commitFrom" > $1`, [to]);
+    await session.rows(`WITH reopened AS (DELETE FROM "${table}History" WHERE "commitTo" > $1 RETURNING *)
+      INSERT INTO "${table}" (${columns}) SELECT ${columns} FROM reopened`, [to]);
+  }
   const columns = quotedColumns(TABLE_COLUMNS.DiaObjectLast);
   await session.rows(`WITH reopened AS (DELETE FROM "DiaObjectHistory" WHERE "commitTo" > $1 RETURNING *)
     INSERT INTO "DiaObjectLast" (${columns}) SELECT ${columns} FROM reopened`, [to]);

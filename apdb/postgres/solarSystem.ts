@@ -23,7 +23,8 @@ const SS_OBJECT: Columns = {
 
 /** Names of a table's columns, for the digest. */
 export const SOLAR_SYSTEM_COLUMNS = {
-  SSSource: Object.keys(SS_SOURCE), mpc_orbits: Object.keys(ORBIT),
+  SSSource: Object.keys(SS_SOURCE), SSSourceHistory: [...Object.keys(SS_SOURCE), 'commitTo'],
+  mpc_orbits: Object.keys(ORBIT),
 } as const;
 
 /** Adds the rows of commits above the locked position, in their transaction. */

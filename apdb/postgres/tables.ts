@@ -11,6 +11,12 @@ const VERSION_COLUMNS = [
   'raErr', 'dec', 'decErr', 'ra_dec_Cov', 'firstDiaSourceMjdTai', 'lastDiaSourceMjdTai', 'nDiaSources', 'payload',
 ] as const;
 
+const SOURCE_COLUMNS = [
+  'diaSourceId', 'visit', 'detector', 'diaObjectId', 'ssObjectId', 'parentDiaSourceId', 'midpointMjdTai', 'homePixel',
+  'pixelId', 'ra', 'raErr', 'dec', 'decErr', 'x', 'y', 'band', 'psfFlux', 'psfFluxErr', 'snr', 'reliability', 'flags',
+  'commitFrom', 'payload',
+] as const;
+
 /** Columns in the order in which the writers below fill them. DiaObject is the view over both tables of versions. */
 export const TABLE_COLUMNS = {
   DiaObject: VERSION_COLUMNS,
@@ -20,11 +26,8 @@ export const TABLE_COLUMNS = {
     'ra_dec_Cov',
     'firstDiaSourceMjdTai', 'lastDiaSourceMjdTai', 'nDiaSources', 'payload',
   ],
-  DiaSource: [
-    'diaSourceId', 'visit', 'detector', 'diaObjectId', 'ssObjectId', 'parentDiaSourceId', 'midpointMjdTai', 'homePixel',
-    'pixelId', 'ra', 'raErr', 'dec', 'decErr', 'x', 'y', 'band', 'psfFlux', 'psfFluxErr', 'snr', 'reliability', 'flags',
-    'commitFrom', 'payload',
-  ],
+  DiaSource: SOURCE_COLUMNS,
+  DiaSourceHistory: [...SOURCE_COLUMNS, 'commitTo'],
   DiaForcedSource: [
     'diaForcedSourceId', 'diaObjectId', 'visit', 'detector', 'midpointMjdTai', 'homePixel', 'pixelId', 'ra', 'dec',
     'band', 'psfFlux', 'psfFluxErr', 'scienceFlux', 'scienceFluxErr', 'commitFrom', 'payload',
@@ -33,16 +36,19 @@ export const TABLE_COLUMNS = {
   ...SOLAR_SYSTEM_COLUMNS,
 } as const satisfies Readonly<Record<ApdbTable | 'DiaObjectHistory', readonly string[]>>;
 
-export type WrittenTable = Exclude<keyof typeof TABLE_COLUMNS, 'DiaObject' | keyof typeof SOLAR_SYSTEM_COLUMNS>;
+export type WrittenTable = Exclude<
+  keyof typeof TABLE_COLUMNS, 'DiaObject' | 'DiaSourceHistory' | keyof typeof SOLAR_SYSTEM_COLUMNS>;
 
 /** Unique keys, in the order in which digests walk the tables. */
 export const TABLE_KEYS = {
   DiaObject: ['diaObjectId', 'commitFrom'],
   DiaObjectLast: ['diaObjectId'],
   DiaSource: ['diaSourceId', 'midpointMjdTai'],
+  DiaSourceHistory: ['diaSourceId', 'commitFrom'],
   DiaForcedSource: ['diaObjectId', 'midpointMjdTai', 'visit', 'detector'],
   DetectorVisitProcessingSummary: ['visit', 'detector'],
   SSSource: ['diaSourceId'],
+  SSSourceHistory: ['diaSourceId', 'commitFrom'],
   mpc_orbits: ['ssObjectId', 'commitFrom'],
 } as const satisfies Readonly<Record<ApdbTable, readonly string[]>>;
 

@@ -65,10 +65,22 @@ export async function touchTiles(
     const of = tiles.get(tile);
     if (of !== undefined) tiles.set(tile, { ...of, before });
   }
+  await touch(session, names, through);
+  return tiles;
+}
+
+/** Marks the tiles of home pixels as touched by a commit whose rows no cache is told of. */
+export async function markTiles(
+  session: Session, through: CommitPosition, homePixels: readonly number[],
+): Promise<void> {
+  const names = [...new Set(homePixels.map(tileOf))].sort((a, b) => a - b);
+  if (names.length > 0) await touch(session, names, through);
+}
+
+async function touch(session: Session, tiles: readonly number[], through: CommitPosition): Promise<void> {
   await session.rows(`INSERT INTO "HistoryTile" (tile, "commitFrom")
     SELECT tile, $2 FROM unnest($1::integer[]) AS touched (tile)
-    ON CONFLICT (tile) DO UPDATE SET "commitFrom" = excluded."commitFrom"`, [names, through]);
-  return tiles;
+    ON CONFLICT (tile) DO UPDATE SET "commitFrom" = excluded."commitFrom"`, [tiles, through]);
 }
 
 /** Tells the cache of rows that are now in the tables. */

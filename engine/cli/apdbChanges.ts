@@ -2,6 +2,7 @@
 import {
   decodeDiaForcedSource, decodeDiaObject, decodeDiaSource, decodeMpcOrbit, decodeSsSource,
 } from '../../schemas/avro.ts';
+import type { SkyCorrected } from '../../schemas/correction.ts';
 import { commitPosition, partsOfCommitPosition, type CommitPosition } from '../../schemas/ids.ts';
 import type { ApdbChangesOptions } from '../setup/arguments.mjs';
 import { listRecordedNights, readRecorded } from '../stream/commitExport.ts';
@@ -12,10 +13,20 @@ import { Spool } from '../stream/spool.ts';
 import { print, printJson, toJson } from './output.ts';
 import { chooseNight, withOpenStores } from './stores.ts';
 
-/** Rows of one commit. A row of DiaObject ends the version before it; all others are added. */
-type Change = Readonly<{
-  position: CommitPosition; visit: number; detector: number; tables: Readonly<Record<string, readonly object[]>>;
-}>;
+type Tables = Readonly<Record<string, readonly object[]>>;
+
+/**
+ * Rows of one entry. Of a commit: a row of DiaObject ends the version before it, all others are added. Of a correction:
+ * each row of DiaSource takes the place of the one with its id, whose SSSource ends with it, each of DiaObject ends the
+ * version before it, the closed diaObjects are valid until `correctedMjdTai`, and SSSource and mpc_orbits are added.
+ */
+type Change =
+  | Readonly<{ position: CommitPosition; visit: number; detector: number; correction: null; tables: Tables }>
+  | Readonly<{
+    position: CommitPosition; visit: null; detector: null; tables: Tables;
+    correction: Pick<SkyCorrected, 'kind' | 'reason' | 'correctedMjdTai' | 'toDiaObjectId' | 'toSsObjectId' | 'moved'
+      | 'closedDiaObjectIds'>;
+  }>;
 
 /**
  * One line of JSON a commit, or one document with --json. Whoever has taken a line asks next for what is since its
@@ -51,16 +62,28 @@ async function* entriesSince(
 }
 
 function changeOf({ entry, sequence }: StoredEntry, spool: Spool): Change | null {
-  const associated = entry.associated;
+  const { associated, corrected } = entry, position = commitPosition(entry.dayObs, sequence);
+  if (corrected) return changeOfCorrection(position, corrected);
   if (!associated) return null;
   const rows = rowsOf(associated, spool);
   return {
-    position: commitPosition(entry.dayObs, sequence), visit: associated.visit, detector: associated.detector,
+    position, visit: associated.visit, detector: associated.detector, correction: null,
     tables: {
       DiaObject: rows.diaObjects.map(decodeDiaObject), DiaSource: rows.diaSources.map(decodeDiaSource),
       DiaForcedSource: rows.diaForcedSources.map(decodeDiaForcedSource),
       SSSource: rows.ssSources.map(decodeSsSource), mpc_orbits: rows.mpcOrbits.map(decodeMpcOrbit),
       DetectorVisitProcessingSummary: [associated.summary],
+    },
+  };
+}
+
+function changeOfCorrection(position: CommitPosition, corrected: SkyCorrected): Change {
+  const { diaSources, diaObjects, ssSources, mpcOrbits, ...correction } = corrected;
+  return {
+    position, visit: null, detector: null, correction,
+    tables: {
+      DiaObject: diaObjects.map(decodeDiaObject), DiaSource: diaSources.map(decodeDiaSource),
+      SSSource: ssSources.map(decodeSsSource), mpc_orbits: mpcOrbits.map(decodeMpcOrbit),
     },
   };
 }

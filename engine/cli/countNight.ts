@@ -117,6 +117,8 @@ async function countCommits(
       if (before !== undefined) violations.push(`${key} has two terminal entries: ${before} and ${sequence}`);
       ended.set(key, sequence);
     }
+    // Corrected rows are counted where they first came; an ssSource that a correction adds is a new one.
+    if (entry.corrected) ssSources += entry.corrected.ssSources.length;
     const a = entry.associated;
     if (!a) continue;
     visitDetectors++;

@@ -8,6 +8,7 @@ import type { Apdb } from '../../apdb/apdb.ts';
 import { openPostgresApdb } from '../../apdb/postgres/postgresApdb.ts';
 import { asDayObs, type DayObs } from '../../schemas/ids.ts';
 import { withStores, type StoreAddresses } from '../setup/services.mjs';
+import { readCommits } from '../stream/commitLog.ts';
 import { closeLog, openLog, type Log } from '../stream/log.ts';
 import { listInstruments, listNights } from '../stream/streams.ts';
 import { isSimulated } from './instruments.ts';
@@ -44,6 +45,16 @@ export async function withOpenStores<T>(
   });
 }
 
+/** A night that holds day-time corrections and nothing else: it has not been observed. */
+async function isYetToBegin(log: Log, instrument: string, dayObs: DayObs): Promise<boolean> {
+  let isCorrected = false;
+  for await (const { entry } of readCommits(log, instrument, dayObs)) {
+    if (!entry.corrected) return false;
+    isCorrected = true;
+  }
+  return isCorrected;
+}
+
 export type NightName = Readonly<{ instrument: string; dayObs: DayObs }>;
 
 /** The instrument that a command means: the one given, else that of the newest simulated night. */
@@ -65,9 +76,9 @@ export async function chooseNight(
   let best: NightName | null = null;
   for (const name of instruments) {
     for (const dayObs of await listNights(log, name)) {
-      if ((wanted === null || wanted === dayObs) && (best === null || dayObs > best.dayObs)) {
-        best = { instrument: name, dayObs };
-      }
+      if ((wanted ?? dayObs) !== dayObs || (best !== null && dayObs <= best.dayObs)) continue;
+      if (wanted === null && await isYetToBegin(log, name, dayObs)) continue;
+      best = { instrument: name, dayObs };
     }
   }
   if (best) return best;

@@ -46,6 +46,12 @@ export interface ApdbConeOptions extends ApdbQueryOptions {
 export interface ApdbObjectOptions extends ApdbConeOptions { readonly what: 'object' | 'sources' | 'forced' }
 export interface ApdbSourcesOptions extends ApdbQueryOptions { readonly since: number; readonly limit: number }
 export interface ApdbRebuildOptions extends RecordedOptions { readonly night: number | null }
+export interface ApdbCorrectOptions extends RecordedOptions { readonly reason: string; readonly dryRun: boolean }
+export interface ApdbReassignOptions extends ApdbCorrectOptions {
+  /** A diaObjectId, decimal. */
+  readonly toObject: string | null;
+  readonly toBody: string | null;
+}
 export interface ApdbChangesOptions extends RecordedOptions {
   /** A commit position, decimal. */
   readonly since: string;
@@ -287,6 +293,10 @@ export type ParsedCommand =
   | Parsed<'apdb object', ApdbObjectOptions, { readonly diaObjectId: string }>
   | Parsed<'apdb cone', ApdbConeOptions, { readonly ra: number; readonly dec: number; readonly radius: number }>
   | Parsed<'apdb sources', ApdbSourcesOptions>
+  | Parsed<'apdb reassign', ApdbReassignOptions, { readonly diaSourceIds: string }>
+  | Parsed<'apdb withdraw', ApdbCorrectOptions, { readonly diaSourceIds: string }>
+  | Parsed<'apdb close', ApdbCorrectOptions, { readonly diaObjectIds: string }>
+  | Parsed<'apdb merge', ApdbCorrectOptions, { readonly diaObjectId: string; readonly diaObjectIds: string }>
   | Parsed<'apdb stats', RecordedOptions>
   | Parsed<'apdb duplicates', RecordedOptions & { readonly radius: number }>
   | Parsed<'apdb rebuild', ApdbRebuildOptions>

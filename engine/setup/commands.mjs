@@ -18,6 +18,22 @@ const OUT_ROWS = { name: 'out', argument: 'FILE', type: 'path', default: null,
 const AS_OF = { name: 'as-of', argument: 'POSITION', type: 'id', default: null,
   explanation: 'as it was at this commit: dayObs × 10⁸ + sequence (default: the last one)' };
 
+/** Shared by the commands that correct the prompt database. */
+const CORRECTION = [
+  { name: 'reason', argument: 'TEXT', type: 'text', default: null, isRequired: true,
+    explanation: 'why; it goes into the log with the correction' },
+  { name: 'dry-run', type: 'flag', explanation: 'tell what would change, and write nothing' },
+  INSTRUMENT, JSON_OUTPUT, DATA_DIR,
+];
+const DIA_SOURCE_IDS = { name: 'diaSourceIds', argument: 'DIASOURCEIDS', type: 'text',
+  explanation: 'decimal numbers with commas between' };
+const DIA_OBJECT_IDS = { name: 'diaObjectIds', argument: 'DIAOBJECTIDS', type: 'text',
+  explanation: 'decimal numbers with commas between' };
+const CORRECTIONS_ARE_ENTRIES = [
+  'A correction is an entry of the log behind those of the night that is open, or the first of the next one: queries as',
+  'of earlier commits, packets and replays of past nights do not change. `vesper apdb changes` tells it to copies.',
+];
+
 /** Shared by the commands that take a filter. */
 const FILTER = { name: 'filter', argument: 'FILTER', type: 'text',
   explanation: 'a name from `vesper filter list`, USER.NAME[@VERSION], or a name of your own with --expression' };
@@ -870,6 +886,66 @@ export const COMMANDS = [
         explanation: 'arcseconds, on the sky' },
       INSTRUMENT, JSON_OUTPUT, DATA_DIR,
     ],
+    setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'apdb reassign',
+    summary: 'give diaSources to another diaObject, or to a solar-system object',
+    description: [
+      'The objects concerned get new rows, with features of the sources that they have now; one that loses its last',
+      'source is closed. A body must have an orbit that leads near the source; the ssSource is made of it.',
+      ...CORRECTIONS_ARE_ENTRIES,
+    ],
+    examples: [
+      'vesper apdb reassign 3458764513820540929 --to-object 3458764513820540930 --reason blend',
+      'vesper apdb reassign 3458764513820540929,3458764513820541003 --to-body K10A12B --reason linked-by-MPC',
+    ],
+    positionals: [DIA_SOURCE_IDS],
+    options: [
+      { name: 'to-object', argument: 'DIAOBJECTID', type: 'id', default: null, explanation: 'a diaObject within 10″' },
+      { name: 'to-body', argument: 'NAME', type: 'text', default: null,
+        explanation: 'designation, packed designation or ssObjectId of a body whose orbit was imported' },
+      ...CORRECTION,
+    ],
+    setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'apdb withdraw',
+    summary: 'withdraw diaSources that are none',
+    description: [
+      'They stay in DiaSource with timeWithdrawnMjdTai and without an object; light curves and later packets do not have',
+      'them, and an object that loses its last one is closed.',
+      ...CORRECTIONS_ARE_ENTRIES,
+    ],
+    examples: ['vesper apdb withdraw 3458764513820540929 --reason ghost --dry-run'],
+    positionals: [DIA_SOURCE_IDS],
+    options: CORRECTION,
+    setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'apdb close',
+    summary: 'end the validity of diaObjects',
+    description: [
+      'From the entry on they are matched with nothing and no forced photometry is done for them; their rows stay.',
+      ...CORRECTIONS_ARE_ENTRIES,
+    ],
+    examples: ['vesper apdb close 3458764513820540929 --reason artefact --json'],
+    positionals: [DIA_OBJECT_IDS],
+    options: CORRECTION,
+    setup: 'servers', needs: 'stores',
+  },
+  {
+    name: 'apdb merge',
+    summary: 'make one diaObject of several',
+    description: [
+      'The first gets all sources of the others, which are closed. `vesper apdb duplicates` finds candidates.',
+      ...CORRECTIONS_ARE_ENTRIES,
+    ],
+    examples: ['vesper apdb merge 3458764513820540929 3458764513820540930 --reason duplicates'],
+    positionals: [
+      { name: 'diaObjectId', argument: 'DIAOBJECTID', type: 'id', explanation: 'the one that stays' }, DIA_OBJECT_IDS,
+    ],
+    options: CORRECTION,
     setup: 'servers', needs: 'stores',
   },
   {

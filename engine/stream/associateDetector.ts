@@ -38,7 +38,9 @@ export function associateDetector(
   const matches = matchBodies(measurements.measured, near.map(predictedBody), config);
   const sinceMjdTai = historyStart(task.midpointMjdTai);
   const known = state.objectsIn(footprint).map(({ object }) => knownDiaObject(object, sinceMjdTai));
-  const forced = measurements.forced.map(({ raDeg, decDeg, ...fluxes }) => ({ ...fluxes, ra: raDeg, dec: decDeg }));
+  // An object may have been closed since its position was given out to be measured.
+  const forced = measurements.forced.filter(({ diaObjectId }) => (state.get(diaObjectId)?.closedBy ?? null) === null)
+    .map(({ raDeg, decDeg, ...fluxes }) => ({ ...fluxes, ra: raDeg, dec: decDeg }));
   const result = associate(measurements.measured, known, {
     visit: task.visit, detector: task.detector, band: task.band, midpointMjdTai: task.midpointMjdTai,
     timeProcessedMjdTai, forced, bodies: new Map(matches.map((match) => [match.diaSourceId, match.ssObjectId])),

@@ -15,7 +15,7 @@ import { streamConfig } from './config.ts';
 import type { AssociateConfig } from '../stages/associate/config.ts';
 import type { KnownBodies } from './knownBodies.ts';
 import type { Report } from './progress.ts';
-import { rowsOf } from './projector.ts';
+import { changeOf } from './projector.ts';
 import type { SkyState } from './skyState.ts';
 import type { Spool } from './spool.ts';
 import type { StageName } from '../../schemas/events.ts';
@@ -91,7 +91,7 @@ export class Associator {
           diaSourceCount: result.rows.diaSources.length,
           rows: isInline ? result.rows : null, rowsSpool: isInline ? null : this.#spool.write(bytes), cutoutSpool,
         };
-        return { ...this.#names(), associated, deferred: null, sealed: null };
+        return { ...this.#names(), associated, deferred: null, corrected: null, sealed: null };
       }, 'DiaSourcesAssociated');
       if (!own) return;
       const { group, visit, exposure, detector, attempt } = task;
@@ -108,7 +108,7 @@ export class Associator {
     return this.#serially(async () => {
       if (this.#terminal.has(workKey(deferral))) return;
       await this.#appendUntilTaken(deferral, () => ({
-        ...this.#names(), associated: null, sealed: null,
+        ...this.#names(), associated: null, corrected: null, sealed: null,
         deferred: { ...deferral, deferredMjdTai: mjdTaiOfUnixMs(this.#now()) },
       }), 'DetectorDeferred');
     });
@@ -147,9 +147,7 @@ export class Associator {
     const { entry, sequence } = stored;
     const work = entry.associated ?? entry.deferred;
     if (work) this.#terminal.add(workKey(work));
-    this.#state.apply(
-      commitPosition(entry.dayObs, sequence), entry.associated && rowsOf(entry.associated, this.#spool),
-    );
+    this.#state.apply(commitPosition(entry.dayObs, sequence), changeOf(entry, this.#spool));
     this.#onEntry(stored);
   }
 

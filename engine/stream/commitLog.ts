@@ -108,7 +108,7 @@ export class CommitLog {
       nextStream: streams.commits(this.instrument, nextDayObs(this.dayObs)),
     };
     const entry = {
-      instrument: this.instrument, dayObs: this.dayObs, associated: null, deferred: null, sealed,
+      instrument: this.instrument, dayObs: this.dayObs, associated: null, deferred: null, corrected: null, sealed,
     } as const;
     return this.append(entry, `${this.instrument}.${this.dayObs}.NightSealed`);
   }

@@ -22,6 +22,13 @@ export const streamConfig = {
    * the rest of the entry is small.
    */
   inlineRowsBytesMax: 4 * 1024 ** 2,
+  /** Sources of one correction: with their objects' new rows they fit an entry. */
+  correctedSourcesMax: 2000,
+  /**
+   * A source is given to an object no further away than this, arcsec: ten match radii. What lies beyond is a mistaken
+   * id; a body that moves has an ssObjectId.
+   */
+  correctionRadiusArcsec: 10,
   /** Packets published ahead of their acknowledgements: about 20 MB of 80 kB packets. */
   publishWindow: 256,
   /** Memory for packets that is kept from one commit to the next, bytes: 700 packets of 90 kB. */

@@ -34,11 +34,19 @@ export class HeldVersion {
 /** A row that was committed since the region was loaded. */
 type AddedRow = Readonly<{ position: CommitPosition; id: bigint; payload: Uint8Array; point: Float64Array }>;
 
-/** Rows of one table in commit order: those of the preload as columns, and those that commits have added. */
+/** A row as packets take it. */
+export type HeldRow = Readonly<{ id: bigint; midpointMjdTai: number; payload: Uint8Array }>;
+
+/**
+ * Rows of one table in commit order: those of the preload as columns, and those that commits have added. As a light
+ * curve it has all of them; `since` leaves out those that corrections have ended.
+ */
 export class HeldRows implements LightCurve {
   readonly #loaded: HistoryRows | null;
   readonly #kind: 'source' | 'forced';
   readonly #added: AddedRow[] = [];
+  /** The corrections that ended rows, by index; nearly always none. */
+  readonly #endedBy = new Map<number, CommitPosition>();
 
   constructor(kind: 'source' | 'forced', loaded: HistoryRows | null) {
     this.#kind = kind;
@@ -54,20 +62,14 @@ export class HeldRows implements LightCurve {
     this.#added.push({ position, id, payload, point });
   }
 
-  id(index: number): bigint {
-    return this.#loadedRow(index)?.id(index) ?? this.#addedRow(index).id;
-  }
-
-  position(index: number): CommitPosition {
-    return this.#loadedRow(index)?.position(index) ?? this.#addedRow(index).position;
-  }
-
-  midpointMjdTai(index: number): number {
-    return this.#loadedRow(index)?.midpointMjdTai(index) ?? this.#addedRow(index).point[POINT.time];
-  }
-
-  payload(index: number): Uint8Array {
-    return this.#loadedRow(index)?.payload(index) ?? this.#addedRow(index).payload;
+  /** Ends the row of an id that holds: as of `by` and later it is not here. */
+  end(id: bigint, by: CommitPosition): void {
+    for (let index = this.length - 1; index >= 0; index--) {
+      if (this.#id(index) === id && !this.#endedBy.has(index)) {
+        this.#endedBy.set(index, by);
+        return;
+      }
+    }
   }
 
   copyTo(points: Float64Array, ids: BigInt64Array, row: number): void {
@@ -79,24 +81,29 @@ export class HeldRows implements LightCurve {
     });
   }
 
-  /** Rows of commits up to and including `asOf`. */
-  countUpTo(asOf: CommitPosition): number {
+  /** Rows of commits up to and including `asOf` that held then. */
+  upTo(asOf: CommitPosition): HeldRow[] {
     let count = this.length;
-    while (count > 0 && this.position(count - 1) > asOf) count--;
-    return count;
+    while (count > 0 && this.#position(count - 1) > asOf) count--;
+    const rows: HeldRow[] = [];
+    for (let index = 0; index < count; index++) {
+      const endedBy = this.#endedBy.get(index);
+      if (endedBy === undefined || endedBy > asOf) rows.push(this.#row(index));
+    }
+    return rows;
   }
 
-  /** The rows since a time. */
+  /** The rows since a time that hold now. */
   since(mjdTai: number): LightCurve {
-    if ((this.#loaded?.isSince(mjdTai) ?? true) && this.#added.every(({ point }) => point[POINT.time] >= mjdTai)) {
-      return this;
-    }
+    const isWhole = this.#endedBy.size === 0 && (this.#loaded?.isSince(mjdTai) ?? true)
+      && this.#added.every(({ point }) => point[POINT.time] >= mjdTai);
+    if (isWhole) return this;
     const size = this.#kind === 'source' ? SOURCE_POINT_SIZE : FORCED_POINT_SIZE;
     const points = new Float64Array(this.length * size), ids = new BigInt64Array(this.length);
     this.copyTo(points, ids, 0);
     let kept = 0;
     for (let row = 0; row < this.length; row++) {
-      if (points[row * size + POINT.time] < mjdTai) continue;
+      if (points[row * size + POINT.time] < mjdTai || this.#endedBy.has(row)) continue;
       points.copyWithin(kept * size, row * size, (row + 1) * size);
       ids[kept++] = ids[row];
     }
@@ -109,18 +116,31 @@ export class HeldRows implements LightCurve {
     };
   }
 
-  #loadedRow(index: number): HistoryRows | null {
-    return index < this.#loadedCount ? this.#loaded : null;
+  #row(index: number): HeldRow {
+    const loaded = index < this.#loadedCount ? this.#loaded : null;
+    if (loaded) {
+      return { id: loaded.id(index), midpointMjdTai: loaded.midpointMjdTai(index), payload: loaded.payload(index) };
+    }
+    const { id, point, payload } = this.#added[index - this.#loadedCount];
+    return { id, midpointMjdTai: point[POINT.time], payload };
   }
 
-  #addedRow(index: number): AddedRow {
-    return this.#added[index - this.#loadedCount];
+  #id(index: number): bigint {
+    return index < this.#loadedCount && this.#loaded
+      ? this.#loaded.id(index) : this.#added[index - this.#loadedCount].id;
+  }
+
+  #position(index: number): CommitPosition {
+    return index < this.#loadedCount && this.#loaded
+      ? this.#loaded.position(index) : this.#added[index - this.#loadedCount].position;
   }
 }
 
 export class HeldObject {
   readonly diaObjectId: bigint;
   readonly versions: HeldVersion[] = [];
+  /** The correction that closed it, or null while it is valid. */
+  closedBy: CommitPosition | null = null;
   readonly sources: HeldRows;
   readonly forcedSources: HeldRows;
 
@@ -136,8 +156,9 @@ export class HeldObject {
     return this.versions[this.versions.length - 1];
   }
 
-  /** The version that held at a commit, or null when the object was not born yet. */
+  /** The version that held at a commit, or null when the object was not born yet, or closed. */
   versionAt(asOf: CommitPosition): HeldVersion | null {
+    if (this.closedBy !== null && this.closedBy <= asOf) return null;
     return this.versions.findLast(({ position }) => position <= asOf) ?? null;
   }
 }

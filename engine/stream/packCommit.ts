@@ -8,7 +8,7 @@ import { decodeCutouts } from '../stages/packet/spool.ts';
 import type { PacketMemory } from './packetMemory.ts';
 import { historyStart } from './associateDetector.ts';
 import { rowsOf } from './projector.ts';
-import { HeldObject, type HeldRows } from './heldObject.ts';
+import { HeldObject } from './heldObject.ts';
 import type { SkyState } from './skyState.ts';
 import type { Spool } from './spool.ts';
 
@@ -55,18 +55,11 @@ export async function packCommit(
 /** Rows of one object up to a commit. */
 export function historyBefore(object: HeldObject, before: CommitPosition): PacketHistory {
   return {
-    diaSources: historyUpTo(object.sources, before)
+    diaSources: object.sources.upTo(before)
       .map(({ id, midpointMjdTai, payload }) => ({ row: { diaSourceId: id, midpointMjdTai }, payload })),
-    diaForcedSources: historyUpTo(object.forcedSources, before)
+    diaForcedSources: object.forcedSources.upTo(before)
       .map(({ id, midpointMjdTai, payload }) => ({ row: { diaForcedSourceId: id, midpointMjdTai }, payload })),
   };
-}
-
-function historyUpTo(
-  rows: HeldRows, before: CommitPosition,
-): Readonly<{ id: bigint; midpointMjdTai: number; payload: Uint8Array }>[] {
-  return Array.from({ length: rows.countUpTo(before) }, (_, i) => (
-    { id: rows.id(i), midpointMjdTai: rows.midpointMjdTai(i), payload: rows.payload(i) }));
 }
 
 /** Position of the entry before: of this night, or of the last one of earlier nights. */

@@ -3,13 +3,16 @@
  * the log is allowed, wrong is not; while the store is away it waits and tries again, and nothing else waits for it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Apdb, CommittedRows } from '../../apdb/apdb.ts';
-import { decodeRows, type AssociatedRowBytes, type DiaSourcesAssociated } from '../../schemas/commit.ts';
+import type { Apdb, Committed } from '../../apdb/apdb.ts';
+import {
+  decodeRows, type AssociatedRowBytes, type CommitEntry, type DiaSourcesAssociated,
+} from '../../schemas/commit.ts';
 import { BEFORE_EVERYTHING, commitPosition, partsOfCommitPosition, type CommitPosition } from '../../schemas/ids.ts';
 import { engineConfig } from '../config.ts';
 import { listRecordedNights, readRecorded } from './commitExport.ts';
 import type { StoredEntry } from './commitLog.ts';
 import type { Log } from './log.ts';
+import type { SkyChange } from './skyState.ts';
 import { Spool } from './spool.ts';
 
 /** Rows of a commit, from the entry or, when they were too large for it, from the spool. */
@@ -21,11 +24,17 @@ export function rowsOf(associated: DiaSourcesAssociated, spool: Spool): Associat
   return decodeRows(spool.read(associated.rowsSpool));
 }
 
+/** What an entry changes in the sky; null for deferrals and seals. */
+export function changeOf({ associated, corrected }: CommitEntry, spool: Spool): SkyChange | null {
+  if (corrected) return { rows: null, corrected };
+  return associated && { rows: rowsOf(associated, spool), corrected: null };
+}
+
 export class Projector {
   readonly #apdb: Apdb;
   readonly #onProjected: (position: CommitPosition) => void;
   readonly #onTrouble: (reason: string | null) => void;
-  #queue: { position: CommitPosition; rows: CommittedRows | null }[] = [];
+  #queue: { position: CommitPosition; rows: Committed | null }[] = [];
   #running: Promise<void> = Promise.resolve();
   #isRunning = false;
   #isStopped = false;
@@ -113,10 +122,11 @@ export async function catchUp(log: Log, apdb: Apdb, instrument: string, dataDir:
   return position;
 }
 
-function committedRows(stored: StoredEntry, spool: Spool): { position: CommitPosition; rows: CommittedRows | null } {
+function committedRows(stored: StoredEntry, spool: Spool): { position: CommitPosition; rows: Committed | null } {
   const { entry, sequence } = stored;
   const position = commitPosition(entry.dayObs, sequence);
-  const a = entry.associated;
+  const { associated: a, corrected } = entry;
+  if (corrected) return { position, rows: { position, corrected } };
   if (!a) return { position, rows: null };
   return { position, rows: {
     position, visit: a.visit, detector: a.detector, midpointMjdTai: a.midpointMjdTai, ...rowsOf(a, spool),

@@ -22,7 +22,7 @@ import type { KnownBodies } from './knownBodies.ts';
 import type { Log } from './log.ts';
 import type { Ended, Read } from './nightEngine.ts';
 import { historyBefore } from './packCommit.ts';
-import { rowsOf } from './projector.ts';
+import { changeOf, rowsOf } from './projector.ts';
 import { readStored } from './readStream.ts';
 import { SkyState } from './skyState.ts';
 import { Spool } from './spool.ts';
@@ -55,8 +55,7 @@ export async function replayNight(options: ReplayOptions): Promise<ReplayResult>
   const state = new SkyState();
   for await (const { entry, sequence } of options.earlier) {
     state.apply(
-      commitPosition(entry.dayObs, sequence),
-      entry.associated && rowsOf(entry.associated, new Spool(dataDir, instrument, entry.dayObs)),
+      commitPosition(entry.dayObs, sequence), changeOf(entry, new Spool(dataDir, instrument, entry.dayObs)),
     );
   }
   const alerts = readStored(log, streams.alerts(instrument, dayObs));
@@ -76,7 +75,7 @@ export async function replayNight(options: ReplayOptions): Promise<ReplayResult>
       const what = found.rows ?? found.packetBytes;
       if (what && !firstDifference) firstDifference = { commit: sequence, visit: a.visit, detector: a.detector, what };
     }
-    state.apply(commitPosition(dayObs, sequence), a && rowsOf(a, new Spool(dataDir, instrument, dayObs)));
+    state.apply(commitPosition(dayObs, sequence), changeOf(entry, new Spool(dataDir, instrument, dayObs)));
     options.onProgress(index + 1, entries.length);
   }
   const rest = await alerts.next();

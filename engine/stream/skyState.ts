@@ -7,6 +7,7 @@
  */
 import { decodeDiaForcedSource, decodeDiaObject, decodeDiaSource } from '../../schemas/avro.ts';
 import type { CommittedRowBytes } from '../../schemas/commit.ts';
+import type { SkyCorrected } from '../../schemas/correction.ts';
 import type { DiaObject } from '../../schemas/diaRows.ts';
 import { BEFORE_EVERYTHING, type CommitPosition } from '../../schemas/ids.ts';
 import type { RegionSnapshot } from '../../apdb/apdb.ts';
@@ -14,7 +15,10 @@ import { isInside, type SkyCone } from '../preload.ts';
 import { HeldObject, HeldVersion } from './heldObject.ts';
 import { SkyGrid } from './skyGrid.ts';
 
-type TailEntry = Readonly<{ position: CommitPosition; rows: CommittedRowBytes }>;
+/** What an entry of the log changes in the sky. */
+export type SkyChange =
+  | Readonly<{ rows: CommittedRowBytes; corrected: null }> | Readonly<{ rows: null; corrected: SkyCorrected }>;
+type TailEntry = SkyChange & Readonly<{ position: CommitPosition }>;
 
 export class SkyState {
   readonly #objects = new Map<bigint, HeldObject>();
@@ -44,7 +48,7 @@ export class SkyState {
     const tail = this.#tail.filter(({ position }) => position > snapshot.position);
     if (tail.length === 0) return;
     const held = new Set([...this.#objects.keys()].filter((id) => !added.has(id)));
-    for (const { position, rows } of tail) this.#addRows(position, rows, (id) => !held.has(id));
+    for (const entry of tail) this.#change(entry.position, entry, (id) => !held.has(id));
   }
 
   /** Forgets a region, and every object that lies in no other one. */
@@ -58,13 +62,13 @@ export class SkyState {
     this.#grid.keep(({ diaObjectId }) => this.#objects.has(diaObjectId));
   }
 
-  /** Applies one commit, in order. Entries without rows only move the position. */
-  apply(position: CommitPosition, rows: CommittedRowBytes | null): void {
+  /** Applies one entry, in order. Those that change nothing only move the position. */
+  apply(position: CommitPosition, change: SkyChange | null): void {
     if (position <= this.#position) return;
     this.#position = position;
-    if (!rows) return;
-    this.#tail.push({ position, rows });
-    this.#addRows(position, rows, () => true);
+    if (!change) return;
+    this.#tail.push({ ...change, position });
+    this.#change(position, change, () => true);
   }
 
   /** Drops the tail that every later snapshot is sure to hold. */
@@ -85,6 +89,33 @@ export class SkyState {
 
   get(id: bigint): HeldObject | null {
     return this.#objects.get(id) ?? null;
+  }
+
+  #change(position: CommitPosition, { rows, corrected }: SkyChange, isWanted: (id: bigint) => boolean): void {
+    if (corrected === null) this.#addRows(position, rows, isWanted);
+    else this.#correct(position, corrected, isWanted);
+  }
+
+  /** Takes rows from objects and gives them to others, where these are held. Corrections make no objects. */
+  #correct(position: CommitPosition, corrected: SkyCorrected, isWanted: (id: bigint) => boolean): void {
+    const held = (id: bigint | null) => (id !== null && isWanted(id) ? this.#objects.get(id) : undefined);
+    for (const { diaSourceId, fromDiaObjectId } of corrected.moved) {
+      held(fromDiaObjectId)?.sources.end(diaSourceId, position);
+    }
+    for (const payload of corrected.diaSources) {
+      const { diaObjectId, diaSourceId } = decodeDiaSource(payload);
+      held(diaObjectId)?.sources.push(position, diaSourceId, payload);
+    }
+    for (const payload of corrected.diaObjects) {
+      const row = decodeDiaObject(payload), object = held(row.diaObjectId);
+      if (!object) continue;
+      object.versions.push(new HeldVersion(position, payload, row.ra, row.dec, row));
+      this.#grid.add(object, row.ra, row.dec);
+    }
+    for (const id of corrected.closedDiaObjectIds) {
+      const object = held(id);
+      if (object) object.closedBy = position;
+    }
   }
 
   /** Adds rows to objects that are held, and holds those that are born here; of others not all would be known. */

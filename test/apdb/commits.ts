@@ -1,6 +1,6 @@
 /** Commits for tests: real encoded rows of a small sky. */
 import fc from 'fast-check';
-import type { Cone, CommittedRows } from '../../apdb/apdb.ts';
+import type { Committed, CommittedRows, Cone } from '../../apdb/apdb.ts';
 import { encodeDiaForcedSource, encodeDiaObject, encodeDiaSource } from '../../schemas/avro.ts';
 import { newDiaForcedSource, newDiaObject, newDiaSource } from '../../schemas/diaRows.ts';
 import {
@@ -78,6 +78,6 @@ export const commitsArbitrary: fc.Arbitrary<CommittedRows[]> = fc.array(fc.recor
 });
 
 /** How far the log has got after these commits. */
-export function lastPosition(commits: readonly CommittedRows[]): CommitPosition {
+export function lastPosition(commits: readonly Committed[]): CommitPosition {
   return commits.at(-1)?.position ?? BEFORE_EVERYTHING;
 }

@@ -2,14 +2,15 @@
 import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
 import { ApdbBehindError } from '../../apdb/apdb.ts';
-import type { Apdb, CommittedRows } from '../../apdb/apdb.ts';
+import type { Apdb, Committed, CommittedRows } from '../../apdb/apdb.ts';
 import { ssObjectRow } from '../../engine/ephemerides/ssObjectRow.ts';
 import { newDiaSource } from '../../schemas/diaRows.ts';
 import { decodeDiaSource, encodeDiaSource, encodeSsObject } from '../../schemas/avro.ts';
 import { BEFORE_EVERYTHING, commitPosition } from '../../schemas/ids.ts';
-import { commitOf, commitsArbitrary, lastPosition, NEXT_NIGHT, NIGHT, WHOLE_FIELD } from './commits.ts';
+import { commitOf, lastPosition, NEXT_NIGHT, NIGHT, WHOLE_FIELD } from './commits.ts';
 import { bodyRows } from './bodies.ts';
 import type { Detection } from './commits.ts';
+import { correctedArbitrary, correctionOf, NO_CORRECTION } from './corrections.ts';
 import { isObjectInCone, naiveHistories, plainHistory } from './naiveFold.ts';
 
 const ALL_TIME = -Infinity;
@@ -214,7 +215,7 @@ export function apdbContract(current: () => Apdb, runs: number): void {
   });
 
   test('every read as of every commit equals a naive fold of the commits up to it', async () => {
-    await fc.assert(fc.asyncProperty(commitsArbitrary, fc.double({ min: 60960, max: 61366, noNaN: true }),
+    await fc.assert(fc.asyncProperty(correctedArbitrary, fc.double({ min: 60960, max: 61366, noNaN: true }),
       fc.double({ min: 0, max: 1.5, noNaN: true }), async (commits, sinceMjdTai, radiusDeg) => {
         await apdb.reset();
         await apdb.project(commits);
@@ -233,7 +234,7 @@ export function apdbContract(current: () => Apdb, runs: number): void {
   });
 
   test('going back to any commit leaves what was there, and going on from it what there was', async () => {
-    await fc.assert(fc.asyncProperty(commitsArbitrary, fc.nat(10), async (commits, cut) => {
+    await fc.assert(fc.asyncProperty(correctedArbitrary, fc.nat(10), async (commits, cut) => {
       const whole = await digestAfter(apdb, [commits]);
       const to = commits[cut]?.position ?? BEFORE_EVERYTHING;
       await apdb.rewind(to);
@@ -279,6 +280,64 @@ export function apdbContract(current: () => Apdb, runs: number): void {
     await expect(apdb.pairsWithin(0)).rejects.toThrow('0″');
   });
 
+  test('a reassigned source is of its new object from the correction on, and of the old one before', async () => {
+    const first = commitOf(NIGHT, 1, [seen(1), seen(2, 0.6)]);
+    const [id] = [decodeDiaSource(first.diaSources[0]).diaSourceId];
+    const correction = correctionOf(at(2), [first], [id], { diaObjectId: 2n }, { kind: 'reassignedToObject' });
+    await apdb.project([first, correction]);
+    const idsAt = async (sequence: number) => (await apdb.loadObjects([1n, 2n], ALL_TIME, at(sequence)))
+      .map(({ sources }) => [...sources].map((row) => row.id).sort());
+    const other = decodeDiaSource(first.diaSources[1]).diaSourceId;
+    expect(await idsAt(1)).toEqual([[id], [other]]);
+    expect(await idsAt(2)).toEqual([[], [id, other].sort()]);
+    const [stored] = await apdb.loadSources([id, 99n]);
+    expect([stored.position, decodeDiaSource(stored.payload).diaObjectId]).toEqual([at(2), 2n]);
+    // It is still the night's first commit that brought it, once.
+    expect(await apdb.counts(NIGHT)).toEqual(counted(2, 2, 2, 1));
+    expect(await apdb.diaSourceIds(NIGHT)).toEqual([id, other].sort());
+  });
+
+  test('a closed object is there as of earlier commits only, and no later row may name it', async () => {
+    const first = commitOf(NIGHT, 1, [seen(1), seen(2, 0.6)]);
+    const close = correctionOf(at(2), [first], [], {}, { kind: 'closed', closedDiaObjectIds: [1n] });
+    await apdb.project([first, close]);
+    expect((await apdb.loadRegion(WHOLE_FIELD, ALL_TIME)).objects.map(({ diaObjectId }) => diaObjectId)).toEqual([2n]);
+    expect(await apdb.loadObjects([1n], ALL_TIME, at(1))).toHaveLength(1);
+    await expect(apdb.project([commitOf(NIGHT, 3, [{ ...seen(1), isVersion: false }])]))
+      .rejects.toThrow('a row of diaObject 1, which does not exist');
+  });
+
+  test('the ssSource of a corrected diaSource ends with it, and another may follow', async () => {
+    const seenBody = bodyCommit(1, 5n, 0), { diaSourceId } = decodeDiaSource(seenBody.diaSources[0]);
+    await apdb.project([seenBody]);
+    const moved = correctionOf(at(2), [seenBody], [diaSourceId], { ssObjectId: 4n }, {
+      kind: 'reassignedToBody', toSsObjectId: 4n, ...bodyRows(diaSourceId, 4n, 0) });
+    await apdb.project([moved]);
+    expect((await apdb.solarSystem.bodies()).map(({ ssObjectId }) => ssObjectId)).toEqual([4n]);
+    await apdb.rewind(at(1));
+    expect((await apdb.solarSystem.bodies()).map(({ ssObjectId }) => ssObjectId)).toEqual([5n]);
+  });
+
+  test('a correction of what is not there is refused whole', async () => {
+    const first = commitOf(NIGHT, 1, [seen(1)]), { diaSourceId } = decodeDiaSource(first.diaSources[0]);
+    await apdb.project([first]);
+    const before = await apdb.digest();
+    const stray = commitOf(NIGHT, 7, [seen(9)]);
+    const refused = async (corrected: Partial<typeof NO_CORRECTION>, reason: string) => {
+      const correction = { position: at(2), corrected: { ...NO_CORRECTION, ...corrected } };
+      await expect(apdb.project([correction])).rejects.toThrow(reason);
+      expect(await apdb.digest()).toEqual(before);
+    };
+    const strayId = decodeDiaSource(stray.diaSources[0]).diaSourceId;
+    await refused({ diaSources: stray.diaSources }, `a correction of diaSource ${strayId}, which is not stored`);
+    await refused({ diaObjects: stray.diaObjects }, 'a correction of diaObject 9, which does not exist');
+    await refused({ closedDiaObjectIds: [9n] }, 'a correction of diaObject 9, which does not exist');
+    await refused({ closedDiaObjectIds: [1n], diaObjects: first.diaObjects }, 'a diaObject that comes twice');
+    const toNobody = correctionOf(at(2), [first], [diaSourceId], { diaObjectId: 1n });
+    const [row] = toNobody.corrected.diaSources.map(decodeDiaSource);
+    await refused({ diaSources: [encodeDiaSource({ ...row, diaObjectId: 9n })] }, 'a row of diaObject 9');
+  });
+
   test('stats count every row', async () => {
     await apdb.project([commitOf(NIGHT, 1, [seen(1), seen(2)]), commitOf(NIGHT, 2, [seen(1)])]);
     const { tables, position, firstMjdTai, lastMjdTai } = await apdb.stats();
@@ -289,7 +348,7 @@ export function apdbContract(current: () => Apdb, runs: number): void {
   });
 
   test('the digest is the same after a rebuild and for any batches, and another for other rows', async () => {
-    await fc.assert(fc.asyncProperty(commitsArbitrary, fc.nat(10), async (commits, cut) => {
+    await fc.assert(fc.asyncProperty(correctedArbitrary, fc.nat(10), async (commits, cut) => {
       const whole = await digestAfter(apdb, [commits]);
       expect(await digestAfter(apdb, [commits.slice(0, cut), commits.slice(cut)])).toEqual(whole);
       expect(await digestAfter(apdb, commits.map((commit) => [commit]))).toEqual(whole);
@@ -298,7 +357,7 @@ export function apdbContract(current: () => Apdb, runs: number): void {
   });
 }
 
-async function digestAfter(apdb: Apdb, batches: readonly (readonly CommittedRows[])[]) {
+async function digestAfter(apdb: Apdb, batches: readonly (readonly Committed[])[]) {
   await apdb.reset();
   for (const batch of batches) await apdb.project(batch);
   expect(await apdb.position()).toBe(lastPosition(batches.flat()));

@@ -1,24 +1,42 @@
 /** What a read must give, worked out from the list of commits alone: the definition that the stores are held to. */
-import type { Cone, CommittedRows, ObjectHistory } from '../../apdb/apdb.ts';
+import type { Committed, Cone, ObjectHistory } from '../../apdb/apdb.ts';
 import type { HistoryRows } from '../../apdb/historyRows.ts';
 import { decodeDiaForcedSource, decodeDiaObject, decodeDiaSource } from '../../schemas/avro.ts';
 
 /** Comparable by `toEqual`: bytes as hexadecimal, ids as text. */
 export type PlainHistory = { id: string; object: string; sources: string[]; forcedSources: string[] };
 
-export function naiveHistories(commits: readonly CommittedRows[], sinceMjdTai: number, asOf: number): PlainHistory[] {
-  const seen = commits.filter(({ position }) => position <= asOf);
-  const objects = new Map<bigint, Uint8Array>();
-  for (const { diaObjects } of seen) for (const row of diaObjects) objects.set(decodeDiaObject(row).diaObjectId, row);
-  const decode = { diaSources: decodeDiaSource, diaForcedSources: decodeDiaForcedSource };
-  const rowsOf = (id: bigint, rows: 'diaSources' | 'diaForcedSources') => seen.flatMap((commit) => commit[rows]
-    .map((payload) => ({ payload, row: decode[rows](payload) }))
-    .filter(({ row }) => row.diaObjectId === id && row.midpointMjdTai >= sinceMjdTai)
-    .map(({ payload, row }) => plainRow(commit.position, row.midpointMjdTai, payload)));
+export function naiveHistories(commits: readonly Committed[], sinceMjdTai: number, asOf: number): PlainHistory[] {
+  const { objects, sources, forcedSources } = naiveSky(commits.filter(({ position }) => position <= asOf));
+  const rowsOf = (id: bigint, rows: readonly NaiveRow[]) => rows
+    .filter((row) => row.diaObjectId === id && row.midpointMjdTai >= sinceMjdTai)
+    .map(({ position, midpointMjdTai, payload }) => plainRow(position, midpointMjdTai, payload));
   return [...objects.keys()].sort((a, b) => Number(a - b)).map((id) => ({
     id: String(id), object: hex(objects.get(id) ?? new Uint8Array()),
-    sources: rowsOf(id, 'diaSources'), forcedSources: rowsOf(id, 'diaForcedSources'),
+    sources: rowsOf(id, sources), forcedSources: rowsOf(id, forcedSources),
   }));
+}
+
+export type NaiveRow = Readonly<{
+  position: number; payload: Uint8Array; diaObjectId: bigint | null; midpointMjdTai: number;
+}>;
+export type NaiveSource = NaiveRow & Readonly<{ diaSourceId: bigint }>;
+
+/** What holds after these commits: objects by id, and rows in the order in which they came. */
+export function naiveSky(commits: readonly Committed[]) {
+  const objects = new Map<bigint, Uint8Array>(), forcedSources: NaiveRow[] = [];
+  let sources: NaiveSource[] = [];
+  for (const commit of commits) {
+    const { position } = commit, brought = 'corrected' in commit ? commit.corrected : commit;
+    const added = brought.diaSources.map((payload) => ({ position, payload, ...decodeDiaSource(payload) }));
+    sources = sources.filter(({ diaSourceId }) => !added.some((row) => row.diaSourceId === diaSourceId));
+    sources.push(...added.sort((a, b) => Number(a.diaSourceId - b.diaSourceId)));
+    for (const row of brought.diaObjects) objects.set(decodeDiaObject(row).diaObjectId, row);
+    if ('corrected' in commit) for (const id of commit.corrected.closedDiaObjectIds) objects.delete(id);
+    else forcedSources.push(...commit.diaForcedSources.map((payload) => (
+      { position, payload, ...decodeDiaForcedSource(payload) })));
+  }
+  return { objects, sources, forcedSources };
 }
 
 /** Whether an object lies in a cone, by the angle between unit vectors. */

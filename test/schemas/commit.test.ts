@@ -13,7 +13,7 @@ const ROWS: AssociatedRowBytes = {
 };
 
 function entryOf(rows: AssociatedRowBytes | null): CommitEntry {
-  return { instrument: 'minicam', dayObs: night, deferred: null, sealed: null, associated: {
+  return { instrument: 'minicam', dayObs: night, deferred: null, corrected: null, sealed: null, associated: {
     group: 'g', visit: visitOf(night, 1), exposure: exposureOf(night, 1), detector: asDetectorId(3), attempt: 0,
     band: 'r', physicalFilter: 'r_mini', exposureSeconds: 30, midpointMjdTai: 61315, readoutEndedMs: 1,
     timeProcessedMjdTai: 61315.1, knownPosition: BEFORE_EVERYTHING, outcome: 'alerts', inputs: { raw: 'ab' },
@@ -45,6 +45,25 @@ test('entries and rows of schema 1.0 are read, and have no solar-system rows', (
     { name: 'diaSources', type: array }, { name: 'diaObjects', type: array }, { name: 'diaForcedSources', type: array },
   ] } as avro.Schema);
   expect(decodeRows(old.toBuffer(three))).toEqual(ROWS);
+});
+
+test('a correction comes back as it was, with ids beyond 2⁵³', () => {
+  const entry: CommitEntry = { instrument: 'minicam', dayObs: night, associated: null, deferred: null, sealed: null,
+    corrected: {
+      kind: 'merged', reason: 'two of one: "0.3″"', correctedMjdTai: 61315.5, toDiaObjectId: 3443564869490573312n,
+      toSsObjectId: null, closedDiaObjectIds: [2n ** 63n - 1n], diaSources: [Buffer.of(1)],
+      diaObjects: [Buffer.of(2, 3)],
+      moved: [{ diaSourceId: 3443564869490573313n, fromDiaObjectId: null }], ssSources: [], mpcOrbits: [Buffer.of(4)],
+    } };
+  expect(decodeCommitEntry(encodeCommitEntry(entry))).toEqual(entry);
+});
+
+test('entries of schema 1.1 are read, with their solar-system rows', () => {
+  const { ssSources, mpcOrbits, ...rows } = { ...ROWS, ssSources: [Buffer.of(9)], mpcOrbits: [Buffer.of(8)] };
+  const { associated, ...facts } = entryOf(ROWS);
+  const bytes = typeOf('1/1').toBuffer({
+    ...facts, associated: { ...associated, rows }, solarSystem: { ssSources, mpcOrbits } });
+  expect(decodeCommitEntry(bytes)).toEqual(entryOf({ ...rows, ssSources, mpcOrbits }));
 });
 
 test('a cut or lengthened entry is refused with its length', () => {

@@ -20,7 +20,7 @@ afterAll(async () => {
 
 function deferral(dayObs: number, detector: number): CommitEntry {
   const day = asDayObs(dayObs);
-  return { instrument: 'minicam', dayObs: day, associated: null, sealed: null, deferred: {
+  return { instrument: 'minicam', dayObs: day, associated: null, corrected: null, sealed: null, deferred: {
     group: 'g', visit: visitOf(day, 1), exposure: exposureOf(day, 1), detector: asDetectorId(detector), attempt: 0,
     stage: 'isr', code: 'FRAME_CONSTANT', reason: 'every amp reads one value',
     deferredMjdTai: 61314.9, readoutEndedMs: null,

@@ -22,12 +22,12 @@ test('the rows of a visit do not depend on the order in which its detectors are 
   });
   const committed = (order: readonly number[]) => {
     const state = new SkyState();
-    state.apply(commitPosition(NIGHT, 1), first);
+    state.apply(commitPosition(NIGHT, 1), { rows: first, corrected: null });
     const rows = new Map<number, string[]>();
     order.forEach((k, i) => {
       const { names, measurements, footprint } = strips[k];
       const result = associateDetector(names, measurements, state, footprint, 61005.1).rows;
-      state.apply(commitPosition(NIGHT, 2 + i), result);
+      state.apply(commitPosition(NIGHT, 2 + i), { rows: result, corrected: null });
       rows.set(k, [...result.diaSources, ...result.diaObjects].map((row) => Buffer.from(row).toString('hex')));
     });
     return [...rows].sort(([a], [b]) => a - b);

@@ -24,7 +24,7 @@ afterAll(async () => {
 
 /** Commit `sequence` of a night, with `sequence` alerts. */
 function commit(dayObs: DayObs, sequence: number): StoredEntry {
-  return { sequence, bytes: new Uint8Array(), entry: { instrument: 'minicam', dayObs, deferred: null, sealed: null, associated: {
+  return { sequence, bytes: new Uint8Array(), entry: { instrument: 'minicam', dayObs, deferred: null, corrected: null, sealed: null, associated: {
     group: 'g', visit: visitOf(dayObs, 1), exposure: exposureOf(dayObs, 1), detector: asDetectorId(sequence), attempt: 0, band: 'r',
     physicalFilter: 'r_mini', exposureSeconds: 30, midpointMjdTai: 61314.9, readoutEndedMs: 0, timeProcessedMjdTai: 61314.9,
     knownPosition: BEFORE_EVERYTHING, outcome: 'alerts', inputs: {}, detected: sequence, droppedByReason: {},

@@ -64,7 +64,7 @@ function play(
     defer: async (deferral) => {
       seen.deferred.push(deferral);
       const deferred = { ...deferral, deferredMjdTai: 0 };
-      engine.onEntry({ instrument: 'minicam', dayObs, associated: null, sealed: null, deferred }, ++sequence);
+      engine.onEntry({ instrument: 'minicam', dayObs, associated: null, corrected: null, sealed: null, deferred }, ++sequence);
     },
     completed: (visit) => { seen.handedOn.push(visit.reads.map(({ detector }) => detector)); },
     report: (event) => { if (event.type === 'VisitCompleted') seen.completed++; },
@@ -154,7 +154,7 @@ test('an engine that is stopped commits and defers nothing more, so that the nex
 
 test('a visit-detector that COMMITS holds already is not processed again by a new engine', async () => {
   const { engine, seen } = play(() => measured);
-  engine.onEntry({ instrument: 'minicam', dayObs, associated: null, sealed: null, deferred: {
+  engine.onEntry({ instrument: 'minicam', dayObs, associated: null, corrected: null, sealed: null, deferred: {
     group, visit, exposure, detector: asDetectorId(0), attempt: 0, stage: 'isr', code: 'X', reason: 'r',
     deferredMjdTai: 0, readoutEndedMs: null,
   } }, 1);

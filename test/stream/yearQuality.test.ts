@@ -28,7 +28,7 @@ test.each([['at the equator', 0], ['at declination −75', -75]])(
         if (bornOf.get(diaObjectId) !== thing) counts.merged++;
         if (firstObject.get(thing) === diaObjectId) counts.right++;
       }
-      state.apply(commitPosition(NIGHT, v + 1), rows);
+      state.apply(commitPosition(NIGHT, v + 1), { rows: rows, corrected: null });
     });
     expect(counts.sources).toBeGreaterThan(10_000);
     const share = (count: number) => count / counts.sources;

@@ -62,6 +62,32 @@ export function firstDiaObject(source: LightCurve, timeProcessedMjdTai: number, 
   return row;
 }
 
+/** The sources of a diaObject as day-time corrections leave them. */
+export type CorrectedSources = Readonly<{
+  /** Those of the history window. */
+  window: LightCurve; forced: LightCurve;
+  /** Everything since the first detection, also what has left the window. */
+  nDiaSources: number; firstDiaSourceMjdTai: number; lastDiaSourceMjdTai: number;
+}>;
+
+/**
+ * The row of a diaObject whose sources were corrected: as `updatedDiaObject` would have made it of the sources that it
+ * has now. Bands that only lost sources had measured are null again; without a source in the window the position stays.
+ */
+export function correctedDiaObject(
+  last: DiaObject, { window, forced, ...counts }: CorrectedSources, validityStartMjdTai: number,
+  config: AssociateConfig,
+): DiaObject {
+  const { diaObjectId, ra, dec } = last, points = sourcePoints.gather([window]);
+  const row: DiaObject = {
+    ...newDiaObject({ diaObjectId, ra, dec, validityStartMjdTai, nDiaSources: counts.nDiaSources }), ...counts,
+    ...(points.length === 0 ? roundedErrors(last)
+      : roundedErrors(meanPosition(points.values, points.length, SOURCE_POINT_SIZE, POINT.ra, config))),
+  };
+  addFluxFeatures(row, points, forcedPoints.gather([forced]));
+  return row;
+}
+
 /**
  * The light-curve fields of a diaObject, for each band of which there is a point; points in any order.
  *
