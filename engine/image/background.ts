@@ -3,9 +3,8 @@
  * The estimator is SExtractor's (Bertin & Arnouts 1996, §4): 2.5 × median − 1.5 × mean of the clipped pixels, the
  * median alone where crowding skews them.
  */
-import { createClippedCells, type ClippedCell } from '../kernels/background.ts';
+import { clipCells, type CountedCell } from '../kernels/cells.ts';
 import { meshRow, subtractMesh, type Mesh } from '../kernels/mesh.ts';
-import { median } from './median.ts';
 
 export type BackgroundConfig = Readonly<{
   /** Side of a cell, pixels. */
@@ -42,19 +41,16 @@ export function measureBackground(
   const cellWidth = width / columns, cellHeight = height / rows;
   const level = new Float32Array(columns * rows), sigma = new Float32Array(columns * rows);
   const rowStep = config.rowStep ?? 1;
-  const cellOf = createClippedCells({
-    image, mask, ignoredBits: ignoreBits, width, clipSigma: config.clipSigma, rowStep,
-    pixelsMax: Math.ceil(cellWidth + 1) * Math.ceil(cellHeight + 1),
-  });
+  const edges = Int32Array.from({ length: columns + 1 }, (_, column) => Math.round(column * cellWidth));
+  const task = { image, mask, ignoredBits: ignoreBits, width, clipSigma: config.clipSigma, rowStep };
   for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const x0 = Math.round(column * cellWidth), x1 = Math.round((column + 1) * cellWidth);
-      const y0 = Math.round(row * cellHeight), y1 = Math.round((row + 1) * cellHeight);
-      const pixels = (x1 - x0) * Math.ceil((y1 - y0) / rowStep);
-      const cell = cellOf({ x0, x1, y0, y1 }, Math.max(16, config.usableFractionMin * pixels));
-      level[row * columns + column] = modeOf(cell);
-      sigma[row * columns + column] = cell.sigma;
-    }
+    const y0 = Math.round(row * cellHeight), y1 = Math.round((row + 1) * cellHeight);
+    clipCells(task, edges, y0, y1).forEach((cell, column) => {
+      const pixels = (edges[column + 1] - edges[column]) * Math.ceil((y1 - y0) / rowStep);
+      const isKnown = cell.usable >= Math.max(16, config.usableFractionMin * pixels);
+      level[row * columns + column] = isKnown ? modeOf(cell) : NaN;
+      sigma[row * columns + column] = isKnown ? cell.sigma : NaN;
+    });
   }
   if (!fillEmptyCells(level, columns, rows) || !fillEmptyCells(sigma, columns, rows)) return null;
   return {
@@ -64,7 +60,7 @@ export function measureBackground(
 }
 
 /** Level of the sky; NaN when it is unknown. */
-function modeOf({ median: centre, mean, sigma }: ClippedCell): number {
+function modeOf({ median: centre, mean, sigma }: CountedCell): number {
   const isCrowded = Math.abs(mean - centre) > CROWDED_SKEW * sigma;
   return !(sigma > 0) || isCrowded ? centre : 2.5 * centre - 1.5 * mean;
 }
@@ -89,14 +85,33 @@ function fillEmptyCells(cells: Float32Array, columns: number, rows: number): boo
  * stays as it is: straight lines through the cells beside it scatter by √5 of a cell's error, more than they mend.
  */
 function medianFiltered(cells: Float32Array, columns: number, rows: number): Float32Array {
-  return cells.map((value, i) => {
-    const column = i % columns, row = (i - column) / columns, group = [value];
-    for (const [dx, dy] of [[1, 0], [0, 1], [1, 1], [1, -1]]) {
-      if (column < dx || column + dx >= columns || row < Math.abs(dy) || row + Math.abs(dy) >= rows) continue;
-      group.push(cells[i - dx - dy * columns], cells[i + dx + dy * columns]);
+  const out = new Float32Array(cells.length), group = new Float64Array(9);
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++, i++) {
+      const isInside = column > 0 && column + 1 < columns, isBetween = row > 0 && row + 1 < rows;
+      let count = 1;
+      group[0] = cells[i];
+      if (isInside) { group[count++] = cells[i - 1]; group[count++] = cells[i + 1]; }
+      if (isBetween) { group[count++] = cells[i - columns]; group[count++] = cells[i + columns]; }
+      if (isInside && isBetween) {
+        group[count++] = cells[i - columns - 1]; group[count++] = cells[i + columns + 1];
+        group[count++] = cells[i - columns + 1]; group[count++] = cells[i + columns - 1];
+      }
+      out[i] = count === 1 ? cells[i] : middleOf(group, count);
     }
-    return median(group);
-  });
+  }
+  return out;
+}
+
+/** The middle one of an odd number of values, which are sorted by insertion: there are nine at most. */
+function middleOf(group: Float64Array, count: number): number {
+  for (let i = 1; i < count; i++) {
+    const value = group[i];
+    let at = i;
+    for (; at > 0 && group[at - 1] > value; at--) group[at] = group[at - 1];
+    group[at] = value;
+  }
+  return group[count >> 1];
 }
 
 function neighbours(cells: Float32Array, columns: number, rows: number, index: number): number[] {
@@ -125,18 +140,15 @@ export function interpolateRow(background: Background, cells: Float32Array, y: n
 export function interpolateAt(
   { columns, rows, cellWidth, cellHeight }: Mesh, cells: Float32Array, x: number, y: number,
 ): number {
-  const along = (at: number, size: number, count: number): [number, number, number] => {
-    if (count === 1) return [0, 0, 0];
-    const v = (at + 0.5) / size - 0.5, low = Math.min(Math.max(Math.floor(v), 0), count - 2);
-    return [low, low + 1, v - low];
-  };
-  const [c0, c1, fx] = along(x, cellWidth, columns), [r0, r1, fy] = along(y, cellHeight, rows);
-  const left = cells[r0 * columns + c0] * (1 - fy) + cells[r1 * columns + c0] * fy;
-  const right = cells[r0 * columns + c1] * (1 - fy) + cells[r1 * columns + c1] * fy;
-  return left * (1 - fx) + right * fx;
+  const u = columns === 1 ? 0 : (x + 0.5) / cellWidth - 0.5, v = rows === 1 ? 0 : (y + 0.5) / cellHeight - 0.5;
+  const c = Math.min(Math.max(Math.floor(u), 0), Math.max(columns - 2, 0)), fx = u - c;
+  const r = Math.min(Math.max(Math.floor(v), 0), Math.max(rows - 2, 0)), fy = v - r;
+  const right = columns === 1 ? 0 : 1, below = r * columns + c, above = rows === 1 ? below : below + columns;
+  return (cells[below] * (1 - fy) + cells[above] * fy) * (1 - fx)
+    + (cells[below + right] * (1 - fy) + cells[above + right] * fy) * fx;
 }
 
 /** Takes the background off, in place. @param image [height × width] row-major; overwritten. NaN stays NaN. */
 export function subtractBackground(image: Float32Array, background: Background): void {
-  subtractMesh(image, background.width, background.height, background, background.level);
+  subtractMesh(image, background.width, 0, background.height, { ...background, cells: background.level });
 }

@@ -1,6 +1,6 @@
-/** Taps of a Gaussian of the standard deviation given, sampled at pixel centres to 3.5 σ, unit sum; length odd. */
-export function gaussianTaps(sigmaPx: number): Float64Array {
-  const half = Math.ceil(3.5 * sigmaPx);
+/** Taps of a Gaussian of the standard deviation given, sampled at pixel centres to `reach` σ, unit sum; length odd. */
+export function gaussianTaps(sigmaPx: number, reach = 3.5): Float64Array {
+  const half = Math.ceil(reach * sigmaPx);
   const taps = new Float64Array(2 * half + 1);
   let sum = 0;
   for (let i = 0; i < taps.length; i++) sum += taps[i] = Math.exp(-0.5 * ((i - half) / sigmaPx) ** 2);

@@ -2,8 +2,8 @@
  * Finds point-like sources: peaks of the image smoothed with a Gaussian of the seeing, measured by weighted moments.
  */
 import KDBush from 'kdbush';
-import { listPeaks, type Mesh } from '../kernels/mesh.ts';
-import { smoothSeparable } from '../kernels/smooth.ts';
+import { subtractMesh } from '../kernels/mesh.ts';
+import { REACH_MAX, smoothSources, type SourcesTask } from '../kernels/sources.ts';
 import { createWindowed, type Windowed } from '../kernels/windowed.ts';
 import { interpolateAt, type Background } from './background.ts';
 import { maskBits } from './maskPlanes.ts';
@@ -40,6 +40,8 @@ export type StarDetectionConfig = Readonly<{
   thresholdSigma: number;
   /** Peaks closer than this to the image's border are not looked at, pixels. */
   borderPx: number;
+  /** Clean stars, the highest, from which on peaks are not measured any more, but only serve to be taken off others. */
+  cleanCountMax: number;
 }>;
 
 export type DetectionScratch = Readonly<{
@@ -55,6 +57,13 @@ const CENTROID_TOLERANCE_PX = 3e-4;
 /** Part of an image, whole rows. */
 type Band = Readonly<{ y0: number; y1: number }>;
 
+/** An image and its sky. `level`: what has still to come off the image, cells of the sky's mesh; null for nothing. */
+export type SkyImage = Readonly<{
+  /** [height × width]. Read only. */
+  image: Float32Array; mask: Uint16Array;
+  sky: Background; level: Float32Array | null;
+}>;
+
 /**
  * @param image Background subtracted, [height × width]. Read only.
  * @param sky   For the sky's noise.
@@ -65,96 +74,125 @@ export function detectStars(
   image: Float32Array, mask: Uint16Array, sky: Background, fwhmPx: number, config: StarDetectionConfig,
   scratch: DetectionScratch,
 ): Star[] {
-  const band = { y0: 0, y1: sky.height };
-  smoothBand(image, mask, sky.width, fwhmPx, band, scratch.smooth);
-  return starsOf(image, mask, sky, noLevel(sky), fwhmPx, config, scratch, band);
+  return starsOfBand({ image, mask, sky, level: null }, fwhmPx, config, scratch, { y0: 0, y1: sky.height });
+}
+
+/** Smoothed light, and the peaks that stand well above the noise of the sky it was seen over. */
+export type SmoothedPeaks = Readonly<{ indices: Int32Array; taps: Float64Array }>;
+
+/** Peaks are listed from this share of their threshold on: a better sky decides later. */
+const PEAK_MARGIN = 0.9;
+
+/**
+ * Smooths with a Gaussian of `fwhmPx` into `scratch.smooth` (bad pixels and those without data count as zero), marks
+ * the light of sources in the mask (DETECTED), and lists peaks.
+ *
+ * @param markSigma, growthFwhm Height of the light that is marked, over the noise; growth of the marks, FWHM.
+ */
+export function markSources(
+  source: SkyImage, fwhmPx: number, markSigma: number, growthFwhm: number, config: StarDetectionConfig,
+  scratch: DetectionScratch,
+): SmoothedPeaks {
+  const { sky } = source, taps = detectionTaps(fwhmPx), noise = noiseOf(taps);
+  const indices = smoothSources({
+    ...taskOf(source, taps, { y0: 0, y1: sky.height }, config), markFactor: markSigma * noise,
+    peakFactor: Math.max(PEAK_MARGIN * config.thresholdSigma, markSigma) * noise,
+    reach: Math.min(Math.round(growthFwhm * fwhmPx), REACH_MAX),
+  }, source.mask, maskBits('DETECTED'), scratch.smooth);
+  return { indices, taps };
+}
+
+function taskOf(
+  { image, sky, level }: SkyImage, taps: Float64Array, band: Band, config: StarDetectionConfig,
+): Omit<SourcesTask, 'markFactor' | 'peakFactor' | 'reach'> {
+  return {
+    image, zeroBits: maskBits('NO_DATA', 'BAD'), width: sky.width, height: sky.height, ...band, mesh: sky, level,
+    noise: sky.sigma, taps, border: Math.max(1, config.borderPx),
+  };
 }
 
 /**
- * The stars of an image that was smoothed before: where its sky differs a little from zero, the smoothed one does by as
- * much.
+ * The stars of peaks that were listed before the sky was known as well as now: where the image's sky differs from what
+ * it was then, the smoothed one's does by as much.
  *
- * @param image   As it is now. Read only.
- * @param level   What was taken off `image` since it was smoothed, as cells of the mesh of `sky`.
- * @param scratch `smooth` as `smoothImage` left it. Read only; `work`'s contents are destroyed.
+ * @param image   As it is now, background subtracted. Read only.
+ * @param change  What more was taken off `image` since it was smoothed, as cells of the mesh of `sky`.
+ * @param smooth  As `markSources` left it. Read only.
  */
-export function starsOfSmoothed(
-  image: Float32Array, mask: Uint16Array, sky: Background, level: Float32Array, fwhmPx: number,
-  config: StarDetectionConfig, scratch: DetectionScratch,
+export function starsOfPeaks(
+  image: Float32Array, mask: Uint16Array, sky: Background, change: Float32Array, { indices, taps }: SmoothedPeaks,
+  fwhmPx: number, config: StarDetectionConfig, smooth: Float32Array,
 ): Star[] {
-  return starsOf(image, mask, sky, level, fwhmPx, config, scratch, { y0: 0, y1: sky.height });
+  const { width } = sky, noise = noiseOf(taps), places: Peak[] = [];
+  for (let k = 0; k < indices.length; k++) {
+    const index = indices[k], x = index % width, y = (index - x) / width;
+    const value = smooth[index] - interpolateAt(sky, change, x, y);
+    const snr = value / (noise * interpolateAt(sky, sky.sigma, x, y));
+    if (snr > config.thresholdSigma) places.push({ x, y, value, snr });
+  }
+  return starsAt(places, { image, mask, sky, level: null }, fwhmPx, taps, config, smooth);
 }
 
-/** Smooths with a Gaussian of `fwhmPx`; bad pixels and those without data count as zero. */
-export function smoothImage(
-  image: Float32Array, mask: Uint16Array, width: number, height: number, fwhmPx: number, out: Float32Array,
-): void {
-  smoothBand(image, mask, width, fwhmPx, { y0: 0, y1: height }, out);
+/** To 2.5 σ: what lies beyond brings a matched filter 0.3 % of its signal to noise, and costs a third of its time. */
+function detectionTaps(fwhmPx: number): Float64Array {
+  return gaussianTaps(fwhmPx / FWHM_PER_SIGMA, 2.5);
 }
 
-function noLevel(sky: Background): Float32Array {
-  return new Float32Array(sky.level.length);
+/** Noise of the smoothed sky in that of the sky: σ √(Σ taps² × Σ taps²), the two axes' sums being equal. */
+function noiseOf(taps: Float64Array): number {
+  return taps.reduce((sum, tap) => sum + tap * tap, 0);
 }
 
-function smoothBand(
-  image: Float32Array, mask: Uint16Array, width: number, fwhmPx: number, { y0, y1 }: Band, out: Float32Array,
-): void {
-  const from = y0 * width, to = y1 * width;
-  smoothSeparable(image.subarray(from, to), mask.subarray(from, to), maskBits('NO_DATA', 'BAD'), width, y1 - y0,
-    gaussianTaps(fwhmPx / FWHM_PER_SIGMA), out.subarray(from, to));
-}
-
-function starsOf(
-  image: Float32Array, mask: Uint16Array, sky: Background, level: Float32Array, fwhmPx: number,
-  config: StarDetectionConfig, scratch: DetectionScratch, band: Band,
+/** Stars of whole rows of an image; what is still to come off it comes off a copy of them. */
+function starsOfBand(
+  source: SkyImage, fwhmPx: number, config: StarDetectionConfig, scratch: DetectionScratch, { y0, y1 }: Band,
 ): Star[] {
-  const { width, height } = sky, sigmaPx = fwhmPx / FWHM_PER_SIGMA;
-  const taps = gaussianTaps(sigmaPx), stars: Star[] = [];
+  const { sky, level, mask } = source, { width, height } = sky, taps = detectionTaps(fwhmPx), noise = noiseOf(taps);
+  let image = source.image;
+  if (level !== null) {
+    const reach = Math.ceil(2 * fwhmPx) + 2;
+    image = scratch.work;
+    subtractMesh(source.image, width, Math.max(0, y0 - reach), Math.min(height, y1 + reach), { ...sky, cells: level },
+      image);
+  }
+  const factor = config.thresholdSigma * noise;
+  // Of no bit, nothing is marked.
+  const indices = smoothSources({
+    ...taskOf(source, taps, { y0, y1 }, config), markFactor: factor, peakFactor: factor, reach: 0,
+  }, mask, 0, scratch.smooth);
+  const peaks = Array.from(indices, (index): Peak => {
+    const x = index % width, y = (index - x) / width, value = scratch.smooth[index];
+    return { x, y, value, snr: value / (noise * interpolateAt(sky, sky.sigma, x, y)) };
+  });
+  return starsAt(peaks, { ...source, image }, fwhmPx, taps, config, scratch.smooth);
+}
+
+/** A place, the smoothed light there, and its height over the noise. */
+type Peak = Readonly<{ x: number; y: number; value: number; snr: number }>;
+
+/** The highest peaks are measured under a window, the others have what the smoothed light shows. Brightest first. */
+function starsAt(
+  peaks: Peak[], { image, mask, sky }: SkyImage, fwhmPx: number, taps: Float64Array, config: StarDetectionConfig,
+  smooth: Float32Array,
+): Star[] {
+  const { width, height } = sky, sigmaPx = fwhmPx / FWHM_PER_SIGMA, stars: Star[] = [];
   const windowOf = createWindowed({
     image, mask, width, height, sigmaPx, steps: CENTROID_STEPS, tolerancePx: CENTROID_TOLERANCE_PX,
     driftPx: 1.5 * sigmaPx + 1, flagReach2: (1.5 * fwhmPx) ** 2,
   });
-  for (const peak of findPeaks(scratch, sky, level, taps, config, band)) {
+  peaks.sort((a, b) => b.value - a.value || a.y - b.y || a.x - b.x);
+  let cleanCount = 0;
+  for (const peak of peaks) {
+    if (cleanCount >= config.cleanCountMax) { stars.push(faintStar(peak, smooth, width, taps)); continue; }
     const window = windowOf(peak.x, peak.y);
-    const star = window === null ? blendedStar(scratch.smooth, width, height, peak, fwhmPx, taps, config.thresholdSigma)
+    const star = window === null ? blendedStar(smooth, width, height, peak, fwhmPx, taps, config.thresholdSigma)
       : starOf(window, peak, width, height, sigmaPx);
-    if (star) stars.push(star);
+    if (star === null) continue;
+    stars.push(star);
+    if (!star.isSaturated && !star.isBlemished) cleanCount++;
   }
   stars.sort((a, b) => b.flux - a.flux || a.y - b.y || a.x - b.x);
   return withoutDuplicates(stars, 0.75 * fwhmPx);
-}
-
-type Peak = Readonly<{ x: number; y: number; snr: number }>;
-
-/** Local maxima over 8 neighbours; of equal neighbours the first in reading order counts. */
-function findPeaks(
-  { smooth, work }: DetectionScratch, sky: Background, level: Float32Array, taps: Float64Array,
-  config: StarDetectionConfig, { y0, y1 }: Band,
-): Peak[] {
-  const { width, height } = sky, from = y0 * width;
-  let noise = 0;
-  // Noise of the smoothed sky: σ √(Σ taps² × Σ taps²), the two axes' sums being equal.
-  for (const tap of taps) noise += tap * tap;
-  const indices = new Int32Array(work.buffer, work.byteOffset, work.length);
-  // A band's own ends are cut off like the image's, whose border is wider than a filter's half only for wide filters.
-  const isWhole = y0 === 0 && y1 === height, border = Math.max(1, config.borderPx);
-  const edge = isWhole ? border : Math.max(border, (taps.length + 1) >> 1);
-  const limit = level.map((value, k) => value + config.thresholdSigma * noise * sky.sigma[k]);
-  const mesh = isWhole ? { ...sky, cells: limit } : meshOfBand(sky, limit, { y0, y1 });
-  const count = listPeaks(smooth.subarray(from, y1 * width), width, y1 - y0, edge, mesh, mesh.cells, indices);
-  return Array.from(indices.subarray(0, count), (index): Peak => {
-    const x = index % width, y = (index - x) / width + y0, value = smooth[index + from];
-    return { x, y, snr: (value - interpolateAt(sky, level, x, y)) / (noise * interpolateAt(sky, sky.sigma, x, y)) };
-  });
-}
-
-/** A mesh along the middle of a band: level and noise hardly change over its height. */
-function meshOfBand(sky: Background, cells: Float32Array, { y0, y1 }: Band): Mesh & { cells: Float32Array } {
-  const { columns, cellWidth } = sky, y = (y0 + y1 - 1) / 2;
-  return {
-    columns, cellWidth, rows: 1, cellHeight: y1 - y0,
-    cells: Float32Array.from({ length: columns }, (_, k) => interpolateAt(sky, cells, (k + 0.5) * cellWidth - 0.5, y)),
-  };
 }
 
 /** Second moments with the window's part removed: 1/σ² = 1/m − 1/σ_w². */
@@ -192,15 +230,25 @@ function blendedStar(
     const x = Math.round(peak.x + radius * dx), y = Math.round(peak.y + radius * dy);
     if (x >= 0 && y >= 0 && x < width && y < height) around.push(smooth[y * width + x]);
   }
-  let squares = 0;
-  for (const tap of taps) squares += tap * tap;
-  const value = smooth[peak.y * width + peak.x], rise = (value - median(around)) / (1 - RING_LIGHT);
+  const { value } = peak, rise = (value - median(around)) / (1 - RING_LIGHT);
   const snr = (peak.snr * rise) / value;
   if (!(snr > thresholdSigma)) return null;
+  return { ...UNMEASURED, x: peak.x, y: peak.y, errorPx: 0.5, flux: rise / noiseOf(taps) ** 2, snr, peak: value };
+}
+
+/** What nobody looked at: such stars serve only to be taken off others. */
+const UNMEASURED = { sigmaPx: NaN, ellipticity: 1, isSaturated: false, isBlemished: true } as const;
+
+/** Place by a parabola through the smoothed peak and its neighbours, flux by the matched filter. */
+function faintStar({ x, y, value, snr }: Peak, smooth: Float32Array, width: number, taps: Float64Array): Star {
+  const at = y * width + x, middle = smooth[at];
+  const offset = (before: number, after: number): number => {
+    const bend = before + after - 2 * middle;
+    return bend < 0 ? (before - after) / (2 * bend) : 0;
+  };
+  const dx = offset(smooth[at - 1], smooth[at + 1]), dy = offset(smooth[at - width], smooth[at + width]);
   return {
-    x: peak.x, y: peak.y, errorPx: 0.5, flux: rise / (squares * squares), snr, peak: value, sigmaPx: NaN,
-    ellipticity: 1,
-    isSaturated: false, isBlemished: true,
+    ...UNMEASURED, x: x + dx, y: y + dy, errorPx: 0.5, flux: value / noiseOf(taps) ** 2, snr, peak: value,
   };
 }
 
@@ -218,8 +266,11 @@ export function indexOf(points: readonly Readonly<{ x: number; y: number }>[]): 
   return index.finish();
 }
 
-/** Images higher than this tell the seeing by bands: their number, height and the stars that they must hold. */
-const BANDS = { imageHeightMin: 1500, count: 4, height: 128, starCountMin: 40 };
+/**
+ * Images higher than this tell the seeing by bands: their number, height, the stars that they must hold, and the height
+ * over the noise from which a star counts there, that of which `usualSize` speaks.
+ */
+const BANDS = { imageHeightMin: 1500, count: 4, height: 96, starCountMin: 40, thresholdSigma: 20 };
 
 /**
  * Seeing from the stars themselves: detection at a guess, the usual size of bright stars, and again with that size
@@ -228,21 +279,18 @@ const BANDS = { imageHeightMin: 1500, count: 4, height: 128, starCountMin: 40 };
  * @returns FWHM in pixels; null when fewer than `starCountMin` stars serve.
  */
 export function seeingOf(
-  image: Float32Array, mask: Uint16Array, sky: Background, guessFwhmPx: number, starCountMin: number,
-  config: StarDetectionConfig, scratch: DetectionScratch,
+  source: SkyImage, guessFwhmPx: number, starCountMin: number, config: StarDetectionConfig, scratch: DetectionScratch,
 ): number | null {
-  const { width, height } = sky, whole = { y0: 0, y1: height };
-  const bands = height < BANDS.imageHeightMin ? [whole] : Array.from({ length: BANDS.count }, (_, k): Band => {
+  const { height } = source.sky, whole = { y0: 0, y1: height };
+  const bands = height < BANDS.imageHeightMin ? [] : Array.from({ length: BANDS.count }, (_, k): Band => {
     const y0 = Math.floor(((k + 0.5) / BANDS.count) * height - BANDS.height / 2);
     return { y0, y1: y0 + BANDS.height };
   });
-  const measure = (places: readonly Band[], countMin: number): number | null => {
+  const measure = (places: readonly Band[], countMin: number, thresholdSigma: number): number | null => {
     let fwhmPx = guessFwhmPx;
     for (let round = 0; round < 5; round++) {
-      const stars = places.flatMap((band) => {
-        smoothBand(image, mask, width, fwhmPx, band, scratch.smooth);
-        return starsOf(image, mask, sky, noLevel(sky), fwhmPx, config, scratch, band);
-      }).sort((a, b) => b.flux - a.flux || a.y - b.y || a.x - b.x);
+      const stars = places.flatMap((band) => starsOfBand(source, fwhmPx, { ...config, thresholdSigma }, scratch, band))
+        .sort((a, b) => b.flux - a.flux || a.y - b.y || a.x - b.x);
       const size = usualSize(stars, countMin);
       if (size === null) return null;
       const measured = Math.min(Math.max(size * FWHM_PER_SIGMA, 0.5 * fwhmPx), 2 * fwhmPx);
@@ -252,15 +300,17 @@ export function seeingOf(
     }
     return fwhmPx;
   };
-  return (bands.length > 1 ? measure(bands, BANDS.starCountMin) : null) ?? measure([whole], starCountMin);
+  const ofBands = bands.length === 0 ? null
+    : measure(bands, BANDS.starCountMin, Math.max(BANDS.thresholdSigma, config.thresholdSigma));
+  return ofBands ?? measure([whole], starCountMin, config.thresholdSigma);
 }
 
-/** As `seeingOf`, with the stars that are found with that seeing. */
+/** As `seeingOf` of an image without its background, with the stars that are found with that seeing. */
 export function measureSeeing(
   image: Float32Array, mask: Uint16Array, sky: Background, guessFwhmPx: number, starCountMin: number,
   config: StarDetectionConfig, scratch: DetectionScratch,
 ): { fwhmPx: number; stars: Star[] } | null {
-  const fwhmPx = seeingOf(image, mask, sky, guessFwhmPx, starCountMin, config, scratch);
+  const fwhmPx = seeingOf({ image, mask, sky, level: null }, guessFwhmPx, starCountMin, config, scratch);
   return fwhmPx === null ? null : { fwhmPx, stars: detectStars(image, mask, sky, fwhmPx, config, scratch) };
 }
 

@@ -35,9 +35,9 @@ export type CompiledKernels = Readonly<{
     heap: number, places: number, rows: number, width: number, blockSize: number, flip: number, out: number,
   ): number;
   smoothSeparable(
-    image: number, mask: number, zeroBits: number, width: number, height: number, taps: number, half: number,
-    out: number,
-    padded: number, ring: number,
+    image: number, mask: number, zeroBits: number, width: number, height: number, y0: number, y1: number, cells: number,
+    columns: number, rows: number, cellWidth: number, cellHeight: number, line: number, taps: number, half: number,
+    out: number, padded: number, ring: number,
   ): void;
   loadPair(
     plane: number, width: number, height: number, x0: number, y0: number, yImaginary: number, side: number,
@@ -78,10 +78,15 @@ export type CompiledKernels = Readonly<{
     runs: number, capacity: number, regions: number,
   ): number;
   addScaled(plane: number, other: number, factor: number, count: number): void;
-  listRegion(
-    labels: number, width: number, x0: number, y0: number, x1: number, y1: number, label: number, indices: number,
-    capacity: number,
+  listRegions(
+    labels: number, plane: number, width: number, height: number, regions: number, count: number, countMin: number,
+    tops: number, indices: number, capacity: number,
   ): number;
+  sumEllipse(
+    image: number, variance: number, mask: number, labels: number, width: number, height: number, label: number,
+    badBits: number, pixelVariance: number, x: number, y: number, cxx: number, cyy: number, cxy: number, reachX: number,
+    reachY: number, radius: number, result: number,
+  ): void;
   copyUsable(plane: number, witness: number, mask: number, bits: number, count: number, out: number): void;
   weighByVariance(image: number, variance: number, mask: number, bits: number, isOne: number, count: number,
     out: number): void;
@@ -137,6 +142,11 @@ export type CompiledKernels = Readonly<{
     countMin: number,
     clipSigma: number, rowStep: number, sample: number, bins: number, result: number,
   ): number;
+  clippedRow(
+    image: number, mask: number, width: number, edges: number, columns: number, y0: number, y1: number, end: number,
+    ignored: number, clipSigma: number, rowStep: number, sample: number, starts: number, sums: number, numbers: number,
+    numberBytes: number, result: number,
+  ): void;
   markNear(
     mask: number, bits: number, width: number, height: number, reach: number, out: number, row: number, ages: number,
   ): void;
@@ -168,17 +178,14 @@ export type CompiledKernels = Readonly<{
     radius: number, light: number, work: number, result: number,
   ): number;
   subtractMesh(
-    plane: number, width: number, height: number, cells: number, columns: number, rows: number, cellWidth: number,
-    cellHeight: number, line: number,
+    from: number, to: number, width: number, y0: number, y1: number, cells: number, columns: number, rows: number,
+    cellWidth: number, cellHeight: number, line: number,
   ): void;
-  markAboveMesh(
-    plane: number, width: number, height: number, cells: number, columns: number, rows: number, cellWidth: number,
-    cellHeight: number, factor: number, mask: number, bit: number, line: number,
-  ): void;
-  markBytes(bytes: number, count: number, mask: number, bit: number): void;
-  listPeaks(
-    plane: number, width: number, height: number, border: number, cells: number, columns: number, rows: number,
-    cellWidth: number, cellHeight: number, line: number, indices: number, capacity: number,
+  smoothSources(
+    image: number, mask: number, zeroBits: number, width: number, height: number, y0: number, y1: number, level: number,
+    noise: number, columns: number, rows: number, cellWidth: number, cellHeight: number, line: number, taps: number,
+    half: number, out: number, padded: number, ring: number, markFactor: number, peakFactor: number, reach: number,
+    border: number, bit: number, marks: number, row: number, indices: number, capacity: number, found: number,
   ): number;
 }>;
 
@@ -189,8 +196,8 @@ export type Kernels = Readonly<{
   memory: KernelMemory;
   /** Byte offset of the work area. */
   work: number;
-  /** What `layOutWork` gave out last. */
-  holder: { parts: object | null };
+  /** What `layOutWork` gave out last, and what looks between two bands whether there is still time. */
+  holder: { parts: object | null; checkpoint: (() => void) | null };
 }>;
 
 const loaded = new WeakMap<ArrayBufferLike, Kernels>();
@@ -213,7 +220,7 @@ export function loadKernels(memory: KernelMemory, workOffset: number): Kernels {
   }
   const { exports } = new WebAssembly.Instance(compiledModule(), { env: { memory } });
   // As `assembly/index.ts` says.
-  const kernels: Kernels = { compiled: exports as CompiledKernels, memory, work: workOffset, holder: { parts: null } };
+  const kernels: Kernels = { compiled: exports as CompiledKernels, memory, work: workOffset, holder: { parts: null, checkpoint: null } };
   loaded.set(memory.buffer, kernels);
   return kernels;
 }

@@ -1,7 +1,7 @@
 /** Connected regions of a plane above a threshold. */
 import { leastFloatFrom } from './floats.ts';
 import { KERNEL_WORK_BYTES, kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
-import { labelRegionsTwin, listRegionTwin } from './twins/label.ts';
+import { labelRegionsTwin, listRegionsTwin } from './twins/label.ts';
 
 /** Regions in the order of their first pixels, row by row. */
 export type Regions = Readonly<{
@@ -49,21 +49,36 @@ function labelCompiled(
   return { count, boxes: new Int32Array(kernels.memory.buffer, work.regions, REGION_FIELDS * count).slice() };
 }
 
+/** Pixels of regions, and how many of each region's no neighbour exceeds, two at most. */
+export type RegionPixels = Readonly<{
+  /** y × width + x, one region after the other, each in reading order; only of regions that are large enough. */
+  indices: Int32Array;
+  /** Of every region; 0 for those that are too small. */
+  tops: Int32Array;
+}>;
+
 /**
- * The pixels of a region in reading order, as indices in the plane.
- *
- * @param labels As `labelRegions` left them. Read only.
- * @param label  1 + number of the region.
- * @param count  Its pixels.
+ * @param labels   As `labelRegions` left them; of regions with fewer pixels than `countMin` they become 0.
+ * @param plane    Same shape, in which tops are counted: a region with one of them is one hill. Read only.
  */
-export function listRegion(
-  labels: Int32Array, width: number, box: Readonly<{ x0: number; y0: number; x1: number; y1: number }>, label: number,
-  count: number,
-): Int32Array {
-  const kernels = kernelsOf(labels), work = kernels && layOutWork(kernels, { indices: 4 * count });
-  if (kernels === null || work === null) return listRegionTwin(labels, width, box, label, count);
-  const found = kernels.compiled.listRegion(
-    pointerTo(kernels, labels), width, box.x0, box.y0, box.x1, box.y1, label, work.indices, count,
+export function listRegions(
+  labels: Int32Array, plane: Float32Array, width: number, height: number, regions: Regions, countMin: number,
+): RegionPixels {
+  const { boxes, count } = regions, kernels = kernelsOf(labels, plane);
+  let pixels = 0;
+  for (let n = 0; n < count; n++) {
+    const own = boxes[REGION_FIELDS * n + 4];
+    if (own >= countMin) pixels += own;
+  }
+  const work = kernels && layOutWork(kernels, { boxes: boxes.byteLength, tops: 4 * count, indices: 4 * pixels });
+  if (kernels === null || work === null) return listRegionsTwin(labels, plane, width, height, regions, countMin);
+  const { buffer } = kernels.memory;
+  new Int32Array(buffer, work.boxes, boxes.length).set(boxes);
+  kernels.compiled.listRegions(
+    pointerTo(kernels, labels), pointerTo(kernels, plane), width, height, work.boxes, count, countMin, work.tops,
+    work.indices, pixels,
   );
-  return new Int32Array(kernels.memory.buffer, work.indices, found).slice();
+  return {
+    indices: new Int32Array(buffer, work.indices, pixels).slice(), tops: new Int32Array(buffer, work.tops, count).slice(),
+  };
 }

@@ -7,6 +7,7 @@ import { createPsfFitter } from '../../engine/image/psfPhotometry.ts';
 import { detectStars, measureSeeing } from '../../engine/image/starDetection.ts';
 import { moffat, renderField, strewnStars, type SkyField } from '../support/skyField.ts';
 
+const starLimits = { thresholdSigma: 8, borderPx: 6, cleanCountMax: 1000 };
 const SIZE = 512;
 const psfConfig: PsfFitConfig = {
   sizeFwhm: 6, sizePxMin: 25, sizePxMax: 61, snrMin: 30, starCountMax: 120, starCountMin: 4, linearStarCountMin: 9,
@@ -23,7 +24,7 @@ function found(field: SkyField, guessFwhmPx = 4) {
     { cellPx: 64, clipSigma: 3, usableFractionMin: 0.2 });
   if (!sky) throw new Error('no sky');
   subtractBackground(field.image, sky);
-  const seeing = measureSeeing(field.image, field.mask, sky, guessFwhmPx, 5, { thresholdSigma: 8, borderPx: 6 },
+  const seeing = measureSeeing(field.image, field.mask, sky, guessFwhmPx, 5, starLimits,
     scratch());
   if (!seeing) throw new Error('no stars');
   return { sky, ...seeing };
@@ -90,7 +91,7 @@ describe('star detection', () => {
       { cellPx: 64, clipSigma: 3, usableFractionMin: 0.2 });
     if (!sky) throw new Error('no sky');
     subtractBackground(made.image, sky);
-    expect(detectStars(made.image, made.mask, sky, 4, { thresholdSigma: 8, borderPx: 6 }, scratch())).toHaveLength(0);
+    expect(detectStars(made.image, made.mask, sky, 4, starLimits, scratch())).toHaveLength(0);
   });
 });
 
@@ -153,7 +154,7 @@ describe('PSF model', () => {
       { cellPx: 64, clipSigma: 3, usableFractionMin: 0.2 });
     if (!sky) throw new Error('no sky');
     subtractBackground(made.image, sky);
-    const stars = detectStars(made.image, made.mask, sky, 4, { thresholdSigma: 8, borderPx: 6 }, scratch());
+    const stars = detectStars(made.image, made.mask, sky, 4, starLimits, scratch());
     expect(buildPsf(made, stars, 4, psfConfig)).toBeNull();
   });
 

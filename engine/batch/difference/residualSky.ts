@@ -30,7 +30,7 @@ export function flattenResidualSky(difference: DifferenceImage): ResidualSky {
   const { medians, noises } = clippedMedians(difference, mesh), known = medians.filter(Number.isFinite);
   if (known.length === 0) return { residualSkyRms: 0, residualSkyNoise: 0, residualLevel: 0 };
   const residualLevel = median(known), level = smoothed(medians, columns, rows, residualLevel);
-  subtractMesh(image, width, height, mesh, level);
+  subtractMesh(image, width, 0, height, { ...mesh, cells: level });
   return {
     residualSkyRms: Math.sqrt(level.reduce((sum, value) => sum + (value - residualLevel) ** 2, 0) / level.length),
     residualSkyNoise: median(noises.filter(Number.isFinite)) / 3, residualLevel,

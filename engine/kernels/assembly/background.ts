@@ -53,7 +53,7 @@ function gather(
 }
 
 /** The k-th smallest; Hoare's selection, the pivot the median of three. */
-function select(values: usize, count: i32, k: i32): f32 {
+export function select(values: usize, count: i32, k: i32): f32 {
   const target = values + (<usize>k << 2);
   let left = values, right = values + (<usize>(count - 1) << 2);
   while (left < right) {

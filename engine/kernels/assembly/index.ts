@@ -1,10 +1,11 @@
 /** What the module exports. Pointers are byte offsets in the frame arena; counts and sizes are in elements. */
 export * from './decode';
-export * from './smooth';
+export { smoothSeparable } from './smooth';
 export { loadPair, kernelSpectrum, transformTile, filterTile, multiplyTile, storePair, addPair } from './convolve';
 export { warpCell } from './warp';
 export { stampVectors, normalEquations } from './stamps';
-export { labelRegions, listRegion } from './label';
+export { labelRegions, listRegions } from './label';
+export { sumEllipse } from './ellipse';
 export {
   addScaled, copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractRowPolynomial,
   weighByVariance,
@@ -16,9 +17,11 @@ export { varianceAhead, varianceRow } from './variance';
 export { removeSignature } from './signature';
 export { differenceVariance, listAbove } from './difference';
 export { clippedCell } from './background';
+export { clippedRow } from './cells';
 export { decodeRiceRows } from './rice';
 export { markBlank, markNear } from './near';
-export { listPeaks, markAboveMesh, markBytes, subtractMesh } from './mesh';
+export { subtractMesh } from './mesh';
+export { smoothSources } from './sources';
 export { measureWindow } from './windowed';
 export { fitStar, movePadded, placePsf } from './starFit';
 export { inspectPixels } from './inspect';

@@ -132,25 +132,46 @@ function numberRegions(width: i32, height: i32, labels: usize, rowStarts: usize,
   return count;
 }
 
-/** Indices of the pixels of a box that have the label, in order. Returns how many, `capacity` at most. */
-export function listRegion(
-  labels: usize, width: i32, x0: i32, y0: i32, x1: i32, y1: i32, label: i32, indices: usize, capacity: i32,
+/**
+ * Pixels of all regions of `countMin` or more, one region after the other, each in reading order. Smaller ones are taken
+ * out of the labels.
+ *
+ * @param plane   [height × width] float32, in which tops are counted: pixels that no neighbour exceeds.
+ * @param regions As `labelRegions` left them.
+ * @param tops    [count] int32, overwritten: tops of each region, two at most; 0 of those that are left out.
+ * @param indices [capacity] int32: y × width + x.
+ * @returns How many there are; −1 when more than `capacity`, and labels may lack small regions already.
+ */
+export function listRegions(
+  labels: usize, plane: usize, width: i32, height: i32, regions: usize, count: i32, countMin: i32, tops: usize,
+  indices: usize, capacity: i32,
 ): i32 {
-  const wanted = i32x4.splat(label);
   let found = 0;
-  for (let y = y0; y < y1; y++) {
-    let x = x0, p = labels + (<usize>(y * width + x0) << 2);
-    for (; x + 4 <= x1; x += 4, p += 16) {
-      let bits = i32x4.bitmask(i32x4.eq(v128.load(p), wanted));
-      for (; bits != 0 && found < capacity; bits &= bits - 1, found++) {
-        store<i32>(indices + (<usize>found << 2), y * width + x + ctz(bits));
+  for (let n = 0; n < count; n++) {
+    const region = regions + REGION_BYTES * n, pixels = load<i32>(region, 16), isKept = pixels >= countMin;
+    if (isKept && found + pixels > capacity) return -1;
+    let topCount = 0;
+    for (let y = load<i32>(region, 4), y1 = load<i32>(region, 12); y < y1; y++) {
+      for (let x = load<i32>(region), x1 = load<i32>(region, 8); x < x1; x++) {
+        const index = y * width + x, at = labels + (<usize>index << 2);
+        if (load<i32>(at) != n + 1) continue;
+        if (!isKept) { store<i32>(at, 0); continue; }
+        store<i32>(indices + (<usize>found << 2), index);
+        found++;
+        if (topCount < 2 && isTop(plane, width, height, x, y)) topCount++;
       }
     }
-    for (; x < x1; x++, p += 4) {
-      if (load<i32>(p) != label || found == capacity) continue;
-      store<i32>(indices + (<usize>found << 2), y * width + x);
-      found++;
-    }
+    store<i32>(tops + (<usize>n << 2), topCount);
   }
   return found;
+}
+
+function isTop(plane: usize, width: i32, height: i32, x: i32, y: i32): bool {
+  const value = load<f32>(plane + (<usize>(y * width + x) << 2));
+  for (let v = max(0, y - 1), v1 = min(height - 1, y + 1); v <= v1; v++) {
+    for (let u = max(0, x - 1), u1 = min(width - 1, x + 1); u <= u1; u++) {
+      if (load<f32>(plane + (<usize>(v * width + u) << 2)) > value) return false;
+    }
+  }
+  return true;
 }

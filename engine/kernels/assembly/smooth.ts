@@ -1,28 +1,35 @@
 /** Separable smoothing. The twin in `twins/smooth.ts` defines the result. */
+import { meshRow } from './mesh';
 
 /**
  * A ring of rows that were smoothed along x feeds the pass along y, which makes two rows at once: the ring is larger
  * than the first-level cache, and is so read half as often.
  *
+ * @param y0, y1 Rows that are made.
+ * @param cells  [rows × columns] float32 of a mesh that is taken off first; columns 0 when there is none.
+ * @param line   [width + 8] float32, work.
  * @param taps   [2 half + 1] float32.
  * @param padded [width + 2 half + 16] float32, work.
  * @param ring   [(2 half + 2) × stride] float32, work; stride = width rounded up to 16.
  * @param width  At least 16.
  */
 export function smoothSeparable(
-  image: usize, mask: usize, zeroBits: i32, width: i32, height: i32, taps: usize, half: i32, out: usize,
-  padded: usize, ring: usize,
+  image: usize, mask: usize, zeroBits: i32, width: i32, height: i32, y0: i32, y1: i32, cells: usize, columns: i32,
+  rows: i32, cellWidth: f64, cellHeight: f64, line: usize, taps: usize, half: i32, out: usize, padded: usize,
+  ring: usize,
 ): void {
-  const stride = <usize>((width + 15) & ~15) << 2, rows = 2 * half + 2, rowBytes = <usize>width << 2;
+  const stride = <usize>((width + 15) & ~15) << 2, slots = 2 * half + 2, rowBytes = <usize>width << 2;
   memory.fill(padded, 0, <usize>(width + 2 * half + 16) << 2);
-  memory.fill(ring, 0, stride * rows);
-  let ahead = 0;
-  for (let y = 0; y < height; y += 2) {
+  memory.fill(ring, 0, stride * slots);
+  if (columns == 0) memory.fill(line, 0, rowBytes);
+  let ahead = max(0, y0 - half);
+  for (let y = y0; y < y1; y += 2) {
     for (; ahead <= y + 1 + half; ahead++) {
-      const slot = ring + stride * (ahead % rows);
+      const slot = ring + stride * (ahead % slots);
       if (ahead < height) {
         const row = <usize>ahead * width;
-        loadRow(image + (row << 2), mask + (row << 1), zeroBits, width, padded + (<usize>half << 2));
+        if (columns > 0) meshRow(cells, columns, rows, cellWidth, cellHeight, ahead, width, line);
+        loadRow(image + (row << 2), mask + (row << 1), zeroBits, line, width, padded + (<usize>half << 2));
         smoothRow(padded, width, taps, half, slot);
       } else {
         memory.fill(slot, 0, stride);
@@ -30,28 +37,28 @@ export function smoothSeparable(
     }
     const to = out + rowBytes * y;
     // Of an odd last row's partner nothing is kept: it is written first, and over it the row itself.
-    smoothTwoRows(ring, stride, rows, y, width, taps, half, to, y + 1 < height ? to + rowBytes : to);
+    smoothTwoRows(ring, stride, slots, y, width, taps, half, to, y + 1 < y1 ? to + rowBytes : to);
   }
 }
 
-/** NaN and masked pixels become 0. */
-function loadRow(image: usize, mask: usize, zeroBits: i32, width: i32, out: usize): void {
+/** The line comes off; NaN and masked pixels become 0. */
+export function loadRow(image: usize, mask: usize, zeroBits: i32, line: usize, width: i32, out: usize): void {
   const bits = i16x8.splat(<i16>zeroBits), none = i16x8.splat(0);
   let x = 0;
-  for (; x + 8 <= width; x += 8, image += 32, mask += 16, out += 32) {
+  for (; x + 8 <= width; x += 8, image += 32, mask += 16, out += 32, line += 32) {
     const kept = i16x8.eq(v128.and(v128.load(mask), bits), none);
-    const a = v128.load(image), b = v128.load(image, 16);
+    const a = f32x4.sub(v128.load(image), v128.load(line)), b = f32x4.sub(v128.load(image, 16), v128.load(line, 16));
     v128.store(out, v128.and(a, v128.and(i32x4.extend_low_i16x8_s(kept), f32x4.eq(a, a))));
     v128.store(out, v128.and(b, v128.and(i32x4.extend_high_i16x8_s(kept), f32x4.eq(b, b))), 16);
   }
-  for (; x < width; x++, image += 4, mask += 2, out += 4) {
-    const value = load<f32>(image);
+  for (; x < width; x++, image += 4, mask += 2, out += 4, line += 4) {
+    const value = load<f32>(image) - load<f32>(line);
     store<f32>(out, value == value && (<i32>load<u16>(mask) & zeroBits) == 0 ? value : 0);
   }
 }
 
 /** Middle tap, then pairs of mirrored pixels from the outermost in. Writes whole groups of 16. */
-function smoothRow(padded: usize, width: i32, taps: usize, half: i32, out: usize): void {
+export function smoothRow(padded: usize, width: i32, taps: usize, half: i32, out: usize): void {
   const last = <usize>half << 3;
   for (let x = 0; x < width; x += 16, padded += 64, out += 64) {
     const middle = v128.load32_splat(taps + (<usize>half << 2)), centre = padded + (<usize>half << 2);
@@ -72,7 +79,7 @@ function smoothRow(padded: usize, width: i32, taps: usize, half: i32, out: usize
  * Two output rows from the ring: the middle tap, then pairs of rows from the nearest out. A row that serves both is
  * read once.
  */
-function smoothTwoRows(
+export function smoothTwoRows(
   ring: usize, stride: usize, rows: i32, y: i32, width: i32, taps: usize, half: i32, out: usize, outNext: usize,
 ): void {
   const first = stride * (y % rows), second = stride * ((y + 1) % rows), end = stride * rows;

@@ -1,4 +1,4 @@
-import type { Regions } from '../label.ts';
+import type { RegionPixels, Regions } from '../label.ts';
 
 /** Twin of `labelRegions`: union-find over pixels. */
 export function labelRegionsTwin(
@@ -59,17 +59,32 @@ function numbered(labels: Int32Array, width: number, parents: number[]): Regions
   return { count, boxes: Int32Array.from(boxes) };
 }
 
-/** Twin of `listRegion`. */
-export function listRegionTwin(
-  labels: Int32Array, width: number, box: Readonly<{ x0: number; y0: number; x1: number; y1: number }>, label: number,
-  count: number,
-): Int32Array {
-  const indices = new Int32Array(count);
-  let found = 0;
-  for (let y = box.y0; y < box.y1; y++) {
-    for (let i = y * width + box.x0; i < y * width + box.x1; i++) {
-      if (labels[i] === label && found < count) indices[found++] = i;
+/** Twin of `listRegions`. */
+export function listRegionsTwin(
+  labels: Int32Array, plane: Float32Array, width: number, height: number, { count, boxes }: Regions, countMin: number,
+): RegionPixels {
+  const indices: number[] = [], tops = new Int32Array(count);
+  for (let n = 0; n < count; n++) {
+    const [x0, y0, x1, y1, pixelCount] = boxes.subarray(5 * n, 5 * n + 5);
+    for (let y = y0; y < y1; y++) {
+      for (let x = x0; x < x1; x++) {
+        const index = y * width + x;
+        if (labels[index] !== n + 1) continue;
+        if (pixelCount < countMin) { labels[index] = 0; continue; }
+        indices.push(index);
+        if (tops[n] < 2 && isTop(plane, width, height, x, y)) tops[n]++;
+      }
     }
   }
-  return indices.slice(0, found);
+  return { indices: Int32Array.from(indices), tops };
+}
+
+function isTop(plane: Float32Array, width: number, height: number, x: number, y: number): boolean {
+  const value = plane[y * width + x];
+  for (let v = Math.max(0, y - 1); v <= Math.min(height - 1, y + 1); v++) {
+    for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u++) {
+      if (plane[v * width + u] > value) return false;
+    }
+  }
+  return true;
 }

@@ -1,4 +1,4 @@
-import type { Mesh } from '../mesh.ts';
+import type { Mesh, MeshCells } from '../mesh.ts';
 
 const { fround } = Math;
 
@@ -21,51 +21,11 @@ export function meshRowTwin(mesh: Mesh, cells: Float32Array, y: number, width: n
 }
 
 export function subtractMeshTwin(
-  plane: Float32Array, width: number, height: number, mesh: Mesh, cells: Float32Array,
+  plane: Float32Array, width: number, y0: number, y1: number, mesh: MeshCells, to: Float32Array,
 ): void {
   const line = new Float32Array(width);
-  for (let y = 0, j = 0; y < height; y++) {
-    meshRowTwin(mesh, cells, y, width, line);
-    for (let x = 0; x < width; x++, j++) plane[j] -= line[x];
+  for (let y = y0, j = y0 * width; y < y1; y++) {
+    meshRowTwin(mesh, mesh.cells, y, width, line);
+    for (let x = 0; x < width; x++, j++) to[j] = plane[j] - line[x];
   }
-}
-
-export function markAboveMeshTwin(
-  plane: Float32Array, width: number, height: number, mesh: Mesh, cells: Float32Array, factor: number,
-  mask: Uint16Array, bit: number,
-): void {
-  const line = new Float32Array(width);
-  for (let y = 0, j = 0; y < height; y++) {
-    meshRowTwin(mesh, cells, y, width, line);
-    for (let x = 0; x < width; x++, j++) if (plane[j] > fround(factor * line[x])) mask[j] |= bit;
-  }
-}
-
-export function markBytesTwin(bytes: Uint8Array, mask: Uint16Array, bit: number): void {
-  for (let j = 0; j < bytes.length; j++) if (bytes[j] !== 0) mask[j] |= bit;
-}
-
-export function listPeaksTwin(
-  plane: Float32Array, width: number, height: number, border: number, mesh: Mesh, cells: Float32Array,
-  indices: Int32Array,
-): number {
-  const line = new Float32Array(width);
-  let found = 0;
-  for (let y = border; y < height - border; y++) {
-    meshRowTwin(mesh, cells, y, width, line);
-    for (let x = border; x < width - border; x++) {
-      const j = y * width + x;
-      if (!(plane[j] > line[x]) || !isPeak(plane, j, width)) continue;
-      if (found < indices.length) indices[found] = j;
-      found++;
-    }
-  }
-  return found;
-}
-
-function isPeak(plane: Float32Array, j: number, width: number): boolean {
-  const value = plane[j];
-  return value >= plane[j + 1] && value > plane[j - 1]
-    && value > plane[j - width - 1] && value > plane[j - width] && value > plane[j - width + 1]
-    && value >= plane[j + width - 1] && value >= plane[j + width] && value >= plane[j + width + 1];
 }

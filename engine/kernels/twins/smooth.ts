@@ -1,30 +1,34 @@
+import type { MeshCells } from '../mesh.ts';
+import { meshRowTwin } from './mesh.ts';
+
 const { fround } = Math;
 
 /** Twin of `smoothSeparable`, in its single precision and order of sums. */
 export function smoothSeparableTwin(
   image: Float32Array, mask: Uint16Array, zeroBits: number, width: number, height: number, taps: Float32Array,
-  out: Float32Array,
+  out: Float32Array, y0 = 0, y1 = height, mesh: MeshCells | null = null,
 ): void {
-  const half = (taps.length - 1) >> 1, rows = 2 * half + 1;
+  const half = (taps.length - 1) >> 1, rows = 2 * half + 1, line = new Float32Array(width);
   const padded = new Float32Array(width + 2 * half), ring = new Float32Array(rows * width);
-  for (let ahead = 0; ahead < height + half; ahead++) {
+  for (let ahead = Math.max(0, y0 - half); ahead < y1 + half; ahead++) {
     const slot = (ahead % rows) * width;
     if (ahead < height) {
-      loadRow(image, mask, zeroBits, ahead * width, width, padded, half);
+      if (mesh !== null) meshRowTwin(mesh, mesh.cells, ahead, width, line);
+      loadRow(image, mask, zeroBits, ahead * width, line, padded, half);
       smoothRow(padded, taps, half, ring, slot, width);
     } else {
       ring.fill(0, slot, slot + width);
     }
-    if (ahead >= half) smoothColumns(ring, rows, ahead - half, width, taps, half, out);
+    if (ahead - half >= y0) smoothColumns(ring, rows, ahead - half, width, taps, half, out);
   }
 }
 
 function loadRow(
-  image: Float32Array, mask: Uint16Array, zeroBits: number, start: number, width: number, padded: Float32Array,
+  image: Float32Array, mask: Uint16Array, zeroBits: number, start: number, line: Float32Array, padded: Float32Array,
   half: number,
 ): void {
-  for (let x = 0; x < width; x++) {
-    const value = image[start + x];
+  for (let x = 0; x < line.length; x++) {
+    const value = fround(image[start + x] - line[x]);
     padded[half + x] = value === value && (mask[start + x] & zeroBits) === 0 ? value : 0;
   }
 }

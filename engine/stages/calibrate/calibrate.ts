@@ -12,9 +12,8 @@ import { createPsfFitter } from '../../image/psfPhotometry.ts';
 import type { ReferenceStar } from '../../image/references.ts';
 import type { RankedPoint } from '../../image/starMatch.ts';
 import {
-  FWHM_PER_SIGMA, indexOf, seeingOf, smoothImage, starsOfSmoothed, usualSize, type DetectionScratch, type Star,
+  FWHM_PER_SIGMA, indexOf, markSources, seeingOf, starsOfPeaks, usualSize, type DetectionScratch, type Star,
 } from '../../image/starDetection.ts';
-import { markSources } from '../../image/sourceMask.ts';
 import { pixelScaleArcsec, pixelToSky, type Wcs } from '../../image/wcs.ts';
 import { fitWcs, type AstrometricFit, type MeasuredStar } from './astrometry.ts';
 import type { CalibrateConfig } from './config.ts';
@@ -87,23 +86,23 @@ export function findStars(
   const first = requireBackground(measureBackground(image, mask, width, height, unusable, {
     ...config.background, rowStep: isLarge ? config.firstRowStep : 1,
   }));
-  subtractBackground(image, first);
   const guess = Math.max(2, config.guessSeeingArcsec / pixelScale);
-  const seeingPx = seeingOf(image, mask, first, guess, config.seeingStarCountMin, config.stars, scratch);
+  // The image keeps its sky until that is known well, so that it comes off once.
+  const source = { image, mask, sky: first, level: first.level };
+  const seeingPx = seeingOf(source, guess, config.seeingStarCountMin, config.stars, scratch);
   if (seeingPx === null) throw tooFew('STARS_TOO_FEW', 'stars to tell the seeing', 0, config.seeingStarCountMin);
-  smoothImage(image, mask, width, height, seeingPx, scratch.smooth);
   const { sourceMaskSigma, sourceMaskGrowthFwhm } = config;
-  markSources(scratch.smooth, first, seeingPx, sourceMaskSigma, sourceMaskGrowthFwhm, mask, scratch.work);
+  const peaks = markSources(source, seeingPx, sourceMaskSigma, sourceMaskGrowthFwhm, config.stars, scratch);
   // In a crowded field hardly a pixel is free of stars; the first, clipped background then has to do.
-  const rest = measureBackground(image, mask, width, height, unusable | maskBits('DETECTED'), {
+  const sky = measureBackground(image, mask, width, height, unusable | maskBits('DETECTED'), {
     ...config.background, rowStep: isLarge ? config.rowStep : 1,
-  });
-  if (rest !== null) subtractBackground(image, rest);
-  const second = rest ?? { ...first, level: new Float32Array(first.level.length) };
-  const stars = starsOfSmoothed(image, mask, second, second.level, seeingPx, config.stars, scratch);
+  }) ?? first;
+  subtractBackground(image, sky);
+  const change = sky.level.map((level, k) => level - first.level[k]);
+  const stars = starsOfPeaks(image, mask, sky, change, peaks, seeingPx, config.stars, scratch.smooth);
   const size = usualSize(stars, config.seeingStarCountMin);
   const fwhmPx = size === null ? seeingPx : size * FWHM_PER_SIGMA;
-  return { sky: second, skyElectrons: median(first.level) + median(second.level), fwhmPx, stars };
+  return { sky, skyElectrons: median(sky.level), fwhmPx, stars };
 }
 
 function requireBackground(background: Background | null): Background {

@@ -16,10 +16,10 @@ export const calibrateConfig = {
   background,
   /**
    * Rows from one that counts to the next in images of more pixels than `wholeSkyPixelsMax`: the first background only
-   * has to show the sources, and every fourth row tells a cell's level to 0.07 of the noise; every other row of the
+   * has to show the sources, and every twelfth row tells a cell's level to 0.11 of the noise; every other row of the
    * second tells it to 0.05, and nine cells have a say in each: 0.02. Small images can afford all rows.
    */
-  firstRowStep: 4, rowStep: 2, wholeSkyPixelsMax: 4_000_000,
+  firstRowStep: 12, rowStep: 2, wholeSkyPixelsMax: 4_000_000,
   /**
    * Smoothed light from which a pixel is kept out of the second background and marked DETECTED, σ of the smoothed sky.
    */
@@ -38,6 +38,8 @@ export const calibrateConfig = {
     thresholdSigma: 8,
     /** Peaks nearer to the border have no whole window. */
     borderPx: 6,
+    /** Twice the stars that are measured for position and flux, for some of the brightest are galaxies or crowded. */
+    cleanCountMax: 1000,
   },
   /** Stars needed to tell the seeing. */
   seeingStarCountMin: 5,

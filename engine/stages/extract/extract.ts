@@ -6,7 +6,8 @@ import { StageError } from '../../errors.ts';
 import { measureBackground, subtractBackground } from '../../image/background.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import { median } from '../../image/median.ts';
-import { labelRegions, listRegion, REGION_FIELDS } from '../../kernels/label.ts';
+import { createEllipseSummer, type EllipseSummer } from '../../kernels/ellipse.ts';
+import { labelRegions, listRegions, REGION_FIELDS } from '../../kernels/label.ts';
 import { smoothSeparable } from '../../kernels/smooth.ts';
 import { ownersOf } from './clean.ts';
 import type { ExtractConfig } from './config.ts';
@@ -89,28 +90,35 @@ export function extractSources(
   const threshold = config.thresholdSigma * rms;
   const regions = labelRegions(filtered, width, height, 1, threshold, labels);
   const parts: Part[] = [], work = createDeblendWork();
-  let footprintCount = 0;
+  const { indices, tops } = listRegions(labels, filtered, width, height, regions, config.pixelCountMin);
+  let footprintCount = 0, used = 0;
   for (let n = 0; n < regions.count; n++) {
     const at = n * REGION_FIELDS, { boxes } = regions, pixelCount = boxes[at + 4];
     if (pixelCount < config.pixelCountMin) continue;
     footprintCount++;
     const box = { x0: boxes[at], y0: boxes[at + 1], x1: boxes[at + 2], y1: boxes[at + 3] };
-    const pixels = listRegion(labels, width, box, n + 1, pixelCount);
-    const shares = deblend(filtered, width, pixels, box, threshold, config.deblend, work);
+    const pixels = indices.subarray(used, used += pixelCount);
+    // What has one top is connected at every level, and so parts at none.
+    const shares = tops[n] < 2 ? [pixels] : deblend(filtered, width, pixels, box, threshold, config.deblend, work);
     for (const share of shares) {
-      if (share.length < config.pixelCountMin) continue;
+      if (share.length < config.pixelCountMin) { unlabel(labels, share); continue; }
       parts.push({ ...partOf(filtered, width, share, threshold, config), isBlended: shares.length > 1 });
     }
   }
   const found = withoutWings(parts, threshold, config.wingExponent, filtered, width);
-  labels.fill(0);
+  // All other labels are 0.
   found.forEach(({ pixels }, k) => { for (let i = 0; i < pixels.length; i++) labels[pixels[i]] = k + 1; });
-  const sources = found.map((part, k) => measure(planes, knowledge.gain, labels, k + 1, part, rms, config));
+  const sumEllipse = createEllipseSummer({ ...planes, pixelVariance: rms * rms, badBits: BAD_BITS, labels });
+  const sources = found.map((part, k) => measure(planes, knowledge.gain, sumEllipse, k + 1, part, rms, config));
   sources.sort((p, q) => p.y - q.y || p.x - q.x);
   return {
     sources, backgroundLevel: level, backgroundRms: rms, footprintCount, partCount: parts.length,
     wingCount: parts.length - found.length,
   };
+}
+
+function unlabel(labels: Int32Array, pixels: Pixels): void {
+  for (let i = 0; i < pixels.length; i++) labels[pixels[i]] = 0;
 }
 
 function refuse(code: string, message: string): StageError {
@@ -156,11 +164,11 @@ function withoutWings(
 }
 
 function measure(
-  planes: ExtractPlanes, gain: number | null, labels: Int32Array, number: number, part: Part, rms: number,
+  planes: ExtractPlanes, gain: number | null, sumEllipse: EllipseSummer, label: number, part: Part, rms: number,
   config: ExtractConfig,
 ): Source {
   const { shape, pixels } = part;
-  const kron = kronFlux(planes, labels, number, shape, BAD_BITS, rms * rms, config.kron);
+  const kron = kronFlux(sumEllipse, planes, label, shape, config.kron);
   const outline = sumOutline(planes, pixels, rms * rms);
   // A variance plane holds the source's own noise already.
   const sourceVariance = (flux: number): number => (

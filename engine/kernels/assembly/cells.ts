@@ -1,0 +1,231 @@
+/** Level and noise of the sky in a row of cells at once. The twin in `twins/cells.ts` defines the result. */
+import { select } from './background';
+
+/** Whole numbers that stand for a standard deviation of a cell's sample, and the farthest that may count. */
+const UNIT: f64 = 128, FARTHEST: f64 = 640;
+/** Stands for a pixel that is not usable; the farthest number of a usable one, which leaves room for limits. */
+const UNUSABLE: i32 = -32768, MOST: f32 = 32766;
+/** Added to a number, leaves the nearest whole one in the lowest bits. */
+const ROUNDER: f32 = 12582912;
+/** Density of a normal distribution at its middle. */
+const MIDDLE_DENSITY: f64 = 0.3989422804014327;
+const ROUNDS = 8;
+/** Sampled pixels below which all are taken. */
+const SAMPLE_MIN = 24;
+/** Groups of eight numbers after which sums leave their 32 bits: 2 × 640² × 1024 is 2^29.6. */
+const BLOCK = 1024;
+/** Floats of a cell in `starts`: its centre, and numbers per unit of the image. */
+const START_BYTES: usize = 8;
+/** What `sumUp` leaves in the work area, in f64. */
+const COUNT: usize = 0, FIRST: usize = 8, SECOND: usize = 16, BELOW: usize = 24;
+
+/**
+ * @param edges   [columns + 1] int32: first pixel of each cell, and the end of the last.
+ * @param end     Pixels of the whole plane.
+ * @param sample  As many float32 as the largest cell has pixels, work.
+ * @param starts  [columns × 2] float32, work.
+ * @param sums    Four f64, work.
+ * @param numbers [columns × numberBytes], work: int16 of every counting row of a cell, rows padded to eights.
+ * @param result  [columns × 4] f64, overwritten: usable pixels; median, mean and standard deviation after clipping.
+ */
+export function clippedRow(
+  image: usize, mask: usize, width: i32, edges: usize, columns: i32, y0: i32, y1: i32, end: i32, ignored: i32,
+  clipSigma: f64, rowStep: i32, sample: usize, starts: usize, sums: usize, numbers: usize, numberBytes: usize,
+  result: usize,
+): void {
+  for (let c = 0; c < columns; c++) {
+    const x0 = load<i32>(edges + (<usize>c << 2)), x1 = load<i32>(edges + (<usize>c << 2), 4);
+    startCell(image, mask, width, x0, x1, y0, y1, ignored, rowStep, sample, starts + START_BYTES * c,
+      result + (<usize>c << 5));
+  }
+  for (let y = y0, row: usize = 0; y < y1; y += rowStep, row++) {
+    for (let c = 0; c < columns; c++) {
+      const x0 = load<i32>(edges + (<usize>c << 2)), x1 = load<i32>(edges + (<usize>c << 2), 4);
+      const rowBytes = <usize>((x1 - x0 + 7) & ~7) << 1;
+      numberRow(image, mask, y * width + x0, x1 - x0, end, ignored, starts + START_BYTES * c,
+        numbers + numberBytes * c + rowBytes * row);
+    }
+  }
+  const rows = (y1 - y0 + rowStep - 1) / rowStep;
+  for (let c = 0; c < columns; c++) {
+    const x0 = load<i32>(edges + (<usize>c << 2)), x1 = load<i32>(edges + (<usize>c << 2), 4);
+    clip(numbers + numberBytes * c, ((x1 - x0 + 7) >> 3) * rows, clipSigma, sums, result + (<usize>c << 5));
+  }
+}
+
+/** Median and lower 16 % of a sample: where the numbers of a cell begin, and their unit in the place of sigma. */
+function startCell(
+  image: usize, mask: usize, width: i32, x0: i32, x1: i32, y0: i32, y1: i32, ignored: i32, rowStep: i32,
+  sample: usize, start: usize, result: usize,
+): void {
+  const columnStep = max<i32>(1, (x1 - x0) >> 3);
+  const sampleRowStep = rowStep * max<i32>(1, (y1 - y0) / (8 * rowStep));
+  let count = gather(image, mask, width, x0, x1, y0, y1, ignored, columnStep, sampleRowStep, sample);
+  if (count < SAMPLE_MIN) count = gather(image, mask, width, x0, x1, y0, y1, ignored, 1, rowStep, sample);
+  let centre: f64 = 0, sigma: f64 = 0;
+  if (count > 0) {
+    centre = <f64>select(sample, count, count >> 1);
+    sigma = centre - <f64>select(sample, count, <i32>(<f64>count * 0.1587));
+    if (!(sigma > 0)) sigma = scatterAbout(sample, count, centre);
+  }
+  // Of a scatter that is no number, nothing is known but the centre.
+  const isKnown = sigma > 0 && sigma < Infinity;
+  store<f32>(start, <f32>centre);
+  store<f32>(start, isKnown ? <f32>(UNIT / sigma) : 0, 4);
+  store<f64>(result, centre, 8);
+  store<f64>(result, isKnown ? sigma / UNIT : 0, 24);
+}
+
+/** Pixels that are not NaN and not masked, in order. */
+function gather(
+  image: usize, mask: usize, width: i32, x0: i32, x1: i32, y0: i32, y1: i32, ignored: i32, columnStep: i32,
+  rowStep: i32, out: usize,
+): i32 {
+  const first = out;
+  for (let y = y0; y < y1; y += rowStep) {
+    for (let x = x0; x < x1; x += columnStep) {
+      const at = <usize>(y * width + x), value = load<f32>(image + (at << 2));
+      if (value == value && (<i32>load<u16>(mask + (at << 1)) & ignored) == 0) { store<f32>(out, value); out += 4; }
+    }
+  }
+  return <i32>((out - first) >> 2);
+}
+
+function scatterAbout(values: usize, count: i32, centre: f64): f64 {
+  let squares: f64 = 0;
+  for (let i = 0; i < count; i++) {
+    const d = <f64>load<f32>(values + (<usize>i << 2)) - centre;
+    squares += d * d;
+  }
+  return sqrt(squares / <f64>count);
+}
+
+/** Distances of a row's pixels from the centre as whole numbers; the last eight are filled up with unusable ones. */
+function numberRow(
+  image: usize, mask: usize, at: i32, count: i32, end: i32, ignored: i32, start: usize, out: usize,
+): void {
+  const centre = v128.load32_splat(start), scale = v128.load32_splat(start, 4), bits = i16x8.splat(<i16>ignored);
+  const most = f32x4.splat(MOST), least = f32x4.splat(-MOST), none = i16x8.splat(0);
+  const unusable = i16x8.splat(<i16>UNUSABLE), order = i16x8(0, 1, 2, 3, 4, 5, 6, 7);
+  const rounder = f32x4.splat(ROUNDER);
+  let p = image + (<usize>at << 2), m = mask + (<usize>at << 1), x = 0;
+  for (; x < count; x += 8, p += 32, m += 16, out += 16) {
+    if (at + x + 8 > end) break;
+    const a = v128.load(p), b = v128.load(p, 16);
+    const low = f32x4.mul(f32x4.sub(a, centre), scale), high = f32x4.mul(f32x4.sub(b, centre), scale);
+    const whole = i16x8.narrow_i32x4_s(
+      i32x4.sub(f32x4.add(f32x4.pmax(least, f32x4.pmin(most, low)), rounder), rounder),
+      i32x4.sub(f32x4.add(f32x4.pmax(least, f32x4.pmin(most, high)), rounder), rounder),
+    );
+    let isUsable = v128.and(i16x8.eq(v128.and(v128.load(m), bits), none),
+      i16x8.narrow_i32x4_s(f32x4.eq(a, a), f32x4.eq(b, b)));
+    if (x + 8 > count) isUsable = v128.and(isUsable, i16x8.lt_s(order, i16x8.splat(<i16>(count - x))));
+    v128.store(out, v128.bitselect(whole, unusable, isUsable));
+  }
+  if (x >= count) return;
+  // The plane ends within these eight.
+  v128.store(out, unusable);
+  for (; x < count; x++, p += 4, m += 2, out += 2) {
+    const value = load<f32>(p);
+    if (value != value || (<i32>load<u16>(m) & ignored) != 0) continue;
+    const d = f32x4.mul(f32x4.sub(f32x4.splat(value), centre), scale);
+    const whole = i32x4.sub(f32x4.add(f32x4.pmax(least, f32x4.pmin(most, d)), rounder), rounder);
+    store<i16>(out, <i16>i32x4.extract_lane(whole, 0));
+  }
+}
+
+/**
+ * Rounds of clipping about the median, which follows by Newton's steps; where it does not settle, as in coarse counts,
+ * it is searched for.
+ *
+ * @param result As `startCell` left it: the centre in the place of the median, the unit in that of sigma.
+ */
+function clip(numbers: usize, groups: i32, clipSigma: f64, sums: usize, result: usize): void {
+  const start = load<f64>(result, 8), unit = load<f64>(result, 24);
+  sumUp(numbers, groups, <i32>-MOST, <i32>MOST, 0, sums, false);
+  store<f64>(result, load<f64>(sums + COUNT));
+  let centre: f64 = 0, sigma = UNIT, mean: f64 = 0, isSettled = false, low: i32 = 0, high: i32 = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    const before = sigma, limit = clipSigma * sigma;
+    low = <i32>max<f64>(-FARTHEST, ceil<f64>(centre - limit));
+    high = <i32>min<f64>(FARTHEST, floor<f64>(centre + limit));
+    const middle = <i32>floor<f64>(centre);
+    sumUp(numbers, groups, low, high, middle, sums, true);
+    const used = load<f64>(sums + COUNT);
+    if (!(used > 0)) break;
+    mean = load<f64>(sums + FIRST) / used;
+    const spread = load<f64>(sums + SECOND) / used - mean * mean;
+    sigma = sqrt<f64>(spread < 0 ? 0 : spread);
+    // Counts so coarse that all but the usual one were clipped, or one value.
+    if (!(sigma > 0)) { sigma = unit > 0 ? before : 0; break; }
+    // Numbers below `middle` are values below middle − 1/2.
+    const next = <f64>middle - 0.5 + (used / 2 - load<f64>(sums + BELOW)) * sigma / (used * MIDDLE_DENSITY);
+    const step = abs<f64>(next - centre);
+    centre = max<f64>(<f64>low, min<f64>(<f64>high, next));
+    if (step < 2 && abs<f64>(sigma - before) < 0.002 * before) { isSettled = true; break; }
+  }
+  if (!isSettled && load<f64>(sums + COUNT) > 0) centre = medianOf(numbers, groups, low, high, sums);
+  store<f64>(result, start + unit * centre, 8);
+  store<f64>(result, start + unit * mean, 16);
+  store<f64>(result, unit * sigma, 24);
+}
+
+/** The median of the numbers from `low` to `high`: those of one value lie evenly within it. */
+function medianOf(numbers: usize, groups: i32, low: i32, high: i32, sums: usize): f64 {
+  const half = load<f64>(sums + COUNT) / 2;
+  let first = low, last = high;
+  while (first < last) {
+    const between = (first + last) >> 1;
+    sumUp(numbers, groups, low, between, 0, sums, false);
+    if (load<f64>(sums + COUNT) < half) first = between + 1; else last = between;
+  }
+  sumUp(numbers, groups, low, first, first, sums, true);
+  const below = load<f64>(sums + BELOW), here = load<f64>(sums + COUNT) - below;
+  return <f64>first - 0.5 + (half - below) / here;
+}
+
+/** Count of the numbers from `low` to `high`, and when asked their sum, their squares' sum, and those below `middle`. */
+function sumUp(
+  numbers: usize, groups: i32, low: i32, high: i32, middle: i32, sums: usize, isWhole: bool,
+): void {
+  const least = i16x8.splat(<i16>(low - 1)), most = i16x8.splat(<i16>(high + 1)), middles = i16x8.splat(<i16>middle);
+  const ones = i16x8.splat(1);
+  let count: f64 = 0, first: f64 = 0, second: f64 = 0, below: f64 = 0;
+  for (let done = 0; done < groups; done += BLOCK) {
+    let counts = i16x8.splat(0), belows = i16x8.splat(0), firsts = i32x4.splat(0), seconds = i32x4.splat(0);
+    const end = numbers + (<usize>min(BLOCK, groups - done) << 4);
+    if (isWhole) {
+      for (; numbers < end; numbers += 16) {
+        const value = v128.load(numbers);
+        const isInside = v128.and(i16x8.gt_s(value, least), i16x8.lt_s(value, most)), kept = v128.and(value, isInside);
+        counts = i16x8.sub(counts, isInside);
+        belows = i16x8.sub(belows, v128.and(isInside, i16x8.lt_s(value, middles)));
+        firsts = i32x4.add(firsts, i32x4.dot_i16x8_s(kept, ones));
+        seconds = i32x4.add(seconds, i32x4.dot_i16x8_s(kept, kept));
+      }
+    } else {
+      for (; numbers < end; numbers += 16) {
+        const value = v128.load(numbers);
+        counts = i16x8.sub(counts, v128.and(i16x8.gt_s(value, least), i16x8.lt_s(value, most)));
+      }
+    }
+    count += <f64>total(i32x4.dot_i16x8_s(counts, ones));
+    below += <f64>total(i32x4.dot_i16x8_s(belows, ones));
+    first += <f64>total(firsts);
+    second += <f64>total64(seconds);
+  }
+  store<f64>(sums + COUNT, count);
+  store<f64>(sums + FIRST, first);
+  store<f64>(sums + SECOND, second);
+  store<f64>(sums + BELOW, below);
+}
+
+function total(sums: v128): i32 {
+  return i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1) + i32x4.extract_lane(sums, 2)
+    + i32x4.extract_lane(sums, 3);
+}
+
+function total64(sums: v128): i64 {
+  return <i64>i32x4.extract_lane(sums, 0) + <i64>i32x4.extract_lane(sums, 1) + <i64>i32x4.extract_lane(sums, 2)
+    + <i64>i32x4.extract_lane(sums, 3);
+}
