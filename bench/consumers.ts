@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util';
 import { headers, type NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { consumeAlerts } from '../brokers/consume.ts';
-import { startStores } from '../engine/setup/services.mjs';
+import { startStores, withoutCredentials } from '../engine/setup/services.mjs';
 import { closeLog, openLog, type Log } from '../engine/stream/log.ts';
 import { openNightStreams } from '../engine/stream/streams.ts';
 import { nextDayObs, type DayObs } from '../schemas/ids.ts';
@@ -49,7 +49,7 @@ async function startConsumers(
   const stop = new AbortController();
   const connections: NatsConnection[] = [];
   const running = Array.from({ length: consumerCount }, async (_, i) => {
-    const connection = await connect({ servers: url });
+    const connection = await connect({ servers: withoutCredentials(url) });
     connections.push(connection);
     await consumeAlerts({
       connection, stream, durable: `full${i}`, signal: stop.signal,

@@ -3,6 +3,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { subjectToken } from '../schemas/subjects.ts';
+import { readPolicy } from './policy.ts';
 
 /** A user's rights. */
 export type AccessEntry = Readonly<{
@@ -47,6 +48,30 @@ export function readAccess(dataDir: string): Access {
 /** All users; empty when there is no file. */
 export function listAccess(dataDir: string): readonly AccessEntry[] {
   return readEntries(dataDir) ?? [];
+}
+
+/** The owner of the filters that ship: the operators' own stream. */
+const SHIPPED_USER = 'vesper';
+
+/**
+ * Who may have pixels before their embargo ends: everybody while there are no users; then those with the right. Users are
+ * read again at most once a second.
+ */
+export function pixelRights(dataDir: string): (user: string) => boolean {
+  let entries: readonly AccessEntry[] | null = null, readAtMs = -Infinity;
+  return (user) => {
+    if (performance.now() - readAtMs > 1000) {
+      entries = readPolicy(dataDir).pixelEmbargoHours === 0 ? null : readEntries(dataDir);
+      readAtMs = performance.now();
+    }
+    return entries === null || user === SHIPPED_USER || entries.some((each) => each.user === user && each.hasPixels);
+  };
+}
+
+/** Whether some user of the log is to have alerts without cutouts. */
+export function needsLiteStream(dataDir: string): boolean {
+  return readPolicy(dataDir).pixelEmbargoHours > 0
+    && listAccess(dataDir).some(({ natsPublicKey, hasPixels }) => natsPublicKey !== null && !hasPixels);
 }
 
 /** Gives a user a new token, in place of an earlier one, and returns it: it cannot be told again. */

@@ -35,6 +35,7 @@ async function main(): Promise<number> {
       .runAlertsGet(request.positionals.diaSourceId, request.options);
     case 'alerts export': return (await import('./cli/alerts.ts')).runAlertsExport(request.options);
     case 'alerts replay': return (await import('./cli/alertsReplay.ts')).runAlertsReplay(request.options, signal);
+    case 'alerts release': return (await import('./cli/alertsRelease.ts')).runAlertsRelease(request.options);
     case 'alerts quality': return (await import('./cli/alertsQuality.ts')).runAlertsQuality(request.options);
     case 'alerts voevent': return (await import('./cli/alertsReplay.ts'))
       .runAlertsVoEvent(request.positionals.diaSourceId, request.options);

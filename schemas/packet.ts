@@ -97,6 +97,13 @@ export function splitPacket(packet: Uint8Array): PacketParts {
   return parts;
 }
 
+/** The same packet with its three cutouts null: what a user gets from whom pixels are withheld. Throws as `splitPacket`. */
+export function withoutCutouts(packet: Uint8Array): Buffer {
+  return assemblePacket({
+    ...splitPacket(packet), cutoutDifference: null, cutoutScience: null, cutoutTemplate: null,
+  });
+}
+
 /** The whole alert of a framed packet. Cutouts are views into `packet`. Throws as `splitPacket` does. */
 export function decodeAlert(packet: Uint8Array): Alert {
   const parts = splitPacket(packet);

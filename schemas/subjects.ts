@@ -16,6 +16,10 @@ export const streams = {
   pipeline: (instrument: string) => `PIPELINE_${subjectToken(instrument)}`,
   commits: (instrument: string, dayObs: DayObs) => `COMMITS_${subjectToken(instrument)}_${dayObs}`,
   alerts: (instrument: string, dayObs: DayObs) => `ALERTS_${subjectToken(instrument)}_${dayObs}`,
+  /** Alerts without their cutouts, for those from whom pixels are withheld. */
+  lite: (instrument: string, dayObs: DayObs) => `LITE_${subjectToken(instrument)}_${dayObs}`,
+  /** Alerts that a policy had withheld for a time. */
+  released: (instrument: string, dayObs: DayObs) => `RELEASED_${subjectToken(instrument)}_${dayObs}`,
   filtered: (instrument: string, dayObs: DayObs) => `FILTERED_${subjectToken(instrument)}_${dayObs}`,
   /** Who has defined, activated and deactivated which alert filter, of all nights and instruments; never expires. */
   filterChanges: () => 'FILTERS',
@@ -33,6 +37,12 @@ export const subjects = {
   alerts: (instrument: string, dayObs: DayObs, band: string) =>
     `alerts.${subjectToken(instrument)}.${dayObs}.${subjectToken(band)}`,
   alertsAll: (instrument: string, dayObs: DayObs) => `alerts.${subjectToken(instrument)}.${dayObs}.>`,
+  lite: (instrument: string, dayObs: DayObs, band: string) =>
+    `lite.${subjectToken(instrument)}.${dayObs}.${subjectToken(band)}`,
+  liteAll: (instrument: string, dayObs: DayObs) => `lite.${subjectToken(instrument)}.${dayObs}.>`,
+  released: (instrument: string, dayObs: DayObs, band: string) =>
+    `released.${subjectToken(instrument)}.${dayObs}.${subjectToken(band)}`,
+  releasedAll: (instrument: string, dayObs: DayObs) => `released.${subjectToken(instrument)}.${dayObs}.>`,
   filtered: (user: string, filter: string, instrument: string, dayObs: DayObs) =>
     `filtered.${subjectToken(user)}.${subjectToken(filter)}.${subjectToken(instrument)}.${dayObs}`,
   filteredAll: (instrument: string, dayObs: DayObs) => `filtered.*.*.${subjectToken(instrument)}.${dayObs}`,

@@ -1,7 +1,9 @@
 /** The archive over HTTP, read-only: one alert, its cutouts, what lies in a cone, an object's light curve. */
 import { asDayObs, partsOfDiaSourceId, type DayObs } from '../../schemas/ids.ts';
-import { decodeAlert, splitPacket } from '../../schemas/packet.ts';
+import { decodeDiaSource } from '../../schemas/avro.ts';
+import { decodeAlert, splitPacket, withoutCutouts } from '../../schemas/packet.ts';
 import { brokersConfig } from '../config.ts';
+import { embargoEndMs, readPolicy } from '../policy.ts';
 import { cutoutPng } from './cutoutImage.ts';
 import { lightCurveOf, lightCurveSvg } from './lightCurve.ts';
 import { voEventOf } from './voevent.ts';
@@ -24,6 +26,19 @@ const CUTOUTS = { difference: 'cutoutDifference', science: 'cutoutScience', temp
 type CutoutName = keyof typeof CUTOUTS;
 
 const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-cache' } as const;
+/** An archive as somebody sees it. */
+type ViewedArchive = ArchiveLocation & Readonly<{ hasPixels: boolean }>;
+
+/** Tells in an answer until when its packet is without cutouts. */
+const WITHHELD_HEADER = 'x-pixels-withheld-until';
+
+/** When the asker may see the pixels, ISO 8601; null when that is now. */
+function pixelsWithheldUntil({ dataDir, hasPixels }: ViewedArchive, packet: Uint8Array): string | null {
+  if (hasPixels) return null;
+  const endMs = embargoEndMs(readPolicy(dataDir), decodeDiaSource(splitPacket(packet).diaSource), Date.now());
+  return endMs === null ? null : new Date(endMs).toISOString();
+}
+
 /** Media types that ask for the bytes as sent. */
 const RAW_TYPES: ReadonlySet<string> = new Set(['application/octet-stream', 'application/avro', 'avro/binary']);
 
@@ -55,11 +70,14 @@ export function isArchivePath(path: string): boolean {
  * Ids are decimal strings in JSON. Whatever a request holds, nothing but digits and fixed words of it is used to find
  * files, and none of it is repeated in an answer.
  *
+ * @param hasPixels False of a user from whom pixels are withheld for the time of the policy: cutouts are refused, and
+ * packets come without them.
  * @throws Error when the archive is damaged or cannot be read.
  */
 export async function answerArchiveRequest(
-  archive: ArchiveLocation, method: string, url: string, accept?: string,
+  location: ArchiveLocation, method: string, url: string, accept?: string, hasPixels = true,
 ): Promise<ArchiveAnswer> {
+  const archive = { ...location, hasPixels };
   try {
     if (method !== 'GET') throw new Refusal(405, 'only GET');
     const [path, query = ''] = url.split('?', 2);
@@ -84,16 +102,19 @@ export async function answerArchiveRequest(
   }
 }
 
-async function answerAlert(archive: ArchiveLocation, id: bigint, accept = ''): Promise<ArchiveAnswer> {
-  const packet = await alertOf(archive, id);
+async function answerAlert(archive: ViewedArchive, id: bigint, accept = ''): Promise<ArchiveAnswer> {
+  const packet = await alertOf(archive, id), withheldUntil = pixelsWithheldUntil(archive, packet);
   if (accept.split(',').some((part) => RAW_TYPES.has(part.split(';', 1)[0].trim().toLowerCase()))) {
-    return file('application/octet-stream', `${id}.avro-framed`, packet);
+    const raw = file('application/octet-stream', `${id}.avro-framed`, withheldUntil === null ? packet : withoutCutouts(packet));
+    return withheldUntil === null ? raw : { ...raw, headers: { ...raw.headers, [WITHHELD_HEADER]: withheldUntil } };
   }
   const cutoutUrl = (name: CutoutName, bytes: Uint8Array | null): string | null =>
-    bytes === null ? null : `/alerts/${id}/cutouts/${name}`;
+    bytes === null || withheldUntil !== null ? null : `/alerts/${id}/cutouts/${name}`;
   const alert = decodeAlert(packet);
   const links = Object.entries(CUTOUTS).map(([name, field]) => [field, cutoutUrl(name as CutoutName, alert[field])]);
-  return { status: 200, headers: JSON_TYPE, body: json({ ...alert, ...Object.fromEntries(links) }) };
+  return { status: 200, headers: JSON_TYPE, body: json({
+    ...alert, ...Object.fromEntries(links), ...(withheldUntil !== null && { pixelsWithheldUntil: withheldUntil }),
+  }) };
 }
 
 async function answerVoEvent(archive: ArchiveLocation, id: bigint): Promise<ArchiveAnswer> {
@@ -109,10 +130,12 @@ async function answerNeighbours({ dataDir, instrument }: ArchiveLocation, id: bi
   return { status: 200, headers: JSON_TYPE, body: alert.neighbours };
 }
 
-async function answerCutout(archive: ArchiveLocation, id: bigint, asked: string): Promise<ArchiveAnswer> {
+async function answerCutout(archive: ViewedArchive, id: bigint, asked: string): Promise<ArchiveAnswer> {
   const [, name, extension = 'fits'] = /^(difference|science|template)(?:\.(fits|png))?$/.exec(asked) ?? [];
   if (name === undefined) throw new Refusal(404, 'a cutout is difference, science or template, .fits or .png');
-  const parts = splitPacket(await alertOf(archive, id));
+  const packet = await alertOf(archive, id), withheldUntil = pixelsWithheldUntil(archive, packet);
+  if (withheldUntil !== null) throw new Refusal(403, `pixels of this alert are withheld until ${withheldUntil}`);
+  const parts = splitPacket(packet);
   const fits = parts[CUTOUTS[name as CutoutName]]; // One of the three that the expression lets through.
   if (fits === null) throw new Refusal(404, `this alert has no ${name} cutout`);
   if (extension === 'png') return { status: 200, headers: { 'content-type': 'image/png' }, body: cutoutPng(fits) };

@@ -6,6 +6,8 @@ import type { Actor } from '../filters/filterLog.ts';
 
 export type Guard = Readonly<{
   mayLook(request: IncomingMessage): boolean;
+  /** Whether pixels may be told before their embargo ends: to everybody while there are no users. */
+  hasPixels(request: IncomingMessage): boolean;
   /** As whom the request changes filters; null when it may not. */
   actorOf(request: IncomingMessage): Actor | null;
 }>;
@@ -32,6 +34,10 @@ export function guardOf(host: string, dataDir: string | undefined, tls: object |
     mayLook: (request) => (isLocal
       ? LOOPBACK.test(hostNameOf(request))
       : (accessNow()?.userOf(request.headers.authorization) ?? null) !== null),
+    hasPixels(request) {
+      const access = accessNow();
+      return access === null || !access.isRequired || access.userOf(request.headers.authorization)?.hasPixels === true;
+    },
     actorOf(request) {
       const access = accessNow();
       if (access === null) return null;

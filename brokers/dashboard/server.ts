@@ -55,7 +55,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   const board = new Board(options.instrument, options.dayObs, () => feed?.night() ?? null);
   const { dataDir, instrument } = options;
   const guard = guardOf(host, dataDir, options.tls ?? null);
-  const answerArchive = dataDir === undefined ? null : archiveAnswerer({ dataDir, instrument });
+  const answerArchive = dataDir === undefined ? null : archiveAnswerer({ dataDir, instrument }, guard);
   const answerFilters = dataDir === undefined ? null : filterAnswerer(
     { filters: await openFilterLog(options.connection), dataDir, instrument }, guard,
   );
@@ -152,16 +152,19 @@ function answer(board: Board, request: IncomingMessage, response: ServerResponse
 
 /** Answers from the archive, so many requests at once; a failure is logged and told without its cause. */
 function archiveAnswerer(
-  archive: ArchiveLocation,
+  archive: ArchiveLocation, guard: Guard,
 ): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
   let atWork = 0;
-  return async ({ method = '', url = '/', headers: { accept } }, response) => {
+  return async (request, response) => {
+    const { method = '', url = '/', headers: { accept } } = request;
     if (atWork >= brokersConfig.archiveRequestsMax) {
       return send(response, 503, { ...TEXT, 'retry-after': '1' }, 'too many requests\n');
     }
     atWork++;
     try {
-      const { status, headers, body } = await answerArchiveRequest(archive, method, url, accept);
+      const { status, headers, body } = await answerArchiveRequest(
+        archive, method, url, accept, guard.hasPixels(request),
+      );
       send(response, status, headers, body);
     } catch (error) {
       process.stderr.write(`vesper: archive query failed: ${(error as Error).message}\n`); // Only Errors are thrown.

@@ -5,6 +5,7 @@ import {
   decodeMpcOrbit,
   decodeSsSource,
 } from '../../schemas/avro.ts';
+import type { DiaSource } from '../../schemas/diaRows.ts';
 import { parseNeighbours, type Neighbours } from '../../schemas/neighbours.ts';
 import { splitPacket, type PacketParts } from '../../schemas/packet.ts';
 import type { FilterableAlert } from './expression.ts';
@@ -76,4 +77,13 @@ class LazyAlert implements FilterableAlert {
     if (!this.#decoded.has(name)) this.#decoded.set(name, decode());
     return this.#decoded.get(name) as T; // Set by the same getter, with its type.
   }
+}
+
+/** An alert of which only the diaSource is known. */
+export function diaSourceOnly(diaSource: DiaSource): FilterableAlert {
+  return {
+    diaSourceId: diaSource.diaSourceId, observation_reason: null, target_name: null, diaSource, prvDiaSources: null,
+    prvDiaForcedSources: null, diaObject: null, ssSource: null, mpc_orbits: null, nearestStars: null,
+    nearestGalaxies: null,
+  };
 }

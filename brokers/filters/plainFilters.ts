@@ -96,7 +96,7 @@ async function publishMatch(
   const publication = {
     messageId: `${compiled.label}.${diaSourceId}`,
     headers: headersFor(compiled.label, { headers: message.headers, sequence: message.seq }),
-    data: message.data,
+    data: publisher.packetFor(compiled.definition.user, message.data),
   };
   const isOurs = await publisher.publish(slot, publication, (last) => {
     const reached = alertSequenceOf(slot.subject, last);

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JetStreamApiCodes, JetStreamApiError, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
 import { headers as newHeaders, type MsgHdrs } from '@nats-io/nats-core';
+import { withoutCutouts } from '../../schemas/packet.ts';
 import { brokersConfig } from '../config.ts';
 
 /** Headers that a filtered alert has beside those of the alert. */
@@ -25,11 +26,21 @@ export class FilteredPublisher {
   readonly #js: JetStreamClient;
   readonly #jsm: JetStreamManager;
   readonly #stream: string;
+  readonly #hasPixels: (user: string) => boolean;
 
-  constructor(js: JetStreamClient, jsm: JetStreamManager, stream: string) {
+  /** @param hasPixels Whether a user may have cutouts. */
+  constructor(
+    js: JetStreamClient, jsm: JetStreamManager, stream: string, hasPixels: (user: string) => boolean = () => true,
+  ) {
     this.#js = js;
     this.#jsm = jsm;
     this.#stream = stream;
+    this.#hasPixels = hasPixels;
+  }
+
+  /** A packet as a user gets it. */
+  packetFor(user: string, packet: Uint8Array): Uint8Array {
+    return this.#hasPixels(user) ? packet : withoutCutouts(packet);
   }
 
   /** Sequence and headers of the last message on a subject, or null. */

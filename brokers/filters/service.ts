@@ -39,6 +39,8 @@ export type FilterServiceOptions = Omit<FeedOptions, 'stream'> &
     filters: readonly CompiledFilter[];
     /** … and those that come and go while it runs. */
     roster?: FilterRoster;
+    /** Whether a user may have cutouts; by default all may. */
+    hasPixels?: (user: string) => boolean;
     /** Called after each handful of alerts. */
     onProgress?: (progress: readonly FilterProgress[]) => void;
   }>;
@@ -59,7 +61,7 @@ export async function runFilterService(options: FilterServiceOptions): Promise<r
   const { connection, instrument, dayObs } = options;
   const { js, jsm } = await jetStreamOf(connection);
   const source = streams.alerts(instrument, dayObs);
-  const publisher = new FilteredPublisher(js, jsm, streams.filtered(instrument, dayObs));
+  const publisher = new FilteredPublisher(js, jsm, streams.filtered(instrument, dayObs), options.hasPixels);
   const roster = options.roster ?? fixedRoster([]);
   await roster.refresh();
   const { created } = await jsm.streams.info(source);

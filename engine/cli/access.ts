@@ -14,7 +14,7 @@ export async function runAccessGrant(user: string, options: AccessGrantOptions):
   const token = grantAccess(options.dataDir, rights);
   if (options.json) printJson({ token, ...rights });
   else print(token);
-  if (natsPublicKey !== null) note(`the log takes ${user}'s key from its next start on; its seed is ${options.natsSeed}`);
+  if (natsPublicKey !== null) note(`the log takes ${user}'s key within a second; its seed is ${options.natsSeed}`);
   return 0;
 }
 

@@ -1,10 +1,14 @@
 /** The brokers' side of a night: archive, filter, and the two consumers that take delivery. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { JsMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
+import { needsLiteStream, pixelRights } from '../../brokers/access.ts';
 import { runArchiveService } from '../../brokers/archive/service.ts';
+import { brokersConfig } from '../../brokers/config.ts';
 import { consumeAlerts } from '../../brokers/consume.ts';
 import { openFilterLog } from '../../brokers/filters/filterLog.ts';
 import { runFilterService } from '../../brokers/filters/service.ts';
+import { runLiteStream, type LiteOptions } from '../../brokers/liteStream.ts';
 import type { DayObs } from '../../schemas/ids.ts';
 import { decodeAlert } from '../../schemas/packet.ts';
 import { streams, subjects } from '../../schemas/subjects.ts';
@@ -46,6 +50,7 @@ export function startBrokerServices(
         await roster.recordShipped();
         return runFilterService({
           ...base, instrument, dayObs, filters: [], roster, untilCaughtUp: firstDrain.signal,
+          hasPixels: pixelRights(dataDir),
         });
       }),
     ),
@@ -56,6 +61,7 @@ export function startBrokerServices(
       }),
     ),
   ];
+  const lite = watch(liteWhenNeeded({ ...base, dataDir, instrument, dayObs, untilCaughtUp: firstDrain.signal }));
   const last = watch(consumeAlerts({
     ...base, stream: streams.filtered(instrument, dayObs), durable: CONSUMERS.filter, untilCaughtUp: lastDrain.signal,
     subject: subjects.filtered(NIGHT_FILTER.user, NIGHT_FILTER.name, instrument, dayObs), onAlert: decoded,
@@ -63,14 +69,26 @@ export function startBrokerServices(
   return {
     async drain() {
       firstDrain.abort();
-      await Promise.all(first);
+      await Promise.all([...first, lite]);
       // The filter's consumer can only be done when the filter is.
       lastDrain.abort();
       await last;
     },
     async stop() {
       stop.abort();
-      await Promise.all([...first, last]);
+      await Promise.all([...first, lite, last]);
     },
   };
+}
+
+/** Alerts without cutouts, from the night's start, as soon as somebody has a key and no right to pixels. */
+async function liteWhenNeeded(
+  options: Omit<LiteOptions, 'untilCaughtUp'> & Readonly<{ dataDir: string; untilCaughtUp: AbortSignal }>,
+): Promise<void> {
+  while (!needsLiteStream(options.dataDir)) {
+    if (options.signal.aborted || options.untilCaughtUp.aborted) return;
+    const ended = AbortSignal.any([options.signal, options.untilCaughtUp]);
+    await sleep(brokersConfig.usersPollMs, undefined, { signal: ended }).catch(() => undefined);
+  }
+  await runLiteStream(options);
 }

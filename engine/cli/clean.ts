@@ -15,7 +15,7 @@ import { catchUp } from '../stream/projector.ts';
 import { Spool } from '../stream/spool.ts';
 import { print, printJson } from './output.ts';
 import { withOpenStores } from './stores.ts';
-import { countNight } from './countNight.ts';
+import { countNight, heldByPolicy } from './countNight.ts';
 
 type Removed = Readonly<{ instrument: string; dayObs: DayObs; exported: string }>;
 type Kept = Readonly<{ instrument: string; dayObs: DayObs; reason: string }>;
@@ -47,6 +47,11 @@ export async function runClean(
           const audit = await countNight({ log, apdb, dataDir: options.dataDir, instrument, dayObs });
           if (!audit.closes) {
             kept.push({ instrument, dayObs, reason: `counts do not close: ${audit.violations[0]}` });
+            continue;
+          }
+          const held = heldByPolicy(audit.counts);
+          if (held > 0) {
+            kept.push({ instrument, dayObs, reason: `${held} alerts are withheld: "vesper alerts release" comes first` });
             continue;
           }
         }
@@ -92,7 +97,7 @@ async function removeNight(log: Log, dataDir: string, instrument: string, dayObs
     const path = join(dataDir, folder, instrument, String(dayObs));
     if (existsSync(path)) rmSync(path, { recursive: true });
   }
-  for (const stream of [streams.filtered, streams.alerts, streams.commits]) {
+  for (const stream of [streams.filtered, streams.lite, streams.released, streams.alerts, streams.commits]) {
     const name = stream(instrument, dayObs);
     if (await lastSequence(log, name) !== null) await log.jsm.streams.delete(name);
   }

@@ -16,12 +16,15 @@ import type { DayObs } from '../../schemas/ids.ts';
 import { splitPacket } from '../../schemas/packet.ts';
 import { alertHeaders, streams, subjects } from '../../schemas/subjects.ts';
 import { decodeCutouts } from '../stages/packet/spool.ts';
+import { POLICY_REASON } from '../stream/associateDetector.ts';
 import { readCommits } from '../stream/commitLog.ts';
 import type { Log } from '../stream/log.ts';
 import { readObservatory } from '../stream/observatory.ts';
 import { rowsOf } from '../stream/projector.ts';
 import { readStored } from '../stream/readStream.ts';
+import { lastSequence } from '../stream/streams.ts';
 import { Spool } from '../stream/spool.ts';
+import { releasedIds } from './alertsRelease.ts';
 
 /** Durable consumers of every night: the full stream, and the matches of the filter that ships. */
 export const CONSUMERS = { full: 'full', filter: 'filter' } as const;
@@ -31,6 +34,8 @@ export type NightCounts = Readonly<{
   detected: number; droppedByReason: Readonly<Record<string, number>>; associated: number;
   withheldByReason: Readonly<Record<string, number>>;
   packed: number; published: number; archived: number;
+  /** Alerts withheld by policy that were released since, and alerts in the stream without cutouts; null without one. */
+  released: number; lite: number | null;
   delivered: Readonly<Record<string, number>>; owed: Readonly<Record<string, number>>;
   /** Of the ranked filters of all users. */
   ranked: Readonly<Omit<SelectionAudit, 'violations'>>;
@@ -39,6 +44,12 @@ export type NightCounts = Readonly<{
 export type NightAudit = Readonly<{
   dayObs: DayObs; counts: NightCounts; closes: boolean; violations: readonly string[];
 }>;
+
+/** Alerts that a policy has withheld and that were not released since. */
+export function heldByPolicy({ withheldByReason, released }: NightCounts): number {
+  const withheld = Object.entries(withheldByReason).filter(([reason]) => reason.startsWith(POLICY_REASON));
+  return withheld.reduce((total, [, count]) => total + count, 0) - released;
+}
 
 type Sources = Readonly<{ log: Log; apdb: Apdb; dataDir: string; instrument: string; dayObs: DayObs }>;
 
@@ -50,7 +61,8 @@ export async function countNight(sources: Sources): Promise<NightAudit> {
   const alerts = await countAlerts(sources, commits.owedIds, violations);
   await compareApdb(sources, commits, violations);
   const archivedIds = (await listArchive(sources.dataDir, instrument, dayObs)).map((entry) => entry.diaSourceId);
-  const archived = compareIds('archive', archivedIds, commits.owedIds, violations);
+  const releasedNow = await releasedIds(log, instrument, dayObs);
+  const archived = compareIds('archive', archivedIds, new Set([...commits.owedIds, ...releasedNow]), violations);
   const delivered: Record<string, number> = {}, owed: Record<string, number> = {};
   for (const [name, stream, total] of [
     [CONSUMERS.full, streams.alerts(instrument, dayObs), alerts.published],
@@ -63,6 +75,10 @@ export async function countNight(sources: Sources): Promise<NightAudit> {
       violations.push(`consumer ${name}: ${delivered[name]} delivered + ${owed[name]} owed, ${total} expected`);
     }
   }
+  const released = compareIds(
+    'RELEASED', [...releasedNow], commits.policyIds, violations, false,
+  );
+  const lite = await countLite(sources, commits.owedIds, violations);
   const { violations: ofSelections, ...ranked } = await auditSelections(
     log, instrument, dayObs, await FilterLog.open(log),
   );
@@ -70,12 +86,12 @@ export async function countNight(sources: Sources): Promise<NightAudit> {
   const { detected, droppedByReason, associated, withheldByReason, packed } = commits;
   const counts = {
     detected, droppedByReason, associated, withheldByReason, packed, published: alerts.published, archived,
-    delivered, owed, ranked,
+    released, lite, delivered, owed, ranked,
   };
   assertSum('detected', detected, 'associated + dropped', associated + sum(droppedByReason), violations);
   assertSum('associated', associated, 'packed + withheld', packed + sum(withheldByReason), violations);
   assertSum('packed', packed, 'published', alerts.published, violations);
-  assertSum('published', alerts.published, 'archived', archived, violations);
+  assertSum('published + released', alerts.published + released, 'archived', archived, violations);
   const { selected, dropped, late } = ranked;
   assertSum('ranked matches', ranked.matched, 'selected + dropped + late', selected + dropped + late, violations);
   return { dayObs, counts, closes: violations.length === 0, violations };
@@ -84,7 +100,7 @@ export async function countNight(sources: Sources): Promise<NightAudit> {
 type CommitCounts = Readonly<{
   detected: number; droppedByReason: Record<string, number>; associated: number;
   withheldByReason: Record<string, number>; packed: number;
-  forced: number; ssSources: number; sourceIds: Set<bigint>; owedIds: Set<bigint>; visitDetectors: number;
+  forced: number; ssSources: number; sourceIds: Set<bigint>; owedIds: Set<bigint>; policyIds: Set<bigint>; visitDetectors: number;
 }>;
 
 /**
@@ -97,7 +113,7 @@ async function countCommits(
   const spool = new Spool(dataDir, instrument, dayObs);
   const digest = new NightDigest();
   const ended = new Map<string, number>();
-  const sourceIds = new Set<bigint>(), owedIds = new Set<bigint>();
+  const sourceIds = new Set<bigint>(), owedIds = new Set<bigint>(), policyIds = new Set<bigint>();
   const droppedByReason: Record<string, number> = {}, withheldByReason: Record<string, number> = {};
   let detected = 0, associated = 0, packed = 0, forced = 0, ssSources = 0, visitDetectors = 0, isSealed = false;
   for await (const { entry, sequence, bytes } of readCommits(log, instrument, dayObs)) {
@@ -138,6 +154,7 @@ async function countCommits(
       ssSources += rows.ssSources.length;
       const toAlert = ids.filter((_, index) => !withheld.has(index));
       toAlert.forEach((id) => owedIds.add(id));
+      a.withheld.forEach(({ index, reason }) => { if (reason.startsWith(POLICY_REASON)) policyIds.add(ids[index]); });
       packed += countPackable(a, toAlert, spool);
     } catch (error) {
       violations.push(`commit ${sequence} (visit ${a.visit}, detector ${a.detector}): ${(error as Error).message}`);
@@ -146,7 +163,7 @@ async function countCommits(
   await assertReadsEnded(log, instrument, dayObs, isSealed, ended, violations);
   return {
     detected, droppedByReason, associated, withheldByReason, packed, forced, ssSources, sourceIds, owedIds,
-    visitDetectors,
+    policyIds, visitDetectors,
   };
 }
 
@@ -193,6 +210,22 @@ async function countAlerts(
   return { published: compareIds('ALERTS', published, owedIds, violations), matched: filtered.length };
 }
 
+/** Alerts in the stream without cutouts; each must be ALERTS' own, in its order, without its pixels. */
+async function countLite(
+  { log, instrument, dayObs }: Sources, owedIds: ReadonlySet<bigint>, violations: string[],
+): Promise<number | null> {
+  const stream = streams.lite(instrument, dayObs);
+  if (await lastSequence(log, stream) === null) return null;
+  const ids: bigint[] = [];
+  for await (const { data, seq } of readStored(log, stream)) {
+    const { diaSourceId, cutoutDifference, cutoutScience, cutoutTemplate } = splitPacket(data);
+    const hasPixels = [cutoutDifference, cutoutScience, cutoutTemplate].some((cutout) => cutout !== null);
+    if (hasPixels) violations.push(`message ${seq} of ${stream} has cutouts`);
+    ids.push(diaSourceId);
+  }
+  return compareIds('LITE', ids, owedIds, violations);
+}
+
 async function compareApdb({ apdb, dayObs }: Sources, commits: CommitCounts, violations: string[]): Promise<void> {
   const counts = await apdb.counts(dayObs);
   assertSum('diaSources in COMMITS', commits.associated, 'in the APDB', counts.diaSources, violations);
@@ -204,13 +237,13 @@ async function compareApdb({ apdb, dayObs }: Sources, commits: CommitCounts, vio
 
 /** Distinct ids found; what is missing, foreign or double becomes a violation with an example. */
 function compareIds(
-  where: string, found: readonly bigint[], expected: ReadonlySet<bigint>, violations: string[],
+  where: string, found: readonly bigint[], expected: ReadonlySet<bigint>, violations: string[], isComplete = true,
 ): number {
   const distinct = new Set(found);
   const missing = [...expected].filter((id) => !distinct.has(id));
   const foreign = [...distinct].filter((id) => !expected.has(id));
   if (distinct.size !== found.length) violations.push(`${where} holds ${found.length - distinct.size} doubled alerts`);
-  if (missing.length > 0) {
+  if (isComplete && missing.length > 0) {
     violations.push(`${where} lacks ${missing.length} of ${expected.size}, such as ${missing[0]}`);
   }
   if (foreign.length > 0) {

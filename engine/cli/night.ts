@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { availableParallelism } from 'node:os';
 import { startDashboard } from '../../brokers/dashboard/server.ts';
+import { readPolicy, recordRules, withholdingOf } from '../../brokers/policy.ts';
 import { openPostgresApdb } from '../../apdb/postgres/postgresApdb.ts';
 import { openRedisTiles } from '../../apdb/redis/redisTiles.ts';
 import { loadCamera } from '../../schemas/camera.ts';
@@ -93,9 +94,11 @@ async function observe(
   const past = await readObservatory(log, instrument, dayObs, note);
   const catalog = new ProductCatalog(dataDir, instrument);
   const progress = visitProgress(past);
+  const policy = readPolicy(dataDir);
+  recordRules(dataDir, policy);
   const run = await EngineRun.open({
     log, apdb, instrument, camera, dayObs, dataDir, now: Date.now, note, fail, onProgress: progress,
-    rawWaitMs: rawWaitOf(plan),
+    rawWaitMs: rawWaitOf(plan), withholding: withholdingOf(policy),
     process: detectorProcess(camera, dataDir, catalog, pool, runDigests()),
     ...(fakes && { fakes: {
       process: detectorProcess(camera, dataDir, catalog, fakes, runDigests()), idle: () => pool.idle(),

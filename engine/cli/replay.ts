@@ -1,5 +1,6 @@
 /** `vesper replay last|DAYOBS`: runs a recorded night again and compares rows and packets byte by byte. */
 import { availableParallelism } from 'node:os';
+import { recordedRules, withholdingOf } from '../../brokers/policy.ts';
 import { loadCamera } from '../../schemas/camera.ts';
 import type { ObservatoryEvent } from '../../schemas/events.ts';
 import type { DayObs } from '../../schemas/ids.ts';
@@ -50,7 +51,7 @@ export async function runReplay(night: number | 'last', options: Options, signal
 function pixelsOf(
   dataDir: string, instrument: string, dayObs: DayObs, facts: readonly ObservatoryEvent[],
   pool: ReturnType<typeof createDetectorPool>,
-): Pick<ReplayOptions, 'camera' | 'process' | 'associate' | 'knownBodies'> {
+): Pick<ReplayOptions, 'camera' | 'process' | 'associate' | 'knownBodies' | 'withholding'> {
   if (!isSimulated(instrument)) return reopenSeries(dataDir, instrument);
   const opened = facts.find((event) => event.type === 'NightOpened');
   const camera = loadCamera(opened?.type === 'NightOpened' ? opened.arguments.camera : instrument);
@@ -58,6 +59,7 @@ function pixelsOf(
   return {
     camera, process: detectorProcess(camera, dataDir, catalog, pool, runDigests()),
     knownBodies: bodiesByDigest(catalog, camera, dayObs),
+    withholding: (digest) => withholdingOf(recordedRules(dataDir, digest)),
   };
 }
 

@@ -26,6 +26,8 @@ export function formatAudit({ dayObs, counts, closes, violations }: NightAudit):
     ['dropped', `${reasons(counts.droppedByReason) || '0'}`],
     ['associated', String(counts.associated)],
     ['withheld', `${reasons(counts.withheldByReason) || '0'}`],
+    ...(counts.released > 0 ? [['released since', String(counts.released)]] : []),
+    ...(counts.lite === null ? [] : [['published without cutouts', String(counts.lite)]]),
     ['packed', String(counts.packed)], ['published', String(counts.published)], ['archived', String(counts.archived)],
     ...Object.entries(counts.delivered)
       .map(([consumer, n]) => [`delivered to ${consumer}`, `${n}, ${counts.owed[consumer]} owed`]),

@@ -257,6 +257,7 @@ export type ParsedCommand =
   | Parsed<'alerts get', RecordedOptions & { readonly raw: boolean }, { readonly diaSourceId: string }>
   | Parsed<'alerts export', RecordedOptions & { readonly out: string; readonly limit: number | null }>
   | Parsed<'alerts replay', AlertsReplayOptions>
+  | Parsed<'alerts release', RecordedOptions & { readonly night: number | null }>
   | Parsed<'alerts quality', RecordedOptions & { readonly night: number | null }>
   | Parsed<'alerts voevent', DataDirOption & InstrumentOption, { readonly diaSourceId: string }>
   | Parsed<'filter list', JsonOption>

@@ -289,6 +289,23 @@ export const COMMANDS = [
     setup: 'servers', needs: 'stores',
   },
   {
+    name: 'alerts release',
+    summary: 'send the alerts that the policy has withheld long enough',
+    description: [
+      'A rule of policy.json in the data directory withholds alerts when they are committed: for so many hours their',
+      'positions are not told. This sends those whose time is over to RELEASED_<instrument>_<dayObs>, each once: the bytes',
+      'that the night would have sent. Run it as often as you like; see brokers/README.md.',
+    ],
+    examples: ['vesper alerts release --json', 'vesper alerts release --night 20261001'],
+    positionals: [],
+    options: [
+      { name: 'night', argument: 'DAYOBS', type: 'dayObs', default: null,
+        explanation: 'which night, YYYYMMDD (default: the newest)' },
+      INSTRUMENT, JSON_OUTPUT, DATA_DIR,
+    ],
+    setup: 'servers', needs: 'stores',
+  },
+  {
     name: 'alerts quality',
     summary: 'judge a night\'s alerts: duplicates, ranges, conformance, rates, latency',
     description: ['Decodes and encodes every alert anew and holds it against thresholds. Exit 1 when a check fails.'],

@@ -6,7 +6,9 @@ import { dirname, join } from 'node:path';
 import { REPOSITORY } from './arguments.mjs';
 import { lockHolder, readLiveRun } from './locks.mjs';
 import { arePackagesCurrent } from './packages.mjs';
-import { SERVERS, findServers, missingServers, natsCaveats, postgresCaveats, probe, redacted } from './servers.mjs';
+import {
+  SERVERS, findServers, missingServers, natsCaveats, postgresCaveats, probe, redacted, withoutCredentials,
+} from './servers.mjs';
 import { FREE_BYTES_MIN } from './stores.mjs';
 
 /** Look at everything, change nothing. See `DoctorReport` in services.d.mts. */
@@ -88,7 +90,7 @@ export function formatDoctor(report) {
       + `${(dataDir.freeBytes / 1024 ** 3).toFixed(1)} GB free${dataDir.isWritable ? '' : ', not writable'}`],
     ...(dataDir.postgresLocation === null ? [] : [['', `Postgres cluster in ${dataDir.postgresLocation}`]]),
     ['lock', lock === null ? 'free' : `pid ${lock.pid} (vesper ${lock.command}, since ${lock.startedAt})`],
-    ['live run', run === null ? 'none' : `pid ${run.pid} (vesper ${run.command}), log at ${redacted(run.natsUrl)}`],
+    ['live run', run === null ? 'none' : `pid ${run.pid} (vesper ${run.command}), log at ${withoutCredentials(run.natsUrl)}`],
   ];
   const width = Math.max(...lines.map(([label]) => label.length));
   const verdict = problems.length === 0 ? ['nothing is missing'] : problems.map((problem) => `problem: ${problem}`);

@@ -17,6 +17,9 @@ const MAX_PAYLOAD = '8MB';
  */
 const MAX_FILE_STORE = '16TB';
 
+/** Pause between looks at the users' keys and the policy while the server runs, ms. */
+const KEYS_LOOK_MS = 1000;
+
 /** Start it and wait until JetStream has restored its streams. Resolves to `{ server, url, stop }`. */
 export async function startNats({ dataDir, servers, log }) {
   const { path, version } = servers.nats;
@@ -25,18 +28,54 @@ export async function startNats({ dataDir, servers, log }) {
   await awaitOrphans(directory, 'nats-server', ORPHAN_LIMIT_MS);
   removePortsFiles(directory);
   const configPath = join(dataDir, 'nats.conf');
-  // Our own programs come as `vesper`, with a password of this start; nobody is asked for one while there are no users.
-  const users = natsUsers(dataDir);
-  const password = users.length === 0 ? null : randomBytes(24).toString('hex');
-  moveStreams(directory, password !== null);
-  writeFileSync(configPath, configuration(directory, version, users, password), { mode: 0o600 });
+  // Our own programs come as `vesper`, with a password of this start; nobody is asked for one while there are no keys.
+  const [password, localPassword] = [1, 2].map(() => randomBytes(24).toString('hex'));
+  const hasLocal = natsUsers(dataDir).length === 0;
+  const text = () => configuration(directory, version, {
+    users: natsUsers(dataDir), isEmbargoed: isPixelEmbargo(dataDir), password, local: hasLocal ? localPassword : null,
+  });
+  moveStreams(directory);
+  let written = text();
+  writeFileSync(configPath, written, { mode: 0o600 });
 
   const server = launch({ name: 'nats-server', program: path, args: ['-c', configPath], cwd: directory,
     logPath: join(dataDir, 'logs', 'nats.log'), setpriv: servers.setpriv });
-  const stop = () => end(server, 'SIGTERM', STOP_LIMIT_MS);
+  // A key that is granted or revoked holds within a second: the server reads its configuration again by signal.
+  let trouble = null;
+  const look = () => {
+    let next;
+    try {
+      next = text();
+      trouble = null;
+    } catch (error) { // Damaged: the server goes on with what it has.
+      if (error.message !== trouble) log(error.message);
+      trouble = error.message;
+      return;
+    }
+    if (next === written) return;
+    writeFileSync(`${configPath}.part`, next, { mode: 0o600 });
+    renameSync(`${configPath}.part`, configPath);
+    written = next;
+    server.child.kill('SIGHUP');
+    log('the log has read its users anew');
+  };
+  const looking = setInterval(look, KEYS_LOOK_MS);
+  looking.unref();
+  const stop = () => { clearInterval(looking); return end(server, 'SIGTERM', STOP_LIMIT_MS); };
   const url = await awaitReady(server, () => listeningUrl(directory), stop);
+  server.exited.then(() => clearInterval(looking));
   log(`nats-server ${version} at ${url}`);
-  return { server, url: password === null ? url : url.replace('//', `//vesper:${password}@`), stop };
+  return { server, url: url.replace('//', `//vesper:${password}@`), stop };
+}
+
+/** Whether pixels are withheld from those not entitled: unless the operator has set the time to 0. */
+function isPixelEmbargo(dataDir) {
+  try {
+    return JSON.parse(readFileSync(join(dataDir, 'policy.json'), 'utf8')).pixelEmbargoHours !== 0;
+  } catch (error) {
+    if (error.code === 'ENOENT') return true;
+    throw new Error(`${join(dataDir, 'policy.json')} cannot be read: ${error.message}`);
+  }
 }
 
 /** Users with a public key for NATS, of the list that `vesper access` keeps (brokers/access.ts). */
@@ -57,7 +96,7 @@ function natsUsers(dataDir) {
   return users;
 }
 
-/** Account of the log; with brokers, the streams of an earlier start without them are taken over. */
+/** Account of the log; streams of a start of before there were accounts are taken over. */
 const LOG_ACCOUNT = 'LOG';
 
 /** What brokers may ask of the log's account. */
@@ -67,16 +106,18 @@ const SERVICES = [
 ];
 
 /**
- * What a broker may do: read alerts of any night, and the matches of its own filters, through one durable consumer a
- * stream that has its own name, and nothing else. The filter stands in the subject of the request that makes a consumer,
+ * What a broker may do: read alerts of any night (those without cutouts, where pixels are withheld from it), and the
+ * matches of its own filters, through one durable consumer a stream that has its own name, and nothing else. The filter stands in the subject of the request that makes a consumer,
  * and the server holds the two together, so that no other stream can be read that way. Answers come to a prefix of its
  * own, where nobody else may listen.
  */
-function permissionsOf(user) {
+function permissionsOf({ user, hasPixels }, isEmbargoed) {
   const api = '$JS.API';
   const publish = [
     `${api}.INFO`, `${api}.STREAM.NAMES`, `${api}.STREAM.INFO.*`,
-    `${api}.CONSUMER.CREATE.*.${user}.alerts.>`, `${api}.CONSUMER.CREATE.*.${user}.filtered.${user}.>`,
+    ...(hasPixels || !isEmbargoed
+      ? ['alerts', 'released'].map((subject) => `${api}.CONSUMER.CREATE.*.${user}.${subject}.>`) : []),
+    `${api}.CONSUMER.CREATE.*.${user}.lite.>`, `${api}.CONSUMER.CREATE.*.${user}.filtered.${user}.>`,
     `${api}.CONSUMER.INFO.*.${user}`, `${api}.CONSUMER.MSG.NEXT.*.${user}`, `${api}.CONSUMER.DELETE.*.${user}`,
     `$JS.ACK.*.${user}.>`,
   ];
@@ -92,17 +133,17 @@ function list(subjects) {
  * subject a broker asks it to be sent to, can reach a stream. (In one account a broker could have alerts delivered into
  * COMMITS.)
  */
-function accounts(users, password) {
+function accounts({ users, isEmbargoed, password, local }) {
   return [
     'accounts {',
     `  ${LOG_ACCOUNT} {`,
     '    jetstream: enabled',
-    `    users: [{ user: vesper, password: "${password}" }]`,
+    `    users: [{ user: vesper, password: "${password}" }${localUser(local, users.length > 0)}]`,
     `    exports: [${SERVICES.map((subject) => `{ service: ${JSON.stringify(subject)}, response_type: stream }`).join(', ')}]`,
     '  }',
     '  BROKERS {',
     '    users: [',
-    ...users.map(({ user, natsPublicKey }) => `      { nkey: ${natsPublicKey}, permissions: ${permissionsOf(user)} }`),
+    ...users.map((each) => `      { nkey: ${each.natsPublicKey}, permissions: ${permissionsOf(each, isEmbargoed)} }`),
     '    ]',
     `    imports: [${SERVICES.map((subject) =>
       `{ service: { account: ${LOG_ACCOUNT}, subject: ${JSON.stringify(subject)} } }`).join(', ')}]`,
@@ -111,14 +152,24 @@ function accounts(users, password) {
   ];
 }
 
-/** The server keeps streams by account; that of a start without brokers is `$G`. */
-function moveStreams(directory, hasBrokers) {
+/**
+ * Whoever comes without a name is this user, who may do everything as long as there are no keys, and then nothing: the
+ * server cannot be told by signal to turn the nameless away, but what they may do it takes over.
+ */
+function localUser(local, hasKeys) {
+  if (local === null) return '';
+  const nothing = ', permissions: { publish: { deny: ">" }, subscribe: { deny: ">" } }';
+  return `, { user: local, password: "${local}"${hasKeys ? nothing : ''} }`;
+}
+
+/** The server keeps streams by account; without accounts it is `$G`. */
+function moveStreams(directory) {
   const folder = (account) => join(directory, 'jetstream', account);
-  const [from, to] = hasBrokers ? ['$G', LOG_ACCOUNT] : [LOG_ACCOUNT, '$G'];
+  const [from, to] = ['$G', LOG_ACCOUNT];
   if (existsSync(folder(from)) && !existsSync(folder(to))) renameSync(folder(from), folder(to));
 }
 
-function configuration(directory, version, users, password) {
+function configuration(directory, version, access) {
   const store = [`store_dir: ${JSON.stringify(directory)}`, `max_file_store: ${MAX_FILE_STORE}`];
   // An acknowledged commit must outlive a power cut: what is acknowledged is on the disk. Before 2.10 it cannot be.
   if (isAtLeast(version, '2.10')) store.push('sync_interval: always');
@@ -133,7 +184,8 @@ function configuration(directory, version, users, password) {
     'jetstream {',
     ...store.map((line) => `  ${line}`),
     '}',
-    ...(password === null ? [] : accounts(users, password)),
+    ...(access.local === null ? [] : ['no_auth_user: local']),
+    ...accounts(access),
     '',
   ].join('\n');
 }

@@ -129,6 +129,11 @@ export function redacted(url) {
   return url.replace(/\/\/[^@/]*@/, '//…@');
 }
 
+/** The address alone, for those who have credentials of their own or need none. */
+export function withoutCredentials(url) {
+  return url.replace(/\/\/[^@/]*@/, '//');
+}
+
 /** Reach an existing server, or throw one line that names the variable, the address and the reason. */
 export async function probe(variable, url) {
   try {

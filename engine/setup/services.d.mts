@@ -113,6 +113,8 @@ export interface FoundServers {
   readonly postgres: { readonly bin: string; readonly version: string | null } | null;
   readonly setpriv: string | null;
 }
+/** An address without user and password: for those who have credentials of their own, or need none. */
+export function withoutCredentials(url: string): string;
 export function findServers(env?: Readonly<Record<string, string | undefined>>): Promise<FoundServers>;
 
 export interface DoctorServer {

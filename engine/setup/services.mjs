@@ -2,5 +2,5 @@
 export { doctor, formatDoctor } from './doctor.mjs';
 export { DirectoryInUse, lockDataDir, lockHolder, readLiveRun, removeRun, stopRun, writeRun } from './locks.mjs';
 export { watchParent } from './processes.mjs';
-export { findServers } from './servers.mjs';
+export { findServers, withoutCredentials } from './servers.mjs';
 export { startStores, withStores } from './stores.mjs';

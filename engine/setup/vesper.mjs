@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { REPOSITORY, parseArguments, userDirectory } from './arguments.mjs';
 import { bootstrap, SetupError, tell } from './bootstrap.mjs';
 import { exitCodeOf, tiedToUs, watchParent } from './processes.mjs';
-import { findProgram, redacted } from './servers.mjs';
+import { findProgram, withoutCredentials } from './servers.mjs';
 import { doctor, formatDoctor, readLiveRun, stopRun } from './services.mjs';
 
 /** How long the command may take to close its stores once our own parent has gone. */
@@ -24,7 +24,7 @@ const PLAIN_COMMANDS = {
   },
   async status({ dataDir, json }) {
     const live = readLiveRun(dataDir);
-    const run = live === null ? null : { ...live, natsUrl: redacted(live.natsUrl) };
+    const run = live === null ? null : { ...live, natsUrl: withoutCredentials(live.natsUrl) };
     const where = run === null ? '' : `; page ${run.dashboardUrl ?? 'none'}; log ${run.natsUrl}`;
     const text = run === null ? `no live run in ${dataDir}`
       : `vesper ${run.command} runs as pid ${run.pid} since ${run.startedAt}${where}`;

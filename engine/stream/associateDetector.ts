@@ -18,6 +18,16 @@ import type { HeldObject } from './heldObject.ts';
 import type { KnownBodies, NearBody } from './knownBodies.ts';
 import type { SkyState } from './skyState.ts';
 
+/** What withholds alerts by policy when they are committed; `digest` names it in the commit's inputs. */
+export type Withholding = Readonly<{
+  digest: string;
+  /** The rule that withholds a source, by its encoded row; null when none does. */
+  ruleOf(diaSource: Uint8Array): string | null;
+}>;
+
+/** Begins the reason of what is withheld by a rule; the rule's name follows. */
+export const POLICY_REASON = 'policy:';
+
 export type DetectorAssociation = Readonly<{
   rows: AssociatedRowBytes; withheld: DiaSourcesAssociated['withheld']; newDiaObjects: number;
   warnings: readonly AssociationWarning[];
@@ -28,11 +38,12 @@ export type DetectorAssociation = Readonly<{
  *
  * @param footprint Cone that holds the detector with its padding; objects beyond it cannot be within the match radius.
  * @param bodies    Solar-system objects of the night, which are matched first; null without orbits.
+ * @param withholding Rules of the policy in force; null without any.
  */
 export function associateDetector(
   task: CommitNames, measurements: DetectorMeasurements, state: SkyState, footprint: SkyCone,
   timeProcessedMjdTai: number,
-  config: AssociateConfig = associateConfig, bodies: KnownBodies | null = null,
+  config: AssociateConfig = associateConfig, bodies: KnownBodies | null = null, withholding: Withholding | null = null,
 ): DetectorAssociation {
   const near = bodies?.near(footprint, task.midpointMjdTai) ?? [];
   const matches = matchBodies(measurements.measured, near.map(predictedBody), config);
@@ -45,17 +56,31 @@ export function associateDetector(
     visit: task.visit, detector: task.detector, band: task.band, midpointMjdTai: task.midpointMjdTai,
     timeProcessedMjdTai, forced, bodies: new Map(matches.map((match) => [match.diaSourceId, match.ssObjectId])),
   }, config);
+  const diaSources = result.diaSources.map(({ payload }) => payload);
   return {
     rows: {
-      diaSources: result.diaSources.map(({ payload }) => payload),
+      diaSources,
       diaObjects: result.diaObjects.map(({ payload }) => payload),
       diaForcedSources: result.diaForcedSources.map(({ payload }) => payload),
       ...solarSystemRows(matches, near, measurements.measured),
     },
-    withheld: result.withheld.map(({ index, reason }) => ({ index, reason })),
+    withheld: withPolicy(result.withheld.map(({ index, reason }) => ({ index, reason })), diaSources, withholding),
     newDiaObjects: result.diaSources.filter(({ isNew }) => isNew).length,
     warnings: result.warnings,
   };
+}
+
+/** What is withheld already, and what the policy withholds of the rest; in the order of the sources. */
+function withPolicy(
+  withheld: DetectorAssociation['withheld'], diaSources: readonly Uint8Array[], withholding: Withholding | null,
+): DetectorAssociation['withheld'] {
+  if (withholding === null) return withheld;
+  const before = new Set(withheld.map(({ index }) => index));
+  const byPolicy = diaSources.flatMap((row, index) => {
+    const rule = before.has(index) ? null : withholding.ruleOf(row);
+    return rule === null ? [] : [{ index, reason: `${POLICY_REASON}${rule}` }];
+  });
+  return [...withheld, ...byPolicy].sort((a, b) => a.index - b.index);
 }
 
 function predictedBody({ ssObjectId, seen }: NearBody): PredictedBody {

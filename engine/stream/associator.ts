@@ -9,7 +9,7 @@ import { mjdTaiOfUnixMs } from '../../schemas/time.ts';
 import { engineConfig } from '../config.ts';
 import type { SkyCone } from '../preload.ts';
 import type { CommitNames, DetectorMeasurements } from '../workers/detectorTask.ts';
-import { associateDetector } from './associateDetector.ts';
+import { associateDetector, type Withholding } from './associateDetector.ts';
 import { CommitLog, CommitRefused, type StoredEntry } from './commitLog.ts';
 import { streamConfig } from './config.ts';
 import type { AssociateConfig } from '../stages/associate/config.ts';
@@ -35,6 +35,7 @@ export class Associator {
   readonly #onEntry: (stored: StoredEntry) => void;
   readonly #report: Report;
   readonly #config: AssociateConfig;
+  readonly #withholding: Withholding | null;
   /** Visit-detectors that have their terminal entry. */
   readonly #terminal = new Set<string>();
   #chain: Promise<unknown> = Promise.resolve();
@@ -42,7 +43,7 @@ export class Associator {
   /** @param onEntry Called once for every entry of the night, ours or another writer's, in order. */
   constructor(
     commits: CommitLog, state: SkyState, spool: Spool, now: () => number, report: Report, config: AssociateConfig,
-    onEntry: (stored: StoredEntry) => void,
+    onEntry: (stored: StoredEntry) => void, withholding: Withholding | null = null,
   ) {
     this.#commits = commits;
     this.#state = state;
@@ -51,6 +52,7 @@ export class Associator {
     this.#onEntry = onEntry;
     this.#report = report;
     this.#config = config;
+    this.#withholding = withholding;
   }
 
   /** Takes an entry that was there before this associator began. */
@@ -77,6 +79,7 @@ export class Associator {
         const timeProcessedMjdTai = mjdTaiOfUnixMs(this.#now());
         const result = associateDetector(
           task, measurements, this.#state, footprint, timeProcessedMjdTai, this.#config, bodies,
+          this.#withholding,
         );
         newDiaObjects = result.newDiaObjects;
         const bytes = encodeRows(result.rows);
@@ -86,7 +89,7 @@ export class Associator {
           attempt: task.attempt,
           band: task.band, physicalFilter: task.physicalFilter, exposureSeconds: task.exposureSeconds,
           midpointMjdTai: task.midpointMjdTai, readoutEndedMs, timeProcessedMjdTai, knownPosition: task.knownPosition,
-          outcome: measurements.outcome, inputs: inputsOf(measurements, bodies), detected: measurements.detected,
+          outcome: measurements.outcome, inputs: inputsOf(measurements, bodies, this.#withholding), detected: measurements.detected,
           droppedByReason: measurements.droppedByReason, withheld: result.withheld, summary: measurements.summary,
           diaSourceCount: result.rows.diaSources.length,
           rows: isInline ? result.rows : null, rowsSpool: isInline ? null : this.#spool.write(bytes), cutoutSpool,
@@ -162,11 +165,13 @@ export class Associator {
   }
 }
 
-/** Digests of all that decided a commit: of the pixels' work, and of the orbits. */
+/** Digests of all that decided a commit: of the pixels' work, of the orbits, and of the policy. */
 export function inputsOf(
-  { inputs }: DetectorMeasurements, bodies: KnownBodies | null,
+  { inputs }: DetectorMeasurements, bodies: KnownBodies | null, withholding: Withholding | null,
 ): DiaSourcesAssociated['inputs'] {
-  return bodies === null ? inputs : { ...inputs, orbits: bodies.digest };
+  return {
+    ...inputs, ...(bodies && { orbits: bodies.digest }), ...(withholding && { policy: withholding.digest }),
+  };
 }
 
 /** Visit and detector: the unit that has exactly one terminal entry. */

@@ -133,7 +133,7 @@ export class Distributor {
         msgID: String(packet.diaSourceId),
         // The sequence alone is no fence for those that follow: were another's alerts between, a later one would fit.
         expect: { lastSequence: base + i, ...(i > 0 && { lastMsgID: String(window[i - 1].diaSourceId) }) },
-        headers: this.#headers(packet, a, sequence, start + i),
+        headers: headersOf(packet, a, sequence, start + i, this.#now()),
       })));
       const failed = acks.find((ack) => ack.status === 'rejected');
       if (!failed && acks.every((ack) => ack.status === 'fulfilled' && isNew(ack.value))) {
@@ -162,29 +162,50 @@ export class Distributor {
     if (this.#last === before) return start;
     throw new Error(`ALERTS of ${this.#instrument} ${this.#dayObs} has alerts from another distributor`);
   }
+}
 
-  #headers(packet: Packet, a: DiaSourcesAssociated, sequence: number, index: number): MsgHdrs {
-    const h = newHeaders();
-    h.set(alertHeaders.schemaId, String(ALERT_SCHEMA_ID));
-    h.set(alertHeaders.visit, String(a.visit));
-    h.set(alertHeaders.detector, String(a.detector));
-    h.set(alertHeaders.ra, String(packet.ra));
-    h.set(alertHeaders.dec, String(packet.dec));
-    h.set(alertHeaders.band, a.band);
-    h.set(alertHeaders.diaSourceId, String(packet.diaSourceId));
-    if (packet.diaObjectId !== null) h.set(alertHeaders.diaObjectId, String(packet.diaObjectId));
-    if (packet.snr !== null) h.set(alertHeaders.snr, String(packet.snr));
-    if (packet.reliability !== null) h.set(alertHeaders.reliability, String(packet.reliability));
-    if (packet.neighbours !== null) {
-      h.set(alertHeaders.neighbours, neighboursJson(decodeNeighbours(packet.neighbours)));
-    }
-    h.set(alertHeaders.commitSequence, String(sequence));
-    h.set(alertHeaders.commitIndex, String(index));
-    h.set(alertHeaders.publishedAt, new Date(this.#now()).toISOString());
-    return h;
+/**
+ * Publishes alerts that a policy had withheld, one by one; each is written once, however often it is tried.
+ *
+ * @param sequence Of the commit in COMMITS.
+ */
+export async function publishReleased(
+  log: Log, instrument: string, dayObs: DayObs, a: DiaSourcesAssociated, sequence: number, packets: readonly Packet[],
+  now: () => number,
+): Promise<void> {
+  const stream = streams.released(instrument, dayObs);
+  for (const [index, packet] of packets.entries()) {
+    await log.js.publish(subjects.released(instrument, dayObs, a.band), packet.bytes, {
+      msgID: String(packet.diaSourceId), headers: headersOf(packet, a, sequence, index, now()),
+      expect: { lastSequence: await lastSequence(log, stream) ?? 0 },
+    });
   }
 }
 
 function isNew(ack: PubAck): boolean {
   return !ack.duplicate;
+}
+
+/** What the message of an alert tells without decoding. */
+function headersOf(
+  packet: Packet, a: DiaSourcesAssociated, sequence: number, index: number, nowMs: number,
+): MsgHdrs {
+  const h = newHeaders();
+  h.set(alertHeaders.schemaId, String(ALERT_SCHEMA_ID));
+  h.set(alertHeaders.visit, String(a.visit));
+  h.set(alertHeaders.detector, String(a.detector));
+  h.set(alertHeaders.ra, String(packet.ra));
+  h.set(alertHeaders.dec, String(packet.dec));
+  h.set(alertHeaders.band, a.band);
+  h.set(alertHeaders.diaSourceId, String(packet.diaSourceId));
+  if (packet.diaObjectId !== null) h.set(alertHeaders.diaObjectId, String(packet.diaObjectId));
+  if (packet.snr !== null) h.set(alertHeaders.snr, String(packet.snr));
+  if (packet.reliability !== null) h.set(alertHeaders.reliability, String(packet.reliability));
+  if (packet.neighbours !== null) {
+    h.set(alertHeaders.neighbours, neighboursJson(decodeNeighbours(packet.neighbours)));
+  }
+  h.set(alertHeaders.commitSequence, String(sequence));
+  h.set(alertHeaders.commitIndex, String(index));
+  h.set(alertHeaders.publishedAt, new Date(nowMs).toISOString());
+  return h;
 }

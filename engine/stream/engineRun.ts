@@ -15,7 +15,7 @@ import type { FakeOrder } from '../stages/inject/inject.ts';
 import { engineConfig } from '../config.ts';
 import { detectorFootprint, visitRegion, type Boresight } from '../preload.ts';
 import type { CommitNames, DetectorOutcome, KnownPosition } from '../workers/detectorTask.ts';
-import { historyStart, knownPositions } from './associateDetector.ts';
+import { historyStart, knownPositions, type Withholding } from './associateDetector.ts';
 import { ArchiveTally } from './archiveTally.ts';
 import { Associator, workKey } from './associator.ts';
 import { CommitLog, type StoredEntry } from './commitLog.ts';
@@ -53,6 +53,8 @@ export type EngineOptions = Readonly<{
    * templates there are.
    */
   warm: (visit: NextVisit, boresight: Boresight) => Promise<number>;
+  /** Rules by which alerts are withheld; none without. */
+  withholding?: Withholding | null;
   /** Loads the solar-system objects of the night; null when no orbits are there yet. */
   knownBodies?: () => Promise<KnownBodies | null>;
   /** How visits whose alerts have left are processed once more with synthetic sources; left out where they are not. */
@@ -127,7 +129,7 @@ export class EngineRun {
     });
     this.#associator = new Associator(
       commits, this.#state, this.#spool, now, this.#progress.report, { ...associateConfig, ...options.associate },
-      (stored) => this.#onEntry(stored, projected),
+      (stored) => this.#onEntry(stored, projected), options.withholding,
     );
     this.#secondPass = options.fakes ? new SecondPass({
       ...options.fakes, position: () => this.#state.position, report: this.#progress.report, now,

@@ -14,7 +14,7 @@ import { associateConfig, type AssociateConfig } from '../stages/associate/confi
 import { buildPackets, type Packet } from '../stages/packet/packet.ts';
 import { cutoutsDigest, decodeCutouts } from '../stages/packet/spool.ts';
 import type { DetectorOutcome } from '../workers/detectorTask.ts';
-import { associateDetector, knownPositions } from './associateDetector.ts';
+import { associateDetector, knownPositions, type Withholding } from './associateDetector.ts';
 import { inputsOf } from './associator.ts';
 import type { StoredEntry } from './commitLog.ts';
 import type { ProcessDetector } from './engineRun.ts';
@@ -39,6 +39,8 @@ export type ReplayOptions = Readonly<{
   log: Log; instrument: string; camera: Camera; dayObs: DayObs; dataDir: string; process: ProcessDetector;
   /** The night's solar-system objects, from the orbits that a commit names by their digest. */
   knownBodies?: (digest: string) => Promise<KnownBodies>;
+  /** Rules by which alerts were withheld, by the digest that a commit names. */
+  withholding?: (digest: string) => Withholding | null;
   /** As the night itself was associated. */
   associate?: Partial<AssociateConfig>;
   /** Entries of earlier nights in order, then of this one. */
@@ -152,15 +154,16 @@ async function compareCommit(
   const footprint = detectorFootprint(camera, detectorOf(camera, a.detector), factsOf(facts, a).boresight);
   const names = { ...a, knownPosition: a.knownPosition };
   const bodies = a.inputs['orbits'] === undefined ? null : await bodiesOf(options, a.inputs['orbits']);
+  const withholding = a.inputs['policy'] === undefined ? null : options.withholding?.(a.inputs['policy']) ?? null;
   const { rows, withheld } = associateDetector(names, measurements, state, footprint, a.timeProcessedMjdTai, {
     ...associateConfig, ...options.associate,
-  }, bodies);
+  }, bodies, withholding);
   const recorded = rowsOf(a, new Spool(dataDir, instrument, dayObs));
   const difference = differentRows(recorded, rows)
     ?? differentRecord('withheld', a.withheld, withheld)
     ?? differentRecord('dropped', sorted(a.droppedByReason), sorted(measurements.droppedByReason))
     ?? differentRecord('figures', sorted(a.summary), sorted(measurements.summary))
-    ?? differentInputs(a.inputs, inputsOf(measurements, bodies));
+    ?? differentInputs(a.inputs, inputsOf(measurements, bodies, withholding));
   const digest = measurements.cutouts && cutoutsDigest(measurements.cutouts);
   const ids = rows.diaObjects.map((payload) => decodeDiaObject(payload).diaObjectId);
   const before = commitPosition(dayObs, sequence - 1);

@@ -48,6 +48,24 @@ export async function openNightStreams(log: Log, instrument: string, dayObs: Day
   });
 }
 
+/** A night's alerts without cutouts; made when somebody is to have them. */
+export async function openLiteStream(log: Log, instrument: string, dayObs: DayObs): Promise<void> {
+  await ensureStream(log, sideStream(streams.lite(instrument, dayObs), subjects.liteAll(instrument, dayObs)));
+}
+
+/** A night's alerts that a policy had withheld; made when some are released. */
+export async function openReleasedStream(log: Log, instrument: string, dayObs: DayObs): Promise<void> {
+  await ensureStream(log, sideStream(streams.released(instrument, dayObs), subjects.releasedAll(instrument, dayObs)));
+}
+
+function sideStream(name: string, subject: string): Wanted {
+  const { maxAgeNs, maxBytes } = streamConfig.alerts;
+  return {
+    name, subjects: [subject], discard: DiscardPolicy.New, max_age: maxAgeNs, max_bytes: maxBytes, deny_delete: true,
+    deny_purge: false,
+  };
+}
+
 /** The stream of changes to alert filters, which is of no night. */
 export async function openFilterChanges(log: Log): Promise<void> {
   await ensureStream(log, {

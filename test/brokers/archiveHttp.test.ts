@@ -1,18 +1,20 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { PNG } from 'pngjs';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { openArchive, readPacket } from '../../brokers/archive/archive.ts';
 import { cutoutPng, readPrimaryImage } from '../../brokers/archive/cutoutImage.ts';
 import { answerArchiveRequest, isArchivePath, type ArchiveAnswer } from '../../brokers/archive/http.ts';
+import { policyPath } from '../../brokers/policy.ts';
 import { lightCurveSvg } from '../../brokers/archive/lightCurve.ts';
 import { writeFits } from '../../engine/image/fits.ts';
 import { encodeDiaForcedSource, encodeDiaSource } from '../../schemas/avro.ts';
 import { newDiaForcedSource } from '../../schemas/diaRows.ts';
 import { encodeNeighbours, type Neighbours } from '../../schemas/neighbours.ts';
-import { assemblePacket } from '../../schemas/packet.ts';
+import { assemblePacket, withoutCutouts } from '../../schemas/packet.ts';
+import { unixMsOfMjdTai } from '../../schemas/time.ts';
 import { INSTRUMENT, NIGHT, sampleId, samplePacket, sampleSource } from './sampleAlerts.ts';
 
 const OBJECT = 77n;
@@ -100,6 +102,36 @@ test('damaged FITS is refused in one line, never read beyond its end', () => {
       }
     }
   }), { numRuns: 50 });
+});
+
+test('pixels are refused to those from whom they are withheld, until the policy lets them go', async () => {
+  const stranger = (url: string, accept?: string): Promise<ArchiveAnswer> =>
+    answerArchiveRequest({ dataDir, instrument: INSTRUMENT }, 'GET', url, accept, false);
+  await writeFile(policyPath(dataDir), '{"pixelEmbargoHours": 744}');
+  vi.useFakeTimers({ now: unixMsOfMjdTai(61364.26) + 1000, toFake: ['Date'] }); // A second after its processing.
+  try {
+    for (const name of ['difference', 'difference.png', 'science']) {
+      const refused = await stranger(`/alerts/${ID}/cutouts/${name}`);
+      expect(refused.status).toBe(403);
+      expect(String(refused.body)).toContain('withheld until 2026-12-21T');
+    }
+    const told = JSON.parse(String((await stranger(`/alerts/${ID}`)).body)) as Record<string, unknown>;
+    expect(told).toMatchObject({ diaSourceId: String(ID), cutoutDifference: null });
+    expect(told['pixelsWithheldUntil']).toMatch(/^2026-12-21T/);
+    const raw = await stranger(`/alerts/${ID}`, 'application/avro');
+    expect(Buffer.compare(Buffer.from(raw.body), withoutCutouts(FULL))).toBe(0);
+    expect(raw.headers['x-pixels-withheld-until']).toMatch(/^2026-12-21T/);
+    expect((await stranger(`/alerts/${ID}/neighbours`)).status).toBe(200);
+    await writeFile(policyPath(dataDir), '{"pixelEmbargoHours": 0}');
+    expect((await stranger(`/alerts/${ID}/cutouts/difference`)).status).toBe(200);
+    await rm(policyPath(dataDir));
+    expect((await stranger(`/alerts/${ID}/cutouts/difference`)).status).toBe(403);
+    vi.setSystemTime(unixMsOfMjdTai(61364.26) + 81 * 3_600_000);
+    expect(Buffer.compare(Buffer.from((await stranger(`/alerts/${ID}`, 'application/avro')).body), FULL)).toBe(0);
+  } finally {
+    vi.useRealTimers();
+    await rm(policyPath(dataDir), { force: true });
+  }
 });
 
 test('neighbours of an alert are told with decimal ids; an alert without a catalogue has none', async () => {

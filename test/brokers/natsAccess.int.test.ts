@@ -27,7 +27,7 @@ beforeAll(async () => {
   await early.js.publish(subjects.alerts(INSTRUMENT, NIGHT, 'r'), samplePacket(0));
   await closeLog(early);
   await before.stop();
-  grantAccess(dataDir, { user: 'ana', isOperator: false, hasPixels: false, natsPublicKey: ana.getPublicKey() });
+  grantAccess(dataDir, { user: 'ana', isOperator: false, hasPixels: true, natsPublicKey: ana.getPublicKey() });
   grantAccess(dataDir, { user: 'web', isOperator: false, hasPixels: false, natsPublicKey: null });
   stores = await startStores({ dataDir, need: { nats: true, postgres: false, redis: false }, env: { PATH: process.env.PATH } });
   log = await openLog(stores.natsUrl, 'test', () => undefined);

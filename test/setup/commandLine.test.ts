@@ -65,7 +65,7 @@ describe('parseArguments', () => {
     ['replay 20260230', 'a date YYYYMMDD'],
     ['verify --night yesterday', '--night must be a date'],
     ['verify --instrument a/b', '--instrument must be'],
-    ['alerts', 'alerts needs one of: tail, get, export, replay, quality, voevent'],
+    ['alerts', 'alerts needs one of: tail, get, export, replay, release, quality, voevent'],
     ['alerts send', 'not send'],
     ['alerts get', 'alerts get needs DIASOURCEID'],
     ['alerts get 9223372036854775808', 'below 2⁶³'],

@@ -12,6 +12,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { REPOSITORY } from '../../engine/setup/arguments.mjs';
 import type { ServerDeath, StartOptions, Stores } from '../../engine/setup/services.mjs';
 import {
+  withoutCredentials,
   lockDataDir, readLiveRun, startStores, withStores, writeRun,
 } from '../../engine/setup/services.mjs';
 import { temporaryDirectory } from './checkout.ts';
@@ -69,7 +70,7 @@ describe('startStores', () => {
     const dataDir = temporaryDirectory();
     const first = await started({ dataDir });
     expect(first.isNewCluster).toBe(true);
-    const connection = await connect({ servers: first.natsUrl });
+    const connection = await connect({ servers: withoutCredentials(first.natsUrl) });
     expect(connection.info?.max_payload).toBe(8 * 1024 * 1024);
     await (await jetstreamManager(connection)).streams.add({ name: 'KEPT', subjects: ['kept'] });
     await jetstream(connection).publish('kept', 'one');
@@ -82,7 +83,7 @@ describe('startStores', () => {
     const second = await started({ dataDir });
     expect(second.isNewCluster).toBe(false);
     expect(await query(second, 'SELECT one FROM kept')).toEqual([{ one: 1 }]);
-    const again = await connect({ servers: second.natsUrl });
+    const again = await connect({ servers: withoutCredentials(second.natsUrl) });
     expect((await (await jetstreamManager(again)).streams.info('KEPT')).state.messages).toBe(1);
     await again.close();
   });
@@ -207,7 +208,7 @@ describe('startStores', () => {
     expect(ours.natsUrl).toBe(theirs.natsUrl);
     expect(ours.pids).toEqual({});
     await ours.stop();
-    await (await connect({ servers: theirs.natsUrl })).close();
+    await (await connect({ servers: withoutCredentials(theirs.natsUrl) })).close();
   });
 
   test('what was not asked for explains itself when it is used', async () => {
@@ -224,7 +225,7 @@ describe('withStores', () => {
     const work = async ({ natsUrl, isLive }: { natsUrl: string; isLive: boolean }) => {
       expect(isLive).toBe(false);
       expect(() => lockDataDir(dataDir, 'night')).toThrow('in use');
-      await (await connect({ servers: natsUrl })).close();
+      await (await connect({ servers: withoutCredentials(natsUrl) })).close();
       throw new Error('the work failed');
     };
     await expect(withStores(options, work)).rejects.toThrow('the work failed');

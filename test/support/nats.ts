@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
-import { startStores } from '../../engine/setup/services.mjs';
+import { startStores, withoutCredentials } from '../../engine/setup/services.mjs';
 
 export type TestNats = Readonly<{
   url: string;
@@ -26,13 +26,13 @@ export async function startTestNats(): Promise<TestNats> {
   });
   const connections: NatsConnection[] = [];
   const connectAgain = async (): Promise<NatsConnection> => {
-    const connection = await connect({ servers: stores.natsUrl });
+    const connection = await connect({ servers: withoutCredentials(stores.natsUrl) });
     connections.push(connection);
     return connection;
   };
   const connection = await connectAgain();
   return {
-    url: stores.natsUrl,
+    url: withoutCredentials(stores.natsUrl),
     dataDir,
     connection,
     jsm: await jetstreamManager(connection),
