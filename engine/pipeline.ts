@@ -143,8 +143,8 @@ function detect(run: DetectorRun): Figures {
   const { difference: image, differencePsf } = made(run.difference);
   const { score, scratch, labels } = run.planes;
   run.detections = detectSources(image, differencePsf, { score, scratch, labels }, detectDefaults);
-  const { detected, scoreScatter, noiseScale } = run.detections;
-  return { detected, scoreScatter, noiseScale };
+  const { detected, scoreScatter, noiseScale, streaks } = run.detections;
+  return { detected, scoreScatter, noiseScale, streaks: streaks.length };
 }
 
 function measure(run: DetectorRun): Figures {

@@ -48,6 +48,7 @@ export type PairReport = Readonly<{
   psf: Readonly<{ starCount: number; fwhmPx: number; modelError: number }>;
   figures: Readonly<Record<string, number>>;
   detected: number; droppedByReason: Readonly<Record<string, number>>; noiseScale: number;
+  streaks: DetectionResult['streaks'];
   notes: readonly string[];
 }>;
 
@@ -99,7 +100,7 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
       columns: { science: own.columns, template: other.columns }, defects,
       psf: { starCount: psf.stars.length, modelError: psf.modelError, fwhmPx: middleFwhm(psf.psf) },
       figures: { ...figuresOf(result), ...shifts, ...residualSky },
-      detected: detections.detected, noiseScale: detections.noiseScale,
+      detected: detections.detected, noiseScale: detections.noiseScale, streaks: detections.streaks,
       droppedByReason: { ...detections.droppedByReason, ...measured.droppedByReason },
       notes: [...own.noise.notes, ...other.noise.notes],
     },

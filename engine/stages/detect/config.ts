@@ -14,6 +14,26 @@ export type DetectConfig = Readonly<{
   lobeSeparationFwhm: number;
   /** More peaks than this are not noise nor sky but a failed subtraction; the brightest are kept, the rest counted. */
   detectionCountMax: number;
+  /** Whether streaks are looked for. */
+  hasStreaks: boolean;
+  /** A place of the score as high as this votes for the lines through it; standard deviations. */
+  streakPlaceSigma: number;
+  /** A streak goes on where the median of the score over this length, pixels, is above this. */
+  streakWindowPx: number; streakRunSigma: number;
+  /** Least median of the score along the whole streak. */
+  streakScoreMin: number;
+  /** The darkest quarter of its places is above this: of a chain of sources it is not. */
+  streakGapSigma: number;
+  /** It is masked to where the median along it falls below this, and so many pixels more. */
+  streakRimSigma: number; streakMarginPx: number;
+  /** Shortest streak, and largest half width of what may still be one, pixels. */
+  streakLengthMinPx: number; streakWidthMaxPx: number;
+  /** So far beside the rough line its light is looked for, pixels. */
+  streakSearchPx: number;
+  /** Sine of the least angle to rows and columns. */
+  streakSlopeMin: number;
+  /** Lines of each sign that are tried. */
+  streakCandidatesMax: number;
 }>;
 
 export const detectDefaults: DetectConfig = {
@@ -32,4 +52,24 @@ export const detectDefaults: DetectConfig = {
   lobeSeparationFwhm: 2.1,
   // 10,000 alerts a visit on average for 189 detectors; 20,000 on one is a thousand times too many.
   detectionCountMax: 20_000,
+  hasStreaks: true,
+  // Noise is as high at one place in 160; a streak whose middle has a score of 2 is at one in three.
+  streakPlaceSigma: 2.5,
+  // 40 px have eight independent places of a seeing of 4.5 px: their median scatters by 0.45, and with three tries a
+  // window of noise passes once in 40, seven of them in a row never.
+  streakWindowPx: 40, streakRunSigma: 0.9,
+  // What fainter ones add to a source is less than its error; uneven sky at an image's edge has a score of 0.7.
+  streakScoreMin: 1.2,
+  // The quarter of a streak of 1.2 is 0.53, that of noise −0.67.
+  streakGapSigma: 0.3,
+  // What adds less than half a standard deviation to a source's score makes no detection of noise.
+  streakRimSigma: 0.5, streakMarginPx: 2,
+  // Shorter ones are fitted as trails (`trailSideMaxPx` of the measure stage).
+  streakLengthMinPx: 160,
+  // A satellite at 300 km is 5.8″ wide in the focus of an 8.4 m mirror: 29 px of 0.2″, and its wings.
+  streakWidthMaxPx: 45,
+  streakSearchPx: 12,
+  // Defects of columns and rows are straight to the pixel: over 1024 of them this is ten.
+  streakSlopeMin: 0.01,
+  streakCandidatesMax: 12,
 };

@@ -7,6 +7,7 @@ import type { DifferenceImage } from '../../image/maskedImage.ts';
 import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
 import type { DetectConfig } from './config.ts';
 import { scoreImage, scoreScatter } from './score.ts';
+import { maskStreaks, type Streak } from './streaks.ts';
 
 /** A peak worth measuring. */
 export type Detection = Readonly<{
@@ -22,7 +23,7 @@ export type Detection = Readonly<{
   otherLobe: number | null;
 }>;
 
-export type DropReason = 'edge' | 'saturated' | 'saturatedTemplate' | 'noData' | 'bad' | 'cosmicRay' | 'tooMany';
+export type DropReason = 'edge' | 'saturated' | 'saturatedTemplate' | 'noData' | 'bad' | 'cosmicRay' | 'streak' | 'tooMany';
 
 export type DetectionResult = Readonly<{
   /** Sorted by (y, x). */
@@ -32,6 +33,8 @@ export type DetectionResult = Readonly<{
   droppedByReason: Readonly<Partial<Record<DropReason, number>>>;
   /** Scatter of the score before scaling, and the factor that √variance was multiplied by. */
   scoreScatter: number; noiseScale: number;
+  /** Streaks that were masked. */
+  streaks: readonly Streak[];
 }>;
 
 /** Planes of the difference's size; contents destroyed. */
@@ -44,9 +47,9 @@ export type DetectBuffers = Readonly<{
  * Finds point-like changes of both signs.
  *
  * A peak is dropped, and counted by the reason, when its own pixel is masked so that nothing can be measured there; its
- * neighbours' masks become flags later. DETECTED and DETECTED_NEGATIVE are set in the difference's mask.
+ * neighbours' masks become flags later. DETECTED, DETECTED_NEGATIVE and STREAK are set in the difference's mask.
  *
- * @param difference Image and variance read only; mask gets the two planes.
+ * @param difference Image and variance read only; mask gets the three planes.
  */
 export function detectSources(
   difference: DifferenceImage, psf: PsfModel, buffers: DetectBuffers, config: DetectConfig,
@@ -58,6 +61,7 @@ export function detectSources(
     ? Math.min(Math.max(scatter, config.scaleMin), config.scaleMax) : 1;
   scalePlane(score, 1 / noiseScale);
   const fwhmPx = psfFwhmPx(psf, (width - 1) / 2, (height - 1) / 2);
+  const streaks = config.hasStreaks ? maskStreaks(difference, score, fwhmPx, config) : [];
   const peaks: Peak[] = [];
   for (const sign of [1, -1] as const) {
     const { count, boxes } = labelRegions(score, width, height, sign, config.thresholdSigma, labels);
@@ -74,7 +78,7 @@ export function detectSources(
   const { kept, droppedByReason } = selectPeaks(peaks, mask, width, config);
   return {
     detections: withLobes(kept, config.lobeSeparationFwhm * fwhmPx), detected: peaks.length, droppedByReason,
-    scoreScatter: scatter, noiseScale,
+    scoreScatter: scatter, noiseScale, streaks,
   };
 }
 
@@ -136,7 +140,7 @@ function lowestBetween(
 /** In order of precedence: a pixel without data is not also at the edge. */
 const DROPS: readonly (readonly [DropReason, number])[] = [
   ['noData', maskBits('NO_DATA')], ['saturated', maskBits('SAT')], ['saturatedTemplate', maskBits('SAT_TEMPLATE')],
-  ['cosmicRay', maskBits('CR')], ['bad', maskBits('BAD')], ['edge', maskBits('EDGE')],
+  ['cosmicRay', maskBits('CR')], ['bad', maskBits('BAD')], ['edge', maskBits('EDGE')], ['streak', maskBits('STREAK')],
 ];
 
 function selectPeaks(
