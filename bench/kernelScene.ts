@@ -178,7 +178,7 @@ function signature(scene: Scene, isWhole: boolean): ReturnType<KernelCase['prepa
     pixels: raw.subarray(k * rawWidth * rows, (k + 1) * rawWidth * rows), x0: (k % 8) * columns, y0: k < 8 ? 0 : rows,
     flipX: k < 8, flipY: k >= 8, gain: 1.5, levels, columnLevels: null, polynomial: isWhole ? [1e-7, -1e-12] : [0, 0],
     table: null, serialCti: isWhole ? 2e-6 : 0, parallelCti: isWhole ? 1e-6 : 0, suspectAdu: 54_000,
-    saturationAdu: 60_000,
+    saturationAdu: 60_000, isDead: false,
     crosstalk: isWhole ? [1, 2, 3, 4, 5, 6, 7].map((d) => ({ index: (k + d) % 16, part: 2e-4 / d })) : [],
   }));
   const task = {
@@ -186,7 +186,7 @@ function signature(scene: Scene, isWhole: boolean): ReturnType<KernelCase['prepa
     flat: plane(0.97), darkSeconds: 30, isFinished: true, saturatedBit: 2, suspectBit: 128, badBit: 1, missingBits: 257,
     limits: { biasMax: 500, darkMax: 20, responseMin: 0.5, responseMax: 1.5 },
   };
-  return { run: () => { removeSignature(task, image, mask, side); }, result: () => [image, mask] };
+  return { run: () => { removeSignature(task, { image, mask, inverse: null, width: side }); }, result: () => [image, mask] };
 }
 
 function repulsion(scene: Scene): ReturnType<KernelCase['prepare']> {
@@ -204,14 +204,13 @@ function repulsion(scene: Scene): ReturnType<KernelCase['prepare']> {
 
 function variances(scene: Scene): ReturnType<KernelCase['prepare']> {
   const { side } = scene, n = side * side, image = skyOf(scene), out = scene.floats(n);
-  const flat = scene.floats(n).fill(0.97);
-  const cells = Math.max(1, side >> 6), level = new Float32Array(cells * cells).fill(1000), size = side / cells;
+  const cells = Math.max(1, side >> 7), level = new Float32Array(cells * cells).fill(1000), size = side / cells;
   const run = (): void => {
     fillVariance({
-      image, flat, width: side, height: side, brightSigma: 10, smoothSigma: 1.1,
+      image, variance: out.fill(1.03), isInverse: true, width: side, height: side, brightSigma: 10, smoothSigma: 1.1,
       sky: { columns: cells, rows: cells, cellWidth: size, cellHeight: size, level },
       readNoise: [{ x0: 0, x1: side, y0: 0, y1: side, variance: 36 }],
-    }, out);
+    });
   };
   return { run, result: () => [out] };
 }

@@ -66,7 +66,7 @@ function modeOf({ median: centre, mean, sigma }: CountedCell): number {
 }
 
 /** Cells without a value take the mean of their known neighbours, ring by ring. False when none is known. */
-function fillEmptyCells(cells: Float32Array, columns: number, rows: number): boolean {
+export function fillEmptyCells(cells: Float32Array, columns: number, rows: number): boolean {
   if (!cells.some((value) => !Number.isNaN(value))) return false;
   while (cells.some((value) => Number.isNaN(value))) {
     const before = Float32Array.from(cells);
@@ -84,7 +84,7 @@ function fillEmptyCells(cells: Float32Array, columns: number, rows: number): boo
  * that lie opposite each other count, so that a gradient keeps its slope up to the edge. A corner
  * stays as it is: straight lines through the cells beside it scatter by √5 of a cell's error, more than they mend.
  */
-function medianFiltered(cells: Float32Array, columns: number, rows: number): Float32Array {
+export function medianFiltered(cells: Float32Array, columns: number, rows: number): Float32Array {
   const out = new Float32Array(cells.length), group = new Float64Array(9);
   for (let row = 0, i = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++, i++) {

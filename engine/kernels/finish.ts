@@ -27,10 +27,12 @@ export type FinishTask = Readonly<{
  * and marks what they say is bad. Single precision.
  *
  * @param image, mask [height × width], electrons; changed in place.
+ * @param inverse Same shape: gets 1 / response where there is a flat; null when nobody asks.
  * @returns Pixels marked.
  */
 export function finishSignature(
   task: FinishTask, image: Float32Array, mask: Uint16Array, width: number, height: number,
+  inverse: Float32Array | null = null,
 ): number {
   const { fround } = Math, { biasMax, darkMax, responseMin, responseMax } = task.limits;
   const rounded: FinishTask = {
@@ -40,10 +42,10 @@ export function finishSignature(
       responseMax: greatestFloatTo(responseMax),
     },
   };
-  const { dark, flat, limits } = rounded, planes = [image, mask, dark, flat].filter((plane) => plane !== null);
+  const { dark, flat, limits } = rounded, planes = [image, mask, dark, flat, inverse].filter((plane) => plane !== null);
   const kernels = kernelsOf(...planes), stride = Math.ceil(width / 16) * 64 + 64;
   const work = kernels && layOutWork(kernels, { limits: 16, ring: 4 * stride });
-  if (kernels === null || work === null) return finishSignatureTwin(rounded, image, mask, width, height);
+  if (kernels === null || work === null) return finishSignatureTwin(rounded, image, mask, width, height, inverse);
   new Float32Array(kernels.memory.buffer, work.limits, 4).set(
     [0, limits.darkMax, limits.responseMin, limits.responseMax],
   );
@@ -51,6 +53,6 @@ export function finishSignature(
   return kernels.compiled.finishSignature(
     at(image), pointerTo(kernels, mask), width, height, at(dark), rounded.darkSeconds, at(flat), rounded.flowX,
     rounded.flowY, work.limits, task.badBit, task.missingBits, task.hasMissing ? 1 : 0,
-    work.ring, stride,
+    work.ring, stride, at(inverse),
   );
 }

@@ -100,9 +100,10 @@ export type CompiledKernels = Readonly<{
   finishSignature(
     image: number, mask: number, width: number, height: number, dark: number, seconds: number, flat: number, x: number,
     y: number, limits: number, bad: number, missing: number, isGuarded: number, ring: number, stride: number,
+    inverse: number,
   ): number;
   overscanMedians(
-    from: number, rawWidth: number, count: number, rows: number, values: number, out: number,
+    from: number, rawWidth: number, count: number, rows: number, step: number, values: number, out: number,
   ): void;
   listBright(
     scienceImage: number, scienceVariance: number, image: number, variance: number, width: number, height: number,
@@ -121,17 +122,17 @@ export type CompiledKernels = Readonly<{
     result: number,
   ): void;
   translateMask(mask: number, count: number, moves: number, moveCount: number): void;
+  columnMedians(from: number, rawWidth: number, columns: number, count: number, out: number): void;
+  selectSmallest(values: number, count: number, k: number): number;
   listMasked(mask: number, bits: number, count: number, indices: number, capacity: number): number;
   listSharp(
     image: number, variance: number, width: number, height: number, limit2: number, indices: number, capacity: number,
   ): number;
-  varianceAhead(
-    image: number, mesh: number, cells: number, row: number, width: number, ring: number, stride: number,
-  ): void;
-  varianceRow(
-    image: number, variance: number, flat: number, read: number, row: number, width: number, height: number,
-    ring: number, stride: number, bright2: number, source2: number,
-  ): void;
+  sampleCell(
+    image: number, mask: number, width: number, rows: number, rowCount: number, x0: number, x1: number, ignored: number,
+    sample: number, result: number,
+  ): number;
+  varianceRows(task: number, first: number, end: number): void;
   differenceVariance(
     a: number, b: number, difference: number, width: number, height: number, slope: number, believed: number,
     shareMin: number,

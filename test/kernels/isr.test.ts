@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { median } from '../../engine/image/median.ts';
 import { finishSignature, type FinishTask } from '../../engine/kernels/finish.ts';
 import { greatestFloatTo, leastFloatFrom } from '../../engine/kernels/floats.ts';
 import { listMasked, listSharp } from '../../engine/kernels/list.ts';
-import { overscanMedians } from '../../engine/kernels/overscan.ts';
+import { columnMedians, overscanMedians } from '../../engine/kernels/overscan.ts';
+import { medianOf, sampleCell } from '../../engine/kernels/sample.ts';
 import { fillVariance, type VarianceTask } from '../../engine/kernels/variance.ts';
 import { testArena, type TestArena } from './memory.ts';
 import { firstDifference, imageOf, maskOf, planeRecipes, randomOf, varianceOf } from './planes.ts';
@@ -11,26 +13,42 @@ import { firstDifference, imageOf, maskOf, planeRecipes, randomOf, varianceOf } 
 let arena: TestArena;
 beforeAll(async () => { arena = await testArena(2 * 1024 ** 2); });
 
+test('a cell is sampled by the order of its usable pixels, alike by kernel and twin', () => {
+  const cells = fc.record({ ignored: fc.constantFrom(0, 1, 0xffff), from: fc.nat(9), rows: fc.array(fc.nat(39), { maxLength: 6 }) });
+  fc.assert(fc.property(planeRecipes(1, 40), cells, (recipe, { ignored, from, rows }) => {
+    arena.reset();
+    const { width, height } = recipe, image = imageOf(recipe), mask = maskOf(recipe), x0 = Math.min(from, width - 1);
+    const lines = Int32Array.from(rows, (y) => y % height), task = { image, mask, ignoredBits: ignored, width };
+    const expected = sampleCell(task, lines, x0, width);
+    const compiled = sampleCell({ ...task, image: arena.floats(image), mask: arena.words(mask) }, lines, x0, width);
+    expect(compiled.count).toBe(expected.count);
+    if (expected.count > 0) expect(compiled).toEqual(expected);
+  }), { numRuns: 300 });
+});
+
 describe('compiled ISR gives the bits of its twins', () => {
   test('overscanMedians, of even and odd counts, spikes included', () => {
     const rows = fc.record({
       count: fc.integer({ min: 1, max: 67 }), rows: fc.integer({ min: 1, max: 9 }), seed: fc.integer(),
-      spread: fc.constantFrom(0, 1, 20, 65535), spikes: fc.constantFrom(0, 0.3),
+      spread: fc.constantFrom(0, 1, 20, 65535), spikes: fc.constantFrom(0, 0.3), step: fc.integer({ min: 1, max: 3 }),
     });
-    fc.assert(fc.property(rows, ({ count, rows: rowCount, seed, spread, spikes }) => {
+    fc.assert(fc.property(rows, ({ count, rows: rowCount, seed, spread, spikes, step }) => {
       arena.reset();
       const random = randomOf(seed), rawWidth = count + 5;
       const pixels = Uint16Array.from({ length: rawWidth * rowCount },
         () => (random() < spikes ? 65535 * random() : Math.min(65535, 1000 + spread * random())));
       const run = (view: Uint16Array) => {
-        const levels = new Float64Array(rowCount), deviations = new Float64Array(rowCount);
-        overscanMedians(view, 3, rawWidth, count, levels, deviations);
-        return { levels, deviations };
+        const levels = new Float64Array(rowCount), deviations = new Float64Array(Math.ceil(rowCount / step));
+        overscanMedians(view, 3, rawWidth, count, levels, deviations, step);
+        const columns = new Float64Array(count);
+        columnMedians(view, 2, rawWidth, rowCount, columns);
+        return { levels, deviations, columns, median: medianOf(levels, view) };
       };
       const expected = run(pixels);
       expect(run(arena.words(pixels))).toEqual(expected);
       const first = [...pixels.subarray(3, 3 + count)].sort((a, b) => a - b);
       expect(expected.levels[0]).toBe((first[(count - 1) >> 1] + first[count >> 1]) / 2);
+      expect(expected.median).toBe(median(expected.levels));
     }), { numRuns: 200 });
   });
 
@@ -72,12 +90,12 @@ describe('compiled ISR gives the bits of its twins', () => {
 
   test('fillVariance', () => {
     const meshes = fc.record({ columns: fc.integer({ min: 1, max: 4 }), rows: fc.integer({ min: 1, max: 4 }) });
-    fc.assert(fc.property(planeRecipes(1, 70), meshes, fc.boolean(), (recipe, { columns, rows }, hasFlat) => {
+    fc.assert(fc.property(planeRecipes(1, 120), meshes, fc.boolean(), (recipe, { columns, rows }, hasFlat) => {
       arena.reset();
       const { width, height, seed } = recipe, random = randomOf(seed), image = imageOf(recipe), middle = width >> 1;
-      const flat = hasFlat ? varianceOf(recipe).map((value) => value / 500) : null;
+      const variance = hasFlat ? varianceOf(recipe).map((value) => value / 500) : new Float32Array(image.length).fill(-77);
       const task: VarianceTask = {
-        image, flat, width, height, brightSigma: 10, smoothSigma: 1.125,
+        image, variance, isInverse: hasFlat, width, height, brightSigma: 10, smoothSigma: 1.125,
         sky: {
           columns, rows, cellWidth: width / columns, cellHeight: height / rows,
           level: Float32Array.from({ length: columns * rows }, () => 300 * (random() - 0.2)),
@@ -87,10 +105,10 @@ describe('compiled ISR gives the bits of its twins', () => {
           { x0: middle, x1: width, y0: 1, y1: height, variance: 25 },
         ],
       };
-      const out = new Float32Array(image.length).fill(-77), compiled = arena.floats(out);
-      fillVariance(task, out);
-      fillVariance({ ...task, image: arena.floats(image), flat: flat && arena.floats(flat) }, compiled);
-      expect(firstDifference(compiled, out)).toBe(-1);
+      const compiled = arena.floats(variance);
+      fillVariance({ ...task, image: arena.floats(image), variance: compiled });
+      fillVariance(task);
+      expect(firstDifference(compiled, variance)).toBe(-1);
     }), { numRuns: 150 });
   });
 });

@@ -60,11 +60,12 @@ function restored(base: usize, row: usize, below: usize, above: usize, x: f32, y
  * @param x, y    Part per electron, 0 for none.
  * @param isGuarded Whether pixels may be NaN.
  * @param limits  biasMax (not used), darkMax, responseMin, responseMax, float32.
+ * @param inverse Gets 1 / response where there is a flat; 0 when nobody asks.
  * @returns Pixels marked.
  */
 export function finishSignature(
   image: usize, mask: usize, width: i32, height: i32, dark: usize, seconds: f32, flat: usize, x: f32, y: f32,
-  limits: usize, badBit: i32, missingBits: i32, isGuarded: bool, ring: usize, stride: usize,
+  limits: usize, badBit: i32, missingBits: i32, isGuarded: bool, ring: usize, stride: usize, inverse: usize,
 ): i32 {
   const rowBytes = <usize>width << 2, last = ring + 3 * stride;
   let marked = 0;
@@ -77,14 +78,15 @@ export function finishSignature(
     }
     if (row < 0) continue;
     marked += finishRow(image, mask, width, height, row, dark, seconds, flat, x, y, limits, badBit, missingBits,
-      isGuarded, ring, stride, last);
+      isGuarded, ring, stride, last, inverse);
   }
   return marked;
 }
 
 function finishRow(
-  image: usize, mask: usize, width: i32, height: i32, row: i32, dark: usize, seconds: f32, flat: usize, x: f32, y: f32,
-  limits: usize, badBit: i32, missingBits: i32, isGuarded: bool, ring: usize, stride: usize, line: usize,
+  image: usize, mask: usize, width: i32, height: i32, row: i32, dark: usize, seconds: f32, flat: usize, x: f32,
+  y: f32, limits: usize, badBit: i32, missingBits: i32, isGuarded: bool, ring: usize, stride: usize, line: usize,
+  inverse: usize,
 ): i32 {
   const start = <usize>(row * width) << 2, to = image + start, m = mask + (start >> 1);
   const below = row > 0 ? ring + <usize>((row - 1) % 3) * stride : 0, here = ring + <usize>(row % 3) * stride;
@@ -103,7 +105,9 @@ function finishRow(
     }
     if (flat != 0) {
       const response = v128.load(flat + start + at);
-      value = v128.bitselect(f32x4.div(value, response), nan, f32x4.gt(response, zero));
+      const portion = f32x4.div(f32x4.splat(1), response);
+      value = v128.bitselect(f32x4.mul(value, portion), nan, f32x4.gt(response, zero));
+      if (inverse != 0) v128.store(inverse + start + at, portion);
       sound = v128.and(sound, v128.and(f32x4.ge(response, least), f32x4.le(response, most)));
     }
     v128.store(to + at, value);
@@ -120,7 +124,9 @@ function finishRow(
     }
     if (flat != 0) {
       const response = load<f32>(flat + start + at);
-      value = response > 0 ? value / response : f32.NaN;
+      const portion: f32 = <f32>1 / response;
+      value = response > 0 ? value * portion : f32.NaN;
+      if (inverse != 0) store<f32>(inverse + start + at, portion);
       isSound = isSound && response >= load<f32>(limits, 8) && response <= load<f32>(limits, 12);
     }
     store<f32>(to + at, value);

@@ -10,10 +10,11 @@ export {
   addScaled, copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractRowPolynomial,
   weighByVariance,
 } from './arithmetic';
-export { overscanMedians } from './overscan';
+export { columnMedians, overscanMedians } from './overscan';
 export { finishSignature } from './finish';
 export { listMasked, listSharp } from './list';
-export { varianceAhead, varianceRow } from './variance';
+export { sampleCell, selectSmallest } from './sample';
+export { varianceRows } from './variance';
 export { removeSignature } from './signature';
 export { differenceVariance, listAbove } from './difference';
 export { clippedCell } from './background';

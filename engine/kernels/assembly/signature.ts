@@ -5,11 +5,22 @@
  * The layout of `task` and of an amp's record is that of `engine/kernels/signature.ts`.
  */
 
-const AMP_BYTES: usize = 96;
+const AMP_BYTES: usize = 128;
+/** Rows of readout that share one usual count. */
+const USUAL_ROWS = 64;
+/** Columns that are loud or quiet together. */
+const BLOCK = 16;
+/** Rows of an amp that are read one after another. */
+const TOGETHER = 4;
+
+class Blocks {
+  /** Bytes of an amp's loudness: one for each block, and zeros to a multiple of 16. */
+  @inline static stride(columns: i32): usize { return (<usize>(columns + 255) >> 8) << 4; }
+}
 
 class Four {
   @inline static reverse(v: v128): v128 { return v128.shuffle<i32>(v, v, 3, 2, 1, 0); }
-  @inline static counts(low: v128, level: v128): v128 { return f32x4.sub(f32x4.convert_i32x4_u(low), level); }
+  @inline static counts(low: v128, level: v128): v128 { return f32x4.sub(f32x4.convert_i32x4_s(low), level); }
 }
 
 /**
@@ -47,30 +58,46 @@ function signalRow(from: usize, level: f32, columnLevels: usize, columns: i32, o
   return high;
 }
 
-/** Takes the other amps' parts out of a row of `count` signals, first the first of them. */
-function withoutCrosstalk(
-  signals: usize, stride: usize, own: usize, entries: usize, entryCount: i32, count: i32, out: usize,
-): void {
+/**
+ * How far each block of a row strays from the usual count: 0 for within `reach`, 1 beyond, 2 beyond 8 times, 3 beyond
+ * 64 times that; 3 for a last block that is not whole.
+ *
+ * @param loud [blocks] bytes, overwritten.
+ */
+function markLoud(from: usize, columns: i32, usual: i32, reach: i32, loud: usize): void {
+  const usuals = i16x8.splat(<i16>usual), near = i16x8.splat(<i16>reach);
+  const far = i16x8.splat(<i16>min(8 * reach, 65535)), farther = i16x8.splat(<i16>min(64 * reach, 65535));
   let x = 0;
-  for (; x + 16 <= count; x += 16) {
-    const at = <usize>x << 2;
-    let a = v128.load(own + at), b = v128.load(own + at, 16), c = v128.load(own + at, 32), d = v128.load(own + at, 48);
-    for (let k = 0, entry = entries; k < entryCount; k++, entry += 8) {
-      const other = signals + <usize>load<i32>(entry) * stride + at, part = v128.load32_splat(entry, 4);
-      a = f32x4.sub(a, f32x4.mul(part, v128.load(other)));
-      b = f32x4.sub(b, f32x4.mul(part, v128.load(other, 16)));
-      c = f32x4.sub(c, f32x4.mul(part, v128.load(other, 32)));
-      d = f32x4.sub(d, f32x4.mul(part, v128.load(other, 48)));
-    }
-    v128.store(out + at, a); v128.store(out + at, b, 16); v128.store(out + at, c, 32); v128.store(out + at, d, 48);
+  for (; x + BLOCK <= columns; x += BLOCK, from += 2 * BLOCK, loud++) {
+    const a = v128.load(from), b = v128.load(from, 16), most = i16x8.max_u(a, b), least = i16x8.min_u(a, b);
+    // One of the two differences is 0 unless the block has counts on both sides.
+    const away = i16x8.max_u(i16x8.sub_sat_u(most, usuals), i16x8.sub_sat_u(usuals, least));
+    const isLoud = v128.any_true(i16x8.sub_sat_u(away, near));
+    if (!isLoud) { store<u8>(loud, 0); continue; }
+    const isFar = v128.any_true(i16x8.sub_sat_u(away, far)), isFarther = v128.any_true(i16x8.sub_sat_u(away, farther));
+    store<u8>(loud, <u8>(1 + <i32>isFar + <i32>isFarther));
   }
-  for (; x < count; x++) {
-    const at = <usize>x << 2;
-    let value = load<f32>(own + at);
-    for (let k = 0, entry = entries; k < entryCount; k++, entry += 8) {
-      value -= load<f32>(entry, 4) * load<f32>(signals + <usize>load<i32>(entry) * stride + at);
+  if (x < columns) store<u8>(loud, 3);
+}
+
+/** Takes another amp's part out of the blocks of a row in which it is louder than `quiet`. */
+function withoutCrosstalk(
+  own: usize, other: usize, loud: usize, quiet: i32, part: f32, usual: f32, columns: i32,
+): void {
+  const quiets = i8x16.splat(<i8>quiet), parts = f32x4.splat(part), usuals = f32x4.splat(usual);
+  for (let block = 0; block * BLOCK < columns; block += 16) {
+    for (let rest = i8x16.bitmask(i8x16.gt_u(v128.load(loud + <usize>block), quiets)); rest != 0; rest &= rest - 1) {
+      let x = (block + ctz(rest)) * BLOCK;
+      const end = min(x + BLOCK, columns);
+      for (; x + 4 <= end; x += 4) {
+        const at = <usize>x << 2, change = f32x4.mul(parts, f32x4.sub(v128.load(other + at), usuals));
+        v128.store(own + at, f32x4.sub(v128.load(own + at), change));
+      }
+      for (; x < end; x++) {
+        const at = <usize>x << 2;
+        store<f32>(own + at, load<f32>(own + at) - part * (load<f32>(other + at) - usual));
+      }
     }
-    store<f32>(out + at, value);
   }
 }
 
@@ -133,55 +160,120 @@ function defectBits(
 }
 
 /**
- * Rows `first` … `end` − 1 of the readout, of all amps.
+ * Rows `first` … `end` − 1 of the readout, of all amps. A few rows of one amp are read after another, as readouts of
+ * equal places tend to meet in the caches.
  *
- * @param task [22] int32 or float32: amps, ampCount, rawWidth, columns, image, mask, bias, dark, seconds, flat, limits,
- *             badBit, missingBits, saturatedBit, suspectBit, isFinished, signals, clean, before, line. The last four
- *             are work: three sets of rows of ⌈columns⌉ + 1 float32, `stride` bytes apart, and one row; then
- *             stride, and 1 once a pixel is NaN.
+ * @param task [24] int32 or float32: amps, ampCount, rawWidth, columns, image, mask, bias, dark, seconds, flat, limits,
+ *             badBit, missingBits, saturatedBit, suspectBit, isFinished, signals, (nothing), loud, line, stride, 1 once
+ *             a pixel is NaN, next row, inverse. `signals` is work: TOGETHER + 1 rows of columns + 1 float32 for each
+ *             amp, `stride` bytes apart; `line` is one more. `loud` has TOGETHER × `Blocks.stride` bytes for each amp,
+ *             at first 0.
  * @returns Pixels that calibrations mark.
  */
 export function removeSignature(task: usize, first: i32, end: i32): i32 {
-  const amps = <usize>load<u32>(task), ampCount = load<i32>(task, 4), rawWidth = <usize>load<i32>(task, 8) << 1;
-  const columns = load<i32>(task, 12), signals = <usize>load<u32>(task, 64), stride = <usize>load<u32>(task, 80);
-  let clean = <usize>load<u32>(task, 68), before = <usize>load<u32>(task, 72), marked = 0;
-  const line = <usize>load<u32>(task, 76);
-  for (let y = first; y < end; y++) {
-    for (let k = 0; k < ampCount; k++) {
-      const amp = amps + <usize>k * AMP_BYTES, from = <usize>load<u32>(amp) + <usize>y * rawWidth;
-      const out = signals + <usize>k * stride, level = load<f32>(<usize>load<u32>(amp, 4) + (<usize>y << 2));
-      store<i32>(amp, signalRow(from - 2, level, <usize>load<u32>(amp, 8), columns, out), 84);
-      if (load<i32>(amp, 92) == 0) store<f32>(out, 0);
-    }
-    for (let k = 0; k < ampCount; k++) {
-      const amp = amps + <usize>k * AMP_BYTES, own = signals + <usize>k * stride, count = load<i32>(amp, 68);
-      let row = own;
-      if (count > 0) {
-        row = clean + <usize>k * stride;
-        withoutCrosstalk(signals, stride, own, <usize>load<u32>(amp, 64), count, columns + 1, row);
-      } else if (load<f32>(amp, 52) != 0) {
-        row = clean + <usize>k * stride;
-        memory.copy(row, own, (<usize>columns + 1) << 2);
+  const amps = <usize>load<u32>(task), ampCount = load<i32>(task, 4), columns = load<i32>(task, 12);
+  const signals = <usize>load<u32>(task, 64), stride = <usize>load<u32>(task, 80), set = stride * (TOGETHER + 1);
+  let isNext = first > 0 && load<i32>(task, 88) == first, marked = 0;
+  for (let y0 = first; y0 < end; y0 += TOGETHER) {
+    const y1 = min(y0 + TOGETHER, end);
+    for (let k = 0; k < ampCount; k++) readAmp(task, amps + <usize>k * AMP_BYTES, k, y0, y1);
+    for (let y = y0; y < y1; y++) {
+      const rows = signals + <usize>(y - y0 + 1) * stride;
+      levelRow(task, y);
+      for (let k = 0; k < ampCount; k++) {
+        marked += finishRow(task, amps + <usize>k * AMP_BYTES, rows + <usize>k * set, rows, y, y - y0, isNext);
       }
-      const serial = load<f32>(amp, 48), parallel = load<f32>(amp, 52);
-      let pixels = row + 4;
-      if (serial != 0 || parallel != 0) {
-        const previous = y > 0 ? before + <usize>k * stride : row;
-        withoutDeferral(
-          row, previous, columns, <usize>load<u32>(amp, 80), 1 + parallel * <f32>(y + 1), parallel * <f32>y, line,
-        );
-        pixels = line;
-      }
-      marked += storeRow(task, amp, pixels, <usize>load<u32>(amp) + <usize>y * rawWidth, y, columns);
+      isNext = true;
     }
-    const swap = clean;
-    clean = before;
-    before = swap;
+    // The next rows find the one before where this band's first had its own.
+    for (let k = 0; k < ampCount; k++) {
+      const amp = amps + <usize>k * AMP_BYTES;
+      if (load<f32>(amp, 48) == 0 && load<f32>(amp, 52) == 0) continue;
+      const from = signals + <usize>k * set;
+      memory.copy(from, from + <usize>(y1 - y0) * stride, (<usize>columns + 1) << 2);
+    }
   }
-  // The next band finds its previous row where this one left it.
-  store<u32>(task, <u32>clean, 68);
-  store<u32>(task, <u32>before, 72);
+  store<i32>(task, end, 88);
   return marked;
+}
+
+/** Signals of an amp's rows, above a level that has the others' usual crosstalk in it, and where they are loud. */
+function readAmp(task: usize, amp: usize, k: i32, y0: i32, y1: i32): void {
+  const rawWidth = <usize>load<i32>(task, 8) << 1, columns = load<i32>(task, 12), stride = <usize>load<u32>(task, 80);
+  const reach = load<i32>(amp, 112), loudStride = Blocks.stride(columns);
+  let out = <usize>load<u32>(task, 64) + <usize>(k * (TOGETHER + 1) + 1) * stride, highest = 0;
+  let loud = <usize>load<u32>(task, 72) + <usize>(k * TOGETHER) * loudStride;
+  for (let y = y0; y < y1; y++, out += stride, loud += loudStride) {
+    const from = <usize>load<u32>(amp) + <usize>y * rawWidth;
+    if (reach != 0) markLoud(from, columns, Usual.count(amp, y), reach, loud);
+    const level = Usual.level(amp, y) + Usual.talk(task, amp, y);
+    const high = signalRow(from - 2, level, <usize>load<u32>(amp, 8), columns, out);
+    if (load<i32>(amp, 92) == 0) store<f32>(out, 0);
+    highest = max(highest, high);
+  }
+  store<i32>(amp, highest, 84);
+}
+
+class Usual {
+  @inline static count(amp: usize, y: i32): i32 {
+    return <i32>load<u16>(<usize>load<u32>(amp, 108) + (<usize>(y / USUAL_ROWS) << 1));
+  }
+
+  @inline static level(amp: usize, y: i32): f32 {
+    return load<f32>(<usize>load<u32>(amp, 4) + (<usize>y << 2));
+  }
+
+  @inline static signal(amp: usize, y: i32): f32 {
+    return <f32>Usual.count(amp, y) - Usual.level(amp, y);
+  }
+
+  /** Crosstalk of the others' usual signals. */
+  @inline static talk(task: usize, amp: usize, y: i32): f32 {
+    const amps = <usize>load<u32>(task);
+    let entry = <usize>load<u32>(amp, 64), sum: f32 = 0;
+    for (let rest = load<i32>(amp, 68); rest > 0; rest--, entry += 12) {
+      sum += load<f32>(entry, 4) * Usual.signal(amps + <usize>load<i32>(entry) * AMP_BYTES, y);
+    }
+    return sum;
+  }
+}
+
+/** Each amp's usual signal in a row, as its signals have it. */
+function levelRow(task: usize, y: i32): void {
+  const ampCount = load<i32>(task, 4);
+  let amp = <usize>load<u32>(task);
+  for (let k = 0; k < ampCount; k++, amp += AMP_BYTES) {
+    if (load<i32>(amp, 112) != 0) store<f32>(amp, Usual.signal(amp, y) - Usual.talk(task, amp, y), 104);
+  }
+}
+
+/** The rest of what is to be done to a row of signals. @param rows The first amp's. Returns the pixels marked. */
+function finishRow(task: usize, amp: usize, row: usize, rows: usize, y: i32, inBand: i32, isNext: bool): i32 {
+  const columns = load<i32>(task, 12), stride = <usize>load<u32>(task, 80), line = <usize>load<u32>(task, 76);
+  removeCrosstalk(task, amp, row + 4, rows + 4, inBand, columns);
+  const serial = load<f32>(amp, 48), parallel = load<f32>(amp, 52);
+  let pixels = row + 4;
+  if (serial != 0 || parallel != 0) {
+    withoutDeferral(
+      row, isNext ? row - stride : row, columns, <usize>load<u32>(amp, 80), 1 + parallel * <f32>(y + 1),
+      parallel * <f32>y, line,
+    );
+    pixels = line;
+  }
+  return storeRow(task, amp, pixels, <usize>load<u32>(amp) + <usize>y * (<usize>load<i32>(task, 8) << 1), y, columns);
+}
+
+function removeCrosstalk(task: usize, amp: usize, own: usize, signals: usize, inBand: i32, columns: i32): void {
+  const amps = <usize>load<u32>(task), set = <usize>load<u32>(task, 80) * (TOGETHER + 1);
+  const loudStride = Blocks.stride(columns), loud = <usize>load<u32>(task, 72) + <usize>inBand * loudStride;
+  let entry = <usize>load<u32>(amp, 64);
+  for (let rest = load<i32>(amp, 68); rest > 0; rest--, entry += 12) {
+    const other = <usize>load<i32>(entry);
+    withoutCrosstalk(
+      own, signals + other * set, loud + other * TOGETHER * loudStride, load<i32>(entry, 8), load<f32>(entry, 4),
+      load<f32>(amps + other * AMP_BYTES, 104), columns,
+    );
+  }
 }
 
 /** Brings a row's signals to their place on the detector, as electrons. Returns the pixels marked. */
@@ -193,13 +285,16 @@ function storeRow(task: usize, amp: usize, pixels: usize, raw: usize, y: i32, co
   const flip = load<i32>(amp, 20) != 0, offset = load<i32>(amp, 12) + y * load<i32>(amp, 16);
   const gain = load<f32>(amp, 24), c2 = load<f32>(amp, 28), c3 = load<f32>(amp, 32), isCurved = c2 != 0 || c3 != 0;
   const table = <usize>load<u32>(amp, 36), perAdu = load<f32>(amp, 40), last = load<f32>(amp, 44);
+  const inverse = flat != 0 ? <usize>load<u32>(task, 92) : 0, one = f32x4.splat(1);
+  if (load<i32>(amp, 116) != 0) return storeDead(task, amp, raw, offset, columns);
   const seconds4 = f32x4.splat(seconds), biasMax = v128.load32_splat(limits), darkMax = v128.load32_splat(limits, 4);
   const least = v128.load32_splat(limits, 8), most = v128.load32_splat(limits, 12);
   const gain4 = f32x4.splat(gain), c24 = f32x4.splat(c2), c34 = f32x4.splat(c3), none = i16x8.splat(0);
   let marked = 0, j = 0;
   for (; j + 8 <= columns; j += 8) {
-    const to = offset + (flip ? columns - 8 - j : j), at = <usize>to << 2;
-    let a = v128.load(pixels + (<usize>j << 2)), b = v128.load(pixels + (<usize>j << 2), 16), sound = i16x8.splat(-1);
+    // Upwards on the detector: memory comes slower the other way.
+    const to = offset + j, at = <usize>to << 2, from = pixels + (<usize>(flip ? columns - 8 - j : j) << 2);
+    let a = v128.load(from), b = v128.load(from, 16), sound = i16x8.splat(-1);
     if (flip) {
       const swap = Four.reverse(a);
       a = Four.reverse(b);
@@ -229,8 +324,13 @@ function storeRow(task: usize, amp: usize, pixels: usize, raw: usize, y: i32, co
     }
     if (flat != 0) {
       const flatA = v128.load(flat + at), flatB = v128.load(flat + at, 16);
-      a = f32x4.div(a, flatA);
-      b = f32x4.div(b, flatB);
+      const inverseA = f32x4.div(one, flatA), inverseB = f32x4.div(one, flatB);
+      a = f32x4.mul(a, inverseA);
+      b = f32x4.mul(b, inverseB);
+      if (inverse != 0) {
+        v128.store(inverse + at, inverseA);
+        v128.store(inverse + at, inverseB, 16);
+      }
       sound = v128.and(sound, v128.and(f32x4.ge(flatA, least), f32x4.ge(flatB, least)));
       sound = v128.and(sound, v128.and(f32x4.le(flatA, most), f32x4.le(flatB, most)));
     }
@@ -243,20 +343,36 @@ function storeRow(task: usize, amp: usize, pixels: usize, raw: usize, y: i32, co
     }
   }
   for (; j < columns; j++) {
-    const to = offset + (flip ? columns - 1 - j : j), at = <usize>to << 2;
-    let w = load<f32>(pixels + (<usize>j << 2));
+    const to = offset + j, at = <usize>to << 2;
+    let w = load<f32>(pixels + (<usize>(flip ? columns - 1 - j : j) << 2));
     if (bias != 0) w -= load<f32>(bias + at);
     if (isCurved) w = w + (w * w) * (c2 + c3 * w);
     if (table != 0) w += Pixel.tableValue(table, perAdu, last, w);
     let value = w * gain;
     if (dark != 0) value -= load<f32>(dark + at) * seconds;
-    if (flat != 0) value = value / load<f32>(flat + at);
+    if (flat != 0) {
+      const response: f32 = <f32>1 / load<f32>(flat + at);
+      value = value * response;
+      if (inverse != 0) store<f32>(inverse + at, response);
+    }
     store<f32>(image + at, value);
     store<u16>(mask + (<usize>to << 1), 0);
     marked += markPixel(task, image, mask, bias, dark, flat, to, limits, badBit, missingBits);
   }
   if (load<i32>(amp, 84) >= load<i32>(amp, 56)) markHigh(task, amp, raw, mask, offset, columns);
   return marked;
+}
+
+/** A row of an amp that says nothing: missing, but for the marks of its counts. Returns 0: no calibration says so. */
+function storeDead(task: usize, amp: usize, raw: usize, offset: i32, columns: i32): i32 {
+  const image = <usize>load<u32>(task, 16), mask = <usize>load<u32>(task, 20), missingBits = load<i32>(task, 48);
+  for (let j = 0; j < columns; j++) {
+    store<f32>(image + (<usize>(offset + j) << 2), f32.NaN);
+    store<u16>(mask + (<usize>(offset + j) << 1), <u16>missingBits);
+  }
+  store<i32>(task, 1, 84);
+  if (load<i32>(amp, 84) >= load<i32>(amp, 56)) markHigh(task, amp, raw, mask, offset, columns);
+  return 0;
 }
 
 /** 1 where the pixel is marked. */

@@ -6,11 +6,13 @@ const { fround } = Math;
 /** Twin of `finishSignature`, in single precision; the task's numbers are float32 already. */
 export function finishSignatureTwin(
   task: FinishTask, image: Float32Array, mask: Uint16Array, width: number, height: number,
+  inverse: Float32Array | null,
 ): number {
   const first = restored(task, image, image, width, height), second = restored(task, image, first, width, height);
   const { dark, flat, darkSeconds } = task;
   let marked = 0;
   for (let i = 0; i < image.length; i++) {
+    if (flat !== null && inverse !== null) inverse[i] = 1 / flat[i];
     image[i] = finishedPixel(second[i], dark, flat, i, darkSeconds);
     const bits = defectBits(task, image[i], null, dark, flat, i);
     if (bits !== 0) marked++;

@@ -1,41 +1,67 @@
-import type { LinearityTable, SignatureAmp, SignatureCounts, SignatureTask } from '../signature.ts';
+import type {
+  LinearityTable, RoundedTask, SignatureAmp, SignaturePass, SignaturePlanes, SignatureTask,
+} from '../signature.ts';
 
 const { fround } = Math;
 
-/** Twin of `removeSignature`, in single precision; the task's numbers are float32 already. */
-export function removeSignatureTwin(
-  task: SignatureTask, image: Float32Array, mask: Uint16Array, width: number,
-): SignatureCounts {
-  const { amps, rows, columns } = task, row = () => new Float32Array(columns + 1);
-  const signals = amps.map(row);
-  let clean = amps.map(row), before = amps.map(row), marked = 0, hasMissing = false;
-  const counts = amps.map(() => ({ saturatedCount: 0, suspectCount: 0 }));
+/** Rows of readout that share a usual count. */
+export const USUAL_ROWS = 64;
+
+/** Twin of `prepareSignature`, in single precision. */
+export function signaturePassTwin(task: RoundedTask, out: SignaturePlanes): SignaturePass {
+  const { amps, columns } = task, row = () => new Float32Array(columns + 1);
   const ramps = amps.map((amp) => serialRamp(amp, task));
-  for (let y = 0; y < rows; y++) {
-    amps.forEach((amp, k) => fillSignals(task, amp, y, signals[k]));
-    amps.forEach(({ crosstalk }, k) => {
-      clean[k].set(signals[k]);
-      for (const { index, part } of crosstalk) {
-        for (let x = 0; x <= columns; x++) clean[k][x] = clean[k][x] - fround(part * signals[index][x]);
-      }
-    });
+  const counts = amps.map(() => ({ saturatedCount: 0, suspectCount: 0 }));
+  let signals = amps.map(row), before = amps.map(row), marked = 0, next = 0;
+  const missing = { has: false };
+  const runRow = (y: number, isNext: boolean): void => {
+    const usuals = amps.map((amp, k) => fround(task.talks[k].usual[Math.floor(y / USUAL_ROWS)] - amp.levels[y]));
+    const shifts = amps.map(({ crosstalk }) =>
+      crosstalk.reduce((sum, { index, part }) => fround(sum + fround(part * usuals[index])), 0));
+    amps.forEach((amp, k) => fillSignals(task, amp, y, fround(amp.levels[y] + shifts[k]), signals[k]));
     amps.forEach((amp, k) => {
-      const pixels = restored(task, amp, y, ramps[k], clean[k], y > 0 ? before[k] : clean[k]);
-      marked += storeRow(task, amp, y, pixels, counts[k], image, mask, width);
+      amp.crosstalk.forEach(({ index, part }, i) => {
+        const loud = loudnessOf(task, index, y), usual = fround(usuals[index] - shifts[index]);
+        for (let x = 0; x < columns; x++) {
+          if (loud[x >> 4] <= task.quiets[k][i]) continue;
+          signals[k][x + 1] = signals[k][x + 1] - fround(part * fround(signals[index][x + 1] - usual));
+        }
+      });
+      const pixels = restored(task, amp, y, ramps[k], signals[k], isNext ? before[k] : signals[k]);
+      marked += storeRow(task, amp, y, pixels, counts[k], out, missing);
     });
-    [clean, before] = [before, clean];
-  }
-  if (marked > 0) hasMissing = image.some((value, i) => Number.isNaN(value) && (mask[i] & task.missingBits) !== 0);
-  return { marked, hasMissing, amps: counts };
+    [signals, before] = [before, signals];
+  };
+  return {
+    room: null, counts: () => ({ marked, hasMissing: missing.has, amps: counts }),
+    run: (first, end) => {
+      for (let y = first; y < end; y++) runRow(y, y > first || (first > 0 && next === first));
+      next = end;
+    },
+  };
+}
+
+/** Of each 16 columns of an amp's row: how far their counts are from the usual one. */
+function loudnessOf(task: RoundedTask, index: number, y: number): number[] {
+  const { columns, rawWidth, rawX0, rawY0 } = task, { usual, reach } = task.talks[index];
+  const start = (rawY0 + y) * rawWidth + rawX0, { pixels } = task.amps[index];
+  return Array.from({ length: Math.ceil(columns / 16) }, (_, block) => {
+    if (16 * block + 16 > columns) return 3;
+    let farthest = 0;
+    for (let x = start + 16 * block; x < start + 16 * block + 16; x++) {
+      farthest = Math.max(farthest, Math.abs(pixels[x] - usual[Math.floor(y / USUAL_ROWS)]));
+    }
+    return farthest > 64 * reach ? 3 : farthest > 8 * reach ? 2 : farthest > reach ? 1 : 0;
+  });
 }
 
 /** Signals of a row, the pixel before the first imaging one first (0 where there is none). */
 function fillSignals(
-  { rawWidth, rawX0, rawY0, columns }: SignatureTask, amp: SignatureAmp, y: number, out: Float32Array,
+  { rawWidth, rawX0, rawY0, columns }: SignatureTask, amp: SignatureAmp, y: number, level: number, out: Float32Array,
 ): void {
   const start = (rawY0 + y) * rawWidth + rawX0 - 1;
   for (let x = 0; x <= columns; x++) {
-    out[x] = amp.pixels[start + x] - amp.levels[y];
+    out[x] = amp.pixels[start + x] - level;
     if (x > 0 && amp.columnLevels !== null) out[x] = out[x] - amp.columnLevels[x - 1];
   }
   if (rawX0 === 0) out[0] = 0;
@@ -63,8 +89,8 @@ function restored(
 
 function storeRow(
   task: SignatureTask, amp: SignatureAmp, y: number, pixels: Float32Array,
-  counts: { saturatedCount: number; suspectCount: number },
-  image: Float32Array, mask: Uint16Array, width: number,
+  counts: { saturatedCount: number; suspectCount: number }, { image, mask, inverse, width }: SignaturePlanes,
+  missing: { has: boolean },
 ): number {
   const { bias, columns, rows, rawWidth, rawX0, rawY0 } = task, [c2, c3] = amp.polynomial, step = amp.flipX ? -1 : 1;
   const dark = task.isFinished ? task.dark : null, flat = task.isFinished ? task.flat : null;
@@ -75,7 +101,8 @@ function storeRow(
     let w = fround(pixels[x] - (bias === null ? 0 : bias[to])), marks = 0;
     if (c2 !== 0 || c3 !== 0) w = fround(w + fround(fround(w * w) * fround(c2 + fround(c3 * w))));
     if (amp.table !== null) w = fround(w + tableValue(amp.table, w));
-    image[to] = finishedPixel(fround(w * amp.gain), dark, flat, to, task.darkSeconds);
+    image[to] = amp.isDead ? NaN : finishedPixel(fround(w * amp.gain), dark, flat, to, task.darkSeconds);
+    if (!amp.isDead && flat !== null && inverse !== null) inverse[to] = 1 / flat[to];
     if (raw >= amp.suspectAdu) {
       if (raw >= amp.saturationAdu) { marks = task.saturatedBit; counts.saturatedCount++; } else {
         marks = task.suspectBit;
@@ -83,7 +110,8 @@ function storeRow(
       }
     }
     const defect = defectBits(task, image[to], bias, dark, flat, to);
-    if (defect !== 0) marked++;
+    if (defect !== 0 && !amp.isDead) marked++;
+    if (defect === task.missingBits) missing.has = true;
     mask[to] = marks | defect;
   }
   return marked;
@@ -101,7 +129,7 @@ export function finishedPixel(
 ): number {
   let value = electrons;
   if (dark !== null) value = fround(value - fround(dark[at] * seconds));
-  if (flat !== null) value = flat[at] > 0 ? fround(value / flat[at]) : NaN;
+  if (flat !== null) value = flat[at] > 0 ? fround(value * fround(1 / flat[at])) : NaN;
   return value;
 }
 

@@ -2,93 +2,70 @@ import type { VarianceTask } from '../variance.ts';
 
 const { fround } = Math;
 
-/** Straight pieces of a row of the sky: piece c is left + slope × (x − centre) from start c to start c + 1. */
-export type MeshRow = Readonly<{
-  starts: Int32Array; left: Float32Array; slopes: Float32Array; centres: Float32Array;
-}>;
-
-/** Twin of `fillVariance`, in single precision. */
-export function fillVarianceTwin(task: VarianceTask, out: Float32Array): void {
-  const { image, flat, width, height, sky } = task, cells = Math.max(sky.columns - 1, 1);
-  const [bright, source] = squares(task);
-  const floats = () => new Float32Array(cells), row = () => new Float32Array(width);
-  const mesh: MeshRow = { starts: new Int32Array(cells + 1), left: floats(), slopes: floats(), centres: floats() };
-  const skies = [row(), row(), row()], sums = [row(), row(), row()], read = row();
-  for (let y = -1; y < height; y++) {
-    if (y + 1 < height) {
-      meshRowOf(task, y + 1, mesh);
-      fillMesh(mesh, skies[(y + 1) % 3]);
-      fillExcess(image, (y + 1) * width, skies[(y + 1) % 3], sums[(y + 1) % 3]);
-    }
-    if (y < 0) continue;
-    readRowOf(task, y, read);
-    const level0 = skies[y % 3], below = sums[Math.max(y - 1, 0) % 3], above = sums[Math.min(y + 1, height - 1) % 3];
-    for (let x = 0, i = y * width; x < width; x++, i++) {
-      const value = image[i], level = level0[x] > 0 ? level0[x] : 0, inverse = flat === null ? 1 : fround(1 / flat[i]);
-      const here = sums[y % 3][x], sigma2 = fround(level + read[x]), excess = fround(value - level0[x]);
-      const smooth = fround(fround(fround(below[x] + fround(here + here)) + above[x]) * 0.0625);
-      let expected = level;
-      if (excess > 0 && fround(excess * excess) > fround(bright * sigma2)) expected = value;
-      else if (smooth > 0 && fround(smooth * smooth) > fround(source * sigma2)) expected = fround(level + smooth);
-      out[i] = Number.isNaN(value) ? NaN : fround(expected + fround(read[x] * inverse)) * inverse;
+/** Twin of `prepareVariance`, in single precision. */
+export function varianceRowsTwin(task: VarianceTask, first: number, end: number): void {
+  const { width, sky: { columns, rows, cellWidth, cellHeight, level: cells } } = task;
+  const [bright, source] = significances(task), pieces = Math.max(columns - 1, 1);
+  for (let y = first; y < end; y++) {
+    const v = rows === 1 ? 0 : (y + 0.5) / cellHeight - 0.5;
+    const row = Math.min(Math.max(Math.floor(v), 0), Math.max(rows - 2, 0)), part = rows === 1 ? 0 : v - row;
+    const low = row * columns, high = Math.min(row + 1, rows - 1) * columns, read = readRow(task, y);
+    let x0 = 0;
+    for (let c = 0; c < pieces; c++) {
+      const next = Math.min(c + 1, columns - 1), centre = (c + 0.5) * cellWidth - 0.5;
+      const left = cells[low + c] * (1 - part) + cells[high + c] * part;
+      const right = cells[low + next] * (1 - part) + cells[high + next] * part;
+      const slope = columns === 1 ? 0 : (right - left) / cellWidth;
+      const x1 = c + 1 === pieces ? width : Math.min(Math.ceil(centre + cellWidth) & ~7, width);
+      if (x1 <= x0) continue;
+      const middle = (x0 + x1) >> 1, level = fround(left + slope * (middle - centre));
+      const sigma = fround(Math.sqrt(fround(Math.max(level, 0) + read[middle])));
+      fillPiece(task, y, x0, x1, read, {
+        base: fround(left + slope * (x0 - centre)), slope: fround(slope), source: fround(source * sigma),
+        bright: fround(bright * sigma),
+      });
+      x0 = x1;
     }
   }
 }
 
-function fillMesh({ starts, left, slopes, centres }: MeshRow, out: Float32Array): void {
-  for (let c = 0; c < left.length; c++) {
-    const first = fround(starts[c] - centres[c]), places = [0, 1, 2, 3].map((k) => fround(first + k));
-    let x = starts[c];
-    const value = (place: number): number => left[c] + fround(slopes[c] * place);
-    for (; x + 4 <= starts[c + 1]; x += 4) {
-      for (let k = 0; k < 4; k++) {
-        out[x + k] = value(places[k]);
-        places[k] = fround(places[k] + 4);
-      }
-    }
-    for (let place = places[0]; x < starts[c + 1]; x++, place = fround(place + 1)) out[x] = value(place);
-  }
-}
+type Piece = Readonly<{ base: number; slope: number; source: number; bright: number }>;
 
-/** Light above the sky, summed 1-2-1. */
-function fillExcess(image: Float32Array, start: number, sky: Float32Array, out: Float32Array): void {
-  const last = out.length - 1;
-  const excess = (x: number): number => {
-    const value = fround(image[start + x] - sky[x]);
-    return Number.isNaN(value) ? 0 : value;
+function fillPiece(
+  task: VarianceTask, y: number, x0: number, x1: number, read: Float32Array, { base, slope, source, bright }: Piece,
+): void {
+  const { image, variance, isInverse, width } = task, [below, above] = boundsOf(task, y);
+  const columnOf = (x: number): number => {
+    const middle = image[y * width + x];
+    return fround(fround(image[below * width + x] + middle) + fround(middle + image[above * width + x]));
   };
-  for (let x = 0; x <= last; x++) {
-    const here = excess(x), before = excess(x > 0 ? x - 1 : 0), after = excess(x < last ? x + 1 : last);
-    out[x] = fround(before + fround(here + here)) + after;
+  const levels = Array.from({ length: 8 }, (_, k) => fround(base + fround(slope * k)));
+  for (let x = x0; x < x1; x++) {
+    const k = (x - x0) & 7, level = levels[k], i = y * width + x, value = image[i], middle = columnOf(x);
+    levels[k] = fround(level + fround(slope * 8));
+    const left = fround(columnOf(Math.max(x - 1, 0)) + middle);
+    const right = fround(middle + columnOf(Math.min(x + 1, width - 1))), sum = fround(left + right);
+    const inverse = isInverse ? variance[i] : 1;
+    let light = level > 0 ? level : 0;
+    if (value > fround(level + bright)) light = value;
+    else if (sum > fround(fround(level * 16) + source)) light = sum > 0 ? fround(sum * 0.0625) : 0;
+    variance[i] = Number.isNaN(value) ? NaN : fround(light + fround(read[x] * inverse)) * inverse;
   }
 }
 
-/** Limits of squares, float32. */
-export function squares({ brightSigma, smoothSigma }: VarianceTask): readonly [number, number] {
-  return [Math.fround(brightSigma * brightSigma), Math.fround(smoothSigma * smoothSigma)];
+/** Of a pixel's own light, and of 16 times the smoothed; float32. */
+export function significances({ brightSigma, smoothSigma }: VarianceTask): readonly [number, number] {
+  return [Math.fround(brightSigma), Math.fround(16 * smoothSigma)];
 }
 
-/** The mesh's values along a row, bilinear between centres, straight on beyond the outermost. */
-export function meshRowOf({ sky, width }: VarianceTask, y: number, out: MeshRow): void {
-  const { columns, rows, cellWidth, cellHeight, level } = sky, cells = out.left.length;
-  const v = rows === 1 ? 0 : (y + 0.5) / cellHeight - 0.5;
-  const row = Math.min(Math.max(Math.floor(v), 0), Math.max(rows - 2, 0)), part = rows === 1 ? 0 : v - row;
-  const below = row * columns, above = Math.min(row + 1, rows - 1) * columns;
-  out.starts[0] = 0;
-  for (let c = 0; c < cells; c++) {
-    const next = Math.min(c + 1, columns - 1);
-    const left = level[below + c] * (1 - part) + level[above + c] * part;
-    const right = level[below + next] * (1 - part) + level[above + next] * part;
-    const centre = (c + 0.5) * cellWidth - 0.5;
-    out.left[c] = left;
-    out.slopes[c] = columns === 1 ? 0 : (right - left) / cellWidth;
-    out.centres[c] = centre;
-    out.starts[c + 1] = c + 1 === cells ? width : Math.min(width, Math.ceil(centre + cellWidth));
-  }
+/** The read noise's variance along a row. */
+export function readRow({ readNoise, width }: VarianceTask, y: number): Float32Array {
+  const row = new Float32Array(width);
+  for (const box of readNoise) if (y >= box.y0 && y < box.y1) row.fill(box.variance, box.x0, box.x1);
+  return row;
 }
 
-/** Fills the row when it is the first, or the first of a box. */
-export function readRowOf({ readNoise }: VarianceTask, y: number, out: Float32Array): void {
-  if (y > 0 && !readNoise.some(({ y0, y1 }) => y === y0 || y === y1)) return;
-  for (const box of readNoise) if (y >= box.y0 && y < box.y1) out.fill(box.variance, box.x0, box.x1);
+/** Rows below and above one; those of the image go on beyond its edges. */
+export function boundsOf({ height }: VarianceTask, y: number): readonly [number, number] {
+  return [Math.max(y - 1, 0), Math.min(y + 1, height - 1)];
 }

@@ -1,29 +1,27 @@
 /** Instrument signature removal: raw counts of one detector to electrons with variance and mask. */
-import type { Amp, Detector } from '../../../schemas/camera.ts';
-import { StageError } from '../../errors.ts';
-import { measureBackground, type Background } from '../../image/background.ts';
+import type { Detector } from '../../../schemas/camera.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import { asProduct, type MaskedImage, type PostIsrImage } from '../../image/maskedImage.ts';
 import { median } from '../../image/median.ts';
 import type { RawAmp } from '../../image/rawExposure.ts';
-import { finishSignature } from '../../kernels/finish.ts';
+import { fillVariance, prepareVariance, varianceRoomBytes } from '../../kernels/variance.ts';
 import { measureAmpSteps, solveAmpOffsets, subtractAmpOffsets } from './ampOffset.ts';
-import { assembleDetector, defectLimits, type AmpCounts, type AmpLevels } from './assemble.ts';
-import { planSteps, type DegradedStep, type IsrCalibrations, type StepPlan } from './calibrations.ts';
+import { isUniform, prepareAssembly, type AssemblyCounts } from './assemble.ts';
+import type { DegradedStep, IsrCalibrations, StepPlan } from './calibrations.ts';
 import type { IsrConfig } from './config.ts';
 import { markCosmicRays } from './cosmicRays.ts';
+import {
+  ampReports, assembleWhole, frameError, openFrame, type AmpReport, type IsrExposure, type OpenFrame,
+} from './frame.ts';
 import { subtractFringe } from './fringe.ts';
 import { interpolateDefects } from './interpolate.ts';
 import { growMask, markBleeds, markCrosstalk, markEdges, pixelsWith } from './masks.ts';
-import { measureColumns, measureOverscan, type OverscanReport } from './overscan.ts';
-import { fillVariance } from './variance.ts';
+import { bandsOf, readoutRows } from './rowOrder.ts';
+import { measureSky, meshOf, sampleStep, type SampledSky } from './sky.ts';
+import { varianceTask } from './variance.ts';
 
 export type { AmpElectronics, Electronics, IsrCalibrations } from './calibrations.ts';
-
-export type AmpReport = Readonly<{
-  name: string; overscanLevelAdu: number; overscanNoiseAdu: number; rowStructureFraction: number;
-  readNoiseElectrons: number; saturatedCount: number; suspectCount: number; isConstant: boolean;
-}>;
+export { assembleFrame, type AmpReport, type IsrExposure, type RunStep } from './frame.ts';
 
 /** What each step did; a step that was switched off or had no calibration counts 0. */
 export type IsrReport = Readonly<{
@@ -47,11 +45,8 @@ export type IsrFigures = Readonly<{
 /** Work memory, each as large as the detector. Contents are destroyed. */
 export type IsrScratch = Readonly<{ indices: Int32Array }>;
 
-/** Runs a step; the shell around the stage may time it. */
-export type RunStep = <T>(step: string, work: () => T) => T;
-
-/** Of the exposure itself. `darkSeconds` is the time in which the dark collected, readout excluded. */
-export type IsrExposure = Readonly<{ darkSeconds: number | null; runStep?: RunStep }>;
+/** Rows of readout that are worked on at a time: with their flat and variance half of a second-level cache. */
+const BAND_ROWS = 4;
 
 /**
  * @param raw     The detector's amps, in any order. Read only.
@@ -62,24 +57,16 @@ export type IsrExposure = Readonly<{ darkSeconds: number | null; runStep?: RunSt
  */
 export function removeInstrumentSignature(
   raw: readonly RawAmp[], detector: Detector, calibrations: IsrCalibrations, config: IsrConfig, out: MaskedImage,
-  { indices }: IsrScratch, { darkSeconds, runStep = (_, work) => work() }: IsrExposure = { darkSeconds: null },
+  { indices }: IsrScratch, exposure: IsrExposure = { darkSeconds: null },
 ): { image: PostIsrImage; report: IsrReport } {
-  const { plan, amps, defectCount } =
-    assembleFrame(raw, detector, calibrations, config, out, { darkSeconds, runStep });
-  if (amps.every((amp) => amp.isConstant)) {
+  if (out.width !== detector.width || out.height !== detector.height) throw new Error('planes of another size');
+  const { runStep = (_, work) => work() } = exposure;
+  const frame = openFrame(raw, detector, calibrations, config, exposure);
+  if (frame.isDead.every((isDead) => isDead)) {
     throw frameError('FRAME_CONSTANT', detector, 'every amp reads one constant value');
   }
-  requireUnsaturated(amps, detector, out);
-  const marks = runStep('masks', () => markPixels(out, detector, plan, config, indices));
-  const allowed = maskBits('EDGE', 'CROSSTALK');
-  const fringeSkyElectrons = plan.fringe === null ? 0
-    : runStep('fringe', () => subtractFringe(out, plan.fringe ?? out.image, config.fringeSamplePx, allowed));
-  const ampStepElectrons = runStep('ampSteps', () => levelAmps(out, detector, config, allowed));
-  const sky = runStep('sky', () => requireSky(out, detector, config, indices));
-  runStep('variance', () => {
-    const darkElectrons = plan.dark === null ? 0 : Math.max(0, usualOf(plan.dark) * (darkSeconds ?? 0));
-    fillVariance(out, sky, plan.flat, detector.amps, config.varianceSourceSigma, darkElectrons);
-  });
+  const made = makeImage(frame, out, indices, exposure), { plan } = frame, { sky, marks, ...levelled } = made;
+  const amps = ampReports(frame, made.counts.amps);
   const cosmicRayPixelCount = !config.isCosmicRayRejected ? 0 : runStep('cosmicRays', () => markCosmicRays(out, {
     sigma: config.cosmicRaySigma, growthFraction: config.cosmicRayGrowthFraction, contrast: config.cosmicRayContrast,
     rounds: config.cosmicRayRounds,
@@ -90,95 +77,83 @@ export function removeInstrumentSignature(
     image: asProduct('postIsrImage', out),
     report: {
       amps, degraded: plan.degraded, figures: {
-        ...marks, cosmicRayPixelCount, interpolatedCount, defectCount, saturatedCount: total(amps, 'saturatedCount'),
-        suspectCount: total(amps, 'suspectCount'), degradedCount: plan.degraded.length,
-        noDataCount: pixelsWith(out.mask, maskBits('NO_DATA'), indices).length,
-        skyElectrons: median(sky.level), skySigmaElectrons: median(sky.sigma), fringeSkyElectrons, ampStepElectrons,
+        ...marks, cosmicRayPixelCount, interpolatedCount, defectCount: made.counts.defectCount,
+        saturatedCount: total(amps, 'saturatedCount'), suspectCount: total(amps, 'suspectCount'),
+        degradedCount: plan.degraded.length, noDataCount: pixelsWith(out.mask, maskBits('NO_DATA'), indices).length,
+        skyElectrons: median(sky.level), skySigmaElectrons: median(sky.sigma),
+        fringeSkyElectrons: levelled.fringeSkyElectrons, ampStepElectrons: levelled.ampStepElectrons,
       },
     },
   };
 }
 
-export type AssembledFrame = Readonly<{ plan: StepPlan; amps: readonly AmpReport[]; defectCount: number }>;
+type Marks = Readonly<{ bleedColumnCount: number; crosstalkPixelCount: number }>;
+type MadeImage = Readonly<{
+  counts: AssemblyCounts; sky: SampledSky; marks: Marks; fringeSkyElectrons: number; ampStepElectrons: number;
+}>;
 
 /**
- * The part of the signature that needs no sky: raw counts to electrons with marks of saturation and defects, for frames
- * of any light or none. Variance is left as it is.
- *
- * @throws StageError as `removeInstrumentSignature`, but for those of frames.
+ * Image, variance and mask but for cosmic rays: in one go while the rows are at hand where nothing has to know the
+ * whole image between electrons and variance, else step by step.
  */
-export function assembleFrame(
-  raw: readonly RawAmp[], detector: Detector, calibrations: IsrCalibrations, config: IsrConfig, out: MaskedImage,
-  { darkSeconds, runStep = (_, work) => work() }: IsrExposure,
-): AssembledFrame {
-  const { width, height } = out;
-  if (width !== detector.width || height !== detector.height) throw new Error('planes of another size');
-  const rawAmps = detector.amps.map((amp) => requireAmp(raw, amp, detector));
-  const plan = planSteps(detector, calibrations, config, darkSeconds);
-  const overscans = runStep('overscan', () => detector.amps.map((amp, k) => levelsOf(rawAmps[k], amp, config)));
-  const { amps, defectCount } = runStep('assemble', () => {
-    const { repulsion } = plan, seconds = darkSeconds ?? 0;
-    const counts = assembleDetector(rawAmps, detector, overscans, plan, config, seconds, repulsion === null, out);
-    const marked = repulsion === null ? 0 : finishSignature({
-      flowX: repulsion.x, flowY: repulsion.y, dark: plan.dark, flat: plan.flat, darkSeconds: seconds,
-      limits: defectLimits(config), badBit: maskBits('BAD'), missingBits: maskBits('BAD', 'NO_DATA'),
-      hasMissing: counts.hasMissing,
-    }, out.image, out.mask, width, height);
-    return { amps: ampReports(detector, rawAmps, counts.amps, overscans), defectCount: counts.defectCount + marked };
-  });
-  amps.forEach((amp, k) => { if (amp.isConstant) markDead(out, detector.amps[k]); });
-  return { plan, amps, defectCount };
-}
-
-function requireAmp(raw: readonly RawAmp[], amp: Amp, detector: Detector): RawAmp {
-  const found = raw.find((candidate) => candidate.name === amp.name);
-  if (!found) throw frameError('AMP_MISSING', detector, `amp ${amp.name} is missing`);
-  if (found.width !== amp.rawWidth || found.height !== amp.rawHeight
-    || found.pixels.length !== found.width * found.height) {
-    throw frameError('RAW_SIZE_WRONG', detector,
-      `amp ${amp.name} is ${found.width} × ${found.height} pixels, expected ${amp.rawWidth} × ${amp.rawHeight}`);
+function makeImage(
+  frame: OpenFrame, out: MaskedImage, indices: Int32Array, exposure: IsrExposure,
+): MadeImage {
+  const { detector, plan, config } = frame, { runStep = (_, work) => work() } = exposure;
+  const isLinear = plan.repulsion === null && plan.fringe === null && !config.isAmpOffsetCorrected;
+  const rows = isLinear && isUniform(detector.amps) ? readoutRows(detector) : null;
+  const allowed = maskBits('EDGE', 'CROSSTALK');
+  if (rows !== null) {
+    const sky = runStep('sky', () => skyAhead(frame, rows, out));
+    const counts = runStep('assemble', () => fillPlanes(frame, rows, sky, out, exposure));
+    requireUnsaturated(counts, detector, out.mask.length);
+    const marks = runStep('masks', () => markPixels(out, detector, plan, config, indices));
+    const ampStepElectrons = runStep('ampSteps', () => levelAmps(out, detector, config, allowed));
+    return { counts, sky, marks, fringeSkyElectrons: 0, ampStepElectrons };
   }
-  return found;
+  const counts = runStep('assemble', () => assembleWhole(frame, out, out.variance));
+  requireUnsaturated(counts, detector, out.mask.length);
+  const marks = runStep('masks', () => markPixels(out, detector, plan, config, indices));
+  const { fringe } = plan, fringeSkyElectrons = fringe === null ? 0
+    : runStep('fringe', () => subtractFringe(out, fringe, config.fringeSamplePx, allowed));
+  const ampStepElectrons = runStep('ampSteps', () => levelAmps(out, detector, config, allowed));
+  const every = Int32Array.from({ length: out.height }, (_, y) => y);
+  const sky = runStep('sky', () => requireSky(frame, out, sampledRows(frame, every)));
+  runStep('variance', () => fillVariance(taskOf(frame, out, sky)));
+  return { counts, sky, marks, fringeSkyElectrons, ampStepElectrons };
 }
 
-function levelsOf(raw: RawAmp, amp: Amp, config: IsrConfig): AmpLevels & OverscanReport {
-  const levels = new Float64Array(amp.rawData.y1 - amp.rawData.y0);
-  if (!config.isOverscanSubtracted) {
-    return { levels, columnLevels: null, levelAdu: 0, noiseAdu: 0, rowStructureFraction: 0 };
+/** The sky from a few rows of readout, which are brought to electrons for it. */
+function skyAhead(frame: OpenFrame, rows: Int32Array, out: MaskedImage): SampledSky {
+  const sampled = sampledRows(frame, rows), assembly = prepareAssembly(frame, out, out.variance);
+  for (const row of new Set(Array.from(sampled, (y) => rows[y]))) assembly.run(row, row + 1);
+  requireUnsaturated(assembly.counts(), frame.detector, sampled.length * out.width);
+  return requireSky(frame, out, sampled);
+}
+
+/** Detector rows that tell the sky: those whose readout rows are so far apart. */
+function sampledRows({ detector: { width, height }, config }: OpenFrame, rows: Int32Array): Int32Array {
+  const step = sampleStep(meshOf(width, height, config.varianceMeshPx), config.skyRowsPerCell);
+  return Int32Array.from(rows.keys()).filter((y) => rows[y] % step === step >> 1);
+}
+
+/** Electrons, and the variance of each row as soon as those beside it are there. */
+function fillPlanes(
+  frame: OpenFrame, rows: Int32Array, sky: SampledSky, out: MaskedImage, { checkpoint = () => undefined }: IsrExposure,
+): AssemblyCounts {
+  const task = taskOf(frame, out, sky), assembly = prepareAssembly(frame, out, out.variance, varianceRoomBytes(task));
+  const variance = prepareVariance(task, assembly.room);
+  for (const { first, end, runs } of bandsOf(rows, BAND_ROWS)) {
+    checkpoint();
+    assembly.run(first, end);
+    for (const [y0, y1] of runs) variance.run(y0, y1);
   }
-  const report = measureOverscan(raw, amp, config, levels);
-  const columnLevels = config.isParallelOverscanSubtracted ? measureColumns(raw, amp, config, report.noiseAdu) : null;
-  return { ...report, levels, columnLevels };
+  return assembly.counts();
 }
 
-function ampReports(
-  { amps }: Detector, raw: readonly RawAmp[], counts: readonly AmpCounts[], overscans: readonly OverscanReport[],
-): AmpReport[] {
-  return amps.map((amp, k) => {
-    const { name, gainElectronsPerAdu } = amp, { levelAdu, noiseAdu, rowStructureFraction } = overscans[k];
-    return {
-      name, overscanLevelAdu: levelAdu, overscanNoiseAdu: noiseAdu, rowStructureFraction,
-      readNoiseElectrons: noiseAdu * gainElectronsPerAdu, saturatedCount: counts[k].saturatedCount,
-      suspectCount: counts[k].suspectCount, isConstant: isConstant(raw[k], amp),
-    };
-  });
-}
-
-/** Whether all imaging pixels have one value; a live amp's second has another mostly. */
-function isConstant({ pixels, width }: RawAmp, { rawData: { x0, y0, x1, y1 } }: Amp): boolean {
-  const first = pixels[y0 * width + x0];
-  for (let y = y0; y < y1; y++) {
-    for (let i = y * width + x0; i < y * width + x1; i++) if (pixels[i] !== first) return false;
-  }
-  return true;
-}
-
-/** A dead amp costs its own pixels, not the detector. */
-function markDead(out: MaskedImage, amp: Amp): void {
-  const { x0, y0, x1, y1 } = amp.detectorBox, bits = maskBits('BAD', 'NO_DATA');
-  for (let y = y0; y < y1; y++) {
-    for (let i = y * out.width + x0; i < y * out.width + x1; i++) { out.mask[i] |= bits; out.image[i] = NaN; }
-  }
+function taskOf({ plan, darkSeconds, detector, config }: OpenFrame, out: MaskedImage, sky: SampledSky) {
+  const darkElectrons = plan.dark === null ? 0 : Math.max(0, usualOf(plan.dark) * darkSeconds);
+  return varianceTask(out, plan.flat !== null, sky, detector.amps, config.varianceSourceSigma, darkElectrons);
 }
 
 /** Saturation with what it spoils, edges, crosstalk that is not known well. */
@@ -204,22 +179,23 @@ function levelAmps(out: MaskedImage, { amps }: Detector, config: IsrConfig, allo
 }
 
 /** More than half of the pixels: what is left is no sky, and lists of the others would cost the visit's time. */
-function requireUnsaturated(amps: readonly AmpReport[], detector: Detector, out: MaskedImage): void {
-  const count = total(amps, 'saturatedCount');
-  if (count > out.mask.length / 2) {
-    throw frameError('FRAME_SATURATED', detector, `${count} of ${out.mask.length} pixels are saturated`);
+function requireUnsaturated({ amps }: AssemblyCounts, detector: Detector, pixels: number): void {
+  const count = amps.reduce((sum, { saturatedCount }) => sum + saturatedCount, 0);
+  if (count > pixels / 2) {
+    throw frameError('FRAME_SATURATED', detector, `${count} of ${pixels} pixels are saturated`);
   }
 }
 
-function requireSky(out: MaskedImage, detector: Detector, config: IsrConfig, indices: Int32Array): Background {
-  const sky = measureBackground(out.image, out.mask, out.width, out.height, maskBits('BAD', 'NO_DATA', 'SAT'), {
-    cellPx: config.varianceMeshPx, clipSigma: 3, usableFractionMin: 0.2,
-  });
+function requireSky({ detector, config }: OpenFrame, out: MaskedImage, sampled: Int32Array): SampledSky {
+  const mesh = meshOf(out.width, out.height, config.varianceMeshPx);
+  const sky = measureSky(out, maskBits('BAD', 'NO_DATA', 'SAT'), mesh, sampled);
   if (sky === null) {
-    const noDataCount = pixelsWith(out.mask, maskBits('NO_DATA'), indices).length;
-    const isNaN = noDataCount > out.mask.length / 2;
+    const missing = maskBits('NO_DATA'), pixels = sampled.length * out.width;
+    const noDataCount = sampled.reduce((sum, y) => sum
+      + out.mask.subarray(y * out.width, (y + 1) * out.width).reduce((n, bits) => n + ((bits & missing) && 1), 0), 0);
+    const isNaN = noDataCount > pixels / 2;
     throw frameError(isNaN ? 'FRAME_NAN' : 'FRAME_SATURATED', detector,
-      isNaN ? `${noDataCount} of ${out.mask.length} pixels are NaN` : 'hardly a pixel is neither bad nor saturated');
+      isNaN ? `${noDataCount} of ${pixels} pixels are NaN` : 'hardly a pixel is neither bad nor saturated');
   }
   const level = median(sky.level);
   if (!(level >= config.lightMinElectrons)) {
@@ -229,18 +205,11 @@ function requireSky(out: MaskedImage, detector: Detector, config: IsrConfig, ind
   return sky;
 }
 
-/** Median of every 997th value: a prime, so that no column is preferred. */
+/** Median of every 9973rd value: a prime, so that no column is preferred. */
 function usualOf(plane: Float32Array): number {
   const values: number[] = [];
-  for (let i = 0; i < plane.length; i += 997) if (Number.isFinite(plane[i])) values.push(plane[i]);
+  for (let i = 0; i < plane.length; i += 9973) if (Number.isFinite(plane[i])) values.push(plane[i]);
   return values.length === 0 ? 0 : median(values);
-}
-
-function frameError(code: string, detector: Detector, reason: string): StageError {
-  return new StageError({
-    code, message: `detector ${detector.name}: ${reason}`, stage: 'isr', disposition: 'reject',
-    details: { detector: detector.id },
-  });
 }
 
 function total(amps: readonly AmpReport[], name: 'saturatedCount' | 'suspectCount'): number {

@@ -1,6 +1,6 @@
 import type { Amp } from '../../../schemas/camera.ts';
-import { overscanMedians } from '../../kernels/overscan.ts';
-import { medianInPlace } from '../../image/median.ts';
+import { columnMedians, overscanMedians } from '../../kernels/overscan.ts';
+import { medianOf } from '../../kernels/sample.ts';
 import type { RawAmp } from '../../image/rawExposure.ts';
 
 export type OverscanReport = Readonly<{
@@ -21,6 +21,8 @@ export type OverscanConfig = Readonly<{
 
 /** A median's standard error over a mean's. */
 const MEDIAN_ERROR = 1.2533;
+/** Rows from one whose scatter is measured to the next: of 500 rows of 52 pixels the noise is known to 0.7 per cent. */
+const NOISE_STEP = 4;
 
 /**
  * Level to take off each row of an amp: the median of the row's overscan columns (a bright star that bleeds into the
@@ -34,13 +36,14 @@ export function measureOverscan(
   raw: RawAmp, amp: Amp, { overscanSmoothingRows, overscanSkipPx }: OverscanConfig, levels: Float64Array,
 ): OverscanReport {
   const x0 = firstPixel(amp.rawSerialOverscan.x0, amp.rawSerialOverscan.x1, overscanSkipPx);
-  const count = amp.rawSerialOverscan.x1 - x0, deviations = new Float64Array(levels.length);
-  overscanMedians(raw.pixels, amp.rawData.y0 * raw.width + x0, raw.width, count, levels, deviations);
+  const count = amp.rawSerialOverscan.x1 - x0;
+  const deviations = new Float64Array(Math.ceil(levels.length / NOISE_STEP)), start = amp.rawData.y0 * raw.width + x0;
+  overscanMedians(raw.pixels, start, raw.width, count, levels, deviations, NOISE_STEP);
   // The mean over rows: the median of whole numbers of ADU would be a whole number itself.
-  const noiseAdu = (1.4826 * deviations.reduce((sum, deviation) => sum + deviation, 0)) / levels.length;
+  const noiseAdu = (1.4826 * deviations.reduce((sum, deviation) => sum + deviation, 0)) / deviations.length;
   const rowStructureFraction =
-    shrinkTowardsRunningMean(levels, overscanSmoothingRows, (MEDIAN_ERROR * noiseAdu) / Math.sqrt(count));
-  return { levelAdu: medianInPlace(Float64Array.from(levels), levels.length), noiseAdu, rowStructureFraction };
+    shrinkTowardsRunningMean(levels, overscanSmoothingRows, (MEDIAN_ERROR * noiseAdu) / Math.sqrt(count), raw.pixels);
+  return { levelAdu: medianOf(levels, raw.pixels), noiseAdu, rowStructureFraction };
 }
 
 /** Skips leading pixels unless too few would be left. */
@@ -64,12 +67,9 @@ export function measureColumns(
   const box = amp.rawParallelOverscan, columns = amp.rawData.x1 - amp.rawData.x0;
   if (box === null || box.x1 - box.x0 !== columns || noiseAdu <= 0) return null;
   const y0 = firstPixel(box.y0, box.y1, config.overscanSkipPx), count = box.y1 - y0;
-  const levels = new Float64Array(columns), column = new Float64Array(count);
-  for (let x = 0; x < columns; x++) {
-    for (let k = 0; k < count; k++) column[k] = raw.pixels[(y0 + k) * raw.width + box.x0 + x];
-    levels[x] = medianInPlace(column, count);
-  }
-  const middle = medianInPlace(Float64Array.from(levels), columns);
+  const levels = new Float64Array(columns);
+  columnMedians(raw.pixels, y0 * raw.width + box.x0, raw.width, count, levels);
+  const middle = medianOf(levels, raw.pixels);
   const noise = Math.hypot((MEDIAN_ERROR * noiseAdu) / Math.sqrt(count), 0.29);
   replaceBleeds(levels, middle, noise);
   let square = 0;
@@ -96,13 +96,13 @@ function replaceBleeds(levels: Float64Array, middle: number, noise: number): voi
 }
 
 /** Wiener's weight: real variance over total variance. Returns it. */
-function shrinkTowardsRunningMean(levels: Float64Array, length: number, noise: number): number {
+function shrinkTowardsRunningMean(levels: Float64Array, length: number, noise: number, beside: Uint16Array): number {
   if (length <= 1) return 1;
   const smooth = runningMean(levels, length), deviations = new Float64Array(levels.length);
   for (let i = 0; i < levels.length; i++) deviations[i] = levels[i] - smooth[i];
-  const centre = medianInPlace(Float64Array.from(deviations), levels.length);
+  const centre = medianOf(deviations, beside);
   for (let i = 0; i < levels.length; i++) deviations[i] = Math.abs(deviations[i] - centre);
-  const scatter = 1.4826 * medianInPlace(deviations, levels.length);
+  const scatter = 1.4826 * medianOf(deviations, beside);
   const realFraction = scatter > 0 ? Math.max(0, 1 - (noise * noise) / (scatter * scatter)) : 0;
   for (let i = 0; i < levels.length; i++) levels[i] = smooth[i] + realFraction * (levels[i] - smooth[i]);
   return realFraction;
@@ -110,10 +110,11 @@ function shrinkTowardsRunningMean(levels: Float64Array, length: number, noise: n
 
 /** Mean of up to `length` values centred on each; symmetric windows shrink at the ends, so that slopes are kept. */
 function runningMean(values: Float64Array, length: number): Float64Array {
-  const sums = new Float64Array(values.length + 1);
-  for (let i = 0; i < values.length; i++) sums[i + 1] = sums[i] + values[i];
-  return values.map((_, i) => {
-    const reach = Math.min((length - 1) >> 1, i, values.length - 1 - i);
-    return (sums[i + reach + 1] - sums[i - reach]) / (2 * reach + 1);
-  });
+  const n = values.length, sums = new Float64Array(n + 1), means = new Float64Array(n), reachMax = (length - 1) >> 1;
+  for (let i = 0; i < n; i++) sums[i + 1] = sums[i] + values[i];
+  for (let i = 0; i < n; i++) {
+    const reach = Math.min(reachMax, i, n - 1 - i);
+    means[i] = (sums[i + reach + 1] - sums[i - reach]) / (2 * reach + 1);
+  }
+  return means;
 }

@@ -1,7 +1,7 @@
 import type { Amp } from '../../../schemas/camera.ts';
-import { fillVariance as fillPlane } from '../../kernels/variance.ts';
-import type { Background } from '../../image/background.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
+import type { VarianceTask } from '../../kernels/variance.ts';
+import type { SampledSky } from './sky.ts';
 
 /**
  * Significance from which a pixel's own counts serve as its expected ones: their noise is then below a tenth of them.
@@ -11,26 +11,25 @@ const BRIGHT_SIGMA = 10;
 const BINOMIAL_NOISE = 0.375;
 
 /**
- * Variance of each pixel from the light that is *expected* there, not from the noisy counts: the sky's level, plus a
+ * Variance of each pixel from the light that is *expected* there, not from the noisy counts: the sky's level, or a
  * source's light where it is significant in a 3 × 3 binomial mean. A faint source of either sign so gets the
  * sky's variance, and its flux is not biased by its own noise.
  *
  * variance = expected / flat + (read noise² + dark) / flat², electrons².
  *
- * @param out          image (electrons, flat-fielded, read), variance (overwritten; NaN where the image is NaN).
- * @param sky          Level of the sky under the sources, electrons.
- * @param flat         [height × width]; null for none. Read only.
- * @param amps         For the read noise of each pixel.
+ * @param out           image (electrons, flat-fielded); variance: 1 / flat where there is one.
+ * @param sky           Level of the sky under the sources, electrons.
+ * @param amps          For the read noise of each pixel.
  * @param darkElectrons Usual charge of a pixel in the dark: its noise stays when it is subtracted.
  */
-export function fillVariance(
-  out: MaskedImage, sky: Background, flat: Float32Array | null, amps: readonly Amp[], sourceSigma: number,
-  darkElectrons: number,
-): void {
-  const { width, height, image } = out;
-  fillPlane({
-    image, flat, width, height, sky, brightSigma: BRIGHT_SIGMA, smoothSigma: sourceSigma * BINOMIAL_NOISE,
+export function varianceTask(
+  { width, height, image, variance }: MaskedImage, isInverse: boolean, sky: SampledSky, amps: readonly Amp[],
+  sourceSigma: number, darkElectrons: number,
+): VarianceTask {
+  return {
+    image, variance, isInverse, width, height, sky, brightSigma: BRIGHT_SIGMA,
+    smoothSigma: sourceSigma * BINOMIAL_NOISE,
     readNoise: amps.map(({ detectorBox, readNoiseElectrons }) =>
       ({ ...detectorBox, variance: readNoiseElectrons ** 2 + darkElectrons })),
-  }, out.variance);
+  };
 }

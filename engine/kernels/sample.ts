@@ -1,0 +1,53 @@
+/** Order statistics of a few rows of pixels, for what need not see all. */
+import { kernelsOf, layOutWork, pointerTo, type PlaneView } from './kernels.ts';
+import { selectInPlace } from './select.ts';
+import { sampleCellTwin } from './twins/sample.ts';
+
+export type SampleTask = Readonly<{
+  /** [height × width]; what is not finite is not usable. Read only. */
+  image: Float32Array;
+  /** Pixels with one of `ignoredBits` are not usable. */
+  mask: Uint16Array; ignoredBits: number;
+  width: number;
+}>;
+
+/** The values at places n / 2 and 0.1587 n, rounded down, of n usable pixels in order; nothing where there is none. */
+export type SampledCell = Readonly<{ count: number; median: number; lower: number }>;
+
+/**
+ * @param rows The rows of the cell that are looked at. Its columns are `x0` … `x1` − 1.
+ */
+export function sampleCell(task: SampleTask, rows: Int32Array, x0: number, x1: number): SampledCell {
+  const kernels = kernelsOf(task.image, task.mask);
+  const work = kernels && layOutWork(kernels, {
+    rows: 4 * rows.length, sample: 4 * (rows.length * (x1 - x0) + 4), result: 8,
+  });
+  if (kernels === null || work === null) return sampleCellTwin(task, rows, x0, x1);
+  const { buffer } = kernels.memory;
+  new Int32Array(buffer, work.rows, rows.length).set(rows);
+  const count = kernels.compiled.sampleCell(
+    pointerTo(kernels, task.image), pointerTo(kernels, task.mask), task.width, work.rows, rows.length, x0, x1,
+    task.ignoredBits, work.sample, work.result,
+  );
+  const [median, lower] = new Float32Array(buffer, work.result, 2);
+  return { count, median: median + 0, lower: lower + 0 }; // No negative zeros.
+}
+
+/**
+ * Median of finite numbers, the mean of the middle two when even, in single precision.
+ *
+ * @param values Read only.
+ * @param beside A view on the memory whose kernels may help.
+ */
+export function medianOf(values: Float32Array | Float64Array, beside: PlaneView): number {
+  const { length } = values, kernels = kernelsOf(beside), low = (length - 1) >> 1, high = length >> 1;
+  const work = kernels && layOutWork(kernels, { values: 4 * (length + 3) });
+  if (length === 0) return NaN;
+  if (kernels === null || work === null) {
+    const copy = Float32Array.from(values);
+    return (selectInPlace(copy, 0, length, low) + selectInPlace(copy, 0, length, high)) / 2;
+  }
+  new Float32Array(kernels.memory.buffer, work.values, length).set(values);
+  const select = (k: number): number => kernels.compiled.selectSmallest(work.values, length, k);
+  return (select(low) + select(high)) / 2;
+}
