@@ -34,8 +34,8 @@ const paths = findCalibrations(directory, {
 const read = (path: string | null, plane: Float32Array) =>
   (path === null ? null : readCalibration(path, detector, plane));
 const calibrations = {
-  bias: read(paths.bias, planes.bias), flat: read(paths.flat, planes.flat), dark: read(paths.dark, planes.score),
-  fringe: read(paths.fringe, planes.scratch[1]),
+  bias: read(paths.bias, planes.bias), flat: read(paths.flat, planes.flat), dark: read(paths.dark, planes.dark),
+  fringe: read(paths.fringe, planes.fringe),
   electronics: paths.electronics === null ? null : readElectronics(paths.electronics, detector),
 };
 

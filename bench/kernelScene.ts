@@ -2,19 +2,19 @@
  * What the bench of pixel kernels works on: a sky of 5,000 sources on a 4k detector, or as many for its size, with
  * noise and masks.
  */
-import { copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractPolynomial,
-  weighByVariance } from '../engine/kernels/arithmetic.ts';
+import { scalePlane, subtractPolynomial } from '../engine/kernels/arithmetic.ts';
 import { createClippedCells } from '../engine/kernels/background.ts';
 import { convolveByCell, convolvePolynomial } from '../engine/kernels/convolve.ts';
 import { decodeFloat32, decodeUnsigned16 } from '../engine/kernels/decode.ts';
 import { differenceVariance, listAbove } from '../engine/kernels/difference.ts';
 import { finishSignature } from '../engine/kernels/finish.ts';
 import { listSharp } from '../engine/kernels/list.ts';
+import { blankMasked, flagAbove, keepBits, listBright, slopeSums, subtractMatched } from '../engine/kernels/match.ts';
 import { overscanMedians } from '../engine/kernels/overscan.ts';
 import { removeSignature, type SignatureAmp } from '../engine/kernels/signature.ts';
 import { fillVariance } from '../engine/kernels/variance.ts';
 import { labelRegions } from '../engine/kernels/label.ts';
-import { smoothSeparable } from '../engine/kernels/smooth.ts';
+import { normalizeByNoise, smoothSeparable } from '../engine/kernels/smooth.ts';
 import { markBlank, markNear } from '../engine/kernels/near.ts';
 import { createStampEquations } from '../engine/kernels/stamps.ts';
 import { createWarp } from '../engine/kernels/warp.ts';
@@ -144,25 +144,29 @@ function sharp(scene: Scene): ReturnType<KernelCase['prepare']> {
   return { run, result: () => [indices] };
 }
 
-/** Each once, on one plane after another. */
-function arithmetic(scene: Scene): ReturnType<KernelCase['prepare']> {
+/** Each once, as the difference stage goes over its planes. */
+function passes(scene: Scene): ReturnType<KernelCase['prepare']> {
   const { side } = scene, n = side * side, image = skyOf(scene), mask = maskOf(scene),
-    variance = scene.floats(n).fill(NOISE ** 2);
-  const a = scene.floats(n), b = scene.floats(n), labels = scene.ints(n);
-  labelRegions(image, side, side, 1, 5 * NOISE, labels);
+    variance = scene.floats(n).fill(NOISE ** 2), matched = scene.floats(n), indices = scene.ints(n);
+  const a = scene.floats(n), outMask = scene.words(n), size = { width: side, height: side };
   const degrees = [[0, 0], [1, 0], [0, 1], [2, 0], [1, 1], [0, 2]] as const,
     coefficients = Float64Array.of(3, 2, 1, 0.5, 0.25, 0.125);
   const run = (): void => {
-    copyUsable(image, variance, mask, 256, a);
-    subtractPlanes(image, a, 1.5, mask, 259, b);
-    subtractPolynomial(b, side, side, coefficients, degrees, mask, 259);
-    weighByVariance(b, variance, mask, 259, 'image', a);
-    weighByVariance(image, variance, mask, 259, 'one', b);
-    normalizeScore(a, b, 1e-5);
+    listBright({ ...size, image, variance }, { ...size, image, variance }, 30, 5 * NOISE, 10, indices);
+    subtractMatched({
+      ...size, visit: { image, mask }, kept: 0xffff, noData: 256, matchedMask: mask, a: image, b: matched, factor: 1,
+      coefficients, degrees, blank: 259, out: { image: a, mask: outMask },
+    });
+    subtractPolynomial(a, side, side, coefficients, degrees, outMask, 259);
+    slopeSums({ ...size, image: a, variance, mask },
+      { blank: 259, differenceSquareMax: 1e9, varianceMax: 1e9, rowStep: 8 });
+    flagAbove(variance, 2 * NOISE ** 2, outMask, 32);
+    blankMasked({ image: a, variance, mask: outMask }, 256);
+    normalizeByNoise({ ...size, image, variance, mask: outMask }, 259, gaussian(1.9, 6), 0, a);
     scalePlane(a, 1.1);
-    markLabelled(labels, mask, 32);
+    keepBits(outMask, 0xffdf);
   };
-  return { run, result: () => [a, b, mask] };
+  return { run, result: () => [a, outMask, indices] };
 }
 
 /**
@@ -275,7 +279,7 @@ export const KERNEL_CASES: readonly KernelCase[] = [
   { name: '250 stamps × 29 vectors', prepare: stamps },
   { name: 'label both signs', prepare: label },
   { name: 'sharp pixels', prepare: sharp },
-  { name: 'eight arithmetic passes', prepare: arithmetic },
+  { name: 'nine passes of the difference', prepare: passes },
   { name: 'overscan', prepare: overscan },
   { name: 'signature: bias, flat', prepare: (scene) => signature(scene, false) },
   { name: 'signature: all in one pass', prepare: (scene) => signature(scene, true) },

@@ -23,10 +23,7 @@ const side = Number(values.side), fields = Number(values.fields), NOISE = 10, SI
 /** Scores of a streak's middle, and its widths (standard deviation before the seeing, pixels). */
 const SCORES = [1, 1.5, 2, 3, 6, 20], WIDTHS = [0.5, 5];
 const STREAK = maskBits('STREAK'), psf = gaussianPsf(side);
-const buffers = {
-  score: new Float32Array(side * side), scratch: [new Float32Array(side * side), new Float32Array(side * side)] as const,
-  labels: new Int32Array(side * side),
-};
+const score = new Float32Array(side * side);
 const samples: Record<string, number[]> = {}, digest = createHash('sha256');
 const add = (name: string, value: number): void => { (samples[name] ??= []).push(value); };
 
@@ -112,7 +109,7 @@ function drawStreak(
 }
 
 function detect(planes: MaskedImage): { detections: number; masked: number } {
-  const { detections, streaks } = detectSources(asProduct('differenceImage', planes), psf, buffers, detectDefaults);
+  const { detections, streaks } = detectSources(asProduct('differenceImage', planes), psf, score, detectDefaults);
   digest.update(JSON.stringify(streaks));
   let masked = 0;
   for (const bits of planes.mask) if ((bits & STREAK) !== 0) masked++;

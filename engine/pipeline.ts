@@ -131,18 +131,17 @@ function calibrateVisit(run: DetectorRun): Figures {
 function difference(run: DetectorRun): Figures {
   const { template, templateWcs } = run.inputs;
   const { visitImage, psf, wcs } = made(run.calibrated);
-  const { warpedTemplate, matchedTemplate, difference: planes, scratch, unusable } = run.planes;
+  const { warpedTemplate, convolved, scratch, unusable } = run.planes;
   run.difference = differenceImages(
     { visitImage, visitPsf: psf, visitWcs: wcs, template, templateWcs },
-    { warpedTemplate, matchedTemplate, difference: planes, scratch: scratch[0], unusable }, differenceDefaults,
+    { warpedTemplate, convolved, scratch: scratch[0], unusable }, differenceDefaults,
   );
   return run.difference.figures;
 }
 
 function detect(run: DetectorRun): Figures {
-  const { difference: image, differencePsf } = made(run.difference);
-  const { score, scratch, labels } = run.planes;
-  run.detections = detectSources(image, differencePsf, { score, scratch, labels }, detectDefaults);
+  const { difference: image, differencePsf, freePlane } = made(run.difference);
+  run.detections = detectSources(image, differencePsf, freePlane, detectDefaults);
   const { detected, scoreScatter, noiseScale, streaks } = run.detections;
   return { detected, scoreScatter, noiseScale, streaks: streaks.length };
 }

@@ -45,7 +45,7 @@ export function detectMatched(source: AnyImage, thresholdSigma: number, steps: S
   const planes: MaskedImage = { width, height, image, mask, variance };
   const psf = source.psf ?? steps.run('psf', () => psfOfStars(planes, stars, fwhmPx));
   const found = steps.run('detect', () => detectSources(
-    asProduct('differenceImage', planes), psf, { score, scratch, labels: source.work.labels },
+    asProduct('differenceImage', planes), psf, score,
     // The scatter of the score is that of the sources in any image but a difference; the sky tells the noise itself.
     { ...detectDefaults, thresholdSigma, isVarianceScaled: false },
   ));

@@ -36,8 +36,8 @@ export async function runIsr(rawPath: string, options: IsrOptions): Promise<numb
     (path === null ? null : readCalibration(path, detector, plane));
   const calibrations = steps.run('readCalibrations', (): IsrCalibrations => ({
     // Planes that the stages after this one would use.
-    bias: read(paths.bias, planes.bias), flat: read(paths.flat, planes.flat), dark: read(paths.dark, planes.score),
-    fringe: read(paths.fringe, planes.scratch[1]),
+    bias: read(paths.bias, planes.bias), flat: read(paths.flat, planes.flat), dark: read(paths.dark, planes.dark),
+    fringe: read(paths.fringe, planes.fringe),
     electronics: paths.electronics === null ? null : readElectronics(paths.electronics, detector),
   }));
   const exposure: IsrExposure = {

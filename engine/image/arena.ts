@@ -43,10 +43,9 @@ const PLANES = {
   templateImage: ['template', 'float32'], templateVariance: ['template', 'float32'],
   templateMask: ['template', 'uint16'],
   warpedImage: ['detector', 'float32'], warpedVariance: ['detector', 'float32'], warpedMask: ['detector', 'uint16'],
-  matchedImage: ['detector', 'float32'], matchedVariance: ['detector', 'float32'], matchedMask: ['detector', 'uint16'],
-  differenceImage: ['detector', 'float32'], differenceVariance: ['detector', 'float32'],
-  differenceMask: ['detector', 'uint16'],
-  score: ['detector', 'float32'], scratchA: ['detector', 'float32'], scratchB: ['detector', 'float32'],
+  convolvedImage: ['detector', 'float32'], convolvedVariance: ['detector', 'float32'],
+  convolvedMask: ['detector', 'uint16'],
+  scratchA: ['detector', 'float32'], scratchB: ['detector', 'float32'],
   labels: ['detector', 'int32'], unusable: ['detector', 'uint8'],
 } as const satisfies Readonly<Record<string, readonly [Grid, Element]>>;
 
@@ -63,9 +62,8 @@ export type ArenaPlan = Readonly<{
 /** Views on one arena; planes as the stages take them. */
 export type ArenaViews = Readonly<{
   raw: Uint16Array; bias: Float32Array; flat: Float32Array; dark: Float32Array; fringe: Float32Array;
-  visit: MaskedImage; template: MaskedImage; warpedTemplate: MaskedImage; matchedTemplate: MaskedImage;
-  difference: MaskedImage;
-  score: Float32Array; scratch: readonly [Float32Array, Float32Array]; labels: Int32Array; unusable: Uint8Array;
+  visit: MaskedImage; template: MaskedImage; warpedTemplate: MaskedImage; convolved: MaskedImage;
+  scratch: readonly [Float32Array, Float32Array]; labels: Int32Array; unusable: Uint8Array;
 }>;
 
 /**
@@ -129,13 +127,10 @@ export function arenaViews(memory: ArenaMemory, plan: ArenaPlan): ArenaViews {
     warpedTemplate: {
       ...size, image: float('warpedImage'), variance: float('warpedVariance'), mask: bits('warpedMask'),
     },
-    matchedTemplate: {
-      ...size, image: float('matchedImage'), variance: float('matchedVariance'), mask: bits('matchedMask'),
+    convolved: {
+      ...size, image: float('convolvedImage'), variance: float('convolvedVariance'), mask: bits('convolvedMask'),
     },
-    difference: {
-      ...size, image: float('differenceImage'), variance: float('differenceVariance'), mask: bits('differenceMask'),
-    },
-    score: float('score'), scratch: [float('scratchA'), float('scratchB')],
+    scratch: [float('scratchA'), float('scratchB')],
     labels: new Int32Array(buffer, planes.labels.offset, planes.labels.length),
     unusable: new Uint8Array(buffer, planes.unusable.offset, planes.unusable.length),
   };

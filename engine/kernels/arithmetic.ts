@@ -1,79 +1,12 @@
 /** Pixel by pixel arithmetic of planes, all of one shape, row-major. `mask` pixels with one of `bits` are blank. */
 import { kernelsOf, layOutWork, pointerTo } from './kernels.ts';
-import {
-  addScaledTwin, copyUsableTwin, markLabelledTwin, normalizeScoreTwin, scalePlaneTwin, subtractPlanesTwin,
-  subtractPolynomialTwin,   weighByVarianceTwin,
-} from './twins/arithmetic.ts';
-
-/**
- * out = plane where a pixel is not blank and `witness` is finite, else 0.
- *
- * @param out Overwritten; may be one of the others.
- */
-export function copyUsable(
-  plane: Float32Array, witness: Float32Array, mask: Uint16Array, bits: number, out: Float32Array,
-): void {
-  const kernels = kernelsOf(plane, witness, mask, out);
-  if (kernels === null) { copyUsableTwin(plane, witness, mask, bits, out); return; }
-  const [p, w, m, to] = [plane, witness, mask, out].map((view) => pointerTo(kernels, view));
-  kernels.compiled.copyUsable(p, w, m, bits, out.length, to);
-}
-
-/**
- * out = numerator / variance where a pixel is not blank, the variance is positive and the image is finite, else 0.
- *
- * @param numerator The image itself, or 1.
- * @param out       Overwritten; may be one of the others.
- */
-export function weighByVariance(
-  image: Float32Array, variance: Float32Array, mask: Uint16Array, bits: number, numerator: 'image' | 'one',
-  out: Float32Array,
-): void {
-  const kernels = kernelsOf(image, variance, mask, out), isOne = numerator === 'one';
-  if (kernels === null) { weighByVarianceTwin(image, variance, mask, bits, isOne, out); return; }
-  const [p, v, m, to] = [image, variance, mask, out].map((view) => pointerTo(kernels, view));
-  kernels.compiled.weighByVariance(p, v, m, bits, isOne ? 1 : 0, out.length, to);
-}
-
-/**
- * score /= √weight, in single precision, where the weight exceeds `share` of the largest; 0 elsewhere.
- *
- * @param score  Changed in place.
- * @param weight Read only; NaN weighs nothing.
- * @returns The largest weight; 0 when none is positive.
- */
-export function normalizeScore(score: Float32Array, weight: Float32Array, share: number): number {
-  const kernels = kernelsOf(score, weight);
-  if (kernels === null) return normalizeScoreTwin(score, weight, Math.fround(share));
-  return kernels.compiled.normalizeScore(pointerTo(kernels, score), pointerTo(kernels, weight), share, score.length);
-}
+import { addScaledTwin, scalePlaneTwin, subtractPolynomialTwin } from './twins/arithmetic.ts';
 
 /** plane ×= factor, rounded to float32. */
 export function scalePlane(plane: Float32Array, factor: number): void {
   const kernels = kernelsOf(plane);
   if (kernels === null) { scalePlaneTwin(plane, Math.fround(factor)); return; }
   kernels.compiled.scalePlane(pointerTo(kernels, plane), factor, plane.length);
-}
-
-/** Sets bits in the mask, in place, where a label is not 0. */
-export function markLabelled(labels: Int32Array, mask: Uint16Array, bits: number): void {
-  const kernels = kernelsOf(labels, mask);
-  if (kernels === null) { markLabelledTwin(labels, mask, bits); return; }
-  kernels.compiled.markLabelled(pointerTo(kernels, labels), pointerTo(kernels, mask), bits, mask.length);
-}
-
-/**
- * out = factor × (a − b), in single precision, where a pixel is not blank and the result is finite; 0 elsewhere.
- *
- * @param out Overwritten; may be one of the others.
- */
-export function subtractPlanes(
-  a: Float32Array, b: Float32Array, factor: number, mask: Uint16Array, bits: number, out: Float32Array,
-): void {
-  const kernels = kernelsOf(a, b, mask, out);
-  if (kernels === null) { subtractPlanesTwin(a, b, Math.fround(factor), mask, bits, out); return; }
-  const [p, q, m, to] = [a, b, mask, out].map((view) => pointerTo(kernels, view));
-  kernels.compiled.subtractPlanes(p, q, factor, m, bits, out.length, to);
 }
 
 /**

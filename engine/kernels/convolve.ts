@@ -1,6 +1,6 @@
 /** Convolution of planes by overlap-save in Fourier tiles; two tiles that share a real kernel share one transform. */
 import { holdsWork, kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
-import { tileSizeOf, type PairPlace, type TilePair, type TileTask } from './tiles.ts';
+import { tileSizeOf, type PairPlace, type TilePair, type TileTask, type UsablePixels } from './tiles.ts';
 import { twiddlesOf } from './twins/fourier.ts';
 import { createTilePairTwin } from './twins/tilePair.ts';
 
@@ -18,11 +18,13 @@ const NO_WEIGHTS = new Float32Array(0);
  * @param plane [height × width], finite. Read only.
  * @param size  Side of the kernel, odd, ≤ 101.
  * @param out   [height × width], overwritten; must not be `plane`.
+ * @param usable Which pixels are used, where not all are; then the others need not be finite. Read only.
  */
 export function convolveByCell(
   plane: Float32Array, width: number, height: number, size: number, kernelAt: KernelAt, out: Float32Array,
+  usable: UsablePixels | null = null,
 ): void {
-  const task = { plane, out, width, height, kernelSize: size, slotCount: 1, columnWeights: NO_WEIGHTS,
+  const task = { plane, usable, out, width, height, kernelSize: size, slotCount: 1, columnWeights: NO_WEIGHTS,
     rowWeights: NO_WEIGHTS };
   const pair = createTilePair(task), { step } = tileSizeOf(size), kernel = new Float32Array(size * size);
   forPairs(task, (place) => {
@@ -36,8 +38,9 @@ export function convolveByCell(
 /** Convolves a plane with one kernel everywhere; otherwise as `convolveByCell`. */
 export function convolveConstant(
   plane: Float32Array, width: number, height: number, size: number, kernel: Float32Array, out: Float32Array,
+  usable: UsablePixels | null = null,
 ): void {
-  const task = { plane, out, width, height, kernelSize: size, slotCount: 1, columnWeights: NO_WEIGHTS,
+  const task = { plane, usable, out, width, height, kernelSize: size, slotCount: 1, columnWeights: NO_WEIGHTS,
     rowWeights: NO_WEIGHTS };
   const pair = createTilePair(task);
   pair.setKernel(0, kernel);
@@ -63,7 +66,7 @@ export function convolvePolynomial(
   }
   if (kernels.length === 1) { convolveConstant(plane, width, height, size, kernels[0], out); return; }
   const task = {
-    plane, out, width, height, kernelSize: size, slotCount: kernels.length,
+    plane, usable: null, out, width, height, kernelSize: size, slotCount: kernels.length,
     columnWeights: powersOf(degrees.map(([a]) => a), width), rowWeights: powersOf(degrees.map(([, b]) => b), height),
   };
   const pair = createTilePair(task);
@@ -125,6 +128,8 @@ function createCompiledPair(kernels: Kernels, task: TileTask): TilePair | null {
   floatsAt(twiddles, twiddlesOf(side));
   floatsAt(columns, task.columnWeights);
   floatsAt(rows, task.rowWeights);
+  const { usable } = task, mask = usable === null ? 0 : pointerTo(kernels, usable.mask), bits = usable?.bits ?? 0;
+  const variance = usable === null || usable.variance === null ? 0 : pointerTo(kernels, usable.variance);
   const plane = pointerTo(kernels, task.plane), out = pointerTo(kernels, task.out),
     shift = ((kernelSize - 1) >> 1) - (side - step);
   const reOf = (slot: number): number => spectra + 2 * slot * tileBytes,
@@ -133,7 +138,9 @@ function createCompiledPair(kernels: Kernels, task: TileTask): TilePair | null {
     load({ x0, y0 }) {
       if (!holdsWork(kernels, work)) throw new Error('another kernel ran while a plane was being convolved');
       const top = y0 + shift;
-      return compiled.loadPair(plane, width, height, x0 + shift, top, top + step, side, re, im, strip, twiddles) !== 0;
+      return compiled.loadPair(
+        plane, mask, bits, variance, width, height, x0 + shift, top, top + step, side, re, im, strip, twiddles,
+      ) !== 0;
     },
     setKernel(slot, kernel) {
       if (!holdsWork(kernels, work)) throw new Error('another kernel ran while a plane was being convolved');

@@ -39,9 +39,13 @@ export type CompiledKernels = Readonly<{
     columns: number, rows: number, cellWidth: number, cellHeight: number, line: number, taps: number, half: number,
     out: number, padded: number, ring: number,
   ): void;
+  normalizeByNoise(
+    score: number, image: number, variance: number, mask: number, zeroBits: number, width: number, height: number,
+    taps: number, half: number, least: number, padded: number, ring: number, lines: number,
+  ): void;
   loadPair(
-    plane: number, width: number, height: number, x0: number, y0: number, yImaginary: number, side: number,
-    re: number, im: number, strip: number, twiddles: number,
+    plane: number, mask: number, bits: number, variance: number, width: number, height: number, x0: number, y0: number,
+    yImaginary: number, side: number, re: number, im: number, strip: number, twiddles: number,
   ): number;
   kernelSpectrum(
     kernel: number, size: number, factor: number, side: number, re: number, im: number, strip: number, twiddles: number,
@@ -63,7 +67,7 @@ export type CompiledKernels = Readonly<{
   ): void;
   warpCell(
     planes: number, width: number, height: number, outWidth: number, x0: number, y0: number, x1: number, y1: number,
-    affine: number, area: number, taps: number, phases: number, bits: number, list: number,
+    affine: number, area: number, part: number, taps: number, phases: number, bits: number, list: number,
   ): number;
   stampVectors(
     image: number, width: number, left: number, top: number, side: number, stride: number, half: number,
@@ -77,6 +81,10 @@ export type CompiledKernels = Readonly<{
     score: number, width: number, height: number, sign: number, threshold: number, labels: number, rowStarts: number,
     runs: number, capacity: number, regions: number,
   ): number;
+  listRuns(
+    score: number, width: number, height: number, sign: number, threshold: number, rowStarts: number, runs: number,
+    capacity: number, regions: number,
+  ): number;
   addScaled(plane: number, other: number, factor: number, count: number): void;
   listRegions(
     labels: number, plane: number, width: number, height: number, regions: number, count: number, countMin: number,
@@ -87,13 +95,7 @@ export type CompiledKernels = Readonly<{
     badBits: number, pixelVariance: number, x: number, y: number, cxx: number, cyy: number, cxy: number, reachX: number,
     reachY: number, radius: number, result: number,
   ): void;
-  copyUsable(plane: number, witness: number, mask: number, bits: number, count: number, out: number): void;
-  weighByVariance(image: number, variance: number, mask: number, bits: number, isOne: number, count: number,
-    out: number): void;
-  normalizeScore(score: number, weight: number, share: number, count: number): number;
   scalePlane(plane: number, factor: number, count: number): void;
-  markLabelled(labels: number, mask: number, bits: number, count: number): void;
-  subtractPlanes(a: number, b: number, factor: number, mask: number, bits: number, count: number, out: number): void;
   subtractRowPolynomial(plane: number, mask: number, bits: number, count: number, columns: number, row: number,
     order: number): void;
   removeSignature(task: number, first: number, end: number): number;

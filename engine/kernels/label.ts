@@ -1,7 +1,7 @@
 /** Connected regions of a plane above a threshold. */
 import { leastFloatFrom } from './floats.ts';
 import { KERNEL_WORK_BYTES, kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
-import { labelRegionsTwin, listRegionsTwin } from './twins/label.ts';
+import { labelRegionsTwin, listRegionsTwin, listRunsTwin } from './twins/label.ts';
 
 /** Regions in the order of their first pixels, row by row. */
 export type Regions = Readonly<{
@@ -47,6 +47,59 @@ function labelCompiled(
   );
   if (count < 0) return null;
   return { count, boxes: new Int32Array(kernels.memory.buffer, work.regions, REGION_FIELDS * count).slice() };
+}
+
+/** Pixels y × width + x0 … x1 − 1 of a row that belong to one region. */
+export type Run = Readonly<{ y: number; x0: number; x1: number }>;
+
+/** A region with its runs, in reading order. */
+export type RunRegion = Readonly<{
+  /** Half-open. */
+  box: Readonly<{ x0: number; y0: number; x1: number; y1: number }>;
+  pixelCount: number;
+  runs: readonly Run[];
+}>;
+
+/**
+ * The regions that `labelRegions` finds, in the same order, by their runs instead of labels on a plane: for few and small
+ * ones.
+ */
+export function listRunRegions(
+  score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number,
+): RunRegion[] {
+  const kernels = kernelsOf(score);
+  return (kernels === null ? null : listCompiled(kernels, score, width, height, sign, threshold))
+    ?? listRunsTwin(score, width, height, sign, threshold);
+}
+
+/** Null when there are more runs than the work area holds. */
+function listCompiled(
+  kernels: Kernels, score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number,
+): RunRegion[] | null {
+  const rowBytes = (height + 1) * 4, regionBytes = REGION_FIELDS * 4;
+  const capacity = Math.floor((KERNEL_WORK_BYTES - rowBytes - 256) / (RUN_BYTES + regionBytes));
+  const work = capacity > 0 ? layOutWork(kernels, {
+    rowStarts: rowBytes, runs: capacity * RUN_BYTES, regions: capacity * regionBytes,
+  }) : null;
+  if (work === null) return null;
+  const count = kernels.compiled.listRuns(
+    pointerTo(kernels, score), width, height, sign, leastFloatFrom(threshold), work.rowStarts, work.runs, capacity,
+    work.regions,
+  );
+  if (count < 0) return null;
+  const { buffer } = kernels.memory, starts = new Int32Array(buffer, work.rowStarts, height + 1);
+  const runs = new Int32Array(buffer, work.runs, 3 * starts[height]);
+  const boxes = new Int32Array(buffer, work.regions, REGION_FIELDS * count), regions: (RunRegion & { runs: Run[] })[] = [];
+  for (let n = 0; n < count; n++) {
+    const [x0, y0, x1, y1, pixelCount] = boxes.subarray(REGION_FIELDS * n, REGION_FIELDS * (n + 1));
+    regions.push({ box: { x0, y0, x1, y1 }, pixelCount, runs: [] });
+  }
+  for (let y = 0; y < height; y++) {
+    for (let i = starts[y]; i < starts[y + 1]; i++) {
+      regions[-1 - runs[3 * i + 2]].runs.push({ y, x0: runs[3 * i], x1: runs[3 * i + 1] });
+    }
+  }
+  return regions;
 }
 
 /** Pixels of regions, and how many of each region's no neighbour exceeds, two at most. */

@@ -2,7 +2,7 @@
 import { bandsOf } from './bands.ts';
 import { kernelsOf, layOutWork, pointerTo } from './kernels.ts';
 import type { MeshCells } from './mesh.ts';
-import { smoothSeparableTwin } from './twins/smooth.ts';
+import { normalizeByNoiseTwin, smoothSeparableTwin } from './twins/smooth.ts';
 
 /** The compiled rows are made of groups of 16 pixels. */
 const WIDTH_MIN = 16;
@@ -51,4 +51,36 @@ export function smoothSeparable(
     }
   }
   smoothSeparableTwin(image, mask, zeroBits, width, height, Float32Array.from(taps), out, y0, y1, mesh);
+}
+
+export type NoisyPlanes = Readonly<{
+  width: number; height: number; image: Float32Array; variance: Float32Array; mask: Uint16Array;
+}>;
+
+/**
+ * score /= √(taps ⊗ 1 / variance) where that exceeds `least`, else 0; taps as `smoothSeparable` has them. Pixels that have
+ * one of `zeroBits`, are not finite in the image or have no positive variance weigh 0; so does what lies outside.
+ *
+ * @param planes Read only.
+ * @param score  [height × width], changed in place.
+ */
+export function normalizeByNoise(
+  planes: NoisyPlanes, zeroBits: number, taps: Float64Array, least: number, score: Float32Array,
+): void {
+  if (taps.length % 2 !== 1) throw new Error(`${taps.length} taps have no middle`);
+  const { width, height, image, variance, mask } = planes, half = (taps.length - 1) >> 1;
+  const kernels = width < WIDTH_MIN ? null : kernelsOf(image, variance, mask, score);
+  const work = kernels && layOutWork(kernels, {
+    taps: taps.length * 4, padded: (width + taps.length + 15) * 4, ring: (taps.length + 1) * ((width + 15) & ~15) * 4,
+    lines: 8 * width,
+  });
+  if (kernels === null || work === null) {
+    normalizeByNoiseTwin(planes, zeroBits, Float32Array.from(taps), Math.fround(least), score);
+    return;
+  }
+  new Float32Array(kernels.memory.buffer, work.taps, taps.length).set(taps);
+  const [s, p, v, m] = [score, image, variance, mask].map((view) => pointerTo(kernels, view));
+  kernels.compiled.normalizeByNoise(
+    s, p, v, m, zeroBits, width, height, work.taps, half, least, work.padded, work.ring, work.lines,
+  );
 }

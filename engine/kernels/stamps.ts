@@ -17,7 +17,10 @@ export type StampBasis = Readonly<{
 
 export type StampTask = Readonly<{
   basis: StampBasis;
-  /** [· × width] row-major, finite within halfSize + stampHalf of every stamp's centre. Read only. */
+  /**
+   * [· × width] row-major, whole within halfSize + stampHalf of every stamp's centre; what is not finite counts as 0.
+   * Read only.
+   */
   image: Float32Array;
   width: number;
   /** Half side of the stamps, pixels. */

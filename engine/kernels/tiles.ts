@@ -41,9 +41,19 @@ export type TilePair = Readonly<{
   multiplyAndAdd(slot: number, place: PairPlace): void;
 }>;
 
+/** What of a plane is used. */
+export type UsablePixels = Readonly<{
+  /** Pixels with one of the bits, and those that are not finite, count as 0. */
+  mask: Uint16Array; bits: number;
+  /** Where it is given, pixels are divided by it; where it is not positive they count as 0. */
+  variance: Float32Array | null;
+}>;
+
 /** What a pair of tiles is made on. */
 export type TileTask = Readonly<{
-  plane: Float32Array; out: Float32Array; width: number; height: number;
+  /** All pixels are used, and finite, where `usable` is null. */
+  plane: Float32Array; usable: UsablePixels | null;
+  out: Float32Array; width: number; height: number;
   kernelSize: number; slotCount: number;
   /** [slots × width] and [slots × height]: the factors of each slot's weight. Empty when nothing is added. */
   columnWeights: Float32Array; rowWeights: Float32Array;

@@ -37,12 +37,26 @@ export type WarpCell = (affine: WarpAffine, x0: number, y0: number, x1: number, 
 /** The half width that is compiled: two vectors of four taps. */
 const COMPILED_HALF_WIDTH = 4;
 /** Bytes that the compiled warp keeps for each pixel of a row, and for the row. */
-const LIST_BYTES = 36, LIST_ROW_BYTES = 32;
+const LIST_BYTES = 20, LIST_ROW_BYTES = 32;
+/** Lengths of a part of a row, longest first; multiples of 4. */
+const PARTS = [64, 32, 16, 8] as const;
 
 /**
- * Image: separable taps of the nearest phase, sums in single precision, times the area of an output pixel in the
- * source. Variance: bilinear in double precision, times that area. Mask: union of the four pixels around. An output
- * pixel that needs a source pixel which is outside, not finite or without data is NaN with variance 0.
+ * Pixels of a row that may share the taps of their middle one: so many that none lies farther from its own position than
+ * taps of the nearest phase do at most, or twice that. 0 where not even 8 do.
+ */
+export function sharedPart({ xx, yx }: WarpAffine, phases: number): number {
+  const drift = Math.max(Math.abs(xx - 1), Math.abs(yx));
+  return PARTS.find((part) => (part / 2) * drift * phases <= 1) ?? 0;
+}
+
+/**
+ * Image: separable taps of the nearest phase, times the area of an output pixel in the source. Variance: bilinear at that
+ * phase, times that area. Mask: union of the four pixels around. An output pixel that needs a source pixel which is
+ * outside, not finite or without data is NaN with variance 0. Single precision.
+ *
+ * Where pixels of the output lie nearly one source pixel apart, parts of a row take the phase of their middle pixel, as
+ * `sharedPart` has it: a column is then summed once and not eight times.
  */
 export function createWarp(task: WarpTask): WarpCell {
   const { from, out, taps, halfWidth } = task;
@@ -63,10 +77,10 @@ function createCompiledWarp(kernels: Kernels, task: WarpTask): WarpCell | null {
     if (work === null || !holdsWork(kernels, work)) work = layOutWarp(kernels, task);
     if (work === null) throw new Error('the work area has shrunk');
     new Float64Array(kernels.memory.buffer, work.affine, 6).set([tx, ty, xx, xy, yx, yy]);
-    const area = Math.abs(xx * yy - xy * yx);
+    const area = Math.abs(xx * yy - xy * yx), part = sharedPart({ tx, ty, xx, xy, yx, yy }, phases);
     return kernels.compiled.warpCell(
-      work.planes, from.width, from.height, out.width, x0, y0, x1, y1, work.affine, area, work.taps, phases, work.bits,
-      work.list,
+      work.planes, from.width, from.height, out.width, x0, y0, x1, y1, work.affine, area, part, work.taps, phases,
+      work.bits, work.list,
     );
   };
 }

@@ -39,10 +39,10 @@ describe('arena', () => {
       const { offset, length } = plan.planes.kernelWork;
       const arrays = [
         new Uint8Array(memory.buffer, offset, length),
-        views.raw, views.bias, views.flat, views.dark, views.fringe, views.score, ...views.scratch,
+        views.raw, views.bias, views.flat, views.dark, views.fringe, ...views.scratch,
         views.labels, views.unusable,
-        ...[views.visit, views.template, views.warpedTemplate, views.matchedTemplate,
-          views.difference].flatMap((p) => [p.image, p.variance, p.mask]),
+        ...[views.visit, views.template, views.warpedTemplate, views.convolved]
+          .flatMap((p) => [p.image, p.variance, p.mask]),
       ].sort((a, b) => a.byteOffset - b.byteOffset);
       expect(arrays).toHaveLength(Object.keys(plan.planes).length);
       let end = 0;
@@ -69,10 +69,10 @@ describe('arena', () => {
     const worker = new Worker(
       'const { workerData: w } = require("node:worker_threads");'
       + ' new Float32Array(w.memory.buffer, w.offset, 1)[0] = 42.5;',
-      { eval: true, workerData: { memory, offset: plan.planes.score.offset } },
+      { eval: true, workerData: { memory, offset: plan.planes.fringe.offset } },
     );
     await once(worker, 'exit');
-    expect(arenaViews(memory, plan).score[0]).toBe(42.5);
+    expect(arenaViews(memory, plan).fringe[0]).toBe(42.5);
   });
 });
 

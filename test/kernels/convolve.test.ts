@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { convolveByCell, convolveConstant, convolvePolynomial } from '../../engine/kernels/convolve.ts';
 import { testArena, type TestArena } from './memory.ts';
-import { finiteImageOf, firstDifference, planeRecipes, randomOf, type PlaneRecipe } from './planes.ts';
+import { finiteImageOf, firstDifference, imageOf, maskOf, planeRecipes, randomOf, varianceOf, type PlaneRecipe } from './planes.ts';
 
 let arena: TestArena;
 beforeAll(async () => { arena = await testArena(8 * 1024 ** 2); });
@@ -34,6 +34,23 @@ describe('tile convolutions give the bits of their twins', () => {
         convolveByCell(plane, recipe.width, recipe.height, size,
           (x, y, kernel) => { kernel.set(kernelOf(size, 7 * x + y)); }, out);
       }, recipe);
+    }), { numRuns: 40 });
+  });
+
+  test('convolveByCell of usable pixels, weighed or not', () => {
+    fc.assert(fc.property(recipes, fc.constantFrom(3, 31), fc.nat(0xffff), fc.boolean(), (recipe, size, bits, isWeighed) => {
+      arena.reset();
+      const image = imageOf(recipe), variance = varianceOf(recipe), mask = maskOf(recipe);
+      const convolved = (at: <T extends Float32Array | Uint16Array>(values: T) => T): Float32Array => {
+        const out = at(new Float32Array(image.length));
+        convolveByCell(at(image), recipe.width, recipe.height, size, (x, _, kernel) => { kernel.set(kernelOf(size, x)); },
+          out, { mask: at(mask), bits, variance: isWeighed ? at(variance) : null });
+        return out;
+      };
+      const shared = <T extends Float32Array | Uint16Array>(values: T): T => (
+        // One of the two, as `values` is.
+        values instanceof Float32Array ? arena.floats(values) : arena.words(values)) as T;
+      expect(firstDifference(convolved(shared), convolved((values) => values))).toBe(-1);
     }), { numRuns: 40 });
   });
 

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { labelRegions, listRegions, REGION_FIELDS, type Regions } from '../../engine/kernels/label.ts';
+import { labelRegions, listRegions, listRunRegions, REGION_FIELDS, type Regions } from '../../engine/kernels/label.ts';
 import { labelRegionsTwin } from '../../engine/kernels/twins/label.ts';
 import { testArena, type TestArena } from './memory.ts';
 import { firstDifference, imageOf, planeRecipes, randomOf } from './planes.ts';
 
 let arena: TestArena;
-beforeAll(async () => { arena = await testArena(12 * 1024 ** 2); });
+beforeAll(async () => { arena = await testArena(24 * 1024 ** 2); });
 
 function checkAgainstTwin(
   score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number,
@@ -18,7 +18,24 @@ function checkAgainstTwin(
   expect(regions.count).toBe(expected.count);
   expect(firstDifference(regions.boxes, expected.boxes)).toBe(-1);
   expect(firstDifference(labels, expectedLabels)).toBe(-1);
+  checkRuns(score, width, height, sign, threshold, expected, expectedLabels);
   return regions;
+}
+
+/** Runs, compiled and not, say what labels say. */
+function checkRuns(
+  score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number, { count, boxes }: Regions,
+  labels: Int32Array,
+): void {
+  const found = listRunRegions(arena.floats(score), width, height, sign, threshold), filled = new Int32Array(score.length);
+  expect(found).toEqual(listRunRegions(score, width, height, sign, threshold));
+  expect(found).toHaveLength(count);
+  found.forEach(({ box, pixelCount, runs }, n) => {
+    const { x0, y0, x1, y1 } = box;
+    expect([x0, y0, x1, y1, pixelCount]).toEqual([...boxes.subarray(n * REGION_FIELDS, (n + 1) * REGION_FIELDS)]);
+    for (const run of runs) filled.fill(n + 1, run.y * width + run.x0, run.y * width + run.x1);
+  });
+  expect(firstDifference(filled, labels)).toBe(-1);
 }
 
 describe('compiled labelling is its twin', () => {

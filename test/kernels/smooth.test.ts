@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
-import { smoothSeparable } from '../../engine/kernels/smooth.ts';
+import { normalizeByNoise, smoothSeparable } from '../../engine/kernels/smooth.ts';
 import { smoothSeparableTwin } from '../../engine/kernels/twins/smooth.ts';
 import { testArena, type TestArena } from './memory.ts';
-import { firstDifference, imageOf, maskOf, planeRecipes, randomOf, type PlaneRecipe } from './planes.ts';
+import { firstDifference, imageOf, maskOf, planeRecipes, randomOf, varianceOf, type PlaneRecipe } from './planes.ts';
 
 let arena: TestArena;
 beforeAll(async () => { arena = await testArena(4 * 1024 ** 2); });
@@ -48,6 +48,31 @@ test('rows of a plane without its sky are smoothed to the bits of the twin, and 
     const rows = (plane: Float32Array): Float32Array => plane.slice(y0 * width, y1 * width);
     expect(firstDifference(rows(expected), rows(whole))).toBe(-1);
   }), { numRuns: 150 });
+});
+
+test('normalizeByNoise gives the bits of its twin', () => {
+  fc.assert(fc.property(planeRecipes(1, 90), tapLists, fc.nat(0xffff), fc.constantFrom(0, 1e-5, 2e-3),
+    (recipe, taps, zeroBits, least) => {
+      arena.reset();
+      const { width, height } = recipe, image = imageOf(recipe), variance = varianceOf(recipe), mask = maskOf(recipe);
+      const score = imageOf({ ...recipe, seed: recipe.seed ^ 3 }), shared = arena.floats(score);
+      normalizeByNoise({ width, height, image, variance, mask }, zeroBits, taps, least, score);
+      normalizeByNoise({
+        width, height, image: arena.floats(image), variance: arena.floats(variance), mask: arena.words(mask),
+      }, zeroBits, taps, least, shared);
+      expect(firstDifference(shared, score)).toBe(-1);
+    }), { numRuns: 100 });
+});
+
+test('normalizeByNoise divides by the root of the smoothed weight, and blanks what has none', () => {
+  const width = 40, n = width * width, image = new Float32Array(n), variance = new Float32Array(n).fill(4);
+  const mask = new Uint16Array(n), score = new Float32Array(n).fill(6), taps = Float64Array.of(0.25, 0.5, 0.25);
+  mask.fill(8, 0, 10 * width);
+  normalizeByNoise({ width, height: width, image, variance, mask }, 8, taps, 1e-5, score);
+  // Weights of 1/4: √(1/4) inside, three quarters of that weight beside the masked rows, none within them.
+  expect(score[20 * width + 20]).toBe(12);
+  expect(score[10 * width + 20]).toBeCloseTo(6 / Math.sqrt(0.25 * 0.75), 5);
+  expect(score[5 * width + 20]).toBe(0);
 });
 
 test('smoothSeparable differs from the exact sum by no more than its single precision allows', () => {

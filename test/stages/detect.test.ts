@@ -3,16 +3,14 @@ import { maskBits } from '../../engine/image/maskPlanes.ts';
 import { asProduct, type MaskedImage } from '../../engine/image/maskedImage.ts';
 import { effectiveAreaPx, evaluatePsf } from '../../engine/image/psf.ts';
 import { detectDefaults } from '../../engine/stages/detect/config.ts';
-import { detectSources, type DetectBuffers, type DetectionResult } from '../../engine/stages/detect/detect.ts';
+import { detectSources, type DetectionResult } from '../../engine/stages/detect/detect.ts';
 import { pairImage, pairPsf, type PairSource } from '../support/pairScene.ts';
 
 const SIDE = 300, SIGMA = 1.9, NOISE = 10;
 
-function detected(planes: MaskedImage): DetectionResult & { buffers: DetectBuffers } {
-  const n = planes.width * planes.height;
-  const buffers = { score: new Float32Array(n), scratch: [new Float32Array(n), new Float32Array(n)] as const, labels: new Int32Array(n) };
-  const psf = pairPsf(planes.width, SIGMA);
-  return { ...detectSources(asProduct('differenceImage', planes), psf, buffers, detectDefaults), buffers };
+function detected(planes: MaskedImage): DetectionResult & { score: Float32Array } {
+  const score = new Float32Array(planes.width * planes.height), psf = pairPsf(planes.width, SIGMA);
+  return { ...detectSources(asProduct('differenceImage', planes), psf, score, detectDefaults), score };
 }
 
 function psfArea(): number {
@@ -87,10 +85,10 @@ test('NaN and pixels of no variance neither score nor spread', () => {
   planes.image.fill(NaN, 200 * SIDE);
   planes.mask.fill(maskBits('NO_DATA'), 200 * SIDE);
   planes.variance.fill(0, 200 * SIDE);
-  const { detections, buffers } = detected(planes);
+  const { detections, score } = detected(planes);
   expect(detections.length).toBe(1);
-  expect(buffers.score.every((value) => Number.isFinite(value))).toBe(true);
-  expect(buffers.score[280 * SIDE + 100]).toBe(0);
+  expect(score.every((value) => Number.isFinite(value))).toBe(true);
+  expect(score[280 * SIDE + 100]).toBe(0);
 });
 
 test('detected pixels are marked by sign', () => {

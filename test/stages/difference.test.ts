@@ -19,8 +19,8 @@ function differenced(
     visitImage: asProduct('visitImage', visit), visitPsf: pairPsf(SIDE, visitSigma), visitWcs: pairWcs(SIDE),
     template: asProduct('template', template), templateWcs: pairWcs(SIDE),
   }, {
-    warpedTemplate: allocateMaskedImage(SIDE, SIDE), matchedTemplate: allocateMaskedImage(SIDE, SIDE),
-    difference: allocateMaskedImage(SIDE, SIDE), scratch: new Float32Array(SIDE * SIDE), unusable: new Uint8Array(SIDE * SIDE),
+    warpedTemplate: allocateMaskedImage(SIDE, SIDE), convolved: allocateMaskedImage(SIDE, SIDE),
+    scratch: new Float32Array(SIDE * SIDE), unusable: new Uint8Array(SIDE * SIDE),
   }, config);
 }
 

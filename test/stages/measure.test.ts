@@ -19,10 +19,8 @@ const VISIT = visitOf(asDayObs(20261120), 7), DETECTOR = asDetectorId(3);
 
 /** Detects and measures; the difference serves as visit image too, and an empty image as matched template. */
 function measured(planes: MaskedImage): MeasureResult & { detected: number; dropped: number } {
-  const n = SIDE * SIDE, difference = asProduct('differenceImage', planes);
-  const found = detectSources(difference, psf, {
-    score: new Float32Array(n), scratch: [new Float32Array(n), new Float32Array(n)], labels: new Int32Array(n),
-  }, detectDefaults);
+  const difference = asProduct('differenceImage', planes);
+  const found = detectSources(difference, psf, new Float32Array(SIDE * SIDE), detectDefaults);
   const result = measureSources({
     visit: VISIT, detector: DETECTOR, band: 'r', midpointMjdTai: 61364.1, difference, differencePsf: psf,
     visitImage: asProduct('visitImage', planes), visitPsf: psf, visitWcs: wcs,

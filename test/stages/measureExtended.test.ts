@@ -16,10 +16,8 @@ const SIDE = 160, SIGMA = 1.9, NOISE = 10, wcs = pairWcs(SIDE, 0, 0, 30), psf = 
 const FLUX_ERROR = NOISE * Math.sqrt(4 * Math.PI) * SIGMA;
 
 function measured(planes: MaskedImage): readonly MeasuredDiaSource[] {
-  const n = SIDE * SIDE, difference = asProduct('differenceImage', planes);
-  const found = detectSources(difference, psf, {
-    score: new Float32Array(n), scratch: [new Float32Array(n), new Float32Array(n)], labels: new Int32Array(n),
-  }, { ...detectDefaults, isVarianceScaled: false });
+  const difference = asProduct('differenceImage', planes);
+  const found = detectSources(difference, psf, new Float32Array(SIDE * SIDE), { ...detectDefaults, isVarianceScaled: false });
   return measureSources({
     visit: visitOf(asDayObs(20261120), 7), detector: asDetectorId(3), band: 'r', midpointMjdTai: 61364.1, difference,
     differencePsf: psf, visitImage: asProduct('visitImage', planes), visitPsf: psf, visitWcs: wcs,

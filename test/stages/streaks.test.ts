@@ -29,13 +29,10 @@ function addRidge(planes: MaskedImage, ridge: Ridge): void {
 }
 
 function detected(sources: readonly PairSource[], ridge: Ridge | null, seed: number) {
-  const planes = pairImage(SIDE, sources, SIGMA, NOISE, seed), n = SIDE * SIDE;
+  const planes = pairImage(SIDE, sources, SIGMA, NOISE, seed), score = new Float32Array(SIDE * SIDE);
   if (ridge) addRidge(planes, ridge);
-  const buffers = {
-    score: new Float32Array(n), scratch: [new Float32Array(n), new Float32Array(n)] as const, labels: new Int32Array(n),
-  };
   return {
-    planes, ...detectSources(asProduct('differenceImage', planes), pairPsf(SIDE, SIGMA), buffers, detectDefaults),
+    planes, ...detectSources(asProduct('differenceImage', planes), pairPsf(SIDE, SIGMA), score, detectDefaults),
   };
 }
 

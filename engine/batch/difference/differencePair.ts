@@ -60,7 +60,7 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
   const { science, template, memory } = readPair(request);
   clock.end('read');
   const byWcs = request.isRegistered ? null : alignByWcs(science, template);
-  const buffers = buffersFor(science.planes, memory);
+  const buffers = buffersFor(science.planes, template.planes, memory);
   const own = prepareImage(science, { smooth: buffers.scratch, work: buffers.warpedTemplate.image });
   const other = prepareImage(template, request.isRegistered ? scratchFor(template, memory) : null);
   clock.end('skyAndNoise');
@@ -80,13 +80,8 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
   const shifts = correctShifts(result);
   const residualSky = flattenResidualSky(result.difference);
   clock.end('matchAndSubtract');
-  // The template and its warped form have served: their planes are used again.
-  const { length } = visitImage.image;
-  const score = template.planes.image.length === length ? template.planes.image : memory.float32(length);
-  const detections = detectSources(result.difference, result.differencePsf, {
-    score, scratch: [buffers.scratch, buffers.warpedTemplate.image],
-    labels: asIntegers(buffers.warpedTemplate.variance),
-  }, pairConfig.detect);
+  const score = result.freePlane;
+  const detections = detectSources(result.difference, result.differencePsf, score, pairConfig.detect);
   clock.end('detect');
   const measured = measure(visitImage, psf.psf, alignment.skyWcs ?? alignment.scienceWcs, result, detections);
   clock.end('measure');
@@ -108,10 +103,10 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
 }
 
 /**
- * Bytes of a pixel. Of the science image: itself, three more, scratch and the unusable pixels; of the template: itself,
- * and where stars tell how it lies the scratch of its stars; where it has another size the score needs a plane.
+ * Bytes of a pixel. Of the science image: itself, another, scratch and the unusable pixels; of the template: itself, and
+ * where stars tell how it lies the scratch of its stars; where it has another size what is convolved has its own planes.
  */
-const SCIENCE_BYTES = 4 * 10 + 4 + 1, TEMPLATE_BYTES = 10, STARS_BYTES = 8, SCORE_BYTES = 4;
+const SCIENCE_BYTES = 2 * 10 + 4 + 1, TEMPLATE_BYTES = 10, STARS_BYTES = 8, CONVOLVED_BYTES = 10;
 
 type Pair = Readonly<{ science: PairImage; template: PairImage; memory: PlaneMemory }>;
 
@@ -119,8 +114,9 @@ type Pair = Readonly<{ science: PairImage; template: PairImage; memory: PlaneMem
 function readPair(request: PairRequest): Pair {
   const science = openPairImage(request.science), template = openPairImage(request.template);
   const pixels = science.width * science.height, templatePixels = template.width * template.height;
+  const isSameSize = science.width === template.width && science.height === template.height;
   const memory = createPlaneMemory(
-    (SCIENCE_BYTES + (pixels === templatePixels ? 0 : SCORE_BYTES)) * pixels +
+    (SCIENCE_BYTES + (isSameSize ? 0 : CONVOLVED_BYTES)) * pixels +
     (TEMPLATE_BYTES + (request.isRegistered ? STARS_BYTES : 0)) * templatePixels,
   );
   return {
@@ -139,10 +135,11 @@ function starsOf({ stars }: Prepared): NonNullable<Prepared['stars']> {
   return stars;
 }
 
-function buffersFor({ width, height }: MaskedImage, memory: PlaneMemory): DifferenceBuffers {
-  const plane = () => memory.maskedImage(width, height);
+/** Once it is warped, nobody needs the template. */
+function buffersFor({ width, height }: MaskedImage, template: MaskedImage, memory: PlaneMemory): DifferenceBuffers {
   return {
-    warpedTemplate: plane(), matchedTemplate: plane(), difference: plane(),
+    warpedTemplate: memory.maskedImage(width, height),
+    convolved: template.width === width && template.height === height ? template : memory.maskedImage(width, height),
     scratch: memory.float32(width * height), unusable: memory.uint8(width * height),
   };
 }

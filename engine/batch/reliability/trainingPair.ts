@@ -40,7 +40,7 @@ export function differenceForTraining(
   const planes = memory.copyOf(own.planes), templatePlanes = memory.copyOf(other.planes);
   const plane = (): MaskedImage => memory.maskedImage(side, side);
   const buffers = {
-    warpedTemplate: plane(), matchedTemplate: plane(), difference: plane(), scratch: memory.float32(side * side),
+    warpedTemplate: plane(), convolved: plane(), scratch: memory.float32(side * side),
     unusable: memory.uint8(side * side),
   };
   const labels = new Int32Array(
@@ -63,9 +63,7 @@ export function differenceForTraining(
   }
   flattenResidualSky(result.difference);
   const { difference, differencePsf, matchedTemplate, matchedTemplatePsf, templateNoiseFactor } = result;
-  const { detections, noiseScale } = detectSources(difference, differencePsf, {
-    score: templatePlanes.image, scratch: [buffers.scratch, buffers.warpedTemplate.image], labels,
-  }, pairConfig.detect);
+  const { detections, noiseScale } = detectSources(difference, differencePsf, result.freePlane, pairConfig.detect);
   const measured = measureSources({
     visit: asVisit(20100101_00000), detector: 0 as DetectorId, band: 'r', midpointMjdTai: 0, // In 0 … 255.
     visitImage, visitPsf: psf, visitWcs: science.wcs, noiseScale, difference, differencePsf, matchedTemplate,

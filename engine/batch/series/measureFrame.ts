@@ -58,8 +58,8 @@ export function differenceFrame(
   const visitWcs = frameWcs(templateWcs, frame.toReference);
   const visit = visitPlanes(frame, manifest, 1);
   const subtraction = subtractTemplate(visit, visitWcs, template, templateWcs, psf, frame.toReference);
-  const { difference, differencePsf, figures, scale, detectBuffers } = subtraction;
-  const detections = detectSources(difference, differencePsf, detectBuffers, seriesConfig.detect);
+  const { difference, differencePsf, figures, scale, freePlane } = subtraction;
+  const detections = detectSources(difference, differencePsf, freePlane, seriesConfig.detect);
   const measured = measure(frame, visitWcs, subtraction, detections);
   keep(difference);
   const droppedByReason: Record<string, number> = { ...detections.droppedByReason };

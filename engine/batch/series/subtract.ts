@@ -10,7 +10,6 @@ import {
 } from '../../image/maskedImage.ts';
 import { psfTermCount, type PsfModel } from '../../image/psf.ts';
 import type { Wcs } from '../../image/wcs.ts';
-import type { DetectBuffers } from '../../stages/detect/detect.ts';
 import { differenceImages } from '../../stages/difference/difference.ts';
 import { psfThroughKernel } from '../../stages/difference/psfOfDifference.ts';
 import { seriesConfig } from './config.ts';
@@ -22,12 +21,12 @@ export type Subtraction = Readonly<{
   /** The frame's flux scale over the template's, as the matching kernel finds it. */
   scale: number;
   figures: Readonly<Record<string, number>>;
-  /** Of the same memory. */
-  detectBuffers: DetectBuffers;
+  /** Of the same memory and the frame's size, of any contents: for the score. */
+  freePlane: Float32Array;
 }>;
 
-/** Bytes of a pixel of the visit (itself, three more images, score, scratch, unusable pixels) and of the template. */
-const VISIT_BYTES = 4 * 10 + 2 * 4 + 1, TEMPLATE_BYTES = 10;
+/** Bytes of a pixel of the visit (itself, two more images, scratch, unusable pixels) and of the template. */
+const VISIT_BYTES = 3 * 10 + 4 + 1, TEMPLATE_BYTES = 10;
 
 /**
  * @param visit    Sky subtracted, roughly on the template's flux scale; a copy is brought to exactly that scale.
@@ -41,14 +40,15 @@ export function subtractTemplate(
   const { width, height } = visit, length = width * height;
   const memory = threadPlaneMemory(VISIT_BYTES * length + TEMPLATE_BYTES * template.image.length);
   const plane = () => memory.maskedImage(width, height);
-  const warpedTemplate = plane(), scratch = memory.float32(length);
   const visitImage = asProduct('visitImage', memory.copyOf(visit));
   const ownPsf = psfOnFrame(psf, toReference, width, height);
   const result = differenceImages(
     {
       visitImage, visitPsf: ownPsf, visitWcs, template: asProduct('template', memory.copyOf(template)), templateWcs,
     },
-    { warpedTemplate, matchedTemplate: plane(), difference: plane(), scratch, unusable: memory.uint8(length) },
+    {
+      warpedTemplate: plane(), convolved: plane(), scratch: memory.float32(length), unusable: memory.uint8(length),
+    },
     seriesConfig.difference,
   );
   const { difference, matchedTemplate, kernel } = result;
@@ -59,12 +59,7 @@ export function subtractTemplate(
   flatten(difference, fwhmPx);
   const modelErrorFraction = addModelError(difference, matchedTemplate);
   return {
-    difference, matchedTemplate, visitImage, scale,
-    // The warped template has served.
-    detectBuffers: {
-      score: memory.float32(length), scratch: [scratch, warpedTemplate.image],
-      labels: new Int32Array(warpedTemplate.variance.buffer, warpedTemplate.variance.byteOffset, length),
-    },
+    difference, matchedTemplate, visitImage, scale, freePlane: result.freePlane,
     differencePsf: isTemplateConvolved ? psfThroughKernel(padded(ownPsf, kernel.size), kernel) : ownPsf,
     figures: { ...result.figures, modelErrorFraction },
   };

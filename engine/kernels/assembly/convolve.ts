@@ -15,20 +15,28 @@ class Tile {
 /**
  * Loads two tiles of a plane as real and imaginary part and transforms them along y.
  *
+ * @param mask     Where it is not 0, pixels that have one of `bits` or are not finite count as 0.
+ * @param variance Where it is not 0, pixels are divided by it; those where it is not positive count as 0. Only with a
+ *                 mask.
  * @param x0, y0   Plane pixel of the first tile's first pixel; what lies outside the plane is 0.
  * @param yImaginary Row of the second tile's first pixel.
  * @param strip    [2 × side × 16] float32, work.
  * @returns Whether any pixel is not zero.
  */
 export function loadPair(
-  plane: usize, width: i32, height: i32, x0: i32, y0: i32, yImaginary: i32, side: i32,
-  re: usize, im: usize, strip: usize, twiddles: usize,
+  plane: usize, mask: usize, bits: i32, variance: usize, width: i32, height: i32, x0: i32, y0: i32, yImaginary: i32,
+  side: i32, re: usize, im: usize, strip: usize, twiddles: usize,
 ): i32 {
   const rowBytes = Tile.rowBytes(side), imaginary = strip + (<usize>side << 6);
   let any = i32x4.splat(0);
   for (let x = 0; x < side; x += 16) {
-    any = v128.or(any, loadStrip(plane, width, height, x0 + x, y0, side, strip));
-    any = v128.or(any, loadStrip(plane, width, height, x0 + x, yImaginary, side, imaginary));
+    if (mask == 0) {
+      any = v128.or(any, loadStrip(plane, width, height, x0 + x, y0, side, strip));
+      any = v128.or(any, loadStrip(plane, width, height, x0 + x, yImaginary, side, imaginary));
+    } else {
+      any = v128.or(any, loadUsable(plane, mask, bits, variance, width, height, x0 + x, y0, side, strip));
+      any = v128.or(any, loadUsable(plane, mask, bits, variance, width, height, x0 + x, yImaginary, side, imaginary));
+    }
     transformStrip(strip, imaginary, 64, side, twiddles);
     const at = rowBytes * x;
     transposeStrip(strip, side, re + at, rowBytes);
@@ -59,6 +67,58 @@ function loadStrip(plane: usize, width: i32, height: i32, x0: i32, y0: i32, side
     }
   }
   return any;
+}
+
+/** As `loadStrip`, of a plane with a mask. */
+function loadUsable(
+  plane: usize, mask: usize, bits: i32, variance: usize, width: i32, height: i32, x0: i32, y0: i32, side: i32, out: usize,
+): v128 {
+  const zero = f32x4.splat(0), isOutside = x0 + 16 <= 0 || x0 >= width, isInside = x0 >= 0 && x0 + 16 <= width;
+  let any = i32x4.splat(0);
+  for (let row = 0, y = y0; row < side; row++, y++, out += 64) {
+    if (y < 0 || y >= height || isOutside) { memory.fill(out, 0, 64); continue; }
+    const at = y * width + x0;
+    if (isInside) {
+      for (let i: usize = 0; i < 16; i += 8) {
+        const k = <usize>at + i, isClear = Usable.clear(mask + (k << 1), bits);
+        const low = Usable.four(plane, variance, k << 2, i32x4.extend_low_i16x8_s(isClear));
+        const high = Usable.four(plane, variance, (k << 2) + 16, i32x4.extend_high_i16x8_s(isClear));
+        v128.store(out + (i << 2), low);
+        v128.store(out + (i << 2), high, 16);
+        any = v128.or(any, v128.or(f32x4.ne(low, zero), f32x4.ne(high, zero)));
+      }
+    } else {
+      for (let i = 0; i < 16; i++) {
+        let value: f32 = 0;
+        if (x0 + i >= 0 && x0 + i < width) value = Usable.one(plane, mask, bits, variance, <usize>(at + i));
+        store<f32>(out + (<usize>i << 2), value);
+        if (value != 0) any = i32x4.splat(-1);
+      }
+    }
+  }
+  return any;
+}
+
+class Usable {
+  /** Ones where eight pixels' masks have none of the bits. */
+  @inline static clear(mask: usize, bits: i32): v128 {
+    return i16x8.eq(v128.and(v128.load(mask), i16x8.splat(<i16>bits)), i16x8.splat(0));
+  }
+  /** Four pixels `at` bytes from the planes' beginning. */
+  @inline static four(plane: usize, variance: usize, at: usize, isClear: v128): v128 {
+    const value = v128.load(plane + at), zero = f32x4.splat(0);
+    const isUsed = v128.and(isClear, f32x4.eq(f32x4.sub(value, value), zero));
+    if (variance == 0) return v128.and(value, isUsed);
+    const noise = v128.load(variance + at);
+    return v128.and(f32x4.div(value, noise), v128.and(isUsed, f32x4.gt(noise, zero)));
+  }
+  @inline static one(plane: usize, mask: usize, bits: i32, variance: usize, k: usize): f32 {
+    const value = load<f32>(plane + (k << 2));
+    if ((<i32>load<u16>(mask + (k << 1)) & bits) != 0 || value - value != 0) return 0;
+    if (variance == 0) return value;
+    const noise = load<f32>(variance + (k << 2));
+    return noise > 0 ? value / noise : 0;
+  }
 }
 
 /** [rows × 16] to [16 × rows]; rows of the result are `rowBytes` apart. */

@@ -1,15 +1,12 @@
 /** What the module exports. Pointers are byte offsets in the frame arena; counts and sizes are in elements. */
 export * from './decode';
-export { smoothSeparable } from './smooth';
+export { normalizeByNoise, smoothSeparable } from './smooth';
 export { loadPair, kernelSpectrum, transformTile, filterTile, multiplyTile, storePair, addPair } from './convolve';
 export { warpCell } from './warp';
 export { stampVectors, normalEquations } from './stamps';
-export { labelRegions, listRegions } from './label';
+export { labelRegions, listRegions, listRuns } from './label';
 export { sumEllipse } from './ellipse';
-export {
-  addScaled, copyUsable, markLabelled, normalizeScore, scalePlane, subtractPlanes, subtractRowPolynomial,
-  weighByVariance,
-} from './arithmetic';
+export { addScaled, scalePlane, subtractRowPolynomial } from './arithmetic';
 export { columnMedians, overscanMedians } from './overscan';
 export { finishSignature } from './finish';
 export { listMasked, listSharp } from './list';

@@ -35,6 +35,47 @@ export function labelRegions(
 }
 
 /**
+ * As `labelRegions` without labels: `runs` are left as int32 x0, x1 and −1 − the region's number, row by row.
+ *
+ * @returns Number of regions; −1 when there are more runs than `capacity`.
+ */
+export function listRuns(
+  score: usize, width: i32, height: i32, sign: i32, threshold: f32, rowStarts: usize, runs: usize, capacity: i32,
+  regions: usize,
+): i32 {
+  let count = 0, regionCount = 0, index = 0;
+  for (let y = 0; y < height; y++) {
+    store<i32>(rowStarts + (<usize>y << 2), count);
+    const above = y > 0 ? load<i32>(rowStarts + (<usize>(y - 1) << 2)) : 0;
+    count = findRuns(score + (<usize>(y * width) << 2), width, sign, threshold, runs, count, capacity, above,
+      y > 0 ? count : 0);
+    if (count < 0) return -1;
+  }
+  store<i32>(rowStarts + (<usize>height << 2), count);
+  for (let y = 0; y < height; y++) {
+    for (const end = load<i32>(rowStarts + (<usize>(y + 1) << 2)); index < end; index++) {
+      const run = runs + RUN_BYTES * index, start = load<i32>(run), stop = load<i32>(run, 4);
+      let next = load<i32>(run, 8), number = regionCount;
+      if (next == index) {
+        const region = regions + REGION_BYTES * regionCount++;
+        store<i32>(region, start); store<i32>(region, y, 4); store<i32>(region, stop, 8); store<i32>(region, 0, 16);
+      } else {
+        // Runs before this one hold their region's number instead of a way to its first run.
+        while (next >= 0) next = load<i32>(runs + RUN_BYTES * next, 8);
+        number = -1 - next;
+      }
+      store<i32>(run, -1 - number, 8);
+      const region = regions + REGION_BYTES * number;
+      if (start < load<i32>(region)) store<i32>(region, start);
+      if (stop > load<i32>(region, 8)) store<i32>(region, stop, 8);
+      store<i32>(region, y + 1, 12);
+      store<i32>(region, load<i32>(region, 16) + stop - start, 16);
+    }
+  }
+  return regionCount;
+}
+
+/**
  * Finds the runs of a row and joins them with those of the row before, which are `above` … `aboveEnd` − 1.
  * Returns the number of runs so far; −1 when they are too many.
  */

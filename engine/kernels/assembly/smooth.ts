@@ -41,6 +41,71 @@ export function smoothSeparable(
   }
 }
 
+/**
+ * score /= √(smoothed 1 / variance) where that exceeds `least`, else 0. Pixels that are masked, not finite in the image or
+ * without a positive variance weigh 0, as what lies outside does.
+ *
+ * @param taps, padded, ring As for `smoothSeparable`.
+ * @param lines [2 × width] float32, work.
+ */
+export function normalizeByNoise(
+  score: usize, image: usize, variance: usize, mask: usize, zeroBits: i32, width: i32, height: i32, taps: usize,
+  half: i32, least: f32, padded: usize, ring: usize, lines: usize,
+): void {
+  const stride = <usize>((width + 15) & ~15) << 2, rows = 2 * half + 2, rowBytes = <usize>width << 2;
+  memory.fill(padded, 0, <usize>(width + 2 * half + 16) << 2);
+  memory.fill(ring, 0, stride * rows);
+  let ahead = 0;
+  for (let y = 0; y < height; y += 2) {
+    for (; ahead <= y + 1 + half; ahead++) {
+      const slot = ring + stride * (ahead % rows);
+      if (ahead < height) {
+        const at = rowBytes * ahead;
+        weighRow(image + at, variance + at, mask + (at >> 1), zeroBits, width, padded + (<usize>half << 2));
+        smoothRow(padded, width, taps, half, slot);
+      } else {
+        memory.fill(slot, 0, stride);
+      }
+    }
+    smoothTwoRows(ring, stride, rows, y, width, taps, half, lines, lines + rowBytes);
+    const to = score + rowBytes * y;
+    divideByRoot(to, lines, least, width);
+    if (y + 1 < height) divideByRoot(to + rowBytes, lines + rowBytes, least, width);
+  }
+}
+
+/** 1 / variance, 0 where nothing is known. */
+function weighRow(image: usize, variance: usize, mask: usize, zeroBits: i32, width: i32, out: usize): void {
+  const bits = i16x8.splat(<i16>zeroBits), none = i16x8.splat(0), one = f32x4.splat(1), zero = f32x4.splat(0);
+  let x = 0;
+  for (; x + 8 <= width; x += 8, image += 32, variance += 32, mask += 16, out += 32) {
+    const kept = i16x8.eq(v128.and(v128.load(mask), bits), none);
+    const a = v128.load(image), b = v128.load(image, 16), v = v128.load(variance), w = v128.load(variance, 16);
+    const low = v128.and(f32x4.eq(f32x4.sub(a, a), zero), f32x4.gt(v, zero));
+    const high = v128.and(f32x4.eq(f32x4.sub(b, b), zero), f32x4.gt(w, zero));
+    v128.store(out, v128.and(f32x4.div(one, v), v128.and(i32x4.extend_low_i16x8_s(kept), low)));
+    v128.store(out, v128.and(f32x4.div(one, w), v128.and(i32x4.extend_high_i16x8_s(kept), high)), 16);
+  }
+  for (; x < width; x++, image += 4, variance += 4, mask += 2, out += 4) {
+    const value = load<f32>(image), noise = load<f32>(variance);
+    const isUsed = value - value == 0 && noise > 0 && (<i32>load<u16>(mask) & zeroBits) == 0;
+    store<f32>(out, isUsed ? 1 / noise : 0);
+  }
+}
+
+function divideByRoot(score: usize, weight: usize, least: f32, width: i32): void {
+  const limit = f32x4.splat(least);
+  let x = 0;
+  for (; x + 4 <= width; x += 4, score += 16, weight += 16) {
+    const w = v128.load(weight);
+    v128.store(score, v128.and(f32x4.div(v128.load(score), f32x4.sqrt(w)), f32x4.gt(w, limit)));
+  }
+  for (; x < width; x++, score += 4, weight += 4) {
+    const w = load<f32>(weight);
+    store<f32>(score, w > least ? load<f32>(score) / sqrt<f32>(w) : 0);
+  }
+}
+
 /** The line comes off; NaN and masked pixels become 0. */
 export function loadRow(image: usize, mask: usize, zeroBits: i32, line: usize, width: i32, out: usize): void {
   const bits = i16x8.splat(<i16>zeroBits), none = i16x8.splat(0);

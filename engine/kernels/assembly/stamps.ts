@@ -34,7 +34,7 @@ export function stampVectors(
   const profileBytes = <usize>(2 * half + 1) << 2, vectorBytes = rowBytes * side;
   for (let v = 0; v < rows; v++) {
     const row = patch + patchBytes * v;
-    memory.copy(row, image + (<usize>((top + v) * width + left) << 2), <usize>rows << 2);
+    copyFinite(row, image + (<usize>((top + v) * width + left) << 2), rows);
     memory.fill(row + (<usize>rows << 2), 0, patchBytes - (<usize>rows << 2));
   }
   let filled = -1, out = vectors;
@@ -57,6 +57,20 @@ export function stampVectors(
         stride, out + rowBytes * v);
     }
     if (load<i32>(functions, 8) != 0) takeOff(vectors, out, vectorBytes);
+  }
+}
+
+/** What is not finite becomes 0. */
+function copyFinite(out: usize, from: usize, count: i32): void {
+  const zero = f32x4.splat(0);
+  let i = 0;
+  for (; i + 4 <= count; i += 4, out += 16, from += 16) {
+    const value = v128.load(from);
+    v128.store(out, v128.and(value, f32x4.eq(f32x4.sub(value, value), zero)));
+  }
+  for (; i < count; i++, out += 4, from += 4) {
+    const value = load<f32>(from);
+    store<f32>(out, value - value == 0 ? value : 0);
   }
 }
 

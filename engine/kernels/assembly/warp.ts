@@ -7,51 +7,185 @@ const TAPS = 8;
 const NOWHERE = -1;
 
 /**
- * The list that a row goes through: positions, values, variances and masks, and at last the planes. So the long chains
- * of arithmetic of one do not wait in the loops of the others, and nothing is read while planes that may share its
- * cache sets are written.
+ * The list that a part of a row goes through where its pixels do not share their taps: positions, values, variances and
+ * masks, and at last the planes. So the long chains of arithmetic of one do not wait in the loops of the others.
  *
- * One array after another, `size` long: index of the source pixel; offset of the taps along x, which the variance
- * replaces; of the taps along y, which the mask bits replace; the value, 4 bytes each; both fractions, 8 bytes each;
- * sums along y of the columns under a row, of which there are eight more.
+ * One array after another, `size` long, 4 bytes each: index of the source pixel; offset of the taps along x, which the
+ * variance replaces; of the taps along y, which the mask bits replace; the value. Then sums along y of the columns under
+ * a part that shares its taps, of which there are eight more.
  */
 class List {
   @inline static tapsX(list: usize, size: usize): usize { return list + 4 * size; }
   @inline static tapsY(list: usize, size: usize): usize { return list + 8 * size; }
   @inline static values(list: usize, size: usize): usize { return list + 12 * size; }
-  @inline static fractionsX(list: usize, size: usize): usize { return list + 16 * size; }
-  @inline static fractionsY(list: usize, size: usize): usize { return list + 24 * size; }
-  @inline static columns(list: usize, size: usize): usize { return list + 32 * size; }
+  @inline static columns(list: usize, size: usize): usize { return list + 16 * size; }
 }
 
 /**
  * @param planes  Pointers, u32: the source's image, variance, mask; then those of the output.
  * @param width, height Size of the source.
  * @param affine  Six f64: source position of output pixel (x0 + i, y0 + j) is (tx + i xx + j xy, ty + i yx + j yy).
+ * @param part    Pixels of a row, a multiple of 4, that may share the taps of their middle one; 0 for none.
  * @param taps    [(phases + 1) × 8] float32.
  * @param bits    u32: bits that mean "no data", bits that are carried over, then two pairs of a bit and what it
  *                becomes.
- * @param list    36 bytes for each pixel of a row, rounded up to a multiple of 4 pixels, and 32 more, work.
+ * @param list    20 bytes for each pixel of a row, rounded up to a multiple of 4 pixels, and 32 more, work.
  * @returns Pixels that have data.
  */
 export function warpCell(
-  planes: usize, width: i32, height: i32, outWidth: i32, x0: i32, y0: i32, x1: i32, y1: i32, affine: usize, area: f64,
-  taps: usize, phases: i32, bits: usize, list: usize,
+  planes: usize, width: i32, height: i32, outWidth: i32, x0: i32, y0: i32, x1: i32, y1: i32, affine: usize, area: f32,
+  part: i32, taps: usize, phases: i32, bits: usize, list: usize,
 ): i32 {
-  const count = x1 - x0, size = <usize>((count + 3) & ~3);
+  const count = x1 - x0, size = <usize>((count + 3) & ~3), step = part == 0 ? count : part;
   let covered = 0;
   for (let y = y0; y < y1; y++) {
-    findPositions(affine, <f64>(y - y0), count, size, width, height, phases, list);
-    interpolateRow(<usize>load<u32>(planes), <usize>width << 2, taps, count, size, list);
-    covered += carryRow(<usize>load<u32>(planes, 4), <usize>load<u32>(planes, 8), width, count, size, area, bits, list);
-    storeRow(planes, y * outWidth + x0, count, size, load<u32>(bits), list);
+    const dy = <f64>(y - y0);
+    for (let first = 0; first < count; first += step) {
+      const end = min(first + step, count), out = y * outWidth + x0 + first;
+      let shared = 0;
+      if (part != 0) {
+        shared = (end - first) & ~3;
+        const found = shared == 0 ? -1
+          : warpShared(planes, width, height, affine, dy, first, shared, area, taps, phases, bits,
+            List.columns(list, size), out);
+        if (found < 0) shared = 0; else covered += found;
+      }
+      if (shared < end - first) covered += warpEach(
+        planes, width, height, affine, dy, first + shared, end - first - shared, area, taps, phases, bits, list, size,
+        out + shared);
+    }
   }
   return covered;
 }
 
-/** Positions of one row of a cell, two at a time. */
+class Affine {
+  @inline static x(affine: usize, i: f64, dy: f64): f64 {
+    return load<f64>(affine) + i * load<f64>(affine, 16) + dy * load<f64>(affine, 24);
+  }
+  @inline static y(affine: usize, i: f64, dy: f64): f64 {
+    return load<f64>(affine, 8) + i * load<f64>(affine, 32) + dy * load<f64>(affine, 40);
+  }
+}
+
+/**
+ * `count` pixels that follow one another in the source, with the taps of the middle one. Returns those that have data;
+ * −1 when they do not follow one another, or come near the source's end.
+ */
+function warpShared(
+  planes: usize, width: i32, height: i32, affine: usize, dy: f64, first: i32, count: i32, area: f32, taps: usize,
+  phases: i32, bits: usize, columns: usize, out: i32,
+): i32 {
+  const half = count >> 1, tx = Affine.x(affine, <f64>(first + half), dy), ty = Affine.y(affine, <f64>(first + half), dy);
+  const fx = floor<f64>(tx), fy = floor<f64>(ty), left = fx - <f64>half, last = left + <f64>(count - 1);
+  // False for NaN too. Vectors read up to four pixels beyond the last one's taps.
+  if (!(left >= TAPS / 2 - 1 && last < <f64>(width - TAPS) && fy >= TAPS / 2 - 1 && fy < <f64>(height - TAPS / 2))) return -1;
+  if (floor<f64>(Affine.x(affine, <f64>first, dy)) != left
+    || floor<f64>(Affine.x(affine, <f64>(first + count - 1), dy)) != last
+    || floor<f64>(Affine.y(affine, <f64>first, dy)) != fy
+    || floor<f64>(Affine.y(affine, <f64>(first + count - 1), dy)) != fy) return -1;
+  const px = <i32>((tx - fx) * <f64>phases + 0.5), py = <i32>((ty - fy) * <f64>phases + 0.5);
+  const row = <usize>width << 2, k = <usize>(<i32>fy * width + <i32>left), back = <usize>(TAPS / 2 - 1) * (row + 4);
+  sumColumns(<usize>load<u32>(planes) + (k << 2) - back, row, taps + (<usize>py << 5), count + TAPS, columns);
+  return finishShared(planes, k, width, count, columns, taps + (<usize>px << 5), <f32>px / <f32>phases,
+    <f32>py / <f32>phases, area, bits, out);
+}
+
+/** Each column is summed along y once, even and odd rows by themselves, not for each of the eight pixels that need it. */
+function sumColumns(from: usize, row: usize, py: usize, count: i32, columns: usize): void {
+  const p0 = v128.load32_splat(py), p1 = v128.load32_splat(py, 4), p2 = v128.load32_splat(py, 8),
+    p3 = v128.load32_splat(py, 12), p4 = v128.load32_splat(py, 16), p5 = v128.load32_splat(py, 20),
+    p6 = v128.load32_splat(py, 24), p7 = v128.load32_splat(py, 28);
+  for (let x: usize = 0, end = <usize>count << 2; x < end; x += 16) {
+    let p = from + x;
+    let even = f32x4.mul(p0, v128.load(p));
+    p += row;
+    let odd = f32x4.mul(p1, v128.load(p));
+    p += row;
+    even = f32x4.add(even, f32x4.mul(p2, v128.load(p)));
+    p += row;
+    odd = f32x4.add(odd, f32x4.mul(p3, v128.load(p)));
+    p += row;
+    even = f32x4.add(even, f32x4.mul(p4, v128.load(p)));
+    p += row;
+    odd = f32x4.add(odd, f32x4.mul(p5, v128.load(p)));
+    p += row;
+    even = f32x4.add(even, f32x4.mul(p6, v128.load(p)));
+    p += row;
+    odd = f32x4.add(odd, f32x4.mul(p7, v128.load(p)));
+    v128.store(columns + x, f32x4.add(even, odd));
+  }
+}
+
+/** Sums along x, variance and mask, and all three into the output. */
+function finishShared(
+  planes: usize, k: usize, width: i32, count: i32, columns: usize, px: usize, fractionX: f32, fractionY: f32, area: f32,
+  bits: usize, out: i32,
+): i32 {
+  const p0 = v128.load32_splat(px), p1 = v128.load32_splat(px, 4), p2 = v128.load32_splat(px, 8),
+    p3 = v128.load32_splat(px, 12), p4 = v128.load32_splat(px, 16), p5 = v128.load32_splat(px, 20),
+    p6 = v128.load32_splat(px, 24), p7 = v128.load32_splat(px, 28);
+  const image = <usize>load<u32>(planes, 12) + (<usize>out << 2), noise = <usize>load<u32>(planes, 16) + (<usize>out << 2);
+  const mask = <usize>load<u32>(planes, 20) + (<usize>out << 1), areas = f32x4.splat(area);
+  const v = <usize>load<u32>(planes, 4) + (k << 2), m = <usize>load<u32>(planes, 8) + (k << 1), row = <usize>width << 2;
+  const fx = f32x4.splat(fractionX), fy = f32x4.splat(fractionY), nan = f32x4.splat(f32.NaN), zero = f32x4.splat(0);
+  const lostBits = i32x4.splat(load<u32>(bits));
+  let covered = 0;
+  for (let i: usize = 0, end = <usize>count << 2; i < end; i += 16) {
+    const c = columns + i;
+    const a = f32x4.add(f32x4.mul(v128.load(c), p0), f32x4.mul(v128.load(c, 16), p4));
+    const b = f32x4.add(f32x4.mul(v128.load(c, 4), p1), f32x4.mul(v128.load(c, 20), p5));
+    const d = f32x4.add(f32x4.mul(v128.load(c, 8), p2), f32x4.mul(v128.load(c, 24), p6));
+    const e = f32x4.add(f32x4.mul(v128.load(c, 12), p3), f32x4.mul(v128.load(c, 28), p7));
+    const value = f32x4.add(f32x4.add(a, d), f32x4.add(b, e));
+    const low = lineOf(v + i, fx), variance = f32x4.add(low, f32x4.mul(fy, f32x4.sub(lineOf(v + i + row, fx), low)));
+    const at = m + (i >> 1), next = at + (row >> 1);
+    const found = v128.or(v128.or(v128.load16x4_u(at), v128.load16x4_u(at, 2)),
+      v128.or(v128.load16x4_u(next), v128.load16x4_u(next, 2)));
+    let isLost = v128.or(f32x4.ne(f32x4.sub(value, value), zero), f32x4.ne(f32x4.sub(variance, variance), zero));
+    let kept = zero;
+    if (v128.any_true(found)) {
+      isLost = v128.or(isLost, i32x4.ne(v128.and(found, lostBits), zero));
+      kept = carriedOf(found, bits);
+    }
+    v128.store(image + i, v128.bitselect(nan, f32x4.mul(value, areas), isLost));
+    v128.store(noise + i, v128.andnot(f32x4.mul(variance, areas), isLost));
+    kept = v128.bitselect(lostBits, kept, isLost);
+    v128.store64_lane(mask + (i >> 1), i16x8.narrow_i32x4_u(kept, kept), 0);
+    covered += 4 - popcnt(i32x4.bitmask(isLost));
+  }
+  return covered;
+}
+
+/** Between four pixels and those to their right. */
+function lineOf(at: usize, fraction: v128): v128 {
+  const here = v128.load(at);
+  return f32x4.add(here, f32x4.mul(fraction, f32x4.sub(v128.load(at, 4), here)));
+}
+
+/** What the mask bits found become. */
+function carriedOf(found: v128, bits: usize): v128 {
+  const zero = i32x4.splat(0);
+  const first = v128.and(i32x4.ne(v128.and(found, v128.load32_splat(bits, 8)), zero), v128.load32_splat(bits, 12));
+  const second = v128.and(i32x4.ne(v128.and(found, v128.load32_splat(bits, 16)), zero), v128.load32_splat(bits, 20));
+  return v128.or(v128.and(found, v128.load32_splat(bits, 4)), v128.or(first, second));
+}
+
+/** `count` pixels, each with taps of its own. */
+function warpEach(
+  planes: usize, width: i32, height: i32, affine: usize, dy: f64, first: i32, count: i32, area: f32, taps: usize,
+  phases: i32, bits: usize, list: usize, size: usize, out: i32,
+): i32 {
+  findPositions(affine, dy, <f64>first, count, size, width, height, phases, list);
+  interpolateRow(<usize>load<u32>(planes), <usize>width << 2, taps, count, size, list);
+  const covered = carryRow(<usize>load<u32>(planes, 4), <usize>load<u32>(planes, 8), width, count, size, area,
+    <f32>phases, bits, list);
+  storeRow(planes, out, count, size, load<u32>(bits), list);
+  return covered;
+}
+
+/** Positions of a part of a row, two at a time. */
 function findPositions(
-  affine: usize, dy: f64, count: i32, size: usize, width: i32, height: i32, phases: i32, list: usize,
+  affine: usize, dy: f64, from: f64, count: i32, size: usize, width: i32, height: i32, phases: i32, list: usize,
 ): void {
   const tx0 = v128.load64_splat(affine), ty0 = v128.load64_splat(affine, 8), xx = v128.load64_splat(affine, 16);
   const yx = v128.load64_splat(affine, 32), dyxy = f64x2.splat(dy * load<f64>(affine, 24)),
@@ -60,9 +194,8 @@ function findPositions(
     two = f64x2.splat(2);
   const xEnd = f64x2.splat(<f64>(width - TAPS / 2)), yEnd = f64x2.splat(<f64>(height - TAPS / 2));
   const widths = i32x4.splat(width), nowhere = i32x4.splat(NOWHERE);
-  const tapsX = List.tapsX(list, size), tapsY = List.tapsY(list, size), fractionsX = List.fractionsX(list, size),
-    fractionsY = List.fractionsY(list, size);
-  let dx = f64x2(0, 1);
+  const tapsX = List.tapsX(list, size), tapsY = List.tapsY(list, size);
+  let dx = f64x2.add(f64x2.splat(from), f64x2(0, 1));
   for (let i: usize = 0, end = <usize>count << 2; i < end; i += 8, dx = f64x2.add(dx, two)) {
     const tx = f64x2.add(f64x2.add(tx0, f64x2.mul(dx, xx)), dyxy),
       ty = f64x2.add(f64x2.add(ty0, f64x2.mul(dx, yx)), dyyy);
@@ -76,8 +209,6 @@ function findPositions(
     const py = i32x4.trunc_sat_f64x2_s_zero(f64x2.add(f64x2.mul(fractionY, phaseScale), half));
     v128.store64_lane(tapsX + i, i32x4.shl(px, 5), 0);
     v128.store64_lane(tapsY + i, i32x4.shl(py, 5), 0);
-    v128.store(fractionsX + 2 * i, fractionX);
-    v128.store(fractionsY + 2 * i, fractionY);
   }
 }
 
@@ -85,15 +216,6 @@ function findPositions(
 function interpolateRow(image: usize, row: usize, taps: usize, count: i32, size: usize, list: usize): void {
   const back = <usize>(TAPS / 2 - 1) * (row + 4);
   const tapsX = List.tapsX(list, size), tapsY = List.tapsY(list, size), values = List.values(list, size);
-  if (isRegular(count, size, list)) {
-    interpolateRegular(image + (<usize>load<i32>(list) << 2) - back, row, taps + load<u32>(tapsX),
-      taps + load<u32>(tapsY), count, List.columns(list, size), values);
-    for (let i: usize = 0, end = <usize>count << 2; i < end; i += 4) {
-      const value = load<f32>(values + i);
-      if (!(value - value == 0)) store<i32>(list + i, NOWHERE);
-    }
-    return;
-  }
   for (let i: usize = 0, end = <usize>count << 2; i < end; i += 4) {
     const k = load<i32>(list + i);
     if (k == NOWHERE) continue;
@@ -104,91 +226,33 @@ function interpolateRow(image: usize, row: usize, taps: usize, count: i32, size:
   }
 }
 
-/** Whether all positions of a row are within the source, one pixel after another, with the same taps. */
-function isRegular(count: i32, size: usize, list: usize): bool {
-  const tapsX = List.tapsX(list, size), tapsY = List.tapsY(list, size), k = load<i32>(list);
-  if (k == NOWHERE) return false;
-  const px = load<u32>(tapsX), py = load<u32>(tapsY);
-  for (let i = 1; i < count; i++) {
-    const at = <usize>i << 2;
-    if (load<i32>(list + at) != k + i || load<u32>(tapsX + at) != px || load<u32>(tapsY + at) != py) return false;
-  }
-  return true;
-}
-
 /**
- * As `interpolate` for a regular row, in the same order: each column is summed once, not for each of the eight pixels
- * that need it.
- *
- * @param from    First pixel under the first position.
- * @param columns [count + 7] float32, work.
- */
-function interpolateRegular(
-  from: usize, row: usize, px: usize, py: usize, count: i32, columns: usize, values: usize,
-): void {
-  const total = <usize>(count + TAPS - 1) << 2;
-  for (let next: usize = 0; next < total;) {
-    // The last four overlap those before, so that nothing beyond them is read.
-    const x = min(next, total - 16);
-    let even = f32x4.mul(v128.load32_splat(py), v128.load(from + x));
-    let odd = f32x4.mul(v128.load32_splat(py, 4), v128.load(from + row + x));
-    for (let r: usize = 2, p = from + 2 * row + x; r < <usize>TAPS; r += 2, p += 2 * row) {
-      even = f32x4.add(even, f32x4.mul(v128.load32_splat(py + 4 * r), v128.load(p)));
-      odd = f32x4.add(odd, f32x4.mul(v128.load32_splat(py + 4 * r, 4), v128.load(p + row)));
-    }
-    v128.store(columns + x, f32x4.add(even, odd));
-    next = x + 16;
-  }
-  const p0 = v128.load32_splat(px), p1 = v128.load32_splat(px, 4), p2 = v128.load32_splat(px, 8),
-    p3 = v128.load32_splat(px, 12), p4 = v128.load32_splat(px, 16), p5 = v128.load32_splat(px, 20),
-    p6 = v128.load32_splat(px, 24), p7 = v128.load32_splat(px, 28);
-  let i: usize = 0;
-  const end = <usize>count << 2;
-  for (; i + 16 <= end; i += 16) {
-    const c = columns + i;
-    const a = f32x4.add(f32x4.mul(v128.load(c), p0), f32x4.mul(v128.load(c, 16), p4));
-    const b = f32x4.add(f32x4.mul(v128.load(c, 4), p1), f32x4.mul(v128.load(c, 20), p5));
-    const d = f32x4.add(f32x4.mul(v128.load(c, 8), p2), f32x4.mul(v128.load(c, 24), p6));
-    const e = f32x4.add(f32x4.mul(v128.load(c, 12), p3), f32x4.mul(v128.load(c, 28), p7));
-    v128.store(values + i, f32x4.add(f32x4.add(a, d), f32x4.add(b, e)));
-  }
-  for (; i < end; i += 4) {
-    const c = columns + i, a = load<f32>(c) * load<f32>(px) + load<f32>(c, 16) * load<f32>(px, 16);
-    const b = load<f32>(c, 4) * load<f32>(px, 4) + load<f32>(c, 20) * load<f32>(px, 20);
-    const d = load<f32>(c, 8) * load<f32>(px, 8) + load<f32>(c, 24) * load<f32>(px, 24);
-    const e = load<f32>(c, 12) * load<f32>(px, 12) + load<f32>(c, 28) * load<f32>(px, 28);
-    store<f32>(values + i, (a + d) + (b + e));
-  }
-}
-
-/**
- * Variance (bilinear, double precision) and mask (union) of the four pixels around each position, which lacks data when
+ * Variance (bilinear at the taps' phase) and mask (union) of the four pixels around each position, which lacks data when
  * they do.
  */
 function carryRow(
-  variance: usize, mask: usize, width: i32, count: i32, size: usize, area: f64, bits: usize, list: usize,
+  variance: usize, mask: usize, width: i32, count: i32, size: usize, area: f32, phases: f32, bits: usize, list: usize,
 ): i32 {
   const noData = load<u32>(bits), carried = load<u32>(bits, 4), rowBytes = <usize>width << 2;
-  const variances = List.tapsX(list, size), masks = List.tapsY(list, size), values = List.values(list, size);
-  const fractionsX = List.fractionsX(list, size), fractionsY = List.fractionsY(list, size);
+  const tapsX = List.tapsX(list, size), tapsY = List.tapsY(list, size), values = List.values(list, size);
   let covered = 0;
   for (let i: usize = 0, end = <usize>count << 2; i < end; i += 4) {
     const k = load<i32>(list + i);
     if (k == NOWHERE) continue;
     const p = variance + (<usize>k << 2), q = p + rowBytes, m = mask + (<usize>k << 1), n = m + (rowBytes >> 1);
-    const fx = load<f64>(fractionsX + 2 * i), fy = load<f64>(fractionsY + 2 * i);
-    const found = <u32>load<u16>(m) | load<u16>(m, 2) | load<u16>(n) | load<u16>(n, 2);
-    const value = (1 - fy) * ((1 - fx) * <f64>load<f32>(p) + fx * <f64>load<f32>(p, 4)) +
-      fy * ((1 - fx) * <f64>load<f32>(q) + fx * <f64>load<f32>(q, 4));
+    const fx = <f32>(load<i32>(tapsX + i) >> 5) / phases, fy = <f32>(load<i32>(tapsY + i) >> 5) / phases;
+    const found = <u32>load<u16>(m) | <u32>load<u16>(m, 2) | <u32>load<u16>(n) | <u32>load<u16>(n, 2);
+    const low = load<f32>(p) + fx * (load<f32>(p, 4) - load<f32>(p));
+    const value = low + fy * (load<f32>(q) + fx * (load<f32>(q, 4) - load<f32>(q)) - low);
     if ((found & noData) != 0 || !(value - value == 0)) { store<i32>(list + i, NOWHERE); continue; }
     let kept = found & carried;
     if (found != 0) {
       if ((found & load<u32>(bits, 8)) != 0) kept |= load<u32>(bits, 12);
       if ((found & load<u32>(bits, 16)) != 0) kept |= load<u32>(bits, 20);
     }
-    store<f32>(values + i, <f32>(<f64>load<f32>(values + i) * area));
-    store<f32>(variances + i, <f32>(value * area));
-    store<u32>(masks + i, kept);
+    store<f32>(values + i, load<f32>(values + i) * area);
+    store<f32>(tapsX + i, value * area);
+    store<u32>(tapsY + i, kept);
     covered++;
   }
   return covered;

@@ -1,4 +1,4 @@
-import type { RegionPixels, Regions } from '../label.ts';
+import type { RegionPixels, Regions, Run, RunRegion } from '../label.ts';
 
 /** Twin of `labelRegions`: union-find over pixels. */
 export function labelRegionsTwin(
@@ -87,4 +87,25 @@ function isTop(plane: Float32Array, width: number, height: number, x: number, y:
     }
   }
   return true;
+}
+
+/** Twin of `listRunRegions`. */
+export function listRunsTwin(
+  score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number,
+): RunRegion[] {
+  const labels = new Int32Array(score.length);
+  const { count, boxes } = labelRegionsTwin(score, width, height, sign, threshold, labels);
+  const regions = Array.from({ length: count }, (_, n) => {
+    const [x0, y0, x1, y1, pixelCount] = boxes.subarray(5 * n, 5 * n + 5), runs: Run[] = [];
+    return { box: { x0, y0, x1, y1 }, pixelCount, runs };
+  });
+  for (let j = 0; j < labels.length; j++) {
+    const label = labels[j], x0 = j % width, y = (j - x0) / width;
+    if (label === 0) continue;
+    let x1 = x0 + 1;
+    while (x1 < width && labels[y * width + x1] !== 0) x1++;
+    regions[label - 1].runs.push({ y, x0, x1 });
+    j += x1 - x0 - 1;
+  }
+  return regions;
 }

@@ -1,4 +1,5 @@
 import type { MeshCells } from '../mesh.ts';
+import type { NoisyPlanes } from '../smooth.ts';
 import { meshRowTwin } from './mesh.ts';
 
 const { fround } = Math;
@@ -56,4 +57,18 @@ function smoothColumns(
     const tap = taps[half + t], below = ((y - t + rows) % rows) * width, above = ((y + t) % rows) * width;
     for (let x = 0; x < width; x++) out[to + x] += fround(tap * fround(ring[below + x] + ring[above + x]));
   }
+}
+
+/** Twin of `normalizeByNoise`. */
+export function normalizeByNoiseTwin(
+  { width, height, image, variance, mask }: NoisyPlanes, zeroBits: number, taps: Float32Array, least: number,
+  score: Float32Array,
+): void {
+  const weight = variance.map((noise, j) => {
+    const isUsed = image[j] - image[j] === 0 && noise > 0 && (mask[j] & zeroBits) === 0;
+    return isUsed ? 1 / noise : 0;
+  });
+  const smooth = new Float32Array(score.length);
+  smoothSeparableTwin(weight, mask, 0, width, height, taps, smooth);
+  for (let j = 0; j < score.length; j++) score[j] = smooth[j] > least ? score[j] / fround(Math.sqrt(smooth[j])) : 0;
 }

@@ -17,7 +17,7 @@ export function stampVectorsTwin(
         const from = (y - stampHalf - half + v) * width + x - stampHalf + half;
         for (let u = 0; u < side; u++) {
           let sum = 0;
-          for (let k = first; k <= last; k++) sum = fround(sum + fround(profile[k] * image[from + u - k]));
+          for (let k = first; k <= last; k++) sum = fround(sum + fround(profile[k] * finiteOf(image[from + u - k])));
           scratch[v * side + u] = sum;
         }
       }
@@ -26,6 +26,10 @@ export function stampVectorsTwin(
     convolveColumns(basis, alongY, supports[alongY], side, scale, scratch, out.subarray(n * area, (n + 1) * area));
     if (n > 0 && isEven) for (let j = 0; j < area; j++) out[n * area + j] -= out[j];
   }
+}
+
+function finiteOf(value: number): number {
+  return value - value === 0 ? value : 0;
 }
 
 function convolveColumns(

@@ -46,18 +46,27 @@ export function createTilePairTwin(task: TileTask): TilePair {
 }
 
 function loadTile(
-  { plane, width, height }: TileTask, part: Float32Array, side: number, left: number, top: number,
+  task: TileTask, part: Float32Array, side: number, left: number, top: number,
 ): boolean {
+  const { width, height } = task;
   let any = false;
   for (let row = 0; row < side; row++) {
     const y = top + row, isRow = y >= 0 && y < height;
     for (let i = 0; i < side; i++) {
-      const x = left + i, value = isRow && x >= 0 && x < width ? plane[y * width + x] : 0;
+      const x = left + i, value = isRow && x >= 0 && x < width ? pixelOf(task, y * width + x) : 0;
       part[row * side + i] = value;
       if (value !== 0) any = true;
     }
   }
   return any;
+}
+
+function pixelOf({ plane, usable }: TileTask, j: number): number {
+  const value = plane[j];
+  if (usable === null) return value;
+  if ((usable.mask[j] & usable.bits) !== 0 || value - value !== 0) return 0;
+  if (usable.variance === null) return value;
+  return usable.variance[j] > 0 ? value / usable.variance[j] : 0;
 }
 
 function multiply(a: Complex, b: Complex, out: Complex): void {

@@ -1,35 +1,71 @@
-import type { WarpAffine, WarpTask } from '../warp.ts';
+import { sharedPart, type WarpAffine, type WarpTask } from '../warp.ts';
 
 const { floor, fround } = Math;
+
+/** Source pixel of a position and its taps' phases. */
+type Place = { ix: number; iy: number; px: number; py: number };
 
 /** Twin of the compiled warp of a cell; `taps` are those of the task in single precision. */
 export function warpCellTwin(
   task: WarpTask, taps: Float32Array, affine: WarpAffine, x0: number, y0: number, x1: number, y1: number,
 ): number {
-  const { from, out, halfWidth, phases } = task, { width, height } = from, tapCount = 2 * halfWidth;
-  const area = Math.abs(affine.xx * affine.yy - affine.xy * affine.yx), columns = new Float32Array(tapCount);
+  const area = fround(Math.abs(affine.xx * affine.yy - affine.xy * affine.yx)), part = sharedPart(affine, task.phases);
+  const columns = new Float32Array(2 * task.halfWidth), step = part === 0 ? x1 - x0 : part;
   let covered = 0;
   for (let y = y0; y < y1; y++) {
-    for (let x = x0; x < x1; x++) {
-      const j = y * out.width + x;
-      const tx = affine.tx + (x - x0) * affine.xx + (y - y0) * affine.xy;
-      const ty = affine.ty + (x - x0) * affine.yx + (y - y0) * affine.yy;
-      const ix = floor(tx), iy = floor(ty), left = ix - halfWidth + 1, top = iy - halfWidth + 1;
-      if (left >= 0 && top >= 0 && ix + halfWidth < width && iy + halfWidth < height) {
-        const px = floor((tx - ix) * phases + 0.5) * tapCount, py = floor((ty - iy) * phases + 0.5) * tapCount;
-        const value = interpolate(from.image, top * width + left, width, taps, px, py, columns);
-        if (value - value === 0 && carry(task, iy * width + ix, j, tx - ix, ty - iy, area)) {
-          out.image[j] = value * area;
-          covered++;
-          continue;
-        }
+    for (let first = x0; first < x1; first += step) {
+      const end = Math.min(first + step, x1), count = part === 0 ? 0 : (end - first) & ~3;
+      const shared = count === 0 ? null : sharedPlace(task, affine, first - x0, y - y0, count);
+      for (let x = first; x < end; x++) {
+        const place = shared === null || x >= first + count ? placeOf(task, affine, x - x0, y - y0)
+          : { ...shared, ix: shared.ix + x - first };
+        if (writePixel(task, taps, place, y * task.out.width + x, area, columns)) covered++;
       }
-      out.image[j] = NaN;
-      out.variance[j] = 0;
-      out.mask[j] = task.bits.noData;
     }
   }
   return covered;
+}
+
+function positionOf(affine: WarpAffine, i: number, j: number): { tx: number; ty: number } {
+  return { tx: affine.tx + i * affine.xx + j * affine.xy, ty: affine.ty + i * affine.yx + j * affine.yy };
+}
+
+function placeOf({ phases }: WarpTask, affine: WarpAffine, i: number, j: number): Place {
+  const { tx, ty } = positionOf(affine, i, j), ix = floor(tx), iy = floor(ty);
+  return { ix, iy, px: floor((tx - ix) * phases + 0.5), py: floor((ty - iy) * phases + 0.5) };
+}
+
+/**
+ * Place of the first of `count` pixels that follow one another in the source, with the phases of the middle one; null
+ * when they do not, or come near the source's end.
+ */
+function sharedPlace(task: WarpTask, affine: WarpAffine, i: number, j: number, count: number): Place | null {
+  const { from: { width, height }, halfWidth } = task, half = count >> 1, middle = placeOf(task, affine, i + half, j);
+  const ix = middle.ix - half, last = ix + count - 1, { iy } = middle;
+  const isInside = ix >= halfWidth - 1 && last < width - 2 * halfWidth && iy >= halfWidth - 1 && iy < height - halfWidth;
+  const a = positionOf(affine, i, j), b = positionOf(affine, i + count - 1, j);
+  const isEven = floor(a.tx) === ix && floor(b.tx) === last && floor(a.ty) === iy && floor(b.ty) === iy;
+  return isInside && isEven ? { ...middle, ix } : null;
+}
+
+/** Returns whether the pixel has data. */
+function writePixel(
+  task: WarpTask, taps: Float32Array, { ix, iy, px, py }: Place, j: number, area: number, columns: Float32Array,
+): boolean {
+  const { from: { width, height, image }, out, halfWidth, phases } = task, tapCount = 2 * halfWidth;
+  const left = ix - halfWidth + 1, top = iy - halfWidth + 1;
+  if (left >= 0 && top >= 0 && ix + halfWidth < width && iy + halfWidth < height) {
+    const value = interpolate(image, top * width + left, width, taps, px * tapCount, py * tapCount, columns);
+    const fx = fround(px / phases), fy = fround(py / phases);
+    if (value - value === 0 && carry(task, iy * width + ix, j, fx, fy, area)) {
+      out.image[j] = value * area;
+      return true;
+    }
+  }
+  out.image[j] = NaN;
+  out.variance[j] = 0;
+  out.mask[j] = task.bits.noData;
+  return false;
 }
 
 /**
@@ -63,8 +99,9 @@ function interpolate(
 function carry({ from, out, bits }: WarpTask, k: number, j: number, fx: number, fy: number, area: number): boolean {
   const { width, variance, mask } = from;
   const found = mask[k] | mask[k + 1] | mask[k + width] | mask[k + width + 1];
-  const value = (1 - fy) * ((1 - fx) * variance[k] + fx * variance[k + 1]) +
-    fy * ((1 - fx) * variance[k + width] + fx * variance[k + width + 1]);
+  const line = (at: number): number => (
+    fround(variance[at] + fround(fx * fround(variance[at + 1] - variance[at]))));
+  const low = line(k), value = fround(low + fround(fy * fround(line(k + width) - low)));
   if ((found & bits.noData) !== 0 || value - value !== 0) return false;
   // An area of `area` source pixels holds that many independent values, of which the sum has area × variance.
   out.variance[j] = value * area;

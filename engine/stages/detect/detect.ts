@@ -1,7 +1,7 @@
 /** The detect stage: peaks of both signs in the score of a difference image. */
 import type { Box } from '../../../schemas/camera.ts';
-import { markLabelled, scalePlane } from '../../kernels/arithmetic.ts';
-import { labelRegions, REGION_FIELDS } from '../../kernels/label.ts';
+import { scalePlane } from '../../kernels/arithmetic.ts';
+import { listRunRegions, type Run } from '../../kernels/label.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { DifferenceImage } from '../../image/maskedImage.ts';
 import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
@@ -37,12 +37,6 @@ export type DetectionResult = Readonly<{
   streaks: readonly Streak[];
 }>;
 
-/** Planes of the difference's size; contents destroyed. */
-export type DetectBuffers = Readonly<{
-  /** Ends as the score, positive and negative, scaled. */
-  score: Float32Array; scratch: readonly [Float32Array, Float32Array]; labels: Int32Array;
-}>;
-
 /**
  * Finds point-like changes of both signs.
  *
@@ -50,12 +44,13 @@ export type DetectBuffers = Readonly<{
  * neighbours' masks become flags later. DETECTED, DETECTED_NEGATIVE and STREAK are set in the difference's mask.
  *
  * @param difference Image and variance read only; mask gets the three planes.
+ * @param score      [height × width], overwritten: the score, positive and negative, scaled.
  */
 export function detectSources(
-  difference: DifferenceImage, psf: PsfModel, buffers: DetectBuffers, config: DetectConfig,
+  difference: DifferenceImage, psf: PsfModel, score: Float32Array, config: DetectConfig,
 ): DetectionResult {
-  const { width, height, mask } = difference, { score, scratch, labels } = buffers;
-  scoreImage(difference, psf, score, scratch);
+  const { width, height, mask } = difference;
+  scoreImage(difference, psf, score);
   const scatter = scoreScatter(score, mask);
   const noiseScale = config.isVarianceScaled && Number.isFinite(scatter)
     ? Math.min(Math.max(scatter, config.scaleMin), config.scaleMax) : 1;
@@ -64,15 +59,13 @@ export function detectSources(
   const streaks = config.hasStreaks ? maskStreaks(difference, score, fwhmPx, config) : [];
   const peaks: Peak[] = [];
   for (const sign of [1, -1] as const) {
-    const { count, boxes } = labelRegions(score, width, height, sign, config.thresholdSigma, labels);
-    markLabelled(labels, mask, maskBits(sign > 0 ? 'DETECTED' : 'DETECTED_NEGATIVE'));
-    for (let n = 0; n < count; n++) {
-      const [x0, y0, x1, y1, footprintPixelCount] = boxes.subarray(n * REGION_FIELDS, (n + 1) * REGION_FIELDS);
-      const footprint = { x0, y0, x1, y1 };
-      const found = peaksOf(score, labels, n + 1, footprint, width, height, sign, fwhmPx, config);
-      for (const peak of found) {
-        peaks.push({ ...peak, footprint, footprintPixelCount, isBlended: found.length > 1, sign });
-      }
+    const bit = maskBits(sign > 0 ? 'DETECTED' : 'DETECTED_NEGATIVE');
+    for (const { box, pixelCount, runs } of listRunRegions(score, width, height, sign, config.thresholdSigma)) {
+      markRuns(mask, width, runs, bit);
+      const found = peaksOf(score, runs, width, height, sign, fwhmPx, config);
+      for (const peak of found) peaks.push({
+        ...peak, footprint: box, footprintPixelCount: pixelCount, isBlended: found.length > 1, sign,
+      });
     }
   }
   const { kept, droppedByReason } = selectPeaks(peaks, mask, width, config);
@@ -86,17 +79,19 @@ type Peak = Readonly<{
   x: number; y: number; snr: number; sign: 1 | -1; footprint: Box; footprintPixelCount: number; isBlended: boolean;
 }>;
 
+function markRuns(mask: Uint16Array, width: number, runs: readonly Run[], bit: number): void {
+  for (const { y, x0, x1 } of runs) for (let j = y * width + x0; j < y * width + x1; j++) mask[j] |= bit;
+}
+
 /** Peaks of one footprint, the highest first: local maxima that stand clear of every higher one. */
 function peaksOf(
-  score: Float32Array, labels: Int32Array, label: number, box: Box, width: number, height: number, sign: number,
-  fwhmPx: number, config: DetectConfig,
+  score: Float32Array, runs: readonly Run[], width: number, height: number, sign: number, fwhmPx: number,
+  config: DetectConfig,
 ): { x: number; y: number; snr: number }[] {
   const maxima: { x: number; y: number; snr: number }[] = [];
-  for (let y = box.y0; y < box.y1; y++) {
-    for (let x = box.x0; x < box.x1; x++) {
-      const j = y * width + x;
-      if (labels[j] !== label || !isMaximum(score, width, height, x, y, sign)) continue;
-      maxima.push({ x, y, snr: sign * score[j] });
+  for (const { y, x0, x1 } of runs) {
+    for (let x = x0; x < x1; x++) {
+      if (isMaximum(score, width, height, x, y, sign)) maxima.push({ x, y, snr: sign * score[y * width + x] });
     }
   }
   maxima.sort((a, b) => b.snr - a.snr || a.y - b.y || a.x - b.x);

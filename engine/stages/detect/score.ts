@@ -1,7 +1,6 @@
 /** The score image: signal-to-noise ratio of a point source at every pixel. */
-import { normalizeScore, weighByVariance } from '../../kernels/arithmetic.ts';
 import { convolveByCell } from '../../kernels/convolve.ts';
-import { smoothSeparable } from '../../kernels/smooth.ts';
+import { normalizeByNoise } from '../../kernels/smooth.ts';
 import { gaussianTaps } from '../../image/smooth.ts';
 import { selectInPlace } from '../../image/median.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
@@ -11,35 +10,74 @@ import { evaluatePsf, type PsfModel } from '../../image/psf.ts';
 /** Pixels that hold no measurement; they weigh nothing in the filter. */
 export const WEIGHTLESS = maskBits('BAD', 'SAT', 'NO_DATA', 'SAT_TEMPLATE', 'CR');
 
+/** Share of Σ p² that the filter may lack: its signal to noise falls by half of it. */
+const FILTER_LOSS_MAX = 2e-5;
+/** Pixels weigh where 1 / variance, smoothed, exceeds this share of its usual value. */
+const WEIGHT_SHARE_MIN = 1e-5;
+
 /**
  * Matched filter with inverse-variance weights: s = Σ p D/V / √(Σ p²/V), the SNR of the best-fitting point source.
  * Masked pixels, NaN and pixels without variance weigh nothing; where no weight is left the score is 0. Under the root
  * a Gaussian of p²'s width and sum stands for p², as 1/V varies little over it: where that is constant nothing changes,
- * beside a mask or a bright star some percent.
+ * beside a mask or a bright star some percent. Of the PSF's wings the filter leaves out what adds nothing.
  *
- * @param score   [height × width], overwritten.
- * @param scratch Two planes, [height × width]; contents destroyed.
+ * @param score [height × width], overwritten.
  */
-export function scoreImage(
-  difference: DifferenceImage, psf: PsfModel, score: Float32Array, scratch: readonly [Float32Array, Float32Array],
-): void {
-  const { width, height, image, variance, mask } = difference, [weighted, weight] = scratch, { size } = psf;
-  const last = size * size - 1, stamp = new Float32Array(size * size);
-  const placed = (x: number, y: number): number => {
-    evaluatePsf(psf, x, y, stamp);
-    return 1 / Math.sqrt(stamp.reduce((sum, p) => sum + p * p, 0));
-  };
-  weighByVariance(image, variance, mask, WEIGHTLESS, 'image', weighted);
+export function scoreImage(difference: DifferenceImage, psf: PsfModel, score: Float32Array): void {
+  const { width, height, image, variance, mask } = difference, { size } = psf, stamp = new Float32Array(size * size);
+  evaluatePsf(psf, (width - 1) / 2, (height - 1) / 2, stamp);
+  const taps = gaussianTaps(squareSigmaPx(stamp, size));
+  const filterSize = filterSizeOf(stamp, size), margin = (size - filterSize) >> 1, last = filterSize - 1;
   // The filter correlates, so the PSF is turned by 180° for the convolution.
-  convolveByCell(weighted, width, height, size, (x, y, out) => {
-    const scale = placed(x, y);
-    for (let j = 0; j <= last; j++) out[j] = scale * stamp[last - j];
-  }, score);
-  weighByVariance(image, variance, mask, WEIGHTLESS, 'one', weighted);
-  placed((width - 1) / 2, (height - 1) / 2);
-  smoothSeparable(weighted, mask, 0, width, height, gaussianTaps(squareSigmaPx(stamp, size)), weight);
+  convolveByCell(image, width, height, filterSize, (x, y, out) => {
+    evaluatePsf(psf, x, y, stamp);
+    let squares = 0;
+    for (let v = 0; v < filterSize; v++) {
+      const row = (v + margin) * size + margin, to = (last - v) * filterSize + last;
+      for (let u = 0; u < filterSize; u++) {
+        const p = stamp[row + u];
+        squares += p * p;
+        out[to - u] = p;
+      }
+    }
+    const scale = 1 / Math.sqrt(squares);
+    for (let j = 0; j < out.length; j++) out[j] *= scale;
+  }, score, { mask, bits: WEIGHTLESS, variance });
+  const usual = medianVariance(variance, mask);
   // The taps end at 3.5 σ; a pixel that only reaches into data with the filter's wings says nothing.
-  normalizeScore(score, weight, 1e-5);
+  normalizeByNoise(difference, WEIGHTLESS, taps, usual > 0 ? WEIGHT_SHARE_MIN / usual : 0, score);
+}
+
+/** Side of the middle part of a stamp that holds all but a little of Σ p². */
+function filterSizeOf(stamp: Float32Array, size: number): number {
+  const middle = (size - 1) / 2, rings = new Float64Array(middle + 1);
+  let total = 0;
+  for (let j = 0; j < stamp.length; j++) {
+    const square = stamp[j] * stamp[j];
+    rings[Math.max(Math.abs((j % size) - middle), Math.abs(Math.floor(j / size) - middle))] += square;
+    total += square;
+  }
+  let half = middle, lost = 0;
+  while (half > 1 && lost + rings[half] <= FILTER_LOSS_MAX * total) lost += rings[half--];
+  return 2 * half + 1;
+}
+
+/** From groups of pixels at a regular step, 100,000 at most, that are not masked and have a variance. */
+function medianVariance(variance: Float32Array, mask: Uint16Array): number {
+  const values = new Float64Array(SAMPLE_MAX + GROUP);
+  let count = 0;
+  forSample(variance.length, (j) => { if ((mask[j] & WEIGHTLESS) === 0 && variance[j] > 0) values[count++] = variance[j]; });
+  return count === 0 ? 0 : selectInPlace(values, 0, count, (count - 1) >> 1);
+}
+
+/** Pixels that a sample holds at most, and neighbours that are taken together: half a cache line. */
+const SAMPLE_MAX = 100_000, GROUP = 8;
+
+function forSample(length: number, visit: (index: number) => void): void {
+  const step = GROUP * (Math.max(1, Math.ceil(length / SAMPLE_MAX)) | 1);
+  for (let first = 0; first < length; first += step) {
+    for (let j = first, end = Math.min(first + GROUP, length); j < end; j++) visit(j);
+  }
 }
 
 /** Width of the Gaussian with the second moment of p², along one axis; 0.5 px at least. */
@@ -55,16 +93,13 @@ function squareSigmaPx(stamp: Float32Array, size: number): number {
 }
 
 /**
- * Robust scatter of the score at unmasked pixels; 1 when the variance plane is right. From every n-th pixel, 100,000 at
- * most: good to 0.4 %. NaN when none is unmasked.
+ * Robust scatter of the score at unmasked pixels; 1 when the variance plane is right. From a sample of 100,000 pixels:
+ * good to 0.4 %. NaN when none is unmasked.
  */
 export function scoreScatter(score: Float32Array, mask: Uint16Array): number {
-  const step = Math.max(1, Math.ceil(score.length / 100_000)) | 1, ignored = WEIGHTLESS | maskBits('EDGE');
-  const values = new Float64Array(Math.ceil(score.length / step));
+  const ignored = WEIGHTLESS | maskBits('EDGE'), values = new Float64Array(SAMPLE_MAX + GROUP);
   let count = 0;
-  for (let j = 0; j < score.length; j += step) {
-    if ((mask[j] & ignored) === 0 && score[j] !== 0) values[count++] = score[j];
-  }
+  forSample(score.length, (j) => { if ((mask[j] & ignored) === 0 && score[j] !== 0) values[count++] = score[j]; });
   if (count === 0) return NaN;
   const middle = selectInPlace(values, 0, count, (count - 1) >> 1);
   for (let i = 0; i < count; i++) values[i] = Math.abs(values[i] - middle);

@@ -1,6 +1,6 @@
 /** The difference stage: template warped, matched to the visit, subtracted, and the noise made white. */
 import { StageError } from '../../errors.ts';
-import { copyUsable, scalePlane, subtractPolynomial } from '../../kernels/arithmetic.ts';
+import { addScaled, scalePlane, subtractPolynomial } from '../../kernels/arithmetic.ts';
 import { convolveConstant } from '../../kernels/convolve.ts';
 import { differenceVariance } from '../../kernels/difference.ts';
 import { blankMasked, subtractMatched } from '../../kernels/match.ts';
@@ -32,16 +32,19 @@ export type DifferenceInputs = Readonly<{
   template: Template; templateWcs: Wcs;
 }>;
 
-/** Planes of the visit's size, all overwritten; the first three become the products. */
+/** Planes of the visit's size, all overwritten: the products lie in the first three. */
 export type DifferenceBuffers = Readonly<{
-  warpedTemplate: MaskedImage; matchedTemplate: MaskedImage; difference: MaskedImage;
+  /** `convolved` may be the template's own planes where they have this size; it is then lost. */
+  warpedTemplate: MaskedImage; convolved: MaskedImage; scratch: Float32Array;
   /** [height × width] */
-  scratch: Float32Array; unusable: Uint8Array;
+  unusable: Uint8Array;
 }>;
 
 export type DifferenceResult = Readonly<{
   difference: DifferenceImage;
   matchedTemplate: MatchedTemplate;
+  /** The plane of the buffers that holds nothing any more, [height × width]. */
+  freePlane: Float32Array;
   /** PSF of the difference, and of the matched template. */
   differencePsf: PsfModel; matchedTemplatePsf: PsfModel;
   /** Factor on the error of a PSF flux of the matched template, whose pixels correlate, over its variance plane's. */
@@ -74,13 +77,13 @@ const EDGE_SHARE = 0.005;
 export function differenceImages(
   inputs: DifferenceInputs, buffers: DifferenceBuffers, config: DifferenceConfig,
 ): DifferenceResult {
-  const { visitImage } = inputs, { scratch, unusable } = buffers;
+  const { visitImage } = inputs, { unusable } = buffers;
   const { warp, choice, widths, displacement } = registeredTemplate(inputs, buffers, config);
   const isTemplateSharper = widths.template <= widths.visit * config.convolveScienceRatio;
   const sharper = isTemplateSharper ? warp.warped : visitImage, other = isTemplateSharper ? visitImage : warp.warped;
   const fit = fitMatchingKernel(
-    withZeros(sharper, scratch), other, unusable, choice.stamps, blurSigmaPx(widths.template, widths.visit),
-    config.kernel, config.kernelStars,
+    sharper, other, unusable, choice.stamps, blurSigmaPx(widths.template, widths.visit), config.kernel,
+    config.kernelStars,
   );
   const { kernel } = fit, middle = new Float32Array(kernel.size ** 2);
   evaluateKernel(kernel, (visitImage.width - 1) / 2, (visitImage.height - 1) / 2, middle);
@@ -92,14 +95,15 @@ export function differenceImages(
     typicalOther, typicalSharper, config.decorrelationHalfSizePx,
   );
   const scale = isTemplateSharper ? 1 : 1 / kernel.sum;
-  const background = isTemplateSharper
+  const { matched, raw, background } = isTemplateSharper
     ? subtractMatchedTemplate(visitImage, warp.warped, kernel, middle, power.variance, buffers, config)
     : subtractFromMatchedVisit(
       visitImage, warp.warped, kernel, middle, noiseShares(kernel, middle, power, whitening, config), buffers, config,
     );
-  if (displacement !== null) allowForScatter(displacement, buffers, config.registration.scatterMinPx);
-  if (config.isDecorrelated) whiten(buffers.difference, whitening, scratch);
-  blankMasked(buffers.difference, NO_DATA);
+  if (displacement !== null) allowForScatter(displacement, matched, raw, config.registration.scatterMinPx);
+  const { difference, freePlane } = config.isDecorrelated
+    ? whiten(raw, whitening, buffers.scratch) : { difference: raw, freePlane: buffers.scratch };
+  blankMasked(difference, NO_DATA);
   const matchedTemplatePsf = isTemplateSharper ? inputs.visitPsf : psfThroughKernel(inputs.visitPsf, kernel);
   const figures = {
     coverageFraction: warp.coverageFraction, isScienceConvolved: isTemplateSharper ? 0 : 1,
@@ -108,12 +112,12 @@ export function differenceImages(
     starScatterXPx: displacement?.scatterXPx ?? 0, starScatterYPx: displacement?.scatterYPx ?? 0,
     visitFwhmPx: widths.visit, templateFwhmPx: widths.template, ...fitFigures(fit, choice),
     backgroundDifferenceNJy: background[0] * scale, whitenedVarianceRatio: whitening.varianceRatio,
-    backgroundChi2: backgroundChi2(buffers.difference),
+    backgroundChi2: backgroundChi2(difference),
   };
   requireSubtraction(figures, config);
   return {
-    difference: asProduct('differenceImage', buffers.difference),
-    matchedTemplate: asProduct('matchedTemplate', buffers.matchedTemplate),
+    difference: asProduct('differenceImage', difference), matchedTemplate: asProduct('matchedTemplate', matched),
+    freePlane,
     differencePsf: config.isDecorrelated
       ? psfThroughConstant(matchedTemplatePsf, whitening.kernel, whitening.size) : matchedTemplatePsf,
     matchedTemplatePsf,
@@ -157,12 +161,6 @@ function middlePsf(psf: PsfModel): Float32Array {
   return stamp;
 }
 
-/** The planes with their image in `scratch`, where pixels that are not finite are 0 and a kernel can run over them. */
-function withZeros(planes: MaskedImage, scratch: Float32Array): MaskedImage {
-  copyUsable(planes.image, planes.image, planes.mask, 0, scratch);
-  return { ...planes, image: scratch };
-}
-
 function psfWidths(visit: MaskedImage, warped: WarpedTemplate, choice: StampChoice): PsfWidths {
   const level = ({ image, mask }: MaskedImage): number => medianOfSample(image, mask, BLANK);
   return {
@@ -181,17 +179,21 @@ function typicalVariance(planes: MaskedImage): number {
   return medianOfSample(planes.variance, planes.mask, BLANK);
 }
 
-/** D = visit − (K ⊗ template) − background. Returns the background's coefficients. */
+/** The matched template, and the difference before its noise is made white. */
+type Subtraction = Readonly<{ matched: MaskedImage; raw: MaskedImage; background: Float64Array }>;
+
+/** D = visit − (K ⊗ template) − background. Of the warped template nothing is left. */
 function subtractMatchedTemplate(
   visit: VisitImage, warped: WarpedTemplate, kernel: MatchingKernel, middle: Float32Array, convolvedVariance: number,
-  { matchedTemplate: matched, difference, scratch }: DifferenceBuffers, config: DifferenceConfig,
-): Float64Array {
-  convolvePlanes(warped, kernel, middle.map((value) => value * value), convolvedVariance, matched, scratch);
+  { convolved: matched, scratch }: DifferenceBuffers, config: DifferenceConfig,
+): Subtraction {
+  const difference: MaskedImage = warped;
+  convolvePlanes(warped, kernel, middle.map((value) => value * value), convolvedVariance, matched);
   matched.mask.set(warped.mask);
   const reach = kernelReachPx(middle, kernel.size, config.maskSpreadFraction);
   spreadMask(warped.mask, visit.width, visit.height, SPREAD, reach, matched.mask, scratch);
   const background = subtractLevelled(
-    visit, { a: visit.image, b: matched.image, factor: 1, mask: matched.mask }, kernel, difference, config,
+    visit, { a: visit.image, b: matched.image, factor: 1, scale: 1, mask: matched.mask }, kernel, difference, config,
   );
   markEdge(difference.mask, visit.width, visit.height, kernelReachPx(middle, kernel.size, EDGE_SHARE));
   const slope = varianceSlope(visit, BLANK | maskBits('CR'));
@@ -200,7 +202,7 @@ function subtractMatchedTemplate(
     difference.variance,
   );
   blankMasked(matched, NO_DATA);
-  return background;
+  return { matched, raw: difference, background };
 }
 
 /** How the noise of the visit's and the template's pixels comes to be in the difference. */
@@ -220,68 +222,74 @@ function noiseShares(
   };
 }
 
-/** D = (K ⊗ visit + background − template) / ΣK. Returns the background's coefficients in the template's flux scale. */
+/** D = (K ⊗ visit + background − template) / ΣK. The background is in the template's flux scale. */
 function subtractFromMatchedVisit(
   visit: VisitImage, warped: WarpedTemplate, kernel: MatchingKernel, middle: Float32Array, noise: NoiseShares,
-  { matchedTemplate: matched, difference, scratch }: DifferenceBuffers, config: DifferenceConfig,
-): Float64Array {
+  { convolved: difference, scratch }: DifferenceBuffers, config: DifferenceConfig,
+): Subtraction {
+  const matched: MaskedImage = warped;
   const scale = 1 / kernel.sum, reach = kernelReachPx(middle, kernel.size, config.maskSpreadFraction);
-  convolvePlanes(visit, kernel, noise.spread, noise.visit, difference, scratch);
-  for (let j = 0; j < scratch.length; j++) {
-    matched.image[j] = warped.image[j] * scale;
-    matched.variance[j] = warped.variance[j] * scale * scale;
-    difference.variance[j] = difference.variance[j] * scale * scale + noise.template * matched.variance[j];
+  convolvePlanes(visit, kernel, noise.spread, noise.visit, difference);
+  for (const planes of [matched, difference]) {
+    scalePlane(planes.image, scale);
+    scalePlane(planes.variance, scale * scale);
   }
-  matched.mask.set(warped.mask);
-  difference.mask.set(warped.mask);
+  addScaled(difference.variance, matched.variance, noise.template);
+  difference.mask.set(matched.mask);
   spreadMask(
     visit.mask, visit.width, visit.height, maskBits('BAD', 'SAT', 'NO_DATA'), reach, difference.mask, scratch,
   );
   const background = subtractLevelled(
-    visit, { a: warped.image, b: difference.image, factor: -scale, mask: difference.mask }, kernel, difference, config,
+    visit, { a: matched.image, b: difference.image, factor: -1, mask: difference.mask, scale: -scale }, kernel,
+    difference, config,
   );
   markEdge(difference.mask, visit.width, visit.height, kernelReachPx(middle, kernel.size, EDGE_SHARE));
-  return background;
+  return { matched, raw: difference, background };
 }
 
-/** A difference is factor × (a − b); `mask` is what the template and the kernel's reach give it. */
-type Subtracted = Readonly<{ a: Float32Array; b: Float32Array; factor: number; mask: Uint16Array }>;
+/**
+ * A difference is factor × (a − b); `mask` is what the template and the kernel's reach give it, `scale` what its
+ * background is over the kernel's.
+ */
+type Subtracted = Readonly<{ a: Float32Array; b: Float32Array; factor: number; scale: number; mask: Uint16Array }>;
 
 /**
  * Image and mask of the difference, without the background fitted at the stamps and what clipped cells of the whole
- * difference still show. Returns the background's coefficients in the flux scale of a − b.
+ * difference still show. Returns the background's coefficients in the kernel's flux scale.
  */
 function subtractLevelled(
-  visit: VisitImage, { a, b, factor, mask: matchedMask }: Subtracted, kernel: MatchingKernel, difference: MaskedImage,
+  visit: VisitImage, { a, b, factor, scale, mask: matchedMask }: Subtracted, kernel: MatchingKernel, difference: MaskedImage,
   config: DifferenceConfig,
 ): Float64Array {
   const { image, mask, width, height } = difference;
   subtractMatched({
     width, height, visit, kept: KEPT, noData: NO_DATA, matchedMask, a, b, factor, blank: BLANK, out: difference,
-    coefficients: kernel.background.map((value) => value * factor), degrees: termDegrees(kernel.backgroundOrder),
+    coefficients: kernel.background.map((value) => value * scale), degrees: termDegrees(kernel.backgroundOrder),
   });
   if (config.backgroundOrder < 0) return kernel.background;
   const rest = fitCellBackground(
     image, mask, width, height, BLANK | maskBits('EDGE', 'CR'), config.backgroundCellPx, config.backgroundOrder,
   );
   subtractPolynomial(image, width, height, rest, termDegrees(config.backgroundOrder), mask, BLANK);
-  return kernel.background.map((value, k) => value + (k < rest.length ? rest[k] / factor : 0));
+  return kernel.background.map((value, k) => value + (k < rest.length ? rest[k] / scale : 0));
 }
 
 /** Tells the variance of the difference how far single stars lie off the registration, where that is more than noise. */
 function allowForScatter(
-  { scatterXPx, scatterYPx }: Displacement, { matchedTemplate, difference }: DifferenceBuffers, scatterMinPx: number,
+  { scatterXPx, scatterYPx }: Displacement, matchedTemplate: MaskedImage, difference: MaskedImage, scatterMinPx: number,
 ): void {
   if (Math.hypot(scatterXPx, scatterYPx) < scatterMinPx) return;
   const { image, width, height } = matchedTemplate;
   addRegistrationVariance(image, width, height, scatterXPx, scatterYPx, difference.variance);
 }
 
-function whiten(difference: MaskedImage, whitening: Whitening, scratch: Float32Array): void {
-  const { image, variance, width, height } = difference;
-  scratch.set(image);
-  convolveConstant(scratch, width, height, whitening.size, whitening.kernel, image);
+/** The difference with its image in the plane that was free, and the plane that is free now. */
+function whiten(
+  { image, variance, mask, width, height }: MaskedImage, whitening: Whitening, free: Float32Array,
+): { difference: MaskedImage; freePlane: Float32Array } {
+  convolveConstant(image, width, height, whitening.size, whitening.kernel, free);
   scalePlane(variance, whitening.varianceRatio);
+  return { difference: { image: free, variance, mask, width, height }, freePlane: image };
 }
 
 /** Square of the robust scatter of difference over noise, which sources do not move. */

@@ -38,7 +38,7 @@ export type KernelFit = Readonly<{
 const RIDGE = 1e-8;
 
 /**
- * @param sharper   The image that is convolved; finite everywhere.
+ * @param sharper   The image that is convolved; what is not finite counts as 0.
  * @param other     The image that it is to match.
  * @param unusable  [height × width], 1 where a pixel may not be fitted.
  * @throws StageError KERNEL_STARS_TOO_FEW.

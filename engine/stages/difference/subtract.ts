@@ -1,10 +1,10 @@
 /** The loops of matching and subtraction: convolution of masked planes, difference, variance and masks. */
-import { copyUsable } from '../../kernels/arithmetic.ts';
 import { createClippedCells } from '../../kernels/background.ts';
 import { convolveByCell, convolveConstant } from '../../kernels/convolve.ts';
 import type { DifferenceNoise } from '../../kernels/difference.ts';
 import { listMasked } from '../../kernels/list.ts';
 import { slopeSums } from '../../kernels/match.ts';
+import { smoothSeparable } from '../../kernels/smooth.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import { evaluateKernel, type MatchingKernel } from './kernelFit.ts';
@@ -20,19 +20,57 @@ const NO_DATA = maskBits('NO_DATA');
  *
  * @param spread  Squares of the kernel, of its size, times any factor.
  * @param out     Image and variance overwritten.
- * @param scratch [height × width], contents destroyed.
  */
 export function convolvePlanes(
   planes: MaskedImage, kernel: MatchingKernel, spread: Float32Array, convolvedVariance: number,
-  out: MaskedImage, scratch: Float32Array,
+  out: MaskedImage,
 ): void {
-  const { width, height } = planes;
-  copyUsable(planes.image, planes.image, planes.mask, NO_DATA, scratch);
-  convolveByCell(scratch, width, height, kernel.size, (x, y, at) => { evaluateKernel(kernel, x, y, at); }, out.image);
+  const { width, height, variance, mask } = planes;
+  convolveByCell(
+    planes.image, width, height, kernel.size, (x, y, at) => { evaluateKernel(kernel, x, y, at); }, out.image,
+    { mask: planes.mask, bits: NO_DATA, variance: null },
+  );
+  const taps = separated(spread, kernel.size, convolvedVariance);
+  if (taps !== null) { smoothSeparable(variance, mask, NO_DATA, width, height, taps, out.variance); return; }
   const total = spread.reduce((sum, value) => sum + value, 0);
   const squares = spread.map((value) => (value * convolvedVariance) / total);
-  copyUsable(planes.variance, planes.image, planes.mask, NO_DATA, scratch);
-  convolveConstant(scratch, width, height, kernel.size, squares, out.variance);
+  convolveConstant(
+    variance, width, height, kernel.size, squares, out.variance, { mask, bits: NO_DATA, variance: null },
+  );
+}
+
+/** Share of the variance that separate taps may put elsewhere than the kernel does: some pixels beside a bright star. */
+const MISPLACED_MAX = 0.15;
+/** Share of the sum beyond the ends of taps. */
+const TAPS_END = 1e-4;
+
+/**
+ * The squares of a kernel as taps of `smoothSeparable` (those along x, the middle, those along y), with the sum given;
+ * null where they are not nearly the product of what they are along either axis, each side like the other.
+ */
+function separated(squares: Float32Array, size: number, sum: number): Float64Array | null {
+  const middle = (size - 1) / 2, x = new Float64Array(middle + 1), y = new Float64Array(middle + 1);
+  const total = squares.reduce((all, value) => all + value, 0);
+  squares.forEach((value, j) => {
+    x[Math.abs((j % size) - middle)] += value / total;
+    y[Math.abs(Math.floor(j / size) - middle)] += value / total;
+  });
+  // So far both sides together.
+  for (let i = 1; i <= middle; i++) { x[i] /= 2; y[i] /= 2; }
+  let misplaced = 0;
+  squares.forEach((value, j) => {
+    const product = x[Math.abs((j % size) - middle)] * y[Math.abs(Math.floor(j / size) - middle)];
+    misplaced += Math.abs(value / total - product) / 2;
+  });
+  if (misplaced > MISPLACED_MAX || !(x[0] > 0) || !(y[0] > 0)) return null;
+  let half = middle, lost = 0;
+  while (half > 1 && lost + x[half] + y[half] < TAPS_END) lost += x[half] + y[half--];
+  const length = (sides: Float64Array): number => sides.subarray(0, half + 1).reduce((all, tap) => all + 2 * tap, -sides[0]);
+  // The middle tap is the same for both axes.
+  const scale = Math.sqrt(sum / (length(x) * length(y))), even = Math.sqrt(y[0] / x[0]);
+  const taps = new Float64Array(2 * half + 1).fill(scale * Math.sqrt(x[0] * y[0]), half, half + 1);
+  for (let i = 1; i <= half; i++) { taps[half - i] = scale * even * x[i]; taps[half + i] = (scale / even) * y[i]; }
+  return taps;
 }
 
 /**

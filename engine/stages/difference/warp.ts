@@ -54,16 +54,20 @@ export function warpTemplate(
   const warpCell = createWarp({ from: template, out, taps, halfWidth, phases: PHASES, bits: BITS });
   const noiseX = new Float64Array(tapCount), noiseY = new Float64Array(tapCount);
   let covered = 0, cellCount = 0;
+  const cornersAt = (y: number): Corner[] => cornersOf(templateWcs, visitWcs, displacement, out.width, y, config.cellPx);
+  let below = cornersAt(0);
   for (let y0 = 0; y0 < out.height; y0 += config.cellPx) {
-    for (let x0 = 0; x0 < out.width; x0 += config.cellPx) {
-      const x1 = Math.min(x0 + config.cellPx, out.width), y1 = Math.min(y0 + config.cellPx, out.height);
-      const affine = affineOfCell(templateWcs, visitWcs, displacement, x0, y0, x1, y1);
+    const y1 = Math.min(y0 + config.cellPx, out.height), above = cornersAt(y1);
+    for (let x0 = 0, c = 0; x0 < out.width; x0 += config.cellPx, c++) {
+      const x1 = Math.min(x0 + config.cellPx, out.width);
+      const affine = affineOfCell(below[c], below[c + 1], above[c], above[c + 1], x1 - x0, y1 - y0);
       covered += warpCell(affine, x0, y0, x1, y1);
       if (Number.isFinite(affine.tx)) {
         addAutocorrelations(affine, x1 - x0, y1 - y0, taps, tapCount, noiseX, noiseY);
         cellCount++;
       }
     }
+    below = above;
   }
   const coverageFraction = covered / (out.width * out.height);
   if (coverageFraction < config.coverageFractionMin) {
@@ -80,18 +84,23 @@ export function warpTemplate(
   return { warped: asProduct('warpedTemplate', out), coverageFraction, noiseX, noiseY };
 }
 
-/** Least-squares affine map through the four corners of a cell, from visit pixels to the template's. */
-function affineOfCell(
-  templateWcs: Wcs, visitWcs: Wcs, displacement: Displacement | null, x0: number, y0: number, x1: number, y1: number,
-): WarpAffine {
-  const at = (x: number, y: number): { x: number; y: number } => {
+type Corner = Readonly<{ x: number; y: number }>;
+
+/** Where the template shows what the visit shows at the corners of cells in row `y`. */
+function cornersOf(
+  templateWcs: Wcs, visitWcs: Wcs, displacement: Displacement | null, width: number, y: number, cellPx: number,
+): Corner[] {
+  return Array.from({ length: Math.ceil(width / cellPx) + 1 }, (_, c) => {
+    const x = Math.min(c * cellPx, width);
     // What the visit shows at x, the template shows where the visit's WCS has x − displacement.
     const { dx, dy } = displacement === null ? { dx: 0, dy: 0 } : displacementAt(displacement, x, y);
     const sky = pixelToSky(visitWcs, x - dx, y - dy);
     return skyToPixel(templateWcs, sky.raDeg, sky.decDeg);
-  };
-  const a = at(x0, y0), b = at(x1, y0), c = at(x0, y1), d = at(x1, y1);
-  const w = x1 - x0, h = y1 - y0;
+  });
+}
+
+/** Least-squares affine map through the four corners of a cell of w × h pixels, from visit pixels to the template's. */
+function affineOfCell(a: Corner, b: Corner, c: Corner, d: Corner, w: number, h: number): WarpAffine {
   const xx = (b.x + d.x - a.x - c.x) / (2 * w), yx = (b.y + d.y - a.y - c.y) / (2 * w);
   const xy = (c.x + d.x - a.x - b.x) / (2 * h), yy = (c.y + d.y - a.y - b.y) / (2 * h);
   return {
