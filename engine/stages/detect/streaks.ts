@@ -13,6 +13,11 @@ export type Streak = Readonly<{
   score: number;
 }>;
 
+/** The score and which of its places count: none at the image's edge or beside missing pixels, where noise has lines. */
+type Plane = Readonly<{ width: number; height: number; mask: Uint16Array; score: Float32Array; sign: 1 | -1 }>;
+
+const UNUSABLE = maskBits('BAD', 'SAT', 'NO_DATA', 'SAT_TEMPLATE', 'CR', 'EDGE');
+
 type Line = Readonly<{ angle: number; distance: number }>;
 
 /** A line as a polygon of two straight axes: the point nearest the image's middle, and the direction along it. */
@@ -25,26 +30,25 @@ type Axis = Readonly<{ x: number; y: number; cos: number; sin: number }>;
  * @param score  [height × width], standard deviations, of both signs. Read only.
  */
 export function maskStreaks(
-  planes: Pick<MaskedImage, 'width' | 'height' | 'mask'>, score: Float32Array, fwhmPx: number, config: DetectConfig,
+  { width, height, mask }: Pick<MaskedImage, 'width' | 'height' | 'mask'>, score: Float32Array, fwhmPx: number,
+  config: DetectConfig,
 ): Streak[] {
-  const [high, low] = highPlaces(score, planes.width, planes.height, config);
+  const planeOf = (sign: 1 | -1): Plane => ({ width, height, mask, score, sign });
+  const [high, low] = highPlaces(planeOf(1), config);
   const streaks = [
-    ...findStreaks(planes, score, 1, high, fwhmPx, config), ...findStreaks(planes, score, -1, low, fwhmPx, config),
+    ...findStreaks(planeOf(1), high, fwhmPx, config), ...findStreaks(planeOf(-1), low, fwhmPx, config),
   ];
-  for (const streak of streaks) paint(planes, streak);
+  for (const streak of streaks) paint(planeOf(1), streak);
   return streaks;
 }
 
-function findStreaks(
-  { width, height }: Pick<MaskedImage, 'width' | 'height'>, score: Float32Array, sign: 1 | -1, grid: HighPlaces,
-  fwhmPx: number, config: DetectConfig,
-): Streak[] {
+function findStreaks(plane: Plane, grid: HighPlaces, fwhmPx: number, config: DetectConfig): Streak[] {
   const hough = createHough(grid);
   const streaks: Streak[] = [];
   for (let n = 0; n < config.streakCandidatesMax && grid.count > 0; n++) {
     const best = hough.strongest();
     if (best === null || best.votes < hough.votesMin) break;
-    const streak = follow(score, width, height, sign, axisOf(best, grid), fwhmPx, config);
+    const streak = follow(plane, axisOf(best, grid), fwhmPx, config);
     // A line that proves to be none must not be found again, nor one that is done.
     hough.remove(best, streak === null ? 1 : 1.5 + streak.halfWidthPx / grid.cellPx);
     if (streak !== null) streaks.push(streak);
@@ -64,7 +68,7 @@ const CELLS_MAX = 512;
 
 /** Cells with a place above the threshold, and those with one below its negative. */
 function highPlaces(
-  score: Float32Array, width: number, height: number, config: DetectConfig,
+  { width, height, mask, score }: Plane, config: DetectConfig,
 ): readonly [HighPlaces, HighPlaces] {
   const steps = Math.max(1, Math.ceil(Math.max(width, height) / (STEP_PX * CELLS_MAX))), cellPx = STEP_PX * steps;
   const columns = Math.ceil(width / cellPx), rows = Math.ceil(height / cellPx);
@@ -76,7 +80,8 @@ function highPlaces(
       let highest = -Infinity, lowest = Infinity;
       for (let v = row * cellPx + STEP_PX / 2; v < Math.min(height, (row + 1) * cellPx); v += STEP_PX) {
         for (let u = column * cellPx + STEP_PX / 2; u < Math.min(width, (column + 1) * cellPx); u += STEP_PX) {
-          const value = score[v * width + u];
+          const j = v * width + u, value = score[j];
+          if ((mask[j] & UNUSABLE) !== 0) continue;
           if (value > highest) highest = value;
           if (value < lowest) lowest = value;
         }
@@ -158,20 +163,18 @@ function reachOf({ x, y, cos, sin }: Axis, width: number, height: number): { fir
  * Turns and moves the axis to where the score is highest, finds the part of it that shines and how wide it does. Null
  * when that is too short, too wide, too faint, or along a row or column, where defects of the detector lie.
  */
-function follow(
-  score: Float32Array, width: number, height: number, sign: number, rough: Axis, fwhmPx: number, config: DetectConfig,
-): Streak | null {
+function follow(plane: Plane, rough: Axis, fwhmPx: number, config: DetectConfig): Streak | null {
   let axis = rough, limitSigma = config.streakRunSigma;
   for (let round = 0; round < 3; round++) {
-    const part = brightRun(score, width, height, sign, axis, fwhmPx, limitSigma, config);
+    const part = brightRun(plane, axis, fwhmPx, limitSigma, config);
     if (part === null) return null;
-    axis = straightened(score, width, height, sign, axis, part, config);
+    axis = straightened(plane, axis, part, config);
     // A source beyond the end of a bright streak is not so bright over a whole window.
-    limitSigma = Math.max(limitSigma, medianAlong(score, width, height, sign, axis, part, 0) / 4);
+    limitSigma = Math.max(limitSigma, medianAlong(plane, axis, part, 0) / 4);
   }
-  const run = brightRun(score, width, height, sign, axis, fwhmPx, limitSigma, config);
+  const run = brightRun(plane, axis, fwhmPx, limitSigma, config);
   if (run === null || Math.min(Math.abs(axis.cos), Math.abs(axis.sin)) < config.streakSlopeMin) return null;
-  const profile = (offset: number): number => medianAlong(score, width, height, sign, axis, run, offset);
+  const profile = (offset: number): number => medianAlong(plane, axis, run, offset);
   const limit = config.streakWidthMaxPx;
   let below = 0, above = 0;
   while (below < limit && profile(-below - 1) > config.streakRimSigma) below++;
@@ -184,32 +187,31 @@ function follow(
   const from = at(run.first), to = at(run.last);
   const middleScore = profile(Math.round(middle));
   // A chain of sources is dark between them.
-  const isWhole = along(score, width, height, sign, axis, run, Math.round(middle), 0.25) > config.streakGapSigma;
+  const isWhole = along(plane, axis, run, Math.round(middle), 0.25) > config.streakGapSigma;
   if (middleScore < config.streakScoreMin || !isWhole) return null;
-  return { x0: from.x, y0: from.y, x1: to.x, y1: to.y, halfWidthPx, isNegative: sign < 0, score: middleScore };
+  return { x0: from.x, y0: from.y, x1: to.x, y1: to.y, halfWidthPx, isNegative: plane.sign < 0, score: middleScore };
 }
 
 type Run = Readonly<{ first: number; last: number }>;
 
-function scoreAt(score: Float32Array, width: number, height: number, x: number, y: number): number {
-  const u = Math.round(x), v = Math.round(y);
-  return u >= 0 && v >= 0 && u < width && v < height ? score[v * width + u] : NaN;
+/** NaN where there is no score. */
+function scoreAt({ width, height, mask, score, sign }: Plane, x: number, y: number): number {
+  const u = Math.round(x), v = Math.round(y), j = v * width + u;
+  return u >= 0 && v >= 0 && u < width && v < height && (mask[j] & UNUSABLE) === 0 ? sign * score[j] : NaN;
 }
 
 /** Longest part of the axis along which windows have a median above a limit; windows overlap by half. */
-function brightRun(
-  score: Float32Array, width: number, height: number, sign: number, axis: Axis, fwhmPx: number, limitSigma: number,
-  config: DetectConfig,
-): Run | null {
-  const { first, last } = reachOf(axis, width, height), window = config.streakWindowPx, step = window / 2;
+function brightRun(plane: Plane, axis: Axis, fwhmPx: number, limitSigma: number, config: DetectConfig): Run | null {
+  const { first, last } = reachOf(axis, plane.width, plane.height), step = config.streakWindowPx / 2;
   let best: Run | null = null, start = NaN, dark = 0;
   const count = Math.max(0, Math.floor((last - first) / step));
   for (let n = 0; n <= count; n++) {
     const middle = first + n * step;
     // What is bright a little beside the rough axis counts as well.
-    const isBright = n < count && [0, -1, 1].some((side) => medianAlong(
-      score, width, height, sign, axis, { first: middle - step, last: middle + step }, side * fwhmPx / 2,
-    ) > limitSigma);
+    const window = { first: middle - step, last: middle + step };
+    const isBright = n < count && [0, -1, 1].some((side) => (
+      medianAlong(plane, axis, window, (side * fwhmPx) / 2) > limitSigma
+    ));
     if (isBright) {
       if (Number.isNaN(start)) start = middle - step;
       dark = 0;
@@ -228,21 +230,18 @@ function brightRun(
 }
 
 /** Median of the score along a part of the axis, so many pixels beside it; sources on it change nothing. */
-function medianAlong(
-  score: Float32Array, width: number, height: number, sign: number, axis: Axis, run: Run, offset: number,
-): number {
-  return along(score, width, height, sign, axis, run, offset, 0.5);
+function medianAlong(plane: Plane, axis: Axis, run: Run, offset: number): number {
+  return along(plane, axis, run, offset, 0.5);
 }
 
 /** Value of the score that a part of the places along the axis lies below. */
 function along(
-  score: Float32Array, width: number, height: number, sign: number, { x, y, cos, sin }: Axis, { first, last }: Run,
-  offset: number, part: number,
+  plane: Plane, { x, y, cos, sin }: Axis, { first, last }: Run, offset: number, part: number,
 ): number {
   const step = Math.max(2, (last - first) / 400), values: number[] = [];
   for (let t = first; t <= last; t += step) {
-    const value = scoreAt(score, width, height, x + t * cos - offset * sin, y + t * sin + offset * cos);
-    if (value === value && value !== 0) values.push(sign * value);
+    const value = scoreAt(plane, x + t * cos - offset * sin, y + t * sin + offset * cos);
+    if (value === value && value !== 0) values.push(value);
   }
   if (values.length === 0) return 0;
   values.sort((a, b) => a - b);
@@ -250,9 +249,7 @@ function along(
 }
 
 /** The axis through the middles of its light in pieces of the run, by least squares. */
-function straightened(
-  score: Float32Array, width: number, height: number, sign: number, axis: Axis, run: Run, config: DetectConfig,
-): Axis {
+function straightened(plane: Plane, axis: Axis, run: Run, config: DetectConfig): Axis {
   const pieces = Math.min(12, Math.max(3, Math.floor((run.last - run.first) / config.streakWindowPx)));
   const length = (run.last - run.first) / pieces, reach = config.streakSearchPx;
   let n = 0, st = 0, so = 0, stt = 0, sto = 0;
@@ -260,7 +257,7 @@ function straightened(
     const piece = { first: run.first + k * length, last: run.first + (k + 1) * length };
     let weight = 0, sum = 0;
     for (let offset = -reach; offset <= reach; offset++) {
-      const value = Math.max(0, medianAlong(score, width, height, sign, axis, piece, offset) - config.streakRimSigma);
+      const value = Math.max(0, medianAlong(plane, axis, piece, offset) - config.streakRimSigma);
       weight += value;
       sum += value * offset;
     }
@@ -278,7 +275,7 @@ function straightened(
 }
 
 /** Sets STREAK within the half width of the line between its ends. */
-function paint({ width, height, mask }: Pick<MaskedImage, 'width' | 'height' | 'mask'>, streak: Streak): void {
+function paint({ width, height, mask }: Plane, streak: Streak): void {
   const { x0, y0, x1, y1, halfWidthPx: half } = streak, bit = maskBits('STREAK');
   const length = Math.hypot(x1 - x0, y1 - y0), cos = (x1 - x0) / length, sin = (y1 - y0) / length;
   const top = Math.max(0, Math.floor(Math.min(y0, y1) - half));
