@@ -1,9 +1,11 @@
 /**
  * How much CPU time does the removal of an instrument's signature take, step by step, on a raw file in the page cache? In
- * process and warm, as a worker of a night is. The digest covers image, mask and variance.
+ * process and warm, as a worker of a night is. Beside it, in the same run: bias and flat alone by numpy, and a copy of one
+ * plane, which say what the memory gives at the moment. The digest covers image, mask and variance.
  *
  *     node bench/isr.ts --raw FILE --calibrations DIR [--runs N] [--json] [--keep]
  */
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { readElectronics } from '../engine/batch/calibrations/electronics.ts';
@@ -15,7 +17,7 @@ import { loadKernels } from '../engine/kernels/kernels.ts';
 import { isrConfig } from '../engine/stages/isr/config.ts';
 import { removeInstrumentSignature, type RunStep } from '../engine/stages/isr/isr.ts';
 import { detectorOf, loadCamera } from '../schemas/camera.ts';
-import { benchResult, reportResult, spreadOf } from './harness.ts';
+import { benchResult, reportResult, spreadOf, type Spread } from './harness.ts';
 
 const { values } = parseArgs({ options: {
   raw: { type: 'string' }, calibrations: { type: 'string' }, runs: { type: 'string', default: '7' },
@@ -54,6 +56,7 @@ for (let run = 0; run < WARM_UPS + Number(values.runs); run++) {
     raw.amps, detector, calibrations, isrConfig, planes.visit, { indices: planes.labels },
     { darkSeconds: raw.exposureSeconds, runStep: timed },
   ));
+  timed('a plane copied', () => { planes.scratch[0].set(planes.visit.image); });
 }
 const hash = createHash('sha256');
 for (const { buffer, byteOffset, byteLength } of [planes.visit.image, planes.visit.mask, planes.visit.variance]) {
@@ -62,6 +65,28 @@ for (const { buffer, byteOffset, byteLength } of [planes.visit.image, planes.vis
 reportResult(benchResult({
   bench: 'isr', question: 'CPU milliseconds of reading a raw file and of each step of the ISR, warm, one core',
   size: { width: detector.width, height: detector.height, amps: detector.amps.length },
-  figures: Object.fromEntries([...times].map(([step, ms]) => [`${step}, ms`, spreadOf(ms)])),
+  figures: { ...Object.fromEntries([...times].map(([step, ms]) => [`${step}, ms`, spreadOf(ms)])), ...numpyFigures() },
   checksum: hash.digest('hex').slice(0, 16),
 }), { json: values.json, keep: values.keep });
+
+/** numpy's bias and flat of as many counts: one pass less, no variance, no mask; nothing when it is not installed. */
+function numpyFigures(): Record<string, Spread> {
+  const python = '/usr/bin/python3', { width, height } = detector;
+  if (spawnSync(python, ['-c', 'import numpy']).status !== 0) {
+    process.stderr.write('numpy is not installed: no peer\n');
+    return {};
+  }
+  const script = `
+import json, time, numpy as np
+n = ${width} * ${height}
+raw = np.full(n, 2000, 'u2'); bias = np.full(n, 1000.5, 'f4'); flat = np.full(n, 1.01, 'f4'); out = np.empty(n, 'f4')
+runs = []
+for _ in range(${WARM_UPS + Number(values.runs)}):
+    start = time.process_time()
+    np.subtract(raw, bias, out=out); np.divide(out, flat, out=out)
+    runs.append(1000 * (time.process_time() - start))
+print(json.dumps(runs[${WARM_UPS}:]))`;
+  // As printed.
+  const runs = JSON.parse(execFileSync(python, ['-c', script], { encoding: 'utf8' })) as number[];
+  return { 'numpy: bias and flat, ms': spreadOf(runs) };
+}

@@ -128,7 +128,8 @@ export type CompiledKernels = Readonly<{
   selectSmallest(values: number, count: number, k: number): number;
   listMasked(mask: number, bits: number, count: number, indices: number, capacity: number): number;
   listSharp(
-    image: number, variance: number, width: number, height: number, limit2: number, indices: number, capacity: number,
+    image: number, variance: number, width: number, height: number, first: number, end: number, limit2: number,
+    indices: number, capacity: number,
   ): number;
   sampleCell(
     image: number, mask: number, width: number, rows: number, rowCount: number, x0: number, x1: number, ignored: number,

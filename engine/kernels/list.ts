@@ -23,17 +23,19 @@ export function listMasked(mask: Uint16Array, bits: number, indices: Int32Array)
  *
  * @param image, variance [height × width]. Read only.
  * @param sigma   At least 0.
+ * @param rows    First row that is looked at, and the one after the last; all when they are not given.
  * @param indices Overwritten, as far as it reaches.
  * @returns As `listMasked`.
  */
 export function listSharp(
   image: Float32Array, variance: Float32Array, width: number, height: number, sigma: number, indices: Int32Array,
+  rows: readonly [number, number] = [0, height],
 ): number {
   if (!(sigma >= 0)) throw new Error(`a limit of sharpness of ${sigma} is below 0`);
   const limit2 = Math.fround(1.25 * sigma * sigma), kernels = kernelsOf(image, variance, indices);
-  if (kernels === null) return listSharpTwin(image, variance, width, height, limit2, indices);
+  if (kernels === null) return listSharpTwin(image, variance, width, height, rows[0], rows[1], limit2, indices);
   return kernels.compiled.listSharp(
-    pointerTo(kernels, image), pointerTo(kernels, variance), width, height, limit2, pointerTo(kernels, indices),
-    indices.length,
+    pointerTo(kernels, image), pointerTo(kernels, variance), width, height, rows[0], rows[1], limit2,
+    pointerTo(kernels, indices), indices.length,
   );
 }

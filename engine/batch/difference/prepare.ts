@@ -7,7 +7,7 @@ import { buildPsf, type PsfResult } from '../../image/psfFit.ts';
 import type { Star } from '../../image/starDetection.ts';
 import { findStars } from '../../stages/calibrate/calibrate.ts';
 import { markCosmicRays } from '../../stages/isr/cosmicRays.ts';
-import { interpolateDefects } from '../../stages/isr/interpolate.ts';
+import { interpolateDefects, listDefects } from '../../stages/isr/interpolate.ts';
 import { StageError } from '../../errors.ts';
 import { correctColumns, type ColumnReport } from './columns.ts';
 import { pairConfig, skyMesh } from './config.ts';
@@ -71,8 +71,8 @@ export function removeDefects(
   planes: MaskedImage, fwhmPx: number, indices: Int32Array,
 ): DefectReport {
   const { fwhmPxMin, interpolationRunMax, ...limits } = pairConfig.cosmicRays, isSearched = fwhmPx >= fwhmPxMin;
-  const cosmicRayPixels = isSearched ? markCosmicRays(planes, limits, indices) : 0;
-  return { cosmicRayPixels, isSearched, interpolatedPixels: interpolateDefects(planes, interpolationRunMax, indices) };
+  const cosmicRayPixels = isSearched ? markCosmicRays(planes, limits, indices).length : 0;
+  return { cosmicRayPixels, isSearched, interpolatedPixels: interpolateDefects(planes, interpolationRunMax, listDefects(planes, indices)) };
 }
 
 /** @throws PairRefused NO_STARS when too few serve. */

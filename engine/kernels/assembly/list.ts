@@ -24,17 +24,19 @@ export function listMasked(mask: usize, bits: i32, count: i32, indices: usize, c
  * Pixels, but the outermost, that stand above the mean of their four neighbours by more than √(limit² × variance), in
  * order.
  *
+ * @param first, end Rows.
  * @param limit2 1.25 × limit²: of the difference of a pixel and the mean of four.
  */
 export function listSharp(
-  image: usize, variance: usize, width: i32, height: i32, limit2: f32, indices: usize, capacity: i32,
+  image: usize, variance: usize, width: i32, height: i32, first: i32, end: i32, limit2: f32, indices: usize,
+  capacity: i32,
 ): i32 {
   const row = <usize>width << 2, limits = f32x4.splat(limit2), quarter = f32x4.splat(0.25), zero = f32x4.splat(0);
   let found = 0;
-  for (let y = 1; y < height - 1; y++) {
-    const end = y * width + width - 1;
+  for (let y = max(first, 1); y < min(end, height - 1); y++) {
+    const last = y * width + width - 1;
     let i = y * width + 1;
-    for (; i + 4 <= end; i += 4) {
+    for (; i + 4 <= last; i += 4) {
       const p = image + (<usize>i << 2), v = variance + (<usize>i << 2);
       const beside = f32x4.add(v128.load(p - 4), v128.load(p, 4));
       const sum = f32x4.add(f32x4.add(beside, v128.load(p - row)), v128.load(p + row));
@@ -47,7 +49,7 @@ export function listSharp(
         if (found < capacity) store<i32>(indices + (<usize>found << 2), i + ctz(lanes));
       }
     }
-    for (; i < end; i++) {
+    for (; i < last; i++) {
       const p = image + (<usize>i << 2);
       const sum = load<f32>(p - 4) + load<f32>(p, 4) + load<f32>(p - row) + load<f32>(p + row);
       const rise: f32 = load<f32>(p) - sum * <f32>0.25;

@@ -7,7 +7,7 @@
 
 const AMP_BYTES: usize = 128;
 /** Rows of readout that share one usual count. */
-const USUAL_ROWS = 64;
+const USUAL_ROWS = 256;
 /** Columns that are loud or quiet together. */
 const BLOCK = 16;
 /** Rows of an amp that are read one after another. */

@@ -13,11 +13,12 @@ export function listMaskedTwin(mask: Uint16Array, bits: number, indices: Int32Ar
 
 /** Twin of `listSharp`, in single precision. */
 export function listSharpTwin(
-  image: Float32Array, variance: Float32Array, width: number, height: number, limit2: number, indices: Int32Array,
+  image: Float32Array, variance: Float32Array, width: number, height: number, first: number, end: number,
+  limit2: number, indices: Int32Array,
 ): number {
   let found = 0;
-  for (let y = 1; y < height - 1; y++) {
-    for (let i = y * width + 1, end = (y + 1) * width - 1; i < end; i++) {
+  for (let y = Math.max(first, 1); y < Math.min(end, height - 1); y++) {
+    for (let i = y * width + 1, last = (y + 1) * width - 1; i < last; i++) {
       const beside = fround(image[i - 1] + image[i + 1]);
       const sum = fround(fround(beside + image[i - width]) + image[i + width]);
       const rise = fround(image[i] - fround(sum * 0.25));

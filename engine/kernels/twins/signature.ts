@@ -5,7 +5,7 @@ import type {
 const { fround } = Math;
 
 /** Rows of readout that share a usual count. */
-export const USUAL_ROWS = 64;
+export const USUAL_ROWS = 256;
 
 /** Twin of `prepareSignature`, in single precision. */
 export function signaturePassTwin(task: RoundedTask, out: SignaturePlanes): SignaturePass {

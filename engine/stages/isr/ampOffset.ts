@@ -6,8 +6,6 @@ import type { MaskedImage } from '../../image/maskedImage.ts';
 /** Step of the sky's level over a border between two amps: that of `to` less that of `from`, electrons. */
 export type AmpStep = Readonly<{ from: number; to: number; step: number; sigma: number }>;
 
-/** Every second row (column) along a border serves: its medians are good to 0.02 of a pixel's noise so. */
-const STRIDE = 2;
 /** Pixels at the border itself are left out: repulsion and edges distort them. */
 const GAP_PX = 2;
 /** Fewest pixels of a strip that tell its level. */
@@ -18,9 +16,11 @@ const PIXELS_MIN = 100;
  *
  * @param planes image and mask, read only; pixels with any bit but those of `allowed` are left out.
  * @param stripPx Width of a strip.
+ * @param stride  Every so many rows (columns) along a border serve: with 2, medians of 6 × 1000 pixels are good to
+ *                0.02 of a pixel's noise.
  */
 export function measureAmpSteps(
-  planes: MaskedImage, amps: readonly Amp[], stripPx: number, allowed: number,
+  planes: MaskedImage, amps: readonly Amp[], stripPx: number, allowed: number, stride = 2,
 ): AmpStep[] {
   const steps: AmpStep[] = [];
   for (let from = 0; from < amps.length; from++) {
@@ -28,7 +28,7 @@ export function measureAmpSteps(
       const a = amps[from].detectorBox, b = amps[to].detectorBox;
       const strips = from === to ? null : stripsOf(a, b, stripPx);
       if (strips === null) continue;
-      const low = levelOf(planes, strips[0], allowed), high = levelOf(planes, strips[1], allowed);
+      const low = levelOf(planes, strips[0], allowed, stride), high = levelOf(planes, strips[1], allowed, stride);
       if (low === null || high === null) continue;
       steps.push({ from, to, step: high.level - low.level, sigma: Math.hypot(high.sigma, low.sigma) });
     }
@@ -51,12 +51,12 @@ function stripsOf(a: Box, b: Box, width: number): readonly [Box, Box] | null {
 
 /** Median of the usable pixels and its standard error; null when they are too few. */
 function levelOf(
-  { image, mask, width }: MaskedImage, box: Box, allowed: number,
+  { image, mask, width }: MaskedImage, box: Box, allowed: number, stride: number,
 ): { level: number; sigma: number } | null {
   const isTall = box.y1 - box.y0 > box.x1 - box.x0, values = new Float64Array((box.x1 - box.x0) * (box.y1 - box.y0));
   let count = 0;
-  for (let y = box.y0; y < box.y1; y += isTall ? STRIDE : 1) {
-    for (let x = box.x0; x < box.x1; x += isTall ? 1 : STRIDE) {
+  for (let y = box.y0; y < box.y1; y += isTall ? stride : 1) {
+    for (let x = box.x0; x < box.x1; x += isTall ? 1 : stride) {
       const i = y * width + x;
       if ((mask[i] & ~allowed) === 0 && Number.isFinite(image[i])) values[count++] = image[i];
     }

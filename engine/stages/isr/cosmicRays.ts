@@ -18,12 +18,17 @@ export type CosmicRayLimits = Readonly<{ sigma: number; growthFraction: number; 
  * @param planes image and variance, any matching unit, read only; mask, changed in place. Saturated, bad and missing
  * pixels neither begin a ray nor serve as neighbours.
  * @param indices [height × width], contents destroyed.
- * @returns Number of pixels marked.
+ * @param sharp   The pixels of `listSharp`, when somebody has looked for them already.
+ * @returns The pixels marked, in no order.
  */
-export function markCosmicRays(planes: MaskedImage, limits: CosmicRayLimits, indices: Int32Array): number {
+export function markCosmicRays(
+  planes: MaskedImage, limits: CosmicRayLimits, indices: Int32Array, sharp: Int32Array | null = null,
+): number[] {
   const { width, height, image, variance, mask } = planes, { sigma, growthFraction, contrast, rounds } = limits;
   const rayBit = maskBits('CR');
-  let found = listSharp(image, variance, width, height, sigma, indices), total = 0;
+  let found = sharp?.length ?? listSharp(image, variance, width, height, sigma, indices);
+  if (sharp !== null) indices.set(sharp);
+  const all: number[] = [];
   // The pixels found are as many as the sharp ones at first, then the neighbours of those that were marked.
   for (let round = 0; found > 0; round++) {
     const isFirst = round === 0, limit = isFirst ? sigma : growthFraction * sigma;
@@ -35,11 +40,10 @@ export function markCosmicRays(planes: MaskedImage, limits: CosmicRayLimits, ind
       if (significance <= limit || !isSharp(planes, i, significance, contrast)) continue;
       marked.push(i);
     }
-    for (const i of marked) mask[i] |= rayBit;
-    total += marked.length;
+    for (const i of marked) { mask[i] |= rayBit; all.push(i); }
     found = round < rounds ? listAround(marked, width, mask, rayBit, indices) : 0;
   }
-  return total;
+  return all;
 }
 
 /** Neighbours, diagonal ones too, of pixels; each once, but for the order. @returns How many. */

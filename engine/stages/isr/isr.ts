@@ -4,6 +4,7 @@ import { maskBits } from '../../image/maskPlanes.ts';
 import { asProduct, type MaskedImage, type PostIsrImage } from '../../image/maskedImage.ts';
 import { median } from '../../image/median.ts';
 import type { RawAmp } from '../../image/rawExposure.ts';
+import { listSharp } from '../../kernels/list.ts';
 import { fillVariance, prepareVariance, varianceRoomBytes } from '../../kernels/variance.ts';
 import { measureAmpSteps, solveAmpOffsets, subtractAmpOffsets } from './ampOffset.ts';
 import { isUniform, prepareAssembly, type AssemblyCounts } from './assemble.ts';
@@ -46,7 +47,7 @@ export type IsrFigures = Readonly<{
 export type IsrScratch = Readonly<{ indices: Int32Array }>;
 
 /** Rows of readout that are worked on at a time: with their flat and variance half of a second-level cache. */
-const BAND_ROWS = 4;
+const BAND_ROWS = 2;
 
 /**
  * @param raw     The detector's amps, in any order. Read only.
@@ -65,31 +66,39 @@ export function removeInstrumentSignature(
   if (frame.isDead.every((isDead) => isDead)) {
     throw frameError('FRAME_CONSTANT', detector, 'every amp reads one constant value');
   }
-  const made = makeImage(frame, out, indices, exposure), { plan } = frame, { sky, marks, ...levelled } = made;
+  const made = makeImage(frame, out, indices, exposure), { plan } = frame, { sky, marks: { defects, ...marks } } = made;
   const amps = ampReports(frame, made.counts.amps);
-  const cosmicRayPixelCount = !config.isCosmicRayRejected ? 0 : runStep('cosmicRays', () => markCosmicRays(out, {
+  const rays = !config.isCosmicRayRejected ? [] : runStep('cosmicRays', () => markCosmicRays(out, {
     sigma: config.cosmicRaySigma, growthFraction: config.cosmicRayGrowthFraction, contrast: config.cosmicRayContrast,
     rounds: config.cosmicRayRounds,
-  }, indices));
-  const interpolatedCount = !config.isInterpolated ? 0
-    : runStep('interpolate', () => interpolateDefects(out, config.interpolationRunMax, indices));
+  }, indices, made.sharp));
+  const interpolatedCount = !config.isInterpolated ? 0 : runStep('interpolate', () =>
+    interpolateDefects(out, config.interpolationRunMax, defects)
+    + interpolateDefects(out, config.interpolationRunMax, rays));
   return {
     image: asProduct('postIsrImage', out),
     report: {
       amps, degraded: plan.degraded, figures: {
-        ...marks, cosmicRayPixelCount, interpolatedCount, defectCount: made.counts.defectCount,
+        ...marks, cosmicRayPixelCount: rays.length, interpolatedCount, defectCount: made.counts.defectCount,
         saturatedCount: total(amps, 'saturatedCount'), suspectCount: total(amps, 'suspectCount'),
-        degradedCount: plan.degraded.length, noDataCount: pixelsWith(out.mask, maskBits('NO_DATA'), indices).length,
+        degradedCount: plan.degraded.length,
+        noDataCount: defects.reduce((sum, i) => sum + ((out.mask[i] & maskBits('NO_DATA')) && 1), 0),
         skyElectrons: median(sky.level), skySigmaElectrons: median(sky.sigma),
-        fringeSkyElectrons: levelled.fringeSkyElectrons, ampStepElectrons: levelled.ampStepElectrons,
+        fringeSkyElectrons: made.fringeSkyElectrons, ampStepElectrons: made.ampStepElectrons,
       },
     },
   };
 }
 
-type Marks = Readonly<{ bleedColumnCount: number; crosstalkPixelCount: number }>;
+type Marks = Readonly<{
+  bleedColumnCount: number; crosstalkPixelCount: number;
+  /** Pixels that calibrations mark (BAD, NO_DATA), in order. */
+  defects: Int32Array;
+}>;
 type MadeImage = Readonly<{
   counts: AssemblyCounts; sky: SampledSky; marks: Marks; fringeSkyElectrons: number; ampStepElectrons: number;
+  /** Pixels that may begin a cosmic ray, where they were looked for on the way. */
+  sharp: Int32Array | null;
 }>;
 
 /**
@@ -105,11 +114,11 @@ function makeImage(
   const allowed = maskBits('EDGE', 'CROSSTALK');
   if (rows !== null) {
     const sky = runStep('sky', () => skyAhead(frame, rows, out));
-    const counts = runStep('assemble', () => fillPlanes(frame, rows, sky, out, exposure));
+    const { counts, sharp } = runStep('assemble', () => fillPlanes(frame, rows, sky, out, indices, exposure));
     requireUnsaturated(counts, detector, out.mask.length);
     const marks = runStep('masks', () => markPixels(out, detector, plan, config, indices));
     const ampStepElectrons = runStep('ampSteps', () => levelAmps(out, detector, config, allowed));
-    return { counts, sky, marks, fringeSkyElectrons: 0, ampStepElectrons };
+    return { counts, sky, marks, fringeSkyElectrons: 0, ampStepElectrons, sharp };
   }
   const counts = runStep('assemble', () => assembleWhole(frame, out, out.variance));
   requireUnsaturated(counts, detector, out.mask.length);
@@ -120,7 +129,7 @@ function makeImage(
   const every = Int32Array.from({ length: out.height }, (_, y) => y);
   const sky = runStep('sky', () => requireSky(frame, out, sampledRows(frame, every)));
   runStep('variance', () => fillVariance(taskOf(frame, out, sky)));
-  return { counts, sky, marks, fringeSkyElectrons, ampStepElectrons };
+  return { counts, sky, marks, fringeSkyElectrons, ampStepElectrons, sharp: null };
 }
 
 /** The sky from a few rows of readout, which are brought to electrons for it. */
@@ -137,18 +146,26 @@ function sampledRows({ detector: { width, height }, config }: OpenFrame, rows: I
   return Int32Array.from(rows.keys()).filter((y) => rows[y] % step === step >> 1);
 }
 
-/** Electrons, and the variance of each row as soon as those beside it are there. */
+/** Electrons, and the variance and sharp pixels of each row as soon as those beside it are there. */
 function fillPlanes(
-  frame: OpenFrame, rows: Int32Array, sky: SampledSky, out: MaskedImage, { checkpoint = () => undefined }: IsrExposure,
-): AssemblyCounts {
+  frame: OpenFrame, rows: Int32Array, sky: SampledSky, out: MaskedImage, indices: Int32Array,
+  { checkpoint = () => undefined }: IsrExposure,
+): { counts: AssemblyCounts; sharp: Int32Array | null } {
+  const { width, height, image } = out, { isCosmicRayRejected, cosmicRaySigma } = frame.config;
   const task = taskOf(frame, out, sky), assembly = prepareAssembly(frame, out, out.variance, varianceRoomBytes(task));
   const variance = prepareVariance(task, assembly.room);
+  let found = 0;
   for (const { first, end, runs } of bandsOf(rows, BAND_ROWS)) {
     checkpoint();
     assembly.run(first, end);
-    for (const [y0, y1] of runs) variance.run(y0, y1);
+    for (const run of runs) {
+      variance.run(...run);
+      if (isCosmicRayRejected) {
+        found += listSharp(image, out.variance, width, height, cosmicRaySigma, indices.subarray(found), run);
+      }
+    }
   }
-  return assembly.counts();
+  return { counts: assembly.counts(), sharp: isCosmicRayRejected ? indices.slice(0, found) : null };
 }
 
 function taskOf({ plan, darkSeconds, detector, config }: OpenFrame, out: MaskedImage, sky: SampledSky) {
@@ -159,21 +176,35 @@ function taskOf({ plan, darkSeconds, detector, config }: OpenFrame, out: MaskedI
 /** Saturation with what it spoils, edges, crosstalk that is not known well. */
 function markPixels(
   out: MaskedImage, detector: Detector, plan: StepPlan, config: IsrConfig, indices: Int32Array,
-): { bleedColumnCount: number; crosstalkPixelCount: number } {
-  const { mask, width, height } = out;
-  const saturated = pixelsWith(mask, maskBits('SAT'), indices).slice();
-  const bleedColumnCount = markBleeds(out, detector.amps, saturated, config);
+): Marks {
+  const { mask, width, height } = out, { saturated, suspect, defects } = markedPixels(mask, indices);
+  const bleedColumnCount = markBleeds(out, detector.amps, saturated, config, config.suspectGrowthPx);
   const crosstalkPixelCount =
     markCrosstalk(out, detector.amps, plan.amps, saturated, config.crosstalkMaskElectrons);
-  growMask(mask, width, height, maskBits('SUSPECT'), config.suspectGrowthPx, indices);
-  growMask(mask, width, height, maskBits('SAT'), config.saturationGrowthPx, indices);
+  growMask(mask, width, height, maskBits('SUSPECT'), config.suspectGrowthPx, suspect);
+  growMask(mask, width, height, maskBits('SAT'), config.saturationGrowthPx, saturated);
   markEdges(mask, width, height, config.edgePx);
-  return { bleedColumnCount, crosstalkPixelCount };
+  return { bleedColumnCount, crosstalkPixelCount, defects };
+}
+
+/** Pixels by their marks, each list in order. */
+function markedPixels(
+  mask: Uint16Array, indices: Int32Array,
+): Readonly<{ saturated: Int32Array; suspect: Int32Array; defects: Int32Array }> {
+  const kinds = [maskBits('SAT'), maskBits('SUSPECT'), maskBits('BAD', 'NO_DATA')];
+  const marked = pixelsWith(mask, kinds[0] | kinds[1] | kinds[2], indices);
+  const [saturated, suspect, defects] = kinds.map((bits) => {
+    const found = new Int32Array(marked.length);
+    let count = 0;
+    for (let k = 0; k < marked.length; k++) if ((mask[marked[k]] & bits) !== 0) found[count++] = marked[k];
+    return found.subarray(0, count);
+  });
+  return { saturated, suspect, defects };
 }
 
 /** Largest step between amps; levels them when that is asked for. */
 function levelAmps(out: MaskedImage, { amps }: Detector, config: IsrConfig, allowed: number): number {
-  const steps = measureAmpSteps(out, amps, config.ampStepPx, allowed);
+  const steps = measureAmpSteps(out, amps, config.ampStepPx, allowed, config.isAmpOffsetCorrected ? 2 : 4);
   if (config.isAmpOffsetCorrected) subtractAmpOffsets(out, amps, solveAmpOffsets(amps.length, steps));
   return steps.reduce((most, { step }) => Math.max(most, Math.abs(step)), 0);
 }

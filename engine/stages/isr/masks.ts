@@ -11,16 +11,16 @@ export function pixelsWith(mask: Uint16Array, bits: number, indices: Int32Array)
 }
 
 /**
- * Grows every region of a mask bit by `reach` pixels in rows, columns and diagonals.
+ * Grows marked regions by `reach` pixels in rows, columns and diagonals.
  *
- * @param mask    [height × width], changed in place.
- * @param indices Same length; contents destroyed.
+ * @param mask   [height × width], changed in place.
+ * @param pixels Those that have the bit.
  */
 export function growMask(
-  mask: Uint16Array, width: number, height: number, bit: number, reach: number, indices: Int32Array,
+  mask: Uint16Array, width: number, height: number, bit: number, reach: number, pixels: Int32Array,
 ): void {
   if (reach <= 0) return;
-  for (const i of pixelsWith(mask, bit, indices)) {
+  for (const i of pixels) {
     const x = i % width, y = (i - x) / width;
     markBox(mask, width, height, x - reach, x + reach, y - reach, y + reach, bit);
   }
@@ -49,12 +49,14 @@ function markBox(
  * column, and where bleeds reach an amp's register, its first rows.
  *
  * @param saturated Pixels with SAT, in order. Read only.
+ * @param growth    Pixels by which what is marked grows besides.
  * @returns Columns that bleed.
  */
 export function markBleeds(
-  { mask, width, height }: MaskedImage, amps: readonly Amp[], saturated: Int32Array, config: IsrConfig,
+  { mask, width, height }: MaskedImage, amps: readonly Amp[], saturated: Int32Array, config: IsrConfig, growth: number,
 ): number {
-  const { bleedRunPx, bleedMarginPx: margin, edgeBleedColumns, edgeBleedRows } = config, bit = maskBits('SUSPECT');
+  const { bleedRunPx, edgeBleedColumns, edgeBleedRows } = config, bit = maskBits('SUSPECT');
+  const margin = config.bleedMarginPx + growth;
   // Where in each column the run that is being followed began, and its last row.
   const first = new Int32Array(width).fill(-1), last = new Int32Array(width).fill(-2), isBled = new Uint8Array(width);
   const atRegister = new Map<Amp, number>();
@@ -75,7 +77,9 @@ export function markBleeds(
   for (const [{ detectorBox: box, flipY }, columns] of atRegister) {
     if (columns < edgeBleedColumns) continue;
     const y0 = flipY ? box.y1 - edgeBleedRows : box.y0;
-    markBox(mask, width, height, box.x0, box.x1 - 1, y0, y0 + edgeBleedRows - 1, bit);
+    markBox(
+      mask, width, height, box.x0 - growth, box.x1 - 1 + growth, y0 - growth, y0 + edgeBleedRows - 1 + growth, bit,
+    );
   }
   return isBled.reduce((sum, value) => sum + value, 0);
 }
