@@ -22,6 +22,8 @@ export type PsfFitConfig = Readonly<{
   linearStarCountMin: number; quadraticStarCountMin: number;
   /** Neighbours' light in a star's stamp, relative to its own, up to which it counts as isolated. */
   neighbourFractionMax: number;
+  /** Height of a star's highest pixel over that of the highest unsaturated one up to which it serves, where enough do. */
+  peakFractionMax: number;
   /** Radius of the fit that places and scales a star, FWHM. */
   fitRadiusFwhm: number;
 }>;
@@ -42,8 +44,11 @@ const ROUNDS = 4;
  */
 type Stamp = {
   star: Star; x: number; y: number; flux: number; values: Float32Array; light: Float32Array; sigma: number;
-  isUsed: boolean;
+  isUsed: boolean; cut: Cut;
 };
+
+/** The image's pixels about a place, which hardly ever moves from round to round. */
+type Cut = { x: number; y: number; pixels: Float32Array; usableCount: number; noise: number };
 
 /**
  * @param planes Background subtracted. Read only. The star's own pixels must be unmasked.
@@ -59,6 +64,7 @@ export function buildPsf(
   const stamps = candidates.map((star): Stamp => ({
     star, x: star.x, y: star.y, flux: star.flux, values: new Float32Array(size * size),
     light: new Float32Array(size * size), sigma: 0, isUsed: true,
+    cut: { x: NaN, y: NaN, pixels: new Float32Array(size * size), usableCount: 0, noise: NaN },
   }));
   const near = stamps.map(({ star }) => neighboursOf(star, stars, index, size));
   const { width, height } = planes, coefficients = new Float32Array(size * size);
@@ -66,11 +72,18 @@ export function buildPsf(
   let fitter = createPsfFitter(planes, psf), fits: PsfFit[] = [], modelError = 0;
   for (let round = 0; round < ROUNDS; round++) {
     const before = round === 0 ? null : psf;
-    for (const stamp of stamps) fillStamp(planes, stamp, before, fwhmPx, fitter);
-    const used = stamps.filter((stamp) => stamp.isUsed && stamp.flux > 0);
-    if (used.length < config.starCountMin) return null;
-    subtractPedestals(used, before, size, fwhmPx);
-    psf = fitModel(used, planes, size, before === null ? 0 : orderFor(used.length, config), fwhmPx, before);
+    const used = stamps.filter((stamp) => stamp.isUsed);
+    for (const stamp of used) fillStamp(planes, stamp, before === null, fwhmPx, fitter);
+    const shining = used.filter((stamp) => stamp.flux > 0);
+    if (shining.length < config.starCountMin) return null;
+    const profiles = before && shining.map(({ x, y }) => {
+      const profile = new Float32Array(size * size);
+      evaluatePsf(before, x, y, profile);
+      return profile;
+    });
+    subtractPedestals(shining, profiles, size, fwhmPx);
+    const order = before === null ? 0 : orderFor(shining.length, config);
+    psf = fitModel(shining, planes, size, order, fwhmPx, before && { psf: before, profiles: profiles ?? [] });
     fitter = createPsfFitter(planes, psf);
     ({ fits, modelError } = refitStars(stamps, near, config.fitRadiusFwhm * fwhmPx, fitter));
   }
@@ -102,11 +115,25 @@ export function selectPsfStars(
     && Math.abs(star.sigmaPx / locus - 1) < 0.15 && star.ellipticity < 0.35
     && star.x >= half && star.y >= half && star.x <= planes.width - 1 - half && star.y <= planes.height - 1 - half);
   const rated = clean.map((star) => ({ star, contamination: contaminationOf(star, stars, index, half, fwhmPx) }));
-  const isolated = rated.filter((r) => r.contamination <= config.neighbourFractionMax).map((r) => r.star);
+  const isolated = withoutBroadened(
+    rated.filter((r) => r.contamination <= config.neighbourFractionMax).map((r) => r.star), clean, config,
+  );
   if (isolated.length >= config.linearStarCountMin) return spread(isolated, planes, config.starCountMax);
   return rated.filter((r) => r.contamination < 1)
     .sort((a, b) => a.contamination - b.contamination || b.star.flux - a.star.flux)
     .slice(0, config.linearStarCountMin).map((r) => r.star).sort((a, b) => b.flux - a.flux);
+}
+
+/**
+ * Without those that come near saturation, whose charge has pushed later charge aside, where enough are left for a
+ * quadratic model.
+ */
+function withoutBroadened(
+  isolated: readonly Star[], clean: readonly Star[], { peakFractionMax, quadraticStarCountMin }: PsfFitConfig,
+): readonly Star[] {
+  const highest = clean.reduce((most, star) => Math.max(most, star.peak), 0);
+  const kept = isolated.filter((star) => star.peak <= peakFractionMax * highest);
+  return kept.length >= quadraticStarCountMin ? kept : isolated;
 }
 
 /** Cells along a side from which stars are taken in turn. */
@@ -149,39 +176,57 @@ function neighboursOf(star: Star, stars: readonly Star[], index: ReturnType<type
 const UNUSABLE = maskBits('SAT', 'BAD', 'NO_DATA', 'CR');
 
 /**
- * Cuts the star out, takes modelled neighbours off, replaces unusable pixels (by the model; in the first round by the
- * opposite pixel), moves its centroid to the middle of the stamp and scales it to unit flux.
+ * The star's pixels less the modelled neighbours; unusable ones replaced (by the model; in the first round by the
+ * opposite pixel), its centroid moved to the middle of the stamp, scaled to unit flux.
  */
 function fillStamp(
-  planes: PhotometryPlanes, stamp: Stamp, psf: PsfModel | null, fwhmPx: number, fitter: PsfFitter,
+  planes: PhotometryPlanes, stamp: Stamp, isFirst: boolean, fwhmPx: number, fitter: PsfFitter,
 ): void {
-  const { image, variance, mask, width, height } = planes, { values, light } = stamp;
-  const size = Math.sqrt(values.length), half = (size - 1) >> 1, cx = Math.round(stamp.x), cy = Math.round(stamp.y);
-  let own: Float32Array | null = null;
-  const isUsable = (at: number): boolean => (mask[at] & UNUSABLE) === 0 && image[at] === image[at];
-  let noise = 0, count = 0;
-  for (let j = -half; j <= half; j++) {
-    for (let i = -half; i <= half; i++) {
-      // Stars are whole on the image, and fits do not leave them.
-      const k = (j + half) * size + i + half, at = (cy + j) * width + cx + i;
-      const isInside = cx + i >= 0 && cy + j >= 0 && cx + i < width && cy + j < height;
-      if (isInside && isUsable(at)) {
-        values[k] = image[at] - light[k];
-        noise += variance[at];
-        count++;
-      } else if (psf !== null) {
-        if (own === null) fitter.addLight([stamp], cx, cy, own = new Float32Array(size * size));
-        values[k] = own[k];
-      } else {
-        const opposite = (cy - j) * width + cx - i;
-        values[k] = isInside && opposite >= 0 && opposite < image.length && isUsable(opposite) ? image[opposite] : 0;
-      }
+  const { values, light } = stamp, cx = Math.round(stamp.x), cy = Math.round(stamp.y);
+  if (stamp.cut.x !== cx || stamp.cut.y !== cy) cutOut(planes, cx, cy, stamp.cut);
+  const { pixels, usableCount, noise } = stamp.cut;
+  for (let k = 0; k < values.length; k++) values[k] = pixels[k] - light[k];
+  if (usableCount < values.length) replaceLost(stamp, isFirst, fitter);
+  fitter.move(values, cx - stamp.x, cy - stamp.y, values);
+  if (isFirst) stamp.flux = apertureSum(values, Math.sqrt(values.length), 1.5 * fwhmPx);
+  const scale = 1 / stamp.flux;
+  for (let k = 0; k < values.length; k++) values[k] *= scale;
+  stamp.sigma = noise / stamp.flux;
+}
+
+/** Pixels around (cx, cy), NaN where they are unusable, and the noise of the others. */
+function cutOut({ image, variance, mask, width, height }: PhotometryPlanes, cx: number, cy: number, cut: Cut): void {
+  const { pixels } = cut, size = Math.sqrt(pixels.length), half = (size - 1) >> 1;
+  const i0 = Math.max(0, half - cx), i1 = Math.min(size, width - cx + half);
+  let sum = 0, count = 0;
+  // Stars are whole on the image, but a fit may move one by a pixel.
+  if (i0 > 0 || i1 < size || cy < half || cy + half >= height) pixels.fill(NaN);
+  for (let j = Math.max(0, half - cy); j < Math.min(size, height - cy + half); j++) {
+    for (let i = i0, k = j * size + i0, at = (cy + j - half) * width + cx + i0 - half; i < i1; i++, k++, at++) {
+      const value = image[at];
+      if ((mask[at] & UNUSABLE) !== 0 || value !== value) { pixels[k] = NaN; continue; }
+      pixels[k] = value;
+      sum += variance[at];
+      count++;
     }
   }
-  fitter.move(values, cx - stamp.x, cy - stamp.y, values);
-  if (psf === null) stamp.flux = apertureSum(values, size, 1.5 * fwhmPx);
-  for (let k = 0; k < values.length; k++) values[k] /= stamp.flux;
-  stamp.sigma = Math.sqrt(noise / count) / stamp.flux;
+  cut.x = cx;
+  cut.y = cy;
+  cut.usableCount = count;
+  cut.noise = Math.sqrt(sum / count);
+}
+
+/** NaN becomes what the model says; before there is one, the opposite pixel. */
+function replaceLost(stamp: Stamp, isFirst: boolean, fitter: PsfFitter): void {
+  const { values } = stamp, last = values.length - 1;
+  if (isFirst) {
+    const before = values.slice();
+    for (let k = 0; k <= last; k++) if (before[k] !== before[k]) values[k] = before[last - k] || 0;
+    return;
+  }
+  const own = new Float32Array(values.length);
+  fitter.addLight([stamp], Math.round(stamp.x), Math.round(stamp.y), own);
+  for (let k = 0; k <= last; k++) if (values[k] !== values[k]) values[k] = own[k];
 }
 
 /**
@@ -191,17 +236,23 @@ function fillStamp(
  *
  * A pedestal in proportion to the stars' fluxes would be their own wings. Other light only ever adds, and weighs less
  * the brighter the star: so the median over stars, by squared flux, of pedestal / flux stays in the PSF.
+ *
+ * @param profiles The model at each star; null when there is none yet.
  */
 function subtractPedestals(
-  stamps: readonly Stamp[], psf: PsfModel | null, size: number, fwhmPx: number,
+  stamps: readonly Stamp[], profiles: readonly Float32Array[] | null, size: number, fwhmPx: number,
 ): void {
   const half = (size - 1) >> 1, radius = Math.min(2 * fwhmPx, 0.75 * half);
-  const outer = Int32Array.from(Array(size * size).keys())
+  // Every third pixel: its median has to be known to a tenth of the noise of one.
+  const outer = Int32Array.from({ length: Math.floor((size * size) / 3) }, (_, i) => 3 * i + 1)
     .filter((k) => ((k % size) - half) ** 2 + (Math.floor(k / size) - half) ** 2 >= radius * radius);
-  const left = new Float64Array(outer.length), profile = new Float32Array(size * size);
-  const pedestals = stamps.map((stamp) => {
-    if (psf !== null) evaluatePsf(psf, stamp.x, stamp.y, profile);
-    for (let i = 0; i < outer.length; i++) left[i] = stamp.values[outer[i]] - profile[outer[i]];
+  const left = new Float64Array(outer.length);
+  const pedestals = stamps.map(({ values }, s) => {
+    const profile = profiles === null ? null : profiles[s];
+    for (let i = 0; i < outer.length; i++) {
+      const k = outer[i];
+      left[i] = profile === null ? values[k] : values[k] - profile[k];
+    }
     return medianInPlace(left, left.length);
   });
   const own = weightedMedian(pedestals, stamps.map((stamp) => stamp.flux * stamp.flux));

@@ -1,7 +1,7 @@
 /** The PSF's coefficients from stars' stamps, pixel by pixel. */
 import { solveSymmetric } from './leastSquares.ts';
 import { median } from './median.ts';
-import { evaluatePsf, psfTermCount, psfTerms, type PsfModel } from './psf.ts';
+import { psfTermCount, psfTerms, type PsfModel } from './psf.ts';
 
 /** A star's stamp: its place on the image, unit flux, [size × size], and the noise of a pixel in that unit. */
 export type UnitStamp = Readonly<{ x: number; y: number; values: Float32Array; sigma: number }>;
@@ -11,7 +11,7 @@ const PIXEL_CLIP_SIGMA = 4;
 /** Relative error of the model that pixel rejection allows for, so that a bright star's core is not rejected. */
 const MODEL_TOLERANCE = 0.05;
 /** Floor of a star's error, in errors of the usual star: in the core, and in the wings beyond so many FWHM. */
-const CORE_FLOOR = 0.3, WING_FLOOR = 0.03, CORE_RADIUS_FWHM = 1;
+const CORE_FLOOR = 1, WING_FLOOR = 0.03, CORE_RADIUS_FWHM = 1;
 /**
  * What is believed before looking: a pixel differs from its ring by less than the ring's own light (a spot of
  * ellipticity 0.1 has ± 0.7 in the wings, where light falls as r⁻⁷), and varies by a quarter of it over the detector.
@@ -36,22 +36,18 @@ type Equations = Readonly<{
  * is near that of its ring, and varies over the detector by a share of it. Where the stars say more, they decide;
  * where they say nothing, far out in the wings, noise does not become structure.
  *
- * @param before Model of the round before; null in the first.
+ * @param before Model of the round before, and what it says at each star, [size × size]; null in the first.
  */
 export function fitModel(
   stamps: readonly UnitStamp[], planes: Readonly<{ width: number; height: number }>, size: number, order: 0 | 1 | 2,
-  fwhmPx: number, before: PsfModel | null,
+  fwhmPx: number, before: Readonly<{ psf: PsfModel; profiles: readonly Float32Array[] }> | null,
 ): PsfModel {
   const { width, height } = planes, termCount = psfTermCount(order), n = size * size, half = (size - 1) >> 1;
   const model: PsfModel = { size, width, height, order, coefficients: new Float32Array(termCount * n) };
   const [core, wings] = [CORE_FLOOR, WING_FLOOR].map((floor) => equationsOf(stamps, model, floor));
   const values = byPixel(stamps.map((stamp) => stamp.values), n);
-  const expected = before === null ? null : byPixel(stamps.map((stamp) => {
-    const profile = new Float32Array(n);
-    evaluatePsf(before, stamp.x, stamp.y, profile);
-    return profile;
-  }), n);
-  const sigmas = Float64Array.from(stamps, (stamp) => stamp.sigma), rings = before === null ? null : ringMeans(before);
+  const expected = before === null ? null : byPixel(before.profiles, n);
+  const sigmas = Float64Array.from(stamps, (stamp) => stamp.sigma), rings = before === null ? null : ringMeans(before.psf);
   const solution = new Float64Array(termCount), normal = new Float64Array(termCount * termCount);
   const isKept = new Uint8Array(stamps.length);
   for (let k = 0; k < n; k++) {
@@ -122,18 +118,38 @@ function assemble(
   normal: Float64Array, right: Float64Array,
 ): void {
   normal.set(whole);
-  right.fill(0);
+  let isWhole = true;
+  if (termCount === 6) isWhole = rightOfSix(weighted, values, start, isKept, right);
+  else {
+    right.fill(0);
+    for (let s = 0; s < isKept.length; s++) {
+      if (isKept[s] === 0) { isWhole = false; continue; }
+      for (let p = 0; p < termCount; p++) right[p] += weighted[s * termCount + p] * values[start + s];
+    }
+  }
+  if (isWhole) return;
   for (let s = 0; s < isKept.length; s++) {
     const at = s * termCount;
-    if (isKept[s] === 1) {
-      const value = values[start + s];
-      for (let p = 0; p < termCount; p++) right[p] += weighted[at + p] * value;
-      continue;
-    }
+    if (isKept[s] === 1) continue;
     for (let p = 0; p < termCount; p++) {
       for (let q = 0; q < termCount; q++) normal[p * termCount + q] -= weighted[at + p] * terms[at + q];
     }
   }
+}
+
+/** The sums of a quadratic model, written out: most of the time goes here. False when a star was left out. */
+function rightOfSix(
+  weighted: Float64Array, values: Float32Array, start: number, isKept: Uint8Array, right: Float64Array,
+): boolean {
+  let a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, isWhole = true;
+  for (let s = 0, at = 0; s < isKept.length; s++, at += 6) {
+    if (isKept[s] === 0) { isWhole = false; continue; }
+    const value = values[start + s];
+    a += weighted[at] * value; b += weighted[at + 1] * value; c += weighted[at + 2] * value;
+    d += weighted[at + 3] * value; e += weighted[at + 4] * value; f += weighted[at + 5] * value;
+  }
+  right[0] = a; right[1] = b; right[2] = c; right[3] = d; right[4] = e; right[5] = f;
+  return isWhole;
 }
 
 /** @param ring Usual value of the pixel's ring, which bounds the coefficients. */

@@ -82,15 +82,25 @@ function starsOf(columns: Columns, rowCount: number, band: Band, path: string, f
   ].map(columns.cell);
   const [g, i] = ['gMag', 'iMag'].map((name) => (columns.has(name) ? columns.cell(name) : () => undefined));
   return Array.from({ length: rowCount }, (_, row): ReferenceStar => {
-    const blue = number(g(row)), red = number(i(row));
+    const blue = magnitude(number(g(row))), red = magnitude(number(i(row)));
     const star = {
       refId: (id(row) ?? '').trim(), raDeg: number(ra(row)) ?? NaN, decDeg: number(dec(row)) ?? NaN,
-      raErrMas: number(raErr(row)) ?? 0, decErrMas: number(decErr(row)) ?? 0, mag: number(mag(row)),
+      raErrMas: number(raErr(row)) ?? 0, decErrMas: number(decErr(row)) ?? 0, mag: magnitude(number(mag(row))),
       magErr: number(magErr(row)), colourMag: blue === null || red === null ? null : blue - red,
     };
     if (Number.isNaN(star.raDeg + star.decDeg)) throw new ReferenceError(path, `row ${row + firstRow} has no position`);
+    if (Math.abs(star.decDeg) > 90) {
+      throw new ReferenceError(path, `row ${row + firstRow} has a declination of ${star.decDeg} degrees`);
+    }
     return star;
   });
+}
+
+/** Fainter than any star, and brighter than the Sun: catalogues write 99, −999 and the like for what they do not know. */
+const MAGNITUDES = { brightest: -30, faintest: 40 };
+
+function magnitude(value: number | null): number | null {
+  return value !== null && value > MAGNITUDES.brightest && value < MAGNITUDES.faintest ? value : null;
 }
 
 /** Null for an empty or unreadable cell. */

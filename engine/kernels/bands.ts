@@ -22,3 +22,8 @@ export function setCheckpoint(plane: PlaneView, checkpoint: (() => void) | null)
   const kernels = kernelsOf(plane);
   if (kernels !== null) kernels.holder.checkpoint = checkpoint;
 }
+
+/** Where work goes on by tiles or cells instead of bands: asks once, as `bandsOf` does before a band. */
+export function passCheckpoint(plane: PlaneView): void {
+  kernelsOf(plane)?.holder.checkpoint?.();
+}

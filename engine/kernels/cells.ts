@@ -54,6 +54,7 @@ function clipCompiled(
     numbers: numberBytes * columns,
   });
   if (work === null) return null;
+  kernels.holder.checkpoint?.();
   new Int32Array(kernels.memory.buffer, work.edges, columns + 1).set(edges);
   kernels.compiled.clippedRow(
     pointerTo(kernels, task.image), pointerTo(kernels, task.mask), task.width, work.edges, columns, y0, y1,

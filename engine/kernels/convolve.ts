@@ -1,4 +1,5 @@
 /** Convolution of planes by overlap-save in Fourier tiles; two tiles that share a real kernel share one transform. */
+import { passCheckpoint } from './bands.ts';
 import { holdsWork, kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
 import { tileSizeOf, type PairPlace, type TilePair, type TileTask, type UsablePixels } from './tiles.ts';
 import { twiddlesOf } from './twins/fourier.ts';
@@ -94,9 +95,10 @@ function powersOf(degrees: readonly number[], length: number): Float32Array {
 }
 
 /** Visits pairs of tiles, one above the other. */
-function forPairs({ width, height, kernelSize }: TileTask, visit: (place: PairPlace) => void): void {
+function forPairs({ plane, width, height, kernelSize }: TileTask, visit: (place: PairPlace) => void): void {
   const { step } = tileSizeOf(kernelSize);
   for (let y0 = 0; y0 < height; y0 += 2 * step) {
+    passCheckpoint(plane);
     for (let x0 = 0; x0 < width; x0 += step) visit({ x0, y0 });
   }
 }

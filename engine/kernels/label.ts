@@ -41,6 +41,7 @@ function labelCompiled(
     rowStarts: rowBytes, runs: capacity * RUN_BYTES, regions: capacity * regionBytes,
   }) : null;
   if (work === null) return null;
+  kernels.holder.checkpoint?.();
   const count = kernels.compiled.labelRegions(
     pointerTo(kernels, score), width, height, sign, leastFloatFrom(threshold), pointerTo(kernels, labels),
     work.rowStarts, work.runs, capacity, work.regions,

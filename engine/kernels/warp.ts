@@ -73,6 +73,7 @@ function createCompiledWarp(kernels: Kernels, task: WarpTask): WarpCell | null {
   let work = layOutWarp(kernels, task);
   if (work === null) return null;
   return ({ tx, ty, xx, xy, yx, yy }, x0, y0, x1, y1) => {
+    if (x0 === 0) kernels.holder.checkpoint?.();
     // Other kernels may have run since the last cell.
     if (work === null || !holdsWork(kernels, work)) work = layOutWarp(kernels, task);
     if (work === null) throw new Error('the work area has shrunk');

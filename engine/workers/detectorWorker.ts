@@ -9,6 +9,7 @@ import type { PipelineEvent, StageName } from '../../schemas/events.ts';
 import { StageError } from '../errors.ts';
 import { arenaViews, createArena, planArena, type ArenaPlan, type ArenaViews } from '../image/arena.ts';
 import { FitsError, readFits, readImageInto, requireHdu, requireSize } from '../image/fits.ts';
+import { setCheckpoint } from '../kernels/bands.ts';
 import { loadKernels } from '../kernels/kernels.ts';
 import { rawPixelCount, readRawExposure } from '../image/rawExposure.ts';
 import { readObjectCatalogue, type ObjectCatalogue } from '../image/objectCatalogue.ts';
@@ -63,6 +64,8 @@ function ingest(task: DetectorTask): DetectorRun {
     if (file) requireChecksumOnce(file);
   }
   const planes = arenaFor(detector, readTemplateSize(task.template.path));
+  // Long kernels look up between two bands of rows, so that no stage outlives its detector's time.
+  setCheckpoint(planes.visit.image, () => { requireTime(task); });
   const raw = readRawExposure(task.raw.path, detector, planes.raw);
   if (raw.exposure !== task.exposure) {
     throw new StageError({

@@ -210,6 +210,15 @@ describe('references', () => {
     expect(coloured[0].colourMag).toBe(1.25);
   });
 
+  test('numbers that stand for nothing are no magnitudes, and no sky has a declination beyond its poles', () => {
+    const rows = ['99', '-999', '9999'].map((word) => `1,10,-44,5,5,${word},0.01,20,${word}`);
+    for (const star of parseReferences([`${header},gMag,iMag`, ...rows].join('\n'), 'r', 'refs.csv')) {
+      expect(star).toMatchObject({ mag: null, colourMag: null });
+    }
+    expect(messageOf(() => parseReferences(`${header}\n1,-44,210,5,5,19,0.01`, 'r', 'refs.csv')))
+      .toBe('refs.csv: row 2 has a declination of 210 degrees');
+  });
+
   test('a FITS table gives the same rows as CSV, 64-bit ids whole', () => {
     const path = join(folder, 'refs.fits');
     const column = (name: string, values: number[]): TableColumn => ({ name, kind: 'D', values });

@@ -11,7 +11,7 @@ const starLimits = { thresholdSigma: 8, borderPx: 6, cleanCountMax: 1000 };
 const SIZE = 512;
 const psfConfig: PsfFitConfig = {
   sizeFwhm: 6, sizePxMin: 25, sizePxMax: 61, snrMin: 30, starCountMax: 120, starCountMin: 4, linearStarCountMin: 9,
-  quadraticStarCountMin: 60, neighbourFractionMax: 0.1, fitRadiusFwhm: 1.6,
+  quadraticStarCountMin: 60, neighbourFractionMax: 0.1, peakFractionMax: 0.6, fitRadiusFwhm: 1.6,
 };
 
 function scratch() {

@@ -133,6 +133,28 @@ describe('calibrate', () => {
     expect(codeOf(() => calibrate(nan, nominal, [], 30, calibrateConfig, scratch()))).toBe('BACKGROUND_UNKNOWN reject');
   });
 
+  test.each([
+    ['one value and no noise', () => 1000, 0, 'STARS_TOO_FEW reject'],
+    ['nothing but saturated pixels', () => 1e5, 1 << 1, 'BACKGROUND_UNKNOWN reject'],
+    ['a checkerboard', (i: number) => 1000 + 500 * (i % 2), 0, 'STARS_TOO_FEW reject'],
+    ['infinities', (i: number) => (i % 3 === 0 ? Infinity : 500), 0, 'STARS_TOO_FEW reject'],
+  ])('a detector of %s is refused by name', (_, valueOf, bits, code) => {
+    const nominal = nominalWcs(camera, detector, 10, -30, 0), { postIsr, references } = scene(77, nominal, strewn(78));
+    postIsr.image.forEach((_value, i) => { postIsr.image[i] = valueOf(i); });
+    postIsr.mask.fill(bits);
+    expect(codeOf(() => calibrate(postIsr, nominal, references, 30, calibrateConfig, scratch()))).toBe(code);
+  });
+
+  test('an image mirrored, or of a place a minute of arc away, matches nothing', () => {
+    const nominal = nominalWcs(camera, detector, 10, -30, 0), { postIsr, references } = scene(79, nominal, strewn(80));
+    const far = nominalWcs(camera, detector, 10, -30 + 1 / 60, 0);
+    expect(codeOf(() => calibrate({ ...postIsr, image: postIsr.image.slice(), variance: postIsr.variance.slice(),
+      mask: postIsr.mask.slice() }, far, references, 30, calibrateConfig, scratch()))).toBe('WCS_STARS_TOO_FEW reject');
+    for (let y = 0; y < SIZE; y++) postIsr.image.subarray(y * SIZE, (y + 1) * SIZE).reverse();
+    expect(codeOf(() => calibrate(postIsr, nominal, references, 30, calibrateConfig, scratch())))
+      .toBe('WCS_STARS_TOO_FEW reject');
+  });
+
   test('a NaN region and saturated stars do no harm', () => {
     const nominal = nominalWcs(camera, detector, 10, -30, 0);
     const { postIsr, references } = scene(73, nominal, strewn(74));

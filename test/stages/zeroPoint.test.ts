@@ -45,3 +45,17 @@ test('standards of a wrong colour or magnitude do not tilt it', () => {
   expect(Math.abs(fit.colourTerm - 0.04)).toBeLessThan(0.005);
   expect(Math.abs(fit.zeroPointMag - ZERO_POINT)).toBeLessThan(0.005);
 });
+
+test('standards with the magnitudes of other stars give no zero point, and poor ones one with a large error', () => {
+  const random = skyRandom(8), good = pairs(9, 100, 0);
+  const spoilt = (sigma: number) => good.map((pair) => (
+    { ...pair, reference: { ...pair.reference, mag: (pair.reference.mag ?? 0) + sigma * random.normal() } }
+  ));
+  expect(() => fitZeroPoint(spoilt(1.5), 1, photometry)).toThrow(
+    expect.objectContaining({ code: 'ZERO_POINT_SCATTERED', disposition: 'reject' }));
+  const poor = fitZeroPoint(spoilt(0.1), 1, photometry);
+  // 0.1 mag each: 0.01 of a hundred. χ² of them scatters by a tenth; half as much again bounds both sides.
+  expect(poor.zeroPointErrMag).toBeGreaterThan(0.01 / 1.5);
+  expect(poor.zeroPointErrMag).toBeLessThan(0.01 * 1.5);
+  expect(Math.abs(poor.zeroPointMag - ZERO_POINT)).toBeLessThan(4 * poor.zeroPointErrMag);
+});

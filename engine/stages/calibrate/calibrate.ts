@@ -45,7 +45,7 @@ export type StepRunner = <T>(step: string, work: () => T) => T;
  * @param references Of the region, for the exposure's band.
  * @param scratch  Two planes of the image's size; contents destroyed.
  * @throws StageError (reject): BACKGROUND_UNKNOWN, STARS_TOO_FEW, PSF_STARS_TOO_FEW, WCS_STARS_TOO_FEW,
- *         ZERO_POINT_STARS_TOO_FEW.
+ *         ZERO_POINT_STARS_TOO_FEW, ZERO_POINT_SCATTERED.
  */
 export function calibrate(
   postIsr: PostIsrImage, nominal: Wcs, references: readonly ReferenceStar[], exposureSeconds: number,
@@ -55,7 +55,9 @@ export function calibrate(
   const found = run('stars', () => findStars(postIsr, pixelScaleArcsec(nominal), config, scratch));
   const { fwhmPx, stars } = found;
   const psf = run('psf', () => buildPsf(postIsr, stars, fwhmPx, config.psf));
-  if (psf === null) throw tooFew('PSF_STARS_TOO_FEW', 'stars for the PSF', stars.length, config.psf.starCountMin);
+  if (psf === null) throw tooFew(
+    'PSF_STARS_TOO_FEW', 'stars for the PSF', `of ${stars.length} found fewer than ${config.psf.starCountMin} serve`,
+  );
   const measured = run('measure', () => measureStars(postIsr, stars, psf.psf, fwhmPx, config));
   const astrometry = run('astrometry', () => (
     fitWcs(measured, anchorsOf(stars), references, nominal, width, height, config.astrometry)
@@ -90,7 +92,9 @@ export function findStars(
   // The image keeps its sky until that is known well, so that it comes off once.
   const source = { image, mask, sky: first, level: first.level };
   const seeingPx = seeingOf(source, guess, config.seeingStarCountMin, config.stars, scratch);
-  if (seeingPx === null) throw tooFew('STARS_TOO_FEW', 'stars to tell the seeing', 0, config.seeingStarCountMin);
+  if (seeingPx === null) throw tooFew(
+    'STARS_TOO_FEW', 'stars to tell the seeing', `fewer than ${config.seeingStarCountMin} found`,
+  );
   const { sourceMaskSigma, sourceMaskGrowthFwhm } = config;
   const peaks = markSources(source, seeingPx, sourceMaskSigma, sourceMaskGrowthFwhm, config.stars, scratch);
   // In a crowded field hardly a pixel is free of stars; the first, clipped background then has to do.
@@ -170,9 +174,9 @@ function figuresOf(
   };
 }
 
-function tooFew(code: string, what: string, count: number, required: number): StageError {
+function tooFew(code: string, what: string, found: string): StageError {
   return new StageError({
     code, stage: 'calibrate', disposition: 'reject', // The same pixels will have the same stars.
-    message: `too few ${what}: ${count} found, ${required} required`, details: { count, required },
+    message: `too few ${what}: ${found}`,
   });
 }

@@ -30,7 +30,7 @@ const MAG_PER_RELATIVE = 2.5 / Math.LN10;
  * Each standard gives mag + 2.5 log₁₀(electrons); their weighted median, then the weighted mean of those near it.
  * Where standards of many colours show a term in it, it is taken off first.
  *
- * @throws StageError ZERO_POINT_STARS_TOO_FEW (reject).
+ * @throws StageError (reject): ZERO_POINT_STARS_TOO_FEW, ZERO_POINT_SCATTERED.
  */
 export function fitZeroPoint(
   pairs: readonly Readonly<{ star: MeasuredStar; reference: ReferenceStar }>[], exposureSeconds: number,
@@ -64,10 +64,21 @@ export function fitZeroPoint(
   const weightSum = kept.reduce((sum, standard) => sum + standard.error ** -2, 0);
   const squares = kept.reduce((sum, s) => sum + (s.value - centre) ** 2, 0);
   const scatterMag = Math.sqrt(squares / Math.max(1, kept.length - 1));
+  if (scatterMag > config.scatterMagMax) {
+    throw new StageError({
+      code: 'ZERO_POINT_SCATTERED', stage: 'calibrate', disposition: 'reject',
+      message: `${kept.length} photometric standards scatter by ${scatterMag.toFixed(2)} mag, `
+        + `${config.scatterMagMax} at most: the references' magnitudes are not those of this sky or band`,
+      details: { scatterMag, scatterMagMax: config.scatterMagMax, standardCount: kept.length },
+    });
+  }
+  // Standards that scatter by more than their errors tell less than these promise.
+  const chi2 = kept.reduce((sum, s) => sum + ((s.value - centre) / s.error) ** 2, 0);
+  const excess = Math.max(1, Math.sqrt(chi2 / Math.max(1, kept.length - 1)));
   return {
     nJyPerElectron: nJyOfAbMag(centre),
     zeroPointMag: centre - 2.5 * Math.log10(exposureSeconds),
-    zeroPointErrMag: 1 / Math.sqrt(weightSum), scatterMag, standardCount: kept.length,
+    zeroPointErrMag: excess / Math.sqrt(weightSum), scatterMag, standardCount: kept.length,
     colourTerm: colour.term, colourTermErr: colour.error,
   };
 }
