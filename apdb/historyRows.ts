@@ -1,12 +1,11 @@
 /**
  * History as columns: a year of a crowded field is millions of rows, too many for a record each.
  *
- * `HistoryColumns` holds the rows of many objects; `HistoryRows` is a window on those of one.
+ * A `HistoryChunk` holds the rows of many objects (`historyChunk.ts`); `HistoryRows` is a window on those of one.
  */
 import type { CommitPosition } from '../schemas/ids.ts';
-import {
-  FORCED_POINT_SIZE, readForcedPoint, readSourcePoint, SOURCE_POINT_SIZE, viewOf, type LightCurve,
-} from '../schemas/lightCurve.ts';
+import { POINT, type LightCurve } from '../schemas/lightCurve.ts';
+import type { HistoryChunk } from './historyChunk.ts';
 
 /** One row of a light curve: of DiaSource or DiaForcedSource. */
 export type HistoryRow = Readonly<{
@@ -19,64 +18,63 @@ export type HistoryRow = Readonly<{
   payload: Uint8Array;
 }>;
 
-/** Columns of equal length, by object. Payload i is `lengths[i]` bytes of `blocks[blockOf[i]]` at `offsets[i]`. */
-export type HistoryColumns = Readonly<{
-  ids: BigInt64Array;
-  midpointMjdTai: Float64Array;
-  positions: Float64Array;
-  blockOf: Uint32Array;
-  offsets: Uint32Array;
-  lengths: Uint32Array;
-  /** Encoded rows as they came, with other bytes between them. */
-  blocks: readonly Uint8Array[];
-  /** [rows × pointSize] row-major: the point of each row (`schemas/lightCurve.ts`). */
-  points: Float64Array;
-  pointSize: number;
-}>;
-
 /** Which table the rows are of. */
 export type HistoryKind = 'source' | 'forced';
+
+/** Rows `start` ≤ row < `end` of a chunk. */
+export type HistorySegment = Readonly<{ chunk: HistoryChunk; start: number; end: number }>;
 
 /** Rows of one object in one table, by ascending (position, id). Iterating makes a record of each. */
 export class HistoryRows implements Iterable<HistoryRow>, LightCurve {
   readonly length: number;
-  readonly #columns: HistoryColumns;
-  readonly #start: number;
+  /** Nearly always one: what was read at once, and perhaps what the cache was told of later. */
+  readonly #segments: readonly HistorySegment[];
 
-  constructor(columns: HistoryColumns, start: number, end: number) {
-    this.length = end - start;
-    this.#columns = columns;
-    this.#start = start;
+  /** @param segments The rows of one follow those of the one before. */
+  constructor(segments: readonly HistorySegment[]) {
+    this.#segments = segments;
+    let length = 0;
+    for (const { start, end } of segments) length += end - start;
+    this.length = length;
   }
 
   id(index: number): bigint {
-    return this.#columns.ids[this.#at(index)];
+    const { chunk, start } = this.#at(index);
+    return chunk.ids[start];
   }
 
   midpointMjdTai(index: number): number {
-    return this.#columns.midpointMjdTai[this.#at(index)];
+    const { chunk, start } = this.#at(index);
+    return chunk.points[start * chunk.pointSize + POINT.time];
   }
 
   position(index: number): CommitPosition {
-    return this.#columns.positions[this.#at(index)] as CommitPosition; // The column was filled from positions.
+    const { chunk, start } = this.#at(index);
+    return chunk.positions[start] as CommitPosition; // The column was filled from positions.
   }
 
   payload(index: number): Uint8Array {
-    const { blockOf, offsets, lengths, blocks } = this.#columns;
-    const row = this.#at(index);
-    return blocks[blockOf[row]].subarray(offsets[row], offsets[row] + lengths[row]);
+    const { chunk, start } = this.#at(index);
+    return chunk.bytes.subarray(chunk.offsets[start], chunk.offsets[start] + chunk.lengths[start]);
   }
 
   copyTo(points: Float64Array, ids: BigInt64Array, row: number): void {
-    const { points: from, pointSize, ids: ownIds } = this.#columns;
-    points.set(from.subarray(this.#start * pointSize, (this.#start + this.length) * pointSize), row * pointSize);
-    ids.set(ownIds.subarray(this.#start, this.#start + this.length), row);
+    for (const { chunk, start, end } of this.#segments) {
+      const size = chunk.pointSize;
+      // For so few values a loop beats a view and a copy of it.
+      for (let from = start * size, to = row * size; from < end * size; from++, to++) points[to] = chunk.points[from];
+      for (let from = start; from < end; from++, row++) ids[row] = chunk.ids[from];
+    }
   }
 
   /** Whether all rows are of this time or later. */
   isSince(mjdTai: number): boolean {
-    const { midpointMjdTai } = this.#columns;
-    for (let row = this.#start; row < this.#start + this.length; row++) if (midpointMjdTai[row] < mjdTai) return false;
+    for (const { chunk, start, end } of this.#segments) {
+      if (chunk.firstMjdTai >= mjdTai) continue;
+      for (let row = start; row < end; row++) {
+        if (chunk.points[row * chunk.pointSize + POINT.time] < mjdTai) return false;
+      }
+    }
     return true;
   }
 
@@ -92,114 +90,60 @@ export class HistoryRows implements Iterable<HistoryRow>, LightCurve {
     }
   }
 
-  #at(index: number): number {
-    if (!(index >= 0 && index < this.length)) throw new Error(`row ${index} of ${this.length}`);
-    return this.#start + index;
+  /** The segment whose first row is row `index`. */
+  #at(index: number): Readonly<{ chunk: HistoryChunk; start: number }> {
+    let left = index;
+    for (const { chunk, start, end } of this.#segments) {
+      if (left >= 0 && left < end - start) return { chunk, start: start + left };
+      left -= end - start;
+    }
+    throw new Error(`row ${index} of ${this.length}`);
   }
 }
 
-type RowColumns = Pick<
-  HistoryColumns, 'ids' | 'midpointMjdTai' | 'positions' | 'blockOf' | 'offsets' | 'lengths'
->;
+const NOTHING = new HistoryRows([]);
 
-const ROWS_AT_FIRST = 1024;
-
-/** Takes rows in any order and groups them by object. */
-export class HistoryCollector {
-  readonly #kind: HistoryKind;
-  readonly #objectCount: number;
-  #objects = new Int32Array(ROWS_AT_FIRST);
-  #unordered = emptyColumns(ROWS_AT_FIRST);
-  #count = 0;
-
-  constructor(kind: HistoryKind, objectCount: number) {
-    this.#kind = kind;
-    this.#objectCount = objectCount;
-  }
-
-  /** @param object 0-based index of the row's object. `block`, `offset` and `length` [bytes] place the payload. */
-  add(
-    object: number, id: bigint, midpointMjdTai: number, position: number, block: number, offset: number, length: number,
-  ): void {
-    const row = this.#count++;
-    if (row === this.#objects.length) this.#grow();
-    const { ids, midpointMjdTai: times, positions, blockOf, offsets, lengths } = this.#unordered;
-    this.#objects[row] = object;
-    ids[row] = id;
-    times[row] = midpointMjdTai;
-    positions[row] = position;
-    blockOf[row] = block;
-    offsets[row] = offset;
-    lengths[row] = length;
-  }
-
-  /** One window for each object, in order. The blocks are kept, not copied. */
-  finish(blocks: readonly Uint8Array[]): HistoryRows[] {
-    const from = this.#unordered;
-    const { order, starts } = this.#grouped();
-    const pointSize = this.#kind === 'source' ? SOURCE_POINT_SIZE : FORCED_POINT_SIZE;
-    const readPoint = this.#kind === 'source' ? readSourcePoint : readForcedPoint;
-    const points = new Float64Array(this.#count * pointSize);
-    const columns: HistoryColumns = { ...emptyColumns(this.#count), blocks, points, pointSize };
-    const views = blocks.map(viewOf);
-    for (let i = 0; i < this.#count; i++) {
-      const row = order[i], block = from.blockOf[row];
-      columns.ids[i] = from.ids[row];
-      columns.midpointMjdTai[i] = from.midpointMjdTai[row];
-      columns.positions[i] = from.positions[row];
-      columns.blockOf[i] = block;
-      columns.offsets[i] = from.offsets[row];
-      columns.lengths[i] = from.lengths[row];
-      readPoint(blocks[block], views[block], from.offsets[row], points, i * pointSize);
-    }
-    return Array.from({ length: this.#objectCount }, (_, k) => new HistoryRows(columns, starts[k], starts[k + 1]));
-  }
+/** Takes chunks and finds in them the rows of each object wanted. */
+export class HistoryWindows {
+  readonly #places: ReadonlyMap<bigint, number>;
+  readonly #sinceMjdTai: number;
+  readonly #segments: (HistorySegment[] | undefined)[];
 
   /**
-   * Rows by (object, position, id). A counting sort by object, then insertion within each: a store returns the rows
-   * of an object nearly in order, and then both passes are linear.
+   * @param places Place of each object wanted, by diaObjectId. Rows of others are passed over, and so are those of
+   *   earlier times.
    */
-  #grouped(): { order: Uint32Array; starts: Uint32Array } {
-    const { positions, ids } = this.#unordered;
-    const starts = new Uint32Array(this.#objectCount + 1);
-    for (let row = 0; row < this.#count; row++) starts[this.#objects[row] + 1]++;
-    for (let k = 0; k < this.#objectCount; k++) starts[k + 1] += starts[k];
-    const ends = starts.slice(0, this.#objectCount);
-    const order = new Uint32Array(this.#count);
-    for (let row = 0; row < this.#count; row++) {
-      const object = this.#objects[row];
-      let at = ends[object]++;
-      for (; at > starts[object]; at--) {
-        const before = order[at - 1];
-        const later = positions[row] - positions[before];
-        if (later > 0 || (later === 0 && ids[before] < ids[row])) break;
-        order[at] = before;
-      }
-      order[at] = row;
+  constructor(places: ReadonlyMap<bigint, number>, sinceMjdTai: number) {
+    this.#places = places;
+    this.#sinceMjdTai = sinceMjdTai;
+    this.#segments = new Array<HistorySegment[] | undefined>(places.size);
+  }
+
+  /** @param through Rows of commits up to it are known already: they were in a chunk before. */
+  add(chunk: HistoryChunk, through: number): void {
+    const isWhole = chunk.firstMjdTai >= this.#sinceMjdTai && chunk.firstPosition > through;
+    for (let k = 0; k < chunk.objects.length; k++) {
+      const place = this.#places.get(chunk.objects[k]);
+      if (place === undefined) continue;
+      const segments = this.#segments[place] ??= [];
+      const start = chunk.starts[k], end = chunk.starts[k + 1];
+      if (isWhole) segments.push({ chunk, start, end }); else this.#addWanted(segments, chunk, start, end, through);
     }
-    return { order, starts };
   }
 
-  #grow(): void {
-    const larger = emptyColumns(2 * this.#objects.length);
-    const { ids, midpointMjdTai, positions, blockOf, offsets, lengths } = this.#unordered;
-    larger.ids.set(ids);
-    larger.midpointMjdTai.set(midpointMjdTai);
-    larger.positions.set(positions);
-    larger.blockOf.set(blockOf);
-    larger.offsets.set(offsets);
-    larger.lengths.set(lengths);
-    this.#unordered = larger;
-    const objects = new Int32Array(2 * this.#objects.length);
-    objects.set(this.#objects);
-    this.#objects = objects;
+  /** One window for each object, by its place. */
+  finish(): HistoryRows[] {
+    return Array.from(this.#segments, (segments) => (segments ? new HistoryRows(segments) : NOTHING));
   }
-}
 
-function emptyColumns(rowCount: number): RowColumns {
-  return {
-    ids: new BigInt64Array(rowCount), midpointMjdTai: new Float64Array(rowCount),
-    positions: new Float64Array(rowCount), blockOf: new Uint32Array(rowCount), offsets: new Uint32Array(rowCount),
-    lengths: new Uint32Array(rowCount),
-  };
+  #addWanted(segments: HistorySegment[], chunk: HistoryChunk, start: number, end: number, through: number): void {
+    for (let row = start; row < end; row++) {
+      const isWanted = chunk.positions[row] > through
+        && chunk.points[row * chunk.pointSize + POINT.time] >= this.#sinceMjdTai;
+      if (!isWanted) continue;
+      const last = segments.at(-1);
+      if (last?.chunk === chunk && last.end === row) segments[segments.length - 1] = { ...last, end: row + 1 };
+      else segments.push({ chunk, start: row, end: row + 1 });
+    }
+  }
 }

@@ -3,7 +3,9 @@
  * they are complete to. The tables tell the last commit that touched each tile; a tile that does not reach it, or does
  * not say where it stands, is a miss.
  */
-import { PIXEL_ORDER } from './pixelization.ts';
+import { decodeHistoryChunk, encodeHistoryChunk, type HistoryChunk } from './historyChunk.ts';
+import type { Cone } from './apdb.ts';
+import { coverOf, PIXEL_ORDER } from './pixelization.ts';
 
 /** Tiles of 14′: a field of 9.6 square degrees is some 220, of 50 kB to 1 MB. */
 const TILE_ORDER = 8;
@@ -19,6 +21,31 @@ export function pixelsOf(tile: number): Readonly<{ from: number; to: number }> {
   return { from: tile * PIXELS_A_TILE, to: (tile + 1) * PIXELS_A_TILE };
 }
 
+/** More tiles than any camera's field has: a wider cone is of a person, and most of its tiles are not cached. */
+const TILES_AHEAD_MAX = 4096;
+
+/** A cache that has begun to read the tiles of a cone when it is made; others are read when they are asked for. */
+export function readAhead(cache: TileCache, cone: Cone): Pick<TileCache, 'read' | 'fill'> {
+  const begun = new Map<number, number>();
+  for (const { from, to } of coverOf(cone)) {
+    for (let tile = tileOf(from); tile <= tileOf(to - 1) && begun.size < TILES_AHEAD_MAX; tile++) {
+      if (!begun.has(tile)) begun.set(tile, begun.size);
+    }
+  }
+  const ahead = cache.read([...begun.keys()]);
+  return {
+    fill: (tile, base) => cache.fill(tile, base),
+    read: async (tiles) => {
+      const others = tiles.filter((tile) => !begun.has(tile));
+      const [early, late] = await Promise.all([ahead, others.length === 0 ? [] : cache.read(others)]);
+      return tiles.map((tile) => {
+        const place = begun.get(tile);
+        return place === undefined ? late[others.indexOf(tile)] : early[place];
+      });
+    },
+  };
+}
+
 /** Where chunks are kept. It may lose any of them, and must not fail: whoever cannot be asked has nothing. */
 export type TileCache = Readonly<{
   /** Chunks of each tile in the order in which they were kept; none for a tile that is not there. */
@@ -31,32 +58,31 @@ export type TileCache = Readonly<{
 }>;
 
 /**
- * A part of a tile: rows of DiaSource and of DiaForcedSource as COPY gives them (`postgres/historyStream.ts`).
+ * A part of a tile: rows of DiaSource and of DiaForcedSource.
  *
  * A base holds all rows since a time up to `position`; a later chunk those of the commits after `before`, the last one
  * that touched the tile until then, up to `position`.
  */
 export type TileChunk = Readonly<{
   isBase: boolean; before: number; position: number; sinceMjdTai: number;
-  sources: Buffer; forcedSources: Buffer;
+  sources: HistoryChunk; forcedSources: HistoryChunk;
 }>;
 
-const MAGIC = 0x56_54_49_31; // "VTI1"
+const MAGIC = 0x56_54_49_32; // "VTI2"
 const HEADER_BYTES = 40;
 
 export function encodeChunk(
-  { isBase, before, position, sinceMjdTai }: Omit<TileChunk, 'sources' | 'forcedSources'>,
-  sources: readonly Uint8Array[], forcedSources: readonly Uint8Array[],
+  { isBase, before, position, sinceMjdTai, sources, forcedSources }: TileChunk,
 ): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
-  const sourceBytes = sources.reduce((sum, { length }) => sum + length, 0);
+  const encoded = encodeHistoryChunk(sources);
   header.writeUInt32LE(MAGIC, 0);
   header.writeUInt32LE(isBase ? 1 : 0, 4);
   header.writeDoubleLE(before, 8);
   header.writeDoubleLE(position, 16);
   header.writeDoubleLE(sinceMjdTai, 24);
-  header.writeDoubleLE(sourceBytes, 32);
-  return Buffer.concat([header, ...sources, ...forcedSources]);
+  header.writeDoubleLE(encoded.length, 32);
+  return Buffer.concat([header, encoded, encodeHistoryChunk(forcedSources)]);
 }
 
 /** Null when the bytes are not a chunk. */
@@ -64,11 +90,13 @@ export function decodeChunk(bytes: Buffer): TileChunk | null {
   if (bytes.length < HEADER_BYTES || bytes.readUInt32LE(0) !== MAGIC) return null;
   const sourceEnd = HEADER_BYTES + bytes.readDoubleLE(32);
   if (!(sourceEnd <= bytes.length)) return null;
-  return {
-    isBase: bytes.readUInt32LE(4) === 1, before: bytes.readDoubleLE(8), position: bytes.readDoubleLE(16),
-    sinceMjdTai: bytes.readDoubleLE(24), sources: bytes.subarray(HEADER_BYTES, sourceEnd),
-    forcedSources: bytes.subarray(sourceEnd),
-  };
+  try {
+    return {
+      isBase: bytes.readUInt32LE(4) === 1, before: bytes.readDoubleLE(8), position: bytes.readDoubleLE(16),
+      sinceMjdTai: bytes.readDoubleLE(24), sources: decodeHistoryChunk(bytes.subarray(HEADER_BYTES, sourceEnd)),
+      forcedSources: decodeHistoryChunk(bytes.subarray(sourceEnd)),
+    };
+  } catch { return null; }
 }
 
 /**

@@ -29,11 +29,11 @@ export const FORCED_POINT_SIZE = FORCED_FIELDS.length;
 export const readSourcePoint: FieldReader = compileFieldReader('diaSource', SOURCE_FIELDS);
 export const readForcedPoint: FieldReader = compileFieldReader('diaForcedSource', FORCED_FIELDS);
 
-/** From an encoded row to its time, and its own id and that of its diaObject. */
-export const readSourceNames: FieldReader = compileFieldReader(
-  'diaSource', ['midpointMjdTai'], ['diaSourceId', 'diaObjectId']);
-export const readForcedNames: FieldReader = compileFieldReader(
-  'diaForcedSource', ['midpointMjdTai'], ['diaForcedSourceId', 'diaObjectId']);
+/** From an encoded row to its point, and its own id and that of its diaObject. */
+export const readSourceRow: FieldReader = compileFieldReader(
+  'diaSource', SOURCE_FIELDS, ['diaSourceId', 'diaObjectId']);
+export const readForcedRow: FieldReader = compileFieldReader(
+  'diaForcedSource', FORCED_FIELDS, ['diaForcedSourceId', 'diaObjectId']);
 
 /** Rows of one diaObject in one table, in any order. */
 export type LightCurve = Readonly<{

@@ -9,7 +9,8 @@ import type {
 } from '../apdb.ts';
 import { closePairs } from '../closePairs.ts';
 import { decodeRuns, missingRow, type DecodedCorrection } from '../corrections.ts';
-import { HistoryCollector } from '../historyRows.ts';
+import { chunkOfRows } from '../historyChunk.ts';
+import { HistoryWindows } from '../historyRows.ts';
 import type { HistoryKind, HistoryRows } from '../historyRows.ts';
 import { assertCone, isInCone } from '../pixelization.ts';
 import { assertAscending } from '../rows.ts';
@@ -44,8 +45,8 @@ export function openMemoryApdb(): Apdb {
   const histories = (objects: readonly Version[], sinceMjdTai: number, asOf: CommitPosition): ObjectHistory[] => {
     const ids = objects.map(({ row }) => row.diaObjectId);
     const stored = [...tables.sources, ...tables.endedSources.filter(({ commitTo }) => commitTo > asOf)];
-    const sources = historyRows('source', stored, (row) => row.diaSourceId, ids, sinceMjdTai, asOf);
-    const forced = historyRows('forced', tables.forcedSources, (row) => row.diaForcedSourceId, ids, sinceMjdTai, asOf);
+    const sources = historyRows('source', stored, ids, sinceMjdTai, asOf);
+    const forced = historyRows('forced', tables.forcedSources, ids, sinceMjdTai, asOf);
     return objects.map(({ row, payload }, k) => ({
       diaObjectId: row.diaObjectId, diaObject: payload, ra: row.ra, dec: row.dec,
       sources: sources[k], forcedSources: forced[k],
@@ -265,19 +266,17 @@ function versionAt(versions: readonly Version[], asOf: CommitPosition): Version 
 }
 
 function historyRows<Row extends Readonly<{ diaObjectId: bigint | null; midpointMjdTai: number }>>(
-  kind: HistoryKind, stored: readonly Stored<Row>[], idOf: (row: Row) => bigint,
+  kind: HistoryKind, stored: readonly Stored<Row>[],
   objectIds: readonly bigint[], sinceMjdTai: number, asOf: CommitPosition,
 ): HistoryRows[] {
   if (Number.isNaN(sinceMjdTai)) throw new Error('a time is not a number');
   const places = new Map(objectIds.map((id, place) => [id, place]));
-  const rows = stored.filter(({ row, commitFrom }) => commitFrom <= asOf && row.midpointMjdTai >= sinceMjdTai
-    && row.diaObjectId !== null && places.has(row.diaObjectId));
-  const collector = new HistoryCollector(kind, objectIds.length);
-  rows.forEach(({ row, commitFrom, payload }, block) => {
-    const place = places.get(row.diaObjectId as bigint) as number; // The filter has seen to both.
-    collector.add(place, idOf(row), row.midpointMjdTai, commitFrom, block, 0, payload.length);
-  });
-  return collector.finish(rows.map(({ payload }) => payload));
+  const rows = stored.filter(({ row, commitFrom }) => commitFrom <= asOf && row.diaObjectId !== null
+    && places.has(row.diaObjectId));
+  const windows = new HistoryWindows(places, sinceMjdTai);
+  windows.add(chunkOfRows(kind, Float64Array.from(rows, ({ commitFrom }) => commitFrom),
+    Uint32Array.from(rows, ({ payload }) => payload.length), Buffer.concat(rows.map(({ payload }) => payload))), -1);
+  return windows.finish();
 }
 
 function counts(tables: Tables, dayObs: DayObs): NightCounts {

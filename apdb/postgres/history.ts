@@ -11,9 +11,11 @@ import type { PixelRange } from '../pixelization.ts';
 import { coverOf, isInCone } from '../pixelization.ts';
 import { rangesAround } from '../pixelRanges.ts';
 import { CopyBinaryReader } from './copyBinary.ts';
-import { HistoryStream } from './historyStream.ts';
+import { HistoryWindows } from '../historyRows.ts';
+import { HistoryStream, type RangeChunk } from './historyStream.ts';
 import type { PartitionedTable } from './partitions.ts';
 import type { Session } from './session.ts';
+import { SOURCE_BYTES_LIMIT } from './tables.ts';
 
 export type ObjectRow = Pick<ObjectHistory, 'diaObjectId' | 'ra' | 'dec' | 'diaObject'>
   & Readonly<{ homePixel: number }>;
@@ -45,51 +47,55 @@ export async function objectsById(
   return rows;
 }
 
-/** The objects with their rows of commits ≤ `asOf` since `sinceMjdTai`. */
+/** The objects with their rows of commits ≤ `asOf` since `sinceMjdTai`. @param isLatest Nothing above is stored. */
 export async function withHistory(
-  session: Session, objects: readonly ObjectRow[], sinceMjdTai: number, asOf: CommitPosition,
+  session: Session, objects: readonly ObjectRow[], sinceMjdTai: number, asOf: CommitPosition, isLatest: boolean,
 ): Promise<ObjectHistory[]> {
-  const streams = newStreams(objects, sinceMjdTai, asOf);
+  const windows = newWindows(objects, sinceMjdTai);
   const ranges = rangesAround(objects.map(({ homePixel }) => homePixel), apdbConfig.rangesPerRead);
-  await readRanges(session, streams, ranges, sinceMjdTai, asOf);
-  return joined(objects, streams);
+  await readRanges(session, ranges, sinceMjdTai, asOf, isLatest, (table, { chunk }) => windows[table].add(chunk, -1));
+  return joined(objects, windows);
 }
 
 /** Rows of one field on their way, of both tables. */
-export type Streams = Readonly<Record<PartitionedTable, HistoryStream>>;
+export type Windows = Readonly<Record<PartitionedTable, HistoryWindows>>;
 
-export function newStreams(objects: readonly ObjectRow[], sinceMjdTai: number, asOf: CommitPosition): Streams {
+export function newWindows(objects: readonly ObjectRow[], sinceMjdTai: number): Windows {
   if (Number.isNaN(sinceMjdTai)) throw new Error('a time is not a number');
   const places = new Map(objects.map(({ diaObjectId }, place) => [diaObjectId, place]));
   return {
-    DiaSource: new HistoryStream('source', places, sinceMjdTai, asOf),
-    DiaForcedSource: new HistoryStream('forced', places, sinceMjdTai, asOf),
+    DiaSource: new HistoryWindows(places, sinceMjdTai), DiaForcedSource: new HistoryWindows(places, sinceMjdTai),
   };
 }
 
-export function joined(objects: readonly ObjectRow[], streams: Streams): ObjectHistory[] {
-  const sources = streams.DiaSource.finish(), forced = streams.DiaForcedSource.finish();
+export function joined(objects: readonly ObjectRow[], windows: Windows): ObjectHistory[] {
+  const sources = windows.DiaSource.finish(), forced = windows.DiaForcedSource.finish();
   return objects.map(({ diaObjectId, ra, dec, diaObject }, k) => (
     { diaObjectId, ra, dec, diaObject, sources: sources[k], forcedSources: forced[k] }));
 }
 
-/** Rows of ranges of home pixels, in the order of the ranges. */
+/** Rows of ranges of home pixels: a chunk a range and table, in the order of the ranges. */
 export async function readRanges(
-  session: Session, streams: Streams, ranges: readonly PixelRange[], sinceMjdTai: number, asOf: CommitPosition,
+  session: Session, ranges: readonly PixelRange[], sinceMjdTai: number, asOf: CommitPosition, isLatest: boolean,
+  take: (table: PartitionedTable, range: RangeChunk) => void,
 ): Promise<void> {
   if (ranges.length === 0) return;
   for (const table of ['DiaSource', 'DiaForcedSource'] as const) {
-    // OFFSET 0 keeps the planner from walking the tables once and the ranges for each row; the sum, from the index on
-    // commitFrom, which nearly every row passes.
-    const rows = (name: string, holds: string) => `(SELECT "commitFrom", payload FROM "${name}"
+    // The sum keeps the planner from the index on commitFrom, which nearly every row passes.
+    const rows = (name: string, holds: string) => `SELECT "commitFrom", payload FROM "${name}"
         WHERE "homePixel" >= asked.low AND "homePixel" < asked.high AND "midpointMjdTai" >= ${double(sinceMjdTai)}
-          AND "commitFrom" + 0 <= ${integer(asOf)} AND "diaObjectId" IS NOT NULL ${holds} OFFSET 0)`;
+          AND "commitFrom" + 0 <= ${integer(asOf)} AND "diaObjectId" IS NOT NULL ${holds}`;
     // Rows that a correction has replaced, as of commits before it.
-    const ended = table === 'DiaForcedSource' ? ''
+    const ended = isLatest || table === 'DiaForcedSource' ? ''
       : ` UNION ALL ${rows('DiaSourceHistory', `AND "commitTo" > ${integer(asOf)}`)}`;
+    const stream = new HistoryStream(table === 'DiaSource' ? 'source' : 'forced', (range) => take(table, range));
+    // The aggregates keep the planner from walking the tables once and the ranges for each row.
     await session.copyOutPieces(`COPY (
-      SELECT asked.low, s.* FROM ${rangeTable(ranges)}, LATERAL (${rows(table, '')}${ended}) s
-    ) TO STDOUT (FORMAT binary)`, (piece) => streams[table].take(piece));
+      SELECT asked.low, s.keys, s.rows FROM ${rangeTable(ranges)}, LATERAL (
+        SELECT string_agg(int8send("commitFrom" * ${SOURCE_BYTES_LIMIT} + octet_length(payload)), ''::bytea) AS keys,
+          string_agg(payload, ''::bytea) AS rows
+        FROM (${rows(table, '')}${ended}) r) s
+    ) TO STDOUT (FORMAT binary)`, (piece) => stream.take(piece));
   }
 }
 

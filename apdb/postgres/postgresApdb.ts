@@ -11,7 +11,7 @@ import { decodeRuns } from '../corrections.ts';
 import { assertAscending } from '../rows.ts';
 import { writeCorrection } from './correct.ts';
 import { objectsById, regionObjects, withHistory } from './history.ts';
-import type { TileCache } from '../tiles.ts';
+import { readAhead, type TileCache } from '../tiles.ts';
 import { dropAll, migrate, readEpoch } from './migrate.ts';
 import { lockPosition, readPosition, setPosition, writeCommits } from './project.ts';
 import { PostgresServer } from './session.ts';
@@ -114,11 +114,14 @@ async function loadRegion(
   const { refill, ...region } = await server.transaction('read', async (session) => {
     const projected = await readPosition(session);
     const position = readablePosition(asOf, projected);
+    // The cache is asked before the objects are known: for the tiles of the cone, where nearly all have their home.
+    const early = tiles !== null && position === projected ? readAhead(tiles, cone) : null;
     const objects = await regionObjects(session, cone, position, position === projected);
     if (tiles === null || position !== projected) {
-      return { position, objects: await withHistory(session, objects, sinceMjdTai, position), refill: null };
+      const histories = await withHistory(session, objects, sinceMjdTai, position, position === projected);
+      return { position, objects: histories, refill: null };
     }
-    const read = await historyByTiles(session, tiles, objects, sinceMjdTai, position);
+    const read = await historyByTiles(session, early ?? tiles, objects, sinceMjdTai, position);
     return { position, objects: read.histories, refill: read.refill };
   });
   // Nobody waits for the cache, and it does not fail.
@@ -130,8 +133,9 @@ async function loadObjects(
   server: PostgresServer, ids: readonly bigint[], sinceMjdTai: number, asOf: CommitPosition,
 ): Promise<readonly ObjectHistory[]> {
   return server.transaction('read', async (session) => {
-    const position = readablePosition(asOf, await readPosition(session));
-    return withHistory(session, await objectsById(session, ids, position), sinceMjdTai, position);
+    const projected = await readPosition(session), position = readablePosition(asOf, projected);
+    const objects = await objectsById(session, ids, position);
+    return withHistory(session, objects, sinceMjdTai, position, position === projected);
   });
 }
 

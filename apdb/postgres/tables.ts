@@ -52,6 +52,12 @@ export const TABLE_KEYS = {
   mpc_orbits: ['ssObjectId', 'commitFrom'],
 } as const satisfies Readonly<Record<ApdbTable, readonly string[]>>;
 
+/**
+ * A stored source's encoded row is shorter than this, bytes: history is read with a key a row that has room for so
+ * many. All 98 fields of a diaSource with values take some 700.
+ */
+export const SOURCE_BYTES_LIMIT = 4096;
+
 export function quotedColumns(columns: readonly string[]): string {
   return columns.map((column) => `"${column}"`).join(', ');
 }
@@ -61,6 +67,11 @@ export type Placed<Row> = DecodedRow<Row> & Readonly<{ homePixel: number }>;
 
 /** One version of an object, and the commit that brought it. */
 export type ObjectVersion = Readonly<{ commitFrom: number; version: Placed<DiaObject> }>;
+
+function sourceBytes(payload: Uint8Array): Uint8Array {
+  if (payload.length < SOURCE_BYTES_LIMIT) return payload;
+  throw new Error(`a source of ${payload.length} bytes, which must have fewer than ${SOURCE_BYTES_LIMIT}`);
+}
 
 /** A row of DiaObjectHistory: `version`, ended by `by`. */
 export function writeEndedVersion(
@@ -123,7 +134,7 @@ export function writeDiaSource(out: CopyBinaryWriter, source: Placed<DiaSource>,
   out.real(row.reliability);
   out.bigintOfNumber(flagsOf(row));
   out.bigintOfNumber(commitFrom);
-  out.bytes(payload);
+  out.bytes(sourceBytes(payload));
 }
 
 export function writeDiaForcedSource(
@@ -146,7 +157,7 @@ export function writeDiaForcedSource(
   out.real(row.scienceFlux);
   out.real(row.scienceFluxErr);
   out.bigintOfNumber(commitFrom);
-  out.bytes(payload);
+  out.bytes(sourceBytes(payload));
 }
 
 export function writeSummary(out: CopyBinaryWriter, commit: DecodedCommit): void {

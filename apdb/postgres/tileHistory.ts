@@ -3,44 +3,51 @@ import type { CommitPosition } from '../../schemas/ids.ts';
 import type { ObjectHistory } from '../apdb.ts';
 import { completeTile, encodeChunk, pixelsOf, tileOf, type TileCache } from '../tiles.ts';
 import { CopyBinaryReader } from './copyBinary.ts';
-import { joined, newStreams, readRanges, type ObjectRow } from './history.ts';
-import { historyRow } from './historyStream.ts';
+import { chunkOfRows, type HistoryChunk } from '../historyChunk.ts';
+import type { HistoryKind } from '../historyRows.ts';
+import { joined, newWindows, readRanges, type ObjectRow } from './history.ts';
+import type { PartitionedTable } from './partitions.ts';
 import type { Session } from './session.ts';
 import type { Placed } from './tables.ts';
 
 /** Reads the objects' rows since a time as of the last commit; `refill` then tells the cache what it lacked. */
 export async function historyByTiles(
-  session: Session, cache: TileCache, objects: readonly ObjectRow[], sinceMjdTai: number, latest: CommitPosition,
+  session: Session, cache: Pick<TileCache, 'read' | 'fill'>, objects: readonly ObjectRow[], sinceMjdTai: number, latest: CommitPosition,
 ): Promise<{ histories: ObjectHistory[]; refill: () => Promise<void> }> {
   const tiles = [...new Set(objects.map(({ homePixel }) => tileOf(homePixel)))].sort((a, b) => a - b);
   const touched = await touchedTiles(session, tiles);
   const cached = await cache.read(tiles);
-  const streams = newStreams(objects, sinceMjdTai, latest);
+  const windows = newWindows(objects, sinceMjdTai);
   const missing: number[] = [];
   for (const [k, tile] of tiles.entries()) {
     const chunks = completeTile(cached[k], sinceMjdTai, touched.get(tile) ?? 0);
     if (chunks === null) missing.push(tile);
     let through = -1;
     for (const { sources, forcedSources, position } of chunks ?? []) {
-      streams.DiaSource.takeRows(sources, through);
-      streams.DiaForcedSource.takeRows(forcedSources, through);
+      windows.DiaSource.add(sources, through);
+      windows.DiaForcedSource.add(forcedSources, through);
       through = position;
     }
   }
-  await readRanges(session, streams, missing.map(pixelsOf), sinceMjdTai, latest);
+  const read: Record<PartitionedTable, Map<number, HistoryChunk>> = { DiaSource: new Map(), DiaForcedSource: new Map() };
+  await readRanges(session, missing.map(pixelsOf), sinceMjdTai, latest, true, (table, { low, chunk }) => {
+    windows[table].add(chunk, -1);
+    read[table].set(low, chunk);
+  });
   const refill = async () => {
     for (const tile of missing) {
-      const low = pixelsOf(tile).from;
-      await cache.fill(tile, encodeChunk(
-        { isBase: true, before: 0, position: latest, sinceMjdTai },
-        streams.DiaSource.rowsOfRange(low), streams.DiaForcedSource.rowsOfRange(low)));
+      const low = pixelsOf(tile).from, sources = read.DiaSource.get(low), forced = read.DiaForcedSource.get(low);
+      if (!sources || !forced) throw new Error(`tile ${tile} was asked for and did not come`);
+      await cache.fill(tile, encodeChunk({
+        isBase: true, before: 0, position: latest, sinceMjdTai, sources, forcedSources: forced,
+      }));
     }
   };
-  return { histories: joined(objects, streams), refill };
+  return { histories: joined(objects, windows), refill };
 }
 
 /** Rows that a projection has written, by the tiles that they belong to. */
-type TileRows = Readonly<{ before: number; sources: Uint8Array[]; forcedSources: Uint8Array[] }>;
+type TileRows = Readonly<{ before: number; sources: WrittenRow[]; forcedSources: WrittenRow[] }>;
 type WrittenRow = Placed<Readonly<{ diaObjectId: bigint | null }>> & Readonly<{ position: CommitPosition }>;
 
 /** Marks the tiles of rows as touched by commits up to `through`; in the transaction that writes the rows. */
@@ -49,11 +56,11 @@ export async function touchTiles(
 ): Promise<ReadonlyMap<number, TileRows>> {
   const tiles = new Map<number, TileRows>();
   const sort = (rows: readonly WrittenRow[], table: 'sources' | 'forcedSources') => {
-    for (const { row, homePixel, position, payload } of rows) {
-      if (row.diaObjectId === null) continue;
-      const tile = tileOf(homePixel);
+    for (const written of rows) {
+      if (written.row.diaObjectId === null) continue;
+      const tile = tileOf(written.homePixel);
       const of = tiles.get(tile) ?? { before: 0, sources: [], forcedSources: [] };
-      of[table].push(historyRow(pixelsOf(tile).from, position, payload));
+      of[table].push(written);
       tiles.set(tile, of);
     }
   };
@@ -89,8 +96,16 @@ export async function appendTiles(
 ): Promise<void> {
   await cache.append([...tiles].map(([tile, { before, sources, forcedSources }]) => ({
     tile,
-    chunk: encodeChunk({ isBase: false, before, position, sinceMjdTai: -Infinity }, sources, forcedSources),
+    chunk: encodeChunk({
+      isBase: false, before, position, sinceMjdTai: -Infinity, sources: chunkOf('source', sources),
+      forcedSources: chunkOf('forced', forcedSources),
+    }),
   })));
+}
+
+function chunkOf(kind: HistoryKind, rows: readonly WrittenRow[]): HistoryChunk {
+  return chunkOfRows(kind, Float64Array.from(rows, ({ position }) => position),
+    Uint32Array.from(rows, ({ payload }) => payload.length), Buffer.concat(rows.map(({ payload }) => payload)));
 }
 
 async function touchedTiles(session: Session, tiles: readonly number[]): Promise<Map<number, number>> {

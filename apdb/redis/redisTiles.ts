@@ -2,24 +2,27 @@
 import { Redis } from 'ioredis';
 import { apdbConfig } from '../config.ts';
 import type { TileCache } from '../tiles.ts';
+import { BulkReader } from './bulkReader.ts';
 
 /**
  * @param url   `redis://…`, or `unix:///path`.
  * @param epoch Names the filling of the tables that the tiles are of; other fillings' tiles are never seen.
  */
 export function openRedisTiles(url: string, epoch: string): TileCache {
-  const redis = new Redis(url.startsWith('unix://') ? url.slice('unix://'.length) : url, {
+  const path = url.startsWith('unix://') ? url.slice('unix://'.length) : null;
+  const redis = new Redis(path ?? url, {
     lazyConnect: true, maxRetriesPerRequest: 0, enableOfflineQueue: false, connectTimeout: apdbConfig.cacheLimitMs,
     commandTimeout: apdbConfig.cacheLimitMs, retryStrategy: (tries) => Math.min(5_000, 200 * tries),
   });
   redis.on('error', () => undefined); // Whoever asks next is told by the answer.
   const ready = redis.connect().catch(() => undefined);
   const key = (tile: number) => `vesper:apdb:${epoch}:${tile}`;
+  const lists = listsOf(redis, path);
   return {
     read: async (tiles) => {
       await ready;
       try {
-        return await Promise.all(tiles.map((tile) => redis.lrangeBuffer(key(tile), 0, -1)));
+        return await lists.read(tiles.map(key));
       } catch { return tiles.map(() => []); }
     },
     fill: async (tile, base) => {
@@ -30,6 +33,31 @@ export function openRedisTiles(url: string, epoch: string): TileCache {
       await ready;
       await Promise.all(chunks.map(({ tile, chunk }) => redis.rpushx(key(tile), chunk))).catch(() => undefined);
     },
-    close: async () => { redis.disconnect(); },
+    close: async () => {
+      lists.close();
+      redis.disconnect();
+    },
+  };
+}
+
+type Lists = Readonly<{ read(keys: readonly string[]): Promise<readonly (readonly Buffer[])[]>; close(): void }>;
+
+/** The launcher's own server is read at the pace of memory; one by URL may want a password or TLS, as its client knows. */
+function listsOf(redis: Redis, path: string | null): Lists {
+  if (path === null) {
+    return { read: (keys) => Promise.all(keys.map((key) => redis.lrangeBuffer(key, 0, -1))), close: () => undefined };
+  }
+  // Visits overlap: each read has a reader for itself, and gives it back.
+  const idle: BulkReader[] = [];
+  return {
+    read: async (keys) => {
+      const reader = idle.pop() ?? new BulkReader({ path }, apdbConfig.cacheLimitMs);
+      try {
+        return await reader.read(keys);
+      } finally {
+        if (reader.isBroken) reader.close(); else idle.push(reader);
+      }
+    },
+    close: () => { for (const reader of idle) reader.close(); },
   };
 }

@@ -18,7 +18,9 @@ import { ProductCatalog } from '../archive/productCatalog.ts';
 import { engineConfig } from '../config.ts';
 import { Component, sendCommand } from '../ocs/component.ts';
 import type { NightOptions } from '../setup/arguments.mjs';
-import { lockDataDir, removeRun, startStores, writeRun, type StoreAddresses } from '../setup/services.mjs';
+import {
+  lockDataDir, removeRun, startStores, writeRun, type StoreAddresses, type Stores,
+} from '../setup/services.mjs';
 import { EngineRun } from '../stream/engineRun.ts';
 import { closeLog, openLog, type Log } from '../stream/log.ts';
 import { publishObservatory, readObservatory, type StoredObservatoryEvent } from '../stream/observatory.ts';
@@ -59,9 +61,16 @@ async function observe(
   const stores = await startStores({ dataDir, need: { redis: true }, log: (line) => note(line) });
   teardown.add(() => stores.stop());
   stores.onExit((death) => {
-    // Redis is a cache: the tables answer in its place.
-    if (death.name === 'redis-server') note(`${death.reason}; the night goes on without it`);
-    else fail(new Error(death.reason));
+    if (death.name === 'redis-server') {
+      // A cache: the tables answer in its place.
+      note(`${death.reason}; the night goes on without it`);
+    } else if (death.name === 'postgres') {
+      // A projection: alerts leave without it, and it catches up from the log.
+      note(`${death.reason}; it is started again, the night goes on`);
+      void restartPostgres(stores, signal);
+    } else {
+      fail(new Error(death.reason));
+    }
   });
   const log = await openLog(stores.natsUrl, 'vesper night', (reason) => fail(new Error(reason)));
   teardown.add(() => closeLog(log));
@@ -229,4 +238,16 @@ function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve(); else signal.addEventListener('abort', () => resolve(), { once: true });
   });
+}
+
+/** Tries until it is up: what needs it by then waits, or gives detectors to the offline queue, or ends the night. */
+async function restartPostgres(stores: Stores, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      return await stores.restart('postgres');
+    } catch (error) {
+      note(`${(error as Error).message}; it is tried again`); // The launcher throws Errors.
+      await sleep(engineConfig.storeRestartMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
 }

@@ -28,6 +28,8 @@ export interface Stores extends StoreAddresses {
   readonly pids: Readonly<Partial<Record<'nats' | 'postgres' | 'redis', number>>>;
   /** Called for each server that ends without `stop()` having been called. */
   onExit(listener: (death: ServerDeath) => void): void;
+  /** Start a server that has ended once more, at the same address. Fails with an Error of one line. */
+  restart(name: 'nats' | 'postgres' | 'redis'): Promise<void>;
   /** End them all in good order; safe to call twice. */
   stop(): Promise<void>;
 }

@@ -43,7 +43,7 @@ export async function startStores({ dataDir, log = () => {}, need = {}, env = pr
     await Promise.all(started.map(({ stop }) => stop()));
     throw failure.reason;
   }
-  return together(started);
+  return together(started, (name) => starters[name]({ dataDir: directory, servers, log }));
 }
 
 function refuseMissing(wanted, servers, env) {
@@ -67,29 +67,40 @@ function refuseFullDisk(directory) {
     + `${mebibytes(FREE_BYTES_MIN)} MB needed`);
 }
 
-/** The started stores as one; see `Stores` in services.d.mts. */
-function together(started) {
+/** The started stores as one; see `Stores` in services.d.mts. @param start Starts one of them again. */
+function together(started, start) {
   const by = (name) => started.find((store) => store.name === name);
   const listeners = [];
   let stopping = null;
+  let reviving = Promise.resolve();
   const pids = {};
-  for (const { name, server } of started) {
-    if (server === null) continue;
+  const watch = ({ name, server }) => {
+    if (server === null) return;
     pids[name] = server.pid;
     server.exited.then((how) => {
       if (stopping !== null) return;
       const death = { name: server.name, code: how.code, signal: how.signal, reason: reasonOf(server, how) };
       for (const listener of listeners) listener(death);
     });
-  }
+  };
+  started.forEach(watch);
   const notAsked = (name) => { throw new Error(`${name} was not asked for when the stores were started`); };
   const stores = {
     redisUrl: by('redis')?.url ?? null,
     isNewCluster: by('postgres')?.isNew ?? false,
     pids,
     onExit: (listener) => { listeners.push(listener); },
+    restart: async (name) => {
+      if (stopping !== null) return;
+      const restarted = start(name).then((fresh) => {
+        const store = Object.assign(by(name), fresh);
+        if (stopping === null) watch(store);
+      });
+      reviving = restarted.catch(() => undefined); // Told to whoever called.
+      await restarted;
+    },
     stop: async () => {
-      stopping ??= Promise.all(started.map(({ stop }) => stop()));
+      stopping ??= reviving.then(() => Promise.all(started.map(({ stop }) => stop())));
       await stopping;
     },
   };

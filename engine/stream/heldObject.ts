@@ -45,8 +45,8 @@ export class HeldRows implements LightCurve {
   readonly #loaded: HistoryRows | null;
   readonly #kind: 'source' | 'forced';
   readonly #added: AddedRow[] = [];
-  /** The corrections that ended rows, by index; nearly always none. */
-  readonly #endedBy = new Map<number, CommitPosition>();
+  /** The corrections that ended rows, by index; nearly always none, and then without a map for each object. */
+  #endedBy: Map<number, CommitPosition> | null = null;
 
   constructor(kind: 'source' | 'forced', loaded: HistoryRows | null) {
     this.#kind = kind;
@@ -65,10 +65,10 @@ export class HeldRows implements LightCurve {
   /** Ends the row of an id that holds: as of `by` and later it is not here. */
   end(id: bigint, by: CommitPosition): void {
     for (let index = this.length - 1; index >= 0; index--) {
-      if (this.#id(index) === id && !this.#endedBy.has(index)) {
-        this.#endedBy.set(index, by);
-        return;
-      }
+      if (this.#id(index) !== id || this.#endedBy?.has(index)) continue;
+      this.#endedBy ??= new Map();
+      this.#endedBy.set(index, by);
+      return;
     }
   }
 
@@ -87,7 +87,7 @@ export class HeldRows implements LightCurve {
     while (count > 0 && this.#position(count - 1) > asOf) count--;
     const rows: HeldRow[] = [];
     for (let index = 0; index < count; index++) {
-      const endedBy = this.#endedBy.get(index);
+      const endedBy = this.#endedBy?.get(index);
       if (endedBy === undefined || endedBy > asOf) rows.push(this.#row(index));
     }
     return rows;
@@ -95,7 +95,7 @@ export class HeldRows implements LightCurve {
 
   /** The rows since a time that hold now. */
   since(mjdTai: number): LightCurve {
-    const isWhole = this.#endedBy.size === 0 && (this.#loaded?.isSince(mjdTai) ?? true)
+    const isWhole = this.#endedBy === null && (this.#loaded?.isSince(mjdTai) ?? true)
       && this.#added.every(({ point }) => point[POINT.time] >= mjdTai);
     if (isWhole) return this;
     const size = this.#kind === 'source' ? SOURCE_POINT_SIZE : FORCED_POINT_SIZE;
@@ -103,7 +103,7 @@ export class HeldRows implements LightCurve {
     this.copyTo(points, ids, 0);
     let kept = 0;
     for (let row = 0; row < this.length; row++) {
-      if (points[row * size + POINT.time] < mjdTai || this.#endedBy.has(row)) continue;
+      if (points[row * size + POINT.time] < mjdTai || this.#endedBy?.has(row)) continue;
       points.copyWithin(kept * size, row * size, (row + 1) * size);
       ids[kept++] = ids[row];
     }

@@ -1,8 +1,10 @@
 /** The packets of one commit: its rows, the state before it, and the spool. The same whenever they are built. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Apdb } from '../../apdb/apdb.ts';
 import { decodeDiaObject } from '../../schemas/avro.ts';
 import type { DiaSourcesAssociated } from '../../schemas/commit.ts';
 import { commitPosition, partsOfCommitPosition, type CommitPosition } from '../../schemas/ids.ts';
+import { engineConfig } from '../config.ts';
 import { buildPackets, type Packet, type PacketHistory } from '../stages/packet/packet.ts';
 import { decodeCutouts } from '../stages/packet/spool.ts';
 import type { PacketMemory } from './packetMemory.ts';
@@ -31,10 +33,11 @@ export async function packCommit(
   const missing = ids.filter((id) => state.get(id) === null);
   const loaded = new Map<bigint, HeldObject>();
   if (missing.length > 0) {
-    if (before > await apdb.position()) await projection();
-    for (const history of await apdb.loadObjects(missing, historyStart(associated.midpointMjdTai), before)) {
-      loaded.set(history.diaObjectId, new HeldObject(history.diaObjectId, history));
-    }
+    const histories = await untilAnswered(async () => {
+      if (before > await apdb.position()) await projection();
+      return apdb.loadObjects(missing, historyStart(associated.midpointMjdTai), before);
+    });
+    for (const history of histories) loaded.set(history.diaObjectId, new HeldObject(history.diaObjectId, history));
   }
   const history = new Map<bigint, PacketHistory>();
   for (const id of ids) {
@@ -50,6 +53,18 @@ export async function packCommit(
   return buildPackets({
     rows, withheld: associated.withheld, history, cutouts, observationReason: null, targetName: null,
   }, undefined, memory.allocate);
+}
+
+/** Asks again while the store is away: the alerts behind would be late too, but none is lost. */
+async function untilAnswered<T>(read: () => Promise<T>): Promise<T> {
+  for (const limit = Date.now() + engineConfig.drainLimitMs; ;) {
+    try {
+      return await read();
+    } catch (error) {
+      if (Date.now() > limit) throw error;
+      await sleep(engineConfig.projectionRetryMs);
+    }
+  }
 }
 
 /** Rows of one object up to a commit. */
