@@ -34,11 +34,13 @@ export function makeVisit(sky: Sky, fieldObjects: number, sequence: number, seed
   const random = mulberry(seed);
   const visit = visitOf(NIGHT, sequence);
   const cone = coneOf(fieldObjects);
+  // The sky has one density: a visit of more sources is a wider one, of as many detectors.
+  const side = SIDE_DEG * Math.max(1, Math.sqrt(fieldObjects / 10_000));
   const squares = new Map<string, { i: number; j: number; places: number[] }>();
   for (let place = 0; place < sky.count; place++) {
     if (!isInside(cone, sky.ra[place], sky.dec[place])) continue;
     const [east, north] = tangent(sky.ra[place], sky.dec[place]);
-    const [i, j] = [Math.round(east / SIDE_DEG), Math.round(north / SIDE_DEG)];
+    const [i, j] = [Math.round(east / side), Math.round(north / side)];
     const square = squares.get(`${i} ${j}`) ?? { i, j, places: [] };
     square.places.push(place);
     squares.set(`${i} ${j}`, square);
@@ -54,7 +56,7 @@ export function makeVisit(sky: Sky, fieldObjects: number, sequence: number, seed
         physicalFilter: 'r', exposureSeconds: 30, midpointMjdTai: VISIT_MJD, knownPosition: HISTORY_POSITION,
       },
       footprint: {
-        ...centreOf(i * SIDE_DEG, j * SIDE_DEG), radiusDeg: SIDE_DEG / Math.SQRT2 + PADDING_DEG + 25 / 3600,
+        ...centreOf(i * side, j * side), radiusDeg: side / Math.SQRT2 + PADDING_DEG + 25 / 3600,
       },
       measurements: {
         outcome: 'alerts', measured, forced: [], detected: measured.length, droppedByReason: {}, cutouts: null,

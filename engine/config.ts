@@ -64,6 +64,8 @@ export const engineConfig = {
   fakesQueueMax: 32,
   /** How long the end of a night waits for second passes under way, ms; what is not done by then is dropped. */
   fakesEndLimitMs: 10_000,
+  /** Pause between two looks of a stand-by whether the night has lost its process, ms: far below the alerts' minute. */
+  standbyPollMs: 100,
   /** Pause between tries to start a database that has died, ms: a full disk is not emptied faster. */
   storeRestartMs: 2_000,
   /** Commits in one transaction of the projection at most. */

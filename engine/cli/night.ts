@@ -36,6 +36,7 @@ import { bodiesOfNight } from './orbitCatalogue.ts';
 import { note, print, printJson } from './output.ts';
 import { detectorProcess, warmProducts } from './processDetector.ts';
 import { adoptProducts, readRecordedNight, tellNight } from './recordedNight.ts';
+import { awaitTurn } from './standby.ts';
 import { Teardown, within } from './teardown.ts';
 
 export async function runNight(options: NightOptions, signal: AbortSignal): Promise<number> {
@@ -56,7 +57,11 @@ async function observe(
   const { dataDir } = options;
   if (options.follow && options.from !== null) throw new Error('a night is taken --from a folder or followed, not both');
   const recorded = options.from === null ? null : readRecordedNight(options.from);
-  const lock = lockDataDir(dataDir, 'night');
+  // Of a stand-by the workers are up, their code compiled, before they are needed.
+  const warmPool = options.standby ? createDetectorPool(Math.max(1, availableParallelism())) : null;
+  if (warmPool) teardown.add(() => warmPool.close());
+  const lock = options.standby ? await awaitTurn(dataDir, signal) : lockDataDir(dataDir, 'night');
+  if (lock === null) return 0;
   teardown.add(() => lock.release());
   const stores = await startStores({ dataDir, need: { redis: true }, log: (line) => note(line) });
   teardown.add(() => stores.stop());
@@ -81,6 +86,10 @@ async function observe(
     note('no night was opened');
     return 1;
   }
+  if (options.standby && !options.follow && !plan.isResumed) {
+    note('stand-by: no night is left open, there is nothing to take over');
+    return 0;
+  }
   const { instrument, arguments: night, dayObs } = plan;
   await openInstrumentStreams(log, instrument);
   const camera = loadCamera(night.camera);
@@ -96,8 +105,8 @@ async function observe(
   const apdb = await openPostgresApdb(stores.postgres, instrument, (epoch) => (
     redisUrl === null ? null : openRedisTiles(redisUrl, epoch)));
   teardown.add(() => apdb.close());
-  const pool = createDetectorPool(Math.max(1, availableParallelism()));
-  teardown.add(() => pool.close());
+  const pool = warmPool ?? createDetectorPool(Math.max(1, availableParallelism()));
+  if (!warmPool) teardown.add(() => pool.close());
   const fakes = options.fakes > 0 ? createDetectorPool(1, true) : null;
   if (fakes) teardown.add(() => fakes.close());
   const past = await readObservatory(log, instrument, dayObs, note);

@@ -23,6 +23,7 @@ export interface NightOptions extends JsonOption, DataDirOption {
   /** Folder of a recorded night to tell in place of performing one. */
   readonly from: string | null;
   readonly follow: boolean;
+  readonly standby: boolean;
   readonly pace: number;
   /** Folder whose products serve the night. */
   readonly products: string | null;

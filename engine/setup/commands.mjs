@@ -121,6 +121,8 @@ export const COMMANDS = [
       { name: 'from', argument: 'DIR', type: 'path', default: null,
         explanation: 'take the night that `simulate night --products` rendered to DIR' },
       { name: 'follow', type: 'flag', explanation: 'wait for a night that somebody else publishes, and follow it' },
+      { name: 'standby', type: 'flag',
+        explanation: 'wait beside the process that runs the night, and take over when it dies' },
       { name: 'pace', argument: 'FACTOR', type: 'number', min: 0.001, max: 100_000, default: 1,
         explanation: 'with --from: how much faster than the sky' },
       { name: 'products', argument: 'DIR', type: 'path', default: null,

@@ -34,8 +34,6 @@ const SETTINGS = [
   'max_connections=64',
   // No replica reads this cluster, and the log rebuilds it: COPY into new partitions need not be logged twice.
   'wal_level=minimal', 'max_wal_senders=0', 'max_wal_size=1GB',
-  // A field's history lies in some thousand runs of pages: the disk is asked for many of them at once.
-  'effective_io_concurrency=256',
   // The other cores belong to pixels, and our statements are too short to be worth compiling.
   'max_parallel_workers_per_gather=0', 'jit=off',
   'log_destination=stderr', 'logging_collector=off', 'log_timezone=UTC', 'timezone=UTC',
