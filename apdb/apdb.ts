@@ -12,6 +12,7 @@ import type { CommitPosition, DayObs } from '../schemas/ids.ts';
 import { partsOfCommitPosition } from '../schemas/ids.ts';
 import type { ObjectPair } from './closePairs.ts';
 import type { HistoryRows } from './historyRows.ts';
+import type { Maintained } from './retention.ts';
 import type { CommittedBodies, SolarSystemTables } from './solarSystem.ts';
 
 /** The rows of one commit: encoded rows of alert schema 11.0, exactly as they stand in the log. */
@@ -68,6 +69,8 @@ export type ApdbStats = Readonly<{
   tables: Readonly<Record<string, Readonly<{ rows: number; bytes: number }>>>;
   /** Of DiaSource. */
   partitions: number; partitionDays: number; firstMjdTai: number | null; lastMjdTai: number | null;
+  /** Bound of `maintain`. */
+  retainedFromMjdTai: number | null;
 }>;
 
 /** What the commits of one night added; corrected rows count for the night that first brought them. */
@@ -147,6 +150,13 @@ export type Apdb = Readonly<{
 
   /** Pairs of objects within a radius of at most 60″ as of the last commit, nearest first: the duplicate check. */
   pairsWithin(radiusArcsec: number): Promise<readonly ObjectPair[]>;
+
+  /**
+   * The work of the day: sources of partitions that end before `keepFromMjdTai` are dropped for good, and those of
+   * finished months put into the order in which fields are read. Rows that are projected later are left out by the same
+   * bound, which stays until a reset. Null drops nothing.
+   */
+  maintain(keepFromMjdTai: number | null): Promise<Maintained>;
 
   /** What there is, counted. */
   stats(): Promise<ApdbStats>;

@@ -38,6 +38,18 @@ export function decodeRuns(commits: readonly Committed[]): readonly DecodedRun[]
   return runs;
 }
 
+/** Runs without the sources of earlier times: they were dropped, and are not brought back by being projected again. */
+export function withoutDropped(runs: readonly DecodedRun[], retainedFromMjdTai: number): readonly DecodedRun[] {
+  if (retainedFromMjdTai === -Infinity) return runs;
+  const isKept = ({ row }: Readonly<{ row: Readonly<{ midpointMjdTai: number }> }>) => (
+    row.midpointMjdTai >= retainedFromMjdTai);
+  return runs.map(({ commits, correction }) => (correction === null
+    ? { correction, commits: commits.map((commit) => ({
+      ...commit, diaSources: commit.diaSources.filter(isKept), diaForcedSources: commit.diaForcedSources.filter(isKept),
+    })) }
+    : { commits, correction: { ...correction, diaSources: correction.diaSources.filter(isKept) } }));
+}
+
 function decodeCorrection({ position, corrected }: CommittedCorrection): DecodedCorrection {
   try {
     const diaObjects = corrected.diaObjects.map((payload) => decodedAt(decodeDiaObject(payload), payload));

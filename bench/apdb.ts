@@ -12,8 +12,8 @@
  * and versions of objects before the last are not either.
  *
  * A store that is large enough is asked for more (`crowded`): the fields of two overlapping visits of 70,000 objects
- * each, Rubin's own count, cold and at once, within the announcement's 20 s; and a visit of 40,000 sources (DMS-REQ-0393),
- * which has to go through whole.
+ * each, Rubin's own count, cold and at once, within the announcement's 20 s; and a visit of 40,000 sources
+ * (DMS-REQ-0393), which has to go through whole.
  */
 import { parseArgs } from 'node:util';
 import { historyStart } from '../engine/stream/associateDetector.ts';
@@ -149,7 +149,8 @@ async function measureCrowded(store: BenchStore, sky: Sky): Promise<Crowded> {
   state.mergeRegion('first', cone, first);
   state.mergeRegion('second', next, second);
   const preloadSeconds = (performance.now() - startMs) / 1000, { rss } = process.memoryUsage();
-  note(`two visits of ${first.objects.length} and ${second.objects.length} objects at once: ${preloadSeconds.toFixed(1)} s`);
+  note(`two visits of ${first.objects.length} and ${second.objects.length} objects at once: ${
+    preloadSeconds.toFixed(1)} s`);
   const committed: ReturnType<typeof storedEntry>[] = [];
   let last: AssociatedRowBytes | null = null, sources = 0;
   const visit = makeVisit(sky, FULL_VISIT_SOURCES, 900, seed), associateMs = performance.now();

@@ -93,6 +93,7 @@ async function main(): Promise<number> {
     case 'apdb cone': return (await import('./cli/apdb.ts')).runApdbCone(request.positionals, request.options);
     case 'apdb sources': return (await import('./cli/apdb.ts')).runApdbSources(request.options);
     case 'apdb duplicates': return (await import('./cli/apdb.ts')).runApdbDuplicates(request.options);
+    case 'apdb maintain': return (await import('./cli/apdb.ts')).runApdbMaintain(request.options);
     case 'apdb reassign': return (await import('./cli/apdbCorrect.ts'))
       .runApdbReassign(request.positionals.diaSourceIds, request.options);
     case 'apdb withdraw': return (await import('./cli/apdbCorrect.ts'))

@@ -15,7 +15,8 @@ function serverOf(program: string): number {
       const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
       if (readFileSync(`/proc/${pid}/comm`, 'utf8').trim() !== program) return false;
       // Redis writes its title over its words.
-      return words.includes(dataDir) || (program === 'redis-server' && readlinkSync(`/proc/${pid}/cwd`).includes(dataDir));
+      return words.includes(dataDir)
+        || (program === 'redis-server' && readlinkSync(`/proc/${pid}/cwd`).includes(dataDir));
     } catch { return false; } // It has ended since.
   });
   if (pids.length !== 1) throw new Error(`${pids.length} processes of ${program} work on ${dataDir}`);

@@ -8,7 +8,8 @@ import type {
   Apdb, ApdbTable, Committed, NightCounts, ObjectHistory, SourceCursor, StoredSource,
 } from '../apdb.ts';
 import { closePairs } from '../closePairs.ts';
-import { decodeRuns, missingRow, type DecodedCorrection } from '../corrections.ts';
+import { decodeRuns, missingRow, withoutDropped, type DecodedCorrection } from '../corrections.ts';
+import { retainedFrom } from '../retention.ts';
 import { chunkOfRows } from '../historyChunk.ts';
 import { HistoryWindows } from '../historyRows.ts';
 import type { HistoryKind, HistoryRows } from '../historyRows.ts';
@@ -41,6 +42,7 @@ export function openMemoryApdb(): Apdb {
   let tables = EMPTY;
   let position = BEFORE_EVERYTHING;
   let projected: readonly Committed[] = [];
+  let retainedFromMjdTai = -Infinity;
 
   const histories = (objects: readonly Version[], sinceMjdTai: number, asOf: CommitPosition): ObjectHistory[] => {
     const ids = objects.map(({ row }) => row.diaObjectId);
@@ -57,7 +59,7 @@ export function openMemoryApdb(): Apdb {
     position: async () => position,
     project: async (commits) => {
       // New tables take the place of the old ones when every row has been accepted.
-      tables = folded(tables, position, commits);
+      tables = folded(tables, position, commits, retainedFromMjdTai);
       projected = [...projected, ...commits.filter((commit) => commit.position > position)];
       position = Math.max(position, commits.at(-1)?.position ?? position) as CommitPosition; // One of the two.
     },
@@ -83,7 +85,7 @@ export function openMemoryApdb(): Apdb {
     rewind: async (to) => {
       if (position <= to) return;
       projected = projected.filter((commit) => commit.position <= to);
-      tables = folded(EMPTY, BEFORE_EVERYTHING, projected);
+      tables = folded(EMPTY, BEFORE_EVERYTHING, projected, retainedFromMjdTai);
       position = to;
     },
     loadSources: async (ids) => {
@@ -94,8 +96,17 @@ export function openMemoryApdb(): Apdb {
     sourcesAfter: async (after, limit) => sourcesAfter(tables, after, limit),
     pairsWithin: async (radiusArcsec) => closePairs(
       [...tables.objects.values()].flatMap((versions) => versionAt(versions, position)?.row ?? []), radiusArcsec),
+    maintain: async (keepFromMjdTai) => {
+      retainedFromMjdTai = retainedFrom(retainedFromMjdTai, keepFromMjdTai);
+      tables = folded(EMPTY, BEFORE_EVERYTHING, projected, retainedFromMjdTai);
+      return {
+        droppedPartitions: 0, clusteredPartitions: 0,
+        retainedFromMjdTai: retainedFromMjdTai === -Infinity ? null : retainedFromMjdTai,
+      };
+    },
     stats: async () => ({
       position, ...partsOfCommitPosition(position), partitions: 0, partitionDays: 0,
+      retainedFromMjdTai: retainedFromMjdTai === -Infinity ? null : retainedFromMjdTai,
       firstMjdTai: sourcesAfter(tables, FIRST, 1)[0]?.midpointMjdTai ?? null,
       lastMjdTai: sourcesAfter(tables, FIRST, Infinity).at(-1)?.midpointMjdTai ?? null,
       tables: {
@@ -110,6 +121,7 @@ export function openMemoryApdb(): Apdb {
     digest: async () => digest(tables),
     reset: async () => {
       tables = EMPTY;
+      retainedFromMjdTai = -Infinity;
       projected = [];
       position = BEFORE_EVERYTHING;
     },
@@ -146,10 +158,13 @@ function inTimeOrder(a: SourceCursor, b: SourceCursor): number {
   return a.midpointMjdTai - b.midpointMjdTai || compare(a.diaSourceId, b.diaSourceId);
 }
 
-function folded(tables: Tables, position: CommitPosition, commits: readonly Committed[]): Tables {
+function folded(
+  tables: Tables, position: CommitPosition, commits: readonly Committed[], retainedFromMjdTai: number,
+): Tables {
   assertAscending(commits);
   let next = tables;
-  for (const run of decodeRuns(commits.filter((commit) => commit.position > position))) {
+  const runs = decodeRuns(commits.filter((commit) => commit.position > position));
+  for (const run of withoutDropped(runs, retainedFromMjdTai)) {
     next = run.correction === null ? withCommits(next, run.commits) : corrected(next, run.correction);
   }
   return next;

@@ -1,4 +1,4 @@
-/** Histories out of a COPY while it runs: each range of pixels is one row of it, and becomes a chunk as it is complete. */
+/** Histories out of a COPY while it runs: each range of pixels is one row of it, and a chunk when it is complete. */
 import { chunkOfRows, type HistoryChunk } from '../historyChunk.ts';
 import type { HistoryKind } from '../historyRows.ts';
 import { SOURCE_BYTES_LIMIT } from './tables.ts';

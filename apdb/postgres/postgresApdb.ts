@@ -7,10 +7,11 @@ import { APDB_TABLES, readablePosition } from '../apdb.ts';
 import type { Apdb, ApdbTable, Committed, Cone, NightCounts, ObjectHistory, RegionSnapshot } from '../apdb.ts';
 import { closePairs } from '../closePairs.ts';
 import { assertCone } from '../pixelization.ts';
-import { decodeRuns } from '../corrections.ts';
+import { decodeRuns, withoutDropped } from '../corrections.ts';
 import { assertAscending } from '../rows.ts';
 import { writeCorrection } from './correct.ts';
 import { objectsById, regionObjects, withHistory } from './history.ts';
+import { maintain, readRetention } from './maintain.ts';
 import { readAhead, type TileCache } from '../tiles.ts';
 import { dropAll, migrate, readEpoch } from './migrate.ts';
 import { lockPosition, readPosition, setPosition, writeCommits } from './project.ts';
@@ -68,6 +69,12 @@ export async function openPostgresApdb(
     loadSources: (ids) => server.transaction('read', (session) => sourcesById(session, ids)),
     sourcesAfter: (after, limit) => server.transaction('readAll', (session) => sourcesAfter(session, after, limit)),
     pairsWithin: async (radiusArcsec) => closePairs(await server.transaction('readAll', objectPlaces), radiusArcsec),
+    maintain: async (keepFromMjdTai) => {
+      const maintained = await maintain(server, keepFromMjdTai);
+      await tiles?.close();
+      tiles = openTiles(await server.transaction('read', readEpoch));
+      return maintained;
+    },
     stats: () => server.transaction('readAll', stats),
     reset: async () => {
       const epoch = await server.transaction('maintain', async (session) => {
@@ -94,7 +101,8 @@ async function project(
   const touched = await server.transaction('write', async (session) => {
     const stored = await lockPosition(session);
     if (last.position <= stored) return null;
-    const runs = decodeRuns(commits.filter(({ position }) => position > stored));
+    const runs = withoutDropped(
+      decodeRuns(commits.filter(({ position }) => position > stored)), await readRetention(session));
     let written: Awaited<ReturnType<typeof writeCommits>> | null = null;
     for (const run of runs) {
       if (run.correction === null) written = await writeCommits(session, run.commits);

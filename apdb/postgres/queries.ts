@@ -4,6 +4,7 @@ import type { CommitPosition } from '../../schemas/ids.ts';
 import { APDB_TABLES, type ApdbStats, type SourceCursor, type StoredSource } from '../apdb.ts';
 import type { ObjectPlace } from '../closePairs.ts';
 import { CopyBinaryReader } from './copyBinary.ts';
+import { readRetention } from './maintain.ts';
 import { PARTITION_DAYS } from './partitions.ts';
 import { readPosition } from './project.ts';
 import type { Session } from './session.ts';
@@ -67,8 +68,10 @@ export async function stats(session: Session): Promise<ApdbStats> {
   for (const table of APDB_TABLES) tables[table].bytes = bytesOf(table === 'DiaObject' ? 'DiaObjectHistory' : table);
   const [{ first, last }] = await session.rows<{ first: number | null; last: number | null }>(
     'SELECT min("midpointMjdTai") AS first, max("midpointMjdTai") AS last FROM "DiaSource"');
+  const retained = await readRetention(session);
   return {
     position, ...partsOfCommitPosition(position), tables, partitionDays: PARTITION_DAYS,
+    retainedFromMjdTai: retained === -Infinity ? null : retained,
     partitions: Number(sizes.find(({ table }) => table === 'DiaSource')?.partitions ?? 0),
     firstMjdTai: first, lastMjdTai: last,
   };

@@ -6,13 +6,13 @@ import { CopyBinaryReader } from './copyBinary.ts';
 import { chunkOfRows, type HistoryChunk } from '../historyChunk.ts';
 import type { HistoryKind } from '../historyRows.ts';
 import { joined, newWindows, readRanges, type ObjectRow } from './history.ts';
-import type { PartitionedTable } from './partitions.ts';
 import type { Session } from './session.ts';
 import type { Placed } from './tables.ts';
 
 /** Reads the objects' rows since a time as of the last commit; `refill` then tells the cache what it lacked. */
 export async function historyByTiles(
-  session: Session, cache: Pick<TileCache, 'read' | 'fill'>, objects: readonly ObjectRow[], sinceMjdTai: number, latest: CommitPosition,
+  session: Session, cache: Pick<TileCache, 'read' | 'fill'>, objects: readonly ObjectRow[], sinceMjdTai: number,
+  latest: CommitPosition,
 ): Promise<{ histories: ObjectHistory[]; refill: () => Promise<void> }> {
   const tiles = [...new Set(objects.map(({ homePixel }) => tileOf(homePixel)))].sort((a, b) => a - b);
   const touched = await touchedTiles(session, tiles);
@@ -29,7 +29,7 @@ export async function historyByTiles(
       through = position;
     }
   }
-  const read: Record<PartitionedTable, Map<number, HistoryChunk>> = { DiaSource: new Map(), DiaForcedSource: new Map() };
+  const read = { DiaSource: new Map<number, HistoryChunk>(), DiaForcedSource: new Map<number, HistoryChunk>() };
   await readRanges(session, missing.map(pixelsOf), sinceMjdTai, latest, true, (table, { low, chunk }) => {
     windows[table].add(chunk, -1);
     read[table].set(low, chunk);

@@ -42,7 +42,7 @@ export function openRedisTiles(url: string, epoch: string): TileCache {
 
 type Lists = Readonly<{ read(keys: readonly string[]): Promise<readonly (readonly Buffer[])[]>; close(): void }>;
 
-/** The launcher's own server is read at the pace of memory; one by URL may want a password or TLS, as its client knows. */
+/** The launcher's own server is read at the pace of memory; one by URL may want a password or TLS, and a client. */
 function listsOf(redis: Redis, path: string | null): Lists {
   if (path === null) {
     return { read: (keys) => Promise.all(keys.map((key) => redis.lrangeBuffer(key, 0, -1))), close: () => undefined };

@@ -3,7 +3,8 @@ import type { Apdb } from '../../apdb/apdb.ts';
 import { decodeDiaForcedSource, decodeDiaObject, decodeDiaSource } from '../../schemas/avro.ts';
 import { commitPosition, partsOfCommitPosition, type CommitPosition } from '../../schemas/ids.ts';
 import type {
-  ApdbConeOptions, ApdbObjectOptions, ApdbQueryOptions, ApdbRebuildOptions, ApdbSourcesOptions, RecordedOptions,
+  ApdbConeOptions, ApdbMaintainOptions, ApdbObjectOptions, ApdbQueryOptions, ApdbRebuildOptions, ApdbSourcesOptions,
+  RecordedOptions,
 } from '../setup/arguments.mjs';
 import { catchUp } from '../stream/projector.ts';
 import { note, print, printJson, table, toJson } from './output.ts';
@@ -108,8 +109,14 @@ export async function runApdbRebuild(options: ApdbRebuildOptions): Promise<numbe
     const position = await catchUp(log, apdb, instrument, options.dataDir);
     const before = await apdb.digest();
     const startMs = performance.now();
-    if (options.night === null) await apdb.reset();
-    else await apdb.rewind(commitPosition((await chooseNight(log, instrument, options.night)).dayObs, 0));
+    const { retainedFromMjdTai } = await apdb.stats();
+    if (options.night === null) {
+      await apdb.reset();
+      // What retention has dropped stays away.
+      await apdb.maintain(retainedFromMjdTai);
+    } else {
+      await apdb.rewind(commitPosition((await chooseNight(log, instrument, options.night)).dayObs, 0));
+    }
     await catchUp(log, apdb, instrument, options.dataDir);
     const after = await apdb.digest();
     const tables = Object.entries(before).map(([name, digest]) => (
@@ -126,6 +133,21 @@ export async function runApdbRebuild(options: ApdbRebuildOptions): Promise<numbe
         [one.table, one.digest.slice(0, 16), one.equal ? 'yes' : 'NO']))));
     }
     return equal ? 0 : 1;
+  });
+}
+
+/** Drops sources that are older than packets look back to, and puts finished months in the order they are read in. */
+export async function runApdbMaintain(options: ApdbMaintainOptions): Promise<number> {
+  return withApdb(options, 'apdb maintain', async ({ apdb, instrument }) => {
+    const { keepDays } = options, { lastMjdTai } = await apdb.stats();
+    const startMs = performance.now();
+    const done = await apdb.maintain(keepDays === null || lastMjdTai === null ? null : lastMjdTai - keepDays);
+    const seconds = (performance.now() - startMs) / 1000;
+    if (options.json) { printJson({ instrument, keepDays, ...done, seconds }); return 0; }
+    print(`APDB of ${instrument}: ${done.droppedPartitions} partitions dropped, `
+      + `${done.clusteredPartitions} clustered in ${seconds.toFixed(1)} s; sources are kept ${
+        done.retainedFromMjdTai === null ? 'without end' : `from MJD ${done.retainedFromMjdTai} on`}`);
+    return 0;
   });
 }
 

@@ -7,8 +7,8 @@ import { note } from './output.ts';
 type Lock = ReturnType<typeof lockDataDir>;
 
 /**
- * Resolves with the data directory's lock as soon as nobody else has it: a process that is killed loses it at once. Null
- * when `signal` ended the wait.
+ * Resolves with the data directory's lock as soon as nobody else has it: a process that is killed loses it at once.
+ * Null when `signal` ended the wait.
  *
  * The lock says whose turn it is; that a night has one writer is the fence of COMMITS' doing, whatever locks say.
  */

@@ -47,6 +47,10 @@ export interface ApdbConeOptions extends ApdbQueryOptions {
 export interface ApdbObjectOptions extends ApdbConeOptions { readonly what: 'object' | 'sources' | 'forced' }
 export interface ApdbSourcesOptions extends ApdbQueryOptions { readonly since: number; readonly limit: number }
 export interface ApdbRebuildOptions extends RecordedOptions { readonly night: number | null }
+export interface ApdbMaintainOptions extends RecordedOptions {
+  /** Null keeps all. */
+  readonly keepDays: number | null;
+}
 export interface ApdbCorrectOptions extends RecordedOptions { readonly reason: string; readonly dryRun: boolean }
 export interface ApdbReassignOptions extends ApdbCorrectOptions {
   /** A diaObjectId, decimal. */
@@ -295,6 +299,7 @@ export type ParsedCommand =
   | Parsed<'apdb object', ApdbObjectOptions, { readonly diaObjectId: string }>
   | Parsed<'apdb cone', ApdbConeOptions, { readonly ra: number; readonly dec: number; readonly radius: number }>
   | Parsed<'apdb sources', ApdbSourcesOptions>
+  | Parsed<'apdb maintain', ApdbMaintainOptions>
   | Parsed<'apdb reassign', ApdbReassignOptions, { readonly diaSourceIds: string }>
   | Parsed<'apdb withdraw', ApdbCorrectOptions, { readonly diaSourceIds: string }>
   | Parsed<'apdb close', ApdbCorrectOptions, { readonly diaObjectIds: string }>

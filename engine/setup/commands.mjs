@@ -977,6 +977,23 @@ export const COMMANDS = [
     setup: 'servers', needs: 'stores',
   },
   {
+    name: 'apdb maintain',
+    summary: 'drop old sources, and put finished months in the order in which fields are read',
+    description: [
+      'The work of a day without a visit. Months are dropped whole and for good: `apdb rebuild` leaves them out, and the',
+      'log keeps them. Objects and their sums stay. Finished months are clustered by sky pixel, each once.',
+    ],
+    examples: ['vesper apdb maintain --keep-days 400 --json'],
+    positionals: [],
+    options: [
+      // 12 × 30 days of history in packets, and a partition for visits that come late.
+      { name: 'keep-days', argument: 'DAYS', type: 'integer', min: 390, max: 100_000, default: null,
+        explanation: 'drop sources older than this before the newest one (default: none)' },
+      INSTRUMENT, JSON_OUTPUT, DATA_DIR,
+    ],
+    setup: 'servers', needs: 'stores',
+  },
+  {
     name: 'apdb rebuild',
     summary: 'fill the prompt database anew from the log, and prove that it is the same',
     description: [

@@ -5,6 +5,7 @@
 import { encodeMpcOrbit, encodeSsSource } from '../../schemas/avro.ts';
 import type { AssociatedRowBytes, DiaSourcesAssociated, SolarSystemRowBytes } from '../../schemas/commit.ts';
 import type { CommitPosition } from '../../schemas/ids.ts';
+import type { LightCurve } from '../../schemas/lightCurve.ts';
 import { mpcOrbitRow } from '../ephemerides/orbit.ts';
 import { ssSourceRow } from '../ephemerides/ssSourceRow.ts';
 import { associate, type AssociationWarning } from '../stages/associate/associate.ts';
@@ -117,9 +118,12 @@ export function knownPositions(state: SkyState, footprint: SkyCone, asOf: Commit
     .map(({ object, version }) => ({ diaObjectId: object.diaObjectId, raDeg: version.ra, decDeg: version.dec }));
 }
 
+/** Histories are asked for when a source has been matched: half of the objects in a detector's cone lie beside it. */
 function knownDiaObject(object: HeldObject, sinceMjdTai: number): KnownDiaObject {
+  let sources: LightCurve | null = null, forced: LightCurve | null = null;
   return {
     last: object.latest.row,
-    sources: object.sources.since(sinceMjdTai), forced: object.forcedSources.since(sinceMjdTai),
+    get sources() { return sources ??= object.sources.since(sinceMjdTai); },
+    get forced() { return forced ??= object.forcedSources.since(sinceMjdTai); },
   };
 }

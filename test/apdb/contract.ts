@@ -338,6 +338,32 @@ export function apdbContract(current: () => Apdb, runs: number): void {
     await refused({ diaSources: [encodeDiaSource({ ...row, diaObjectId: 9n })] }, 'a row of diaObject 9');
   });
 
+  test('sources before the bound are dropped by month and stay away when projected again', async () => {
+    // Partitions begin at 61290, 61320 and 61350.
+    const commits: Committed[] = [61300, 61330, 61345, 61364].map((time, k) => (
+      commitOf(NIGHT, k + 1, [seen(1), seen(2)], time)));
+    const ids = (commits as CommittedRows[]).map(({ diaSources }) => decodeDiaSource(diaSources[0]).diaSourceId);
+    commits.push(correctionOf(at(5), commits, [ids[0]], { diaObjectId: 2n }));
+    await apdb.project(commits);
+    expect((await apdb.maintain(null)).retainedFromMjdTai).toBeNull();
+    const { retainedFromMjdTai } = await apdb.maintain(61340);
+    expect(retainedFromMjdTai).toBe(61320);
+    const [object] = await apdb.loadObjects([1n], ALL_TIME, at(5));
+    expect([...object.sources].map(({ id }) => id)).toEqual(ids.slice(1));
+    expect([...object.forcedSources]).toHaveLength(3);
+    const digest = await apdb.digest();
+    expect((await apdb.stats()).retainedFromMjdTai).toBe(61320);
+    await apdb.reset();
+    await apdb.maintain(retainedFromMjdTai);
+    await apdb.project(commits);
+    expect(await apdb.digest()).toEqual(digest);
+    // What comes late for a time that is gone is not stored either, and the bound never goes back.
+    await apdb.project([commitOf(NIGHT, 6, [seen(1)], 61319)]);
+    expect((await apdb.loadObjects([1n], ALL_TIME, at(6)))[0].sources.length).toBe(3);
+    expect((await apdb.maintain(61000)).retainedFromMjdTai).toBe(61320);
+    await expect(apdb.maintain(NaN)).rejects.toThrow('not a time');
+  });
+
   test('stats count every row', async () => {
     await apdb.project([commitOf(NIGHT, 1, [seen(1), seen(2)]), commitOf(NIGHT, 2, [seen(1)])]);
     const { tables, position, firstMjdTai, lastMjdTai } = await apdb.stats();

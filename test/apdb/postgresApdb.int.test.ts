@@ -19,4 +19,4 @@ afterAll(async () => {
 });
 
 // Each run makes the tables anew, some tens of milliseconds.
-apdbContract(() => apdb, 15);
+apdbContract(() => apdb, 8);

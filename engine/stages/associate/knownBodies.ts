@@ -20,6 +20,7 @@ export type BodyMatch = Readonly<{ diaSourceId: bigint; ssObjectId: bigint; dist
 export function matchBodies(
   measured: readonly MeasuredDiaSource[], predicted: readonly PredictedBody[], config: AssociateConfig,
 ): BodyMatch[] {
+  if (predicted.length === 0) return [];
   const sources = measured.filter(isBrightening).sort((a, b) => (a.diaSourceId < b.diaSourceId ? -1 : 1));
   const bodies = [...predicted].sort((a, b) => (a.ssObjectId < b.ssObjectId ? -1 : 1));
   const pairs = gatedPairs(sources, bodies, config);
