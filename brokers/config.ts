@@ -70,6 +70,8 @@ export const brokersConfig = {
   qualityLatencySecondsMax: 60,
   /** … and at most so many a visit: 40,000 are what the system must stand (DMS-REQ-0393); more are a bad subtraction. */
   qualityAlertsPerVisitMax: 40_000,
+  /** Pause between looks at what consumers are owed, ms: an event each at most. */
+  consumerSampleMs: 5_000,
   /** Pause between looks at whether some user is to have alerts without cutouts, ms. */
   usersPollMs: 1000,
   /** Longest wait for a webhook's answer, ms. */

@@ -10,6 +10,7 @@ import {
   type JsMsg,
 } from '@nats-io/jetstream';
 import { nanos, type NatsConnection } from '@nats-io/nats-core';
+import { alertHeaders } from '../schemas/subjects.ts';
 import { brokersConfig } from './config.ts';
 import { feedMessages, jetStreamOf, type FeedOptions } from './messageFeed.ts';
 
@@ -21,6 +22,8 @@ export type ConsumeOptions = FeedOptions &
     durable: string;
     /** By default the start of the stream. */
     from?: ConsumeFrom;
+    /** Test messages (header `test-message`) are acknowledged and not handed over. */
+    skipsTests?: boolean;
     /** Only messages of this subject; not together with `from`. */
     subject?: string;
     /** The alert counts as delivered when this returns; it may come again after a crash. */
@@ -54,9 +57,12 @@ export async function consumeAlerts(options: ConsumeOptions): Promise<number> {
   const handle = async (messages: readonly JsMsg[]): Promise<void> => {
     for (const message of messages) {
       if (options.signal.aborted) return;
-      await options.onAlert(message);
+      const isSkipped = options.skipsTests === true && Boolean(message.headers?.get(alertHeaders.testMessage));
+      if (!isSkipped) {
+        await options.onAlert(message);
+        handled++;
+      }
       message.ack();
-      handled++;
     }
   };
   const { singleReadAheadMax: ahead } = brokersConfig;

@@ -1,37 +1,23 @@
 /** Every consumer of a night's alerts, as the server sees it: what it was sent, has acknowledged, and is owed. */
 import { JetStreamApiCodes, JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
+import type { ConsumerFigures, FilterFigures } from '../schemas/events.ts';
 import type { DayObs } from '../schemas/ids.ts';
 import { streams } from '../schemas/subjects.ts';
 import { jetStreamOf } from './messageFeed.ts';
 
-export type ConsumerMetrics = Readonly<{
-  stream: string;
-  consumer: string;
-  /** Stream sequence up to which everything was acknowledged. */
-  acknowledgedUpTo: number;
-  /** Not sent yet: the lag. */
-  pending: number;
-  /** Sent, and not acknowledged yet. */
-  unacknowledged: number;
-  /** Of those, sent more than once. */
-  redelivered: number;
-  /** Requests for messages that wait at the server: 0 when the consumer is not reading. */
-  waitingRequests: number;
-}>;
-
-/** Durable consumers of ALERTS and FILTERED of a night, by stream and name; none where there is no such stream. */
+/** Durable consumers of ALERTS, FILTERED and LITE of a night, by stream and name; none where there is no such stream. */
 export async function consumerMetrics(
   connection: NatsConnection, instrument: string, dayObs: DayObs,
-): Promise<readonly ConsumerMetrics[]> {
+): Promise<readonly ConsumerFigures[]> {
   const { jsm } = await jetStreamOf(connection);
-  const all = await Promise.all([streams.alerts(instrument, dayObs), streams.filtered(instrument, dayObs)]
-    .map((stream) => ofStream(jsm, stream)));
+  const all = await Promise.all([streams.alerts, streams.filtered, streams.lite]
+    .map((nameOf) => ofStream(jsm, nameOf(instrument, dayObs))));
   return all.flat();
 }
 
-async function ofStream(jsm: JetStreamManager, stream: string): Promise<readonly ConsumerMetrics[]> {
-  const found: ConsumerMetrics[] = [];
+async function ofStream(jsm: JetStreamManager, stream: string): Promise<readonly ConsumerFigures[]> {
+  const found: ConsumerFigures[] = [];
   try {
     for await (const info of jsm.consumers.list(stream)) {
       if (!info.config.durable_name) continue; // Of a reader that comes and goes.
@@ -49,14 +35,28 @@ async function ofStream(jsm: JetStreamManager, stream: string): Promise<readonly
 const SHOWN = {
   acknowledgedUpTo: 'acknowledged_sequence', pending: 'pending_messages', unacknowledged: 'unacknowledged_messages',
   redelivered: 'redelivered_messages', waitingRequests: 'waiting_requests',
-} as const satisfies Partial<Record<keyof ConsumerMetrics, string>>;
+} as const satisfies Partial<Record<keyof ConsumerFigures, string>>;
 
-/** The same in the text format of Prometheus. Names of streams and consumers are letters, digits, - and _. */
-export function prometheusText(metrics: readonly ConsumerMetrics[]): string {
-  const lines = Object.entries(SHOWN).flatMap(([key, name]) => [
+const SHOWN_OF_FILTERS = {
+  evaluated: 'evaluated_alerts', matched: 'matched_alerts', published: 'published_alerts', dropped: 'dropped_alerts',
+  late: 'late_alerts', errors: 'failed_evaluations', evaluationMicroseconds: 'evaluation_microseconds',
+} as const satisfies Partial<Record<keyof FilterFigures, string>>;
+
+/** The same in the text format of Prometheus. Names of streams, consumers and filters need no quoting. */
+export function prometheusText(
+  consumers: readonly ConsumerFigures[], filters: readonly FilterFigures[] = [],
+): string {
+  const ofConsumers = Object.entries(SHOWN).flatMap(([key, name]) => [
     `# TYPE vesper_consumer_${name} gauge`,
-    ...metrics.map((each) => `vesper_consumer_${name}{stream="${each.stream}",consumer="${each.consumer}"} `
+    ...consumers.map((each) => `vesper_consumer_${name}{stream="${each.stream}",consumer="${each.consumer}"} `
       + `${each[key as keyof typeof SHOWN]}`),
   ]);
-  return `${lines.join('\n')}\n`;
+  const ofFilters = Object.entries(SHOWN_OF_FILTERS).flatMap(([key, name]) => [
+    `# TYPE vesper_filter_${name} gauge`,
+    ...filters.flatMap((each) => {
+      const value = each[key as keyof typeof SHOWN_OF_FILTERS];
+      return value === null ? [] : [`vesper_filter_${name}{filter="${each.filter}"} ${value}`];
+    }),
+  ]);
+  return `${[...ofConsumers, ...(filters.length === 0 ? [] : ofFilters)].join('\n')}\n`;
 }

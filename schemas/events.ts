@@ -108,6 +108,34 @@ type OfVisit = Readonly<{ instrument: string; group: string; visit: Visit; expos
 /** Named figures of a step: numbers only, names end in their unit. */
 export type Figures = Readonly<Record<string, number>>;
 
+/** A durable consumer of ALERTS, FILTERED or LITE as the server sees it. */
+export type ConsumerFigures = Readonly<{
+  stream: string;
+  consumer: string;
+  /** Stream sequence up to which everything was acknowledged. */
+  acknowledgedUpTo: number;
+  /** Not sent yet: the lag. */
+  pending: number;
+  /** Sent, and not acknowledged yet. */
+  unacknowledged: number;
+  /** Of those, sent more than once. */
+  redelivered: number;
+  /** Requests for messages that wait at the server: 0 when the consumer is not reading. */
+  waitingRequests: number;
+}>;
+
+/** An alert filter at work tonight. matched = published + dropped + late + waiting. */
+export type FilterFigures = Readonly<{
+  /** `user.name@version`. */
+  filter: string;
+  evaluated: number; matched: number; published: number;
+  /** Matches beyond the user's cap, and matches that came after their visit's selection. */
+  dropped: number; late: number;
+  errors: number;
+  /** Mean of a sample of its evaluations, µs; null before the first. */
+  evaluationMicroseconds: number | null;
+}>;
+
 export type PipelineEvent =
   | (Omit<OfVisit, 'visit' | 'exposure'> & Readonly<{
       type: 'VisitPreloaded'; dayObs: DayObs; objects: number; templates: number; durationMs: number;
@@ -140,6 +168,11 @@ export type PipelineEvent =
       sources: readonly FakeSource[];
     }>)
   | (OfDetector & Readonly<{ type: 'FakesDropped'; code: string; reason: string }>)
+  /** Who is owed what, when that has changed. `group` is empty: it is about the night. */
+  | Readonly<{
+      type: 'ConsumersSampled'; instrument: string; dayObs: DayObs; group: string;
+      consumers: readonly ConsumerFigures[]; filters: readonly FilterFigures[];
+    }>
   | (OfVisit & Readonly<{
       type: 'VisitCompleted'; detectors: number; committed: number; deferred: number;
       diaSources: number; alerts: number; readoutEndedMs: number; latencyMsMax: number | null;

@@ -74,6 +74,8 @@ export function messageId(parts: MessageIdParts, checksum?: string): string {
 export const alertHeaders = {
   schemaId: 'schema-id', visit: 'visit', detector: 'detector', ra: 'ra', dec: 'dec', band: 'band',
   diaSourceId: 'dia-source-id', diaObjectId: 'dia-object-id', snr: 'snr', reliability: 'reliability',
+  /** Present on messages that are no real alerts, with the reason (`simulated`): consumers pass over them by it. */
+  testMessage: 'test-message',
   publishedAt: 'published-at', commitSequence: 'commit-seq', commitIndex: 'commit-index',
   /** Catalogued stars and galaxies nearby, one line of JSON (`schemas/neighbours.ts`); absent without a catalogue. */
   neighbours: 'neighbours',

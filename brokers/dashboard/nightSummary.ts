@@ -89,6 +89,7 @@ export type NightSummary = Readonly<{
   closedAtMs: number | null;
   telemetry: NightView['telemetry'];
   lastCommand: NightView['lastCommand'];
+  sampled: NightView['sampled'];
   malformed: number;
   budgetSeconds: number;
   live: NightCounts;
@@ -132,6 +133,7 @@ export function summarizeNight(night: NightView): NightSummary {
     closedAtMs: night.closedAtMs,
     telemetry: night.telemetry,
     lastCommand: night.lastCommand,
+    sampled: night.sampled,
     malformed: night.malformed,
     budgetSeconds: brokersConfig.latencyBudgetSeconds,
     live: {

@@ -88,6 +88,8 @@ export type NightView = Readonly<{
   /** What the summit said last, and what it was last told to do. */
   telemetry: Extract<ObservatoryEvent, { type: 'TelemetrySampled' }> | null;
   lastCommand: Extract<ObservatoryEvent, { type: 'ControlCommanded' }> | null;
+  /** Consumers and filters as they were told of last; null before. */
+  sampled: Pick<Extract<PipelineEvent, { type: 'ConsumersSampled' }>, 'consumers' | 'filters'> | null;
   /** Events that could not be read. */
   malformed: number;
 }>;
@@ -102,6 +104,7 @@ export function emptyNight(instrument: string, dayObs: DayObs): NightView {
     closedAtMs: null,
     visits: {},
     telemetry: null,
+    sampled: null,
     lastCommand: null,
     malformed: 0,
   };
@@ -139,6 +142,10 @@ function apply(night: Draft, event: ObservatoryEvent | PipelineEvent, timeMs: nu
       return;
     case 'TelemetrySampled':
       if (event.sampledMjdTai > (night.telemetry?.sampledMjdTai ?? -Infinity)) night.telemetry = event;
+      return;
+    case 'ConsumersSampled':
+      // The stream of progress goes on from night to night.
+      if (event.dayObs === night.dayObs) night.sampled = { consumers: event.consumers, filters: event.filters };
       return;
     case 'ControlCommanded':
       if (isLaterCommand(event, night.lastCommand)) night.lastCommand = event;
@@ -217,7 +224,9 @@ function fakesOf(known: DetectorFakes | undefined, event: FakesEvent): DetectorF
   return { usable: event.injected - event.masked, reliable: event.reliable, isDropped: false };
 }
 
-type DetectorEvent = Exclude<PipelineEvent, FakesEvent | { type: 'VisitPreloaded' | 'VisitCompleted' }>;
+type DetectorEvent = Exclude<
+  PipelineEvent, FakesEvent | { type: 'VisitPreloaded' | 'VisitCompleted' | 'ConsumersSampled' }
+>;
 
 function evolveAttempt(attempt: Attempt, event: DetectorEvent, timeMs: number): Attempt {
   switch (event.type) {

@@ -8,6 +8,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { NatsConnection } from '@nats-io/nats-core';
+import type { FilterFigures } from '../../schemas/events.ts';
 import type { DayObs } from '../../schemas/ids.ts';
 import { answerArchiveRequest, isArchivePath, type ArchiveLocation } from '../archive/http.ts';
 import { brokersConfig } from '../config.ts';
@@ -64,7 +65,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
     if (!guard.mayLook(request)) return send(response, 401, { ...TEXT, ...CHALLENGE }, 'a token is needed\n');
     if (answerArchive !== null && isArchivePath(url)) void answerArchive(request, response);
     else if (answerFilters !== null && isFilterPath(url)) void answerFilters(request, response);
-    else if (METRICS_PATHS.has(url.split('?', 1)[0])) void answerMetrics(options, request, response);
+    else if (METRICS_PATHS.has(url.split('?', 1)[0])) void answerMetrics(options, feed?.night().sampled?.filters ?? [], request, response);
     else answer(board, request, response);
   };
   const server = options.tls ? createTlsServer({ ...options.tls }, onRequest) : createServer(onRequest);
@@ -110,6 +111,7 @@ const PAGE_FILES: Readonly<Record<string, Readonly<{ file: string; type: string 
   '/': { file: 'index.html', type: 'text/html; charset=utf-8' },
   '/page.css': { file: 'page.css', type: 'text/css; charset=utf-8' },
   '/page.js': { file: 'page.js', type: 'text/javascript; charset=utf-8' },
+  '/consumers.js': { file: 'consumers.js', type: 'text/javascript; charset=utf-8' },
   '/draw.js': { file: 'draw.js', type: 'text/javascript; charset=utf-8' },
   '/tiles.js': { file: 'tiles.js', type: 'text/javascript; charset=utf-8' },
   '/visits.js': { file: 'visits.js', type: 'text/javascript; charset=utf-8' },
@@ -200,12 +202,13 @@ const METRICS_PATHS: ReadonlySet<string> = new Set(['/metrics', '/api/consumers'
 
 /** Consumers of the night: JSON, or the text format of Prometheus. */
 async function answerMetrics(
-  { connection, instrument, dayObs }: DashboardOptions, { method, url = '' }: IncomingMessage, response: ServerResponse,
+  { connection, instrument, dayObs }: DashboardOptions, filters: readonly FilterFigures[],
+  { method, url = '' }: IncomingMessage, response: ServerResponse,
 ): Promise<void> {
   if (method !== 'GET') return send(response, 405, { ...TEXT, allow: 'GET' }, 'only GET\n');
   try {
     const metrics = await consumerMetrics(connection, instrument, dayObs);
-    if (url.startsWith('/metrics')) return send(response, 200, TEXT, prometheusText(metrics));
+    if (url.startsWith('/metrics')) return send(response, 200, TEXT, prometheusText(metrics, filters));
     send(response, 200, JSON_HEADERS, JSON.stringify(metrics));
   } catch (error) {
     send(response, 503, TEXT, `the log does not answer: ${(error as Error).message.split('\n', 1)[0]}\n`);

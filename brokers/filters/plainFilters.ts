@@ -6,7 +6,7 @@ import { subjects } from '../../schemas/subjects.ts';
 import type { CompiledFilter, FilterableAlert } from './expression.ts';
 import { filterHeaders, FilteredPublisher, headersFor, type Slot } from './publisher.ts';
 import type { FilterProgress } from './service.ts';
-import { tally } from './tally.ts';
+import { emptyTally, tally } from './tally.ts';
 
 type RunningFilter = { -readonly [Key in keyof FilterProgress]: FilterProgress[Key] } & {
   readonly compiled: CompiledFilter;
@@ -43,7 +43,7 @@ export class PlainFilters {
     for (const compiled of filters) {
       if (compiled.definition.rank !== undefined || this.#running.has(compiled.label)) continue;
       const place = await this.#placeOf(compiled);
-      const counts = { evaluated: 0, matched: 0, undecided: 0, errors: 0, lastError: null, published: 0, adopted: 0 };
+      const counts = { ...emptyTally(), published: 0, adopted: 0 };
       this.#running.set(compiled.label, {
         compiled, place, filter: compiled.label, ...counts, dropped: 0, late: 0, alertSequence: place.reached,
       });

@@ -10,7 +10,7 @@ import { alertProjection, type AlertProjection } from './projectedAlert.ts';
 import { PlainFilters } from './plainFilters.ts';
 import { FilteredPublisher } from './publisher.ts';
 import { startRankedFilters } from './rankedFilters.ts';
-import { decodeOnce, tally, type Tally } from './tally.ts';
+import { decodeOnce, emptyTally, tally, type Tally } from './tally.ts';
 
 export { filterHeaders } from './publisher.ts';
 
@@ -116,6 +116,7 @@ export async function runFilterService(options: FilterServiceOptions): Promise<r
     await ranked.stop();
   }
   failure.signal.throwIfAborted();
+  options.onProgress?.(progress()); // With what the last selections took and left.
   return progress();
 }
 
@@ -124,7 +125,7 @@ export async function countMatches(
   compiled: CompiledFilter,
   packets: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<Readonly<{ evaluated: number; matched: number; undecided: number; errors: number }>> {
-  const count = { evaluated: 0, matched: 0, undecided: 0, errors: 0, lastError: null };
+  const count = emptyTally();
   for await (const packet of packets) tally(count, compiled, decodeOnce({ data: packet }));
   return { evaluated: count.evaluated, matched: count.matched, undecided: count.undecided, errors: count.errors };
 }

@@ -12,14 +12,29 @@ export type Tally = {
   /** Evaluations (or packets) that failed; the alert is passed over. */
   errors: number;
   lastError: string | null;
+  /** Of every `TIMED_ONE_IN`th evaluation: how many, and their wall clock together. */
+  timedEvaluations: number;
+  timedMs: number;
 };
+
+/** Two looks at the clock cost 80 ns, a tenth of a short filter's evaluation: seldom enough to be no cost. */
+const TIMED_ONE_IN = 16;
+
+export function emptyTally(): Tally {
+  return { evaluated: 0, matched: 0, undecided: 0, errors: 0, lastError: null, timedEvaluations: 0, timedMs: 0 };
+}
 
 /** Evaluates one alert and counts; true when it matches. */
 export function tally(count: Tally, compiled: CompiledFilter, alert: () => FilterableAlert): boolean {
-  count.evaluated++;
+  const isTimed = count.evaluated++ % TIMED_ONE_IN === 0;
   let verdict;
   try {
-    verdict = compiled.evaluate(alert());
+    const decoded = alert(), startMs = isTimed ? performance.now() : 0;
+    verdict = compiled.evaluate(decoded);
+    if (isTimed) {
+      count.timedEvaluations++;
+      count.timedMs += performance.now() - startMs;
+    }
   } catch (error) {
     // A packet that cannot be decoded is counted here and must not stop the filter for the alerts after it.
     verdict = { outcome: 'failed', reason: (error as Error).message } as const;

@@ -17,7 +17,7 @@ import {
   type FilterSelection,
   type VisitSelection,
 } from './selection.ts';
-import { tally, type Tally } from './tally.ts';
+import { emptyTally, tally, type Tally } from './tally.ts';
 
 /** Name of the subject of a user's selections, beside the filters'; no filter can have it. */
 export const SELECTION_NAME = '_selection';
@@ -300,6 +300,5 @@ export function visitOf(alert: () => FilterableAlert): number | null {
 }
 
 function emptyCounts(): Omit<RankedFilter, 'compiled'> {
-  const evaluated = { evaluated: 0, matched: 0, undecided: 0, errors: 0, lastError: null };
-  return { ...evaluated, published: 0, adopted: 0, dropped: 0, late: 0 };
+  return { ...emptyTally(), published: 0, adopted: 0, dropped: 0, late: 0 };
 }

@@ -19,6 +19,7 @@ import { readStored } from '../stream/readStream.ts';
 import { SkyState } from '../stream/skyState.ts';
 import { Spool } from '../stream/spool.ts';
 import { lastSequence, openReleasedStream } from '../stream/streams.ts';
+import { isNightSimulated, SIMULATED } from './nightPlan.ts';
 import { note, print, printJson } from './output.ts';
 import { chooseNight, withOpenStores } from './stores.ts';
 
@@ -35,12 +36,13 @@ export async function runAlertsRelease(options: Options): Promise<number> {
     }
     await openReleasedStream(log, instrument, dayObs);
     const archive = await openArchive(dataDir, instrument, dayObs);
+    const testMessage = (await isNightSimulated(log, instrument, dayObs)) ? SIMULATED : null;
     const before = await releasedIds(log, instrument, dayObs);
     const sums = { instrument, dayObs, released: 0, releasedBefore: before.size, held: 0 };
     try {
       for await (const { entry, sequence } of readCommits(log, instrument, dayObs)) {
         if (!entry.associated) continue;
-        const work = { log, apdb, dataDir, instrument, dayObs, policy, before };
+        const work = { log, apdb, dataDir, instrument, dayObs, policy, before, testMessage };
         const { released, held } = await releaseCommit(work, entry.associated, sequence);
         sums.released += released;
         sums.held += held;
@@ -82,12 +84,12 @@ export async function releasedIds(log: Log, instrument: string, dayObs: DayObs):
 
 type Work = Readonly<{
   log: Log; apdb: Apdb; dataDir: string; instrument: string; dayObs: DayObs; policy: Policy;
-  before: ReadonlySet<bigint>;
+  before: ReadonlySet<bigint>; testMessage: string | null;
 }>;
 
 /** The packets are those that the night would have sent: of the same commit, the state before it and the spool. */
 async function releaseCommit(
-  { log, apdb, dataDir, instrument, dayObs, policy, before }: Work, associated: DiaSourcesAssociated, sequence: number,
+  { log, apdb, dataDir, instrument, dayObs, policy, before, testMessage }: Work, associated: DiaSourcesAssociated, sequence: number,
 ): Promise<Readonly<{ released: number; held: number }>> {
   const byPolicy = associated.withheld.filter(({ reason }) => reason.startsWith(POLICY_REASON));
   if (byPolicy.length === 0) return { released: 0, held: 0 };
@@ -103,7 +105,7 @@ async function releaseCommit(
       { ...associated, withheld }, commitPosition(dayObs, sequence), commitPosition(dayObs, 0), spool, new SkyState(),
       apdb, () => Promise.reject(new Error('the projection is behind its log')), new PacketMemory(),
     );
-    await publishReleased(log, instrument, dayObs, associated, sequence, packets, Date.now);
+    await publishReleased(log, instrument, dayObs, associated, sequence, packets, Date.now, testMessage);
     note(`visit ${associated.visit}, detector ${associated.detector}: ${packets.length} released`);
   }
   return { released: owed.size, held: byPolicy.length - due.length };

@@ -6,8 +6,9 @@ import { needsLiteStream, pixelRights } from '../../brokers/access.ts';
 import { runArchiveService } from '../../brokers/archive/service.ts';
 import { brokersConfig } from '../../brokers/config.ts';
 import { consumeAlerts } from '../../brokers/consume.ts';
+import { reportConsumers } from '../../brokers/consumerEvents.ts';
 import { openFilterLog } from '../../brokers/filters/filterLog.ts';
-import { runFilterService } from '../../brokers/filters/service.ts';
+import { runFilterService, type FilterProgress } from '../../brokers/filters/service.ts';
 import { runLiteStream, type LiteOptions } from '../../brokers/liteStream.ts';
 import type { DayObs } from '../../schemas/ids.ts';
 import { decodeAlert } from '../../schemas/packet.ts';
@@ -40,6 +41,9 @@ export function startBrokerServices(
   const decoded = (message: JsMsg) => {
     try { decodeAlert(message.data); } catch (error) { note(`alert ${message.seq}: ${(error as Error).message}`); }
   };
+  let filters: readonly FilterProgress[] = [];
+  const ended = new AbortController();
+  const reporting = reportConsumers({ connection, instrument, dayObs, filters: () => filters, signal: ended.signal });
   const first = [
     watch(runArchiveService({
       ...base, dataDir, instrument, dayObs, untilCaughtUp: firstDrain.signal,
@@ -50,7 +54,7 @@ export function startBrokerServices(
         await roster.recordShipped();
         return runFilterService({
           ...base, instrument, dayObs, filters: [], roster, untilCaughtUp: firstDrain.signal,
-          hasPixels: pixelRights(dataDir),
+          hasPixels: pixelRights(dataDir), onProgress: (progress) => { filters = progress; },
         });
       }),
     ),
@@ -73,10 +77,13 @@ export function startBrokerServices(
       // The filter's consumer can only be done when the filter is.
       lastDrain.abort();
       await last;
+      ended.abort();
+      await reporting;
     },
     async stop() {
       stop.abort();
-      await Promise.all([...first, lite, last]);
+      ended.abort();
+      await Promise.all([...first, lite, last, reporting]);
     },
   };
 }

@@ -31,7 +31,7 @@ import { countNight } from './countNight.ts';
 import { runDigests } from './digests.ts';
 import { formatAudit } from './verify.ts';
 import { formatSummary, summarizeNight } from './nightSummary.ts';
-import { planFollowedNight, planPerformedNight, planRecordedNight, type NightPlan } from './nightPlan.ts';
+import { planFollowedNight, planPerformedNight, planRecordedNight, SIMULATED, type NightPlan } from './nightPlan.ts';
 import { bodiesOfNight } from './orbitCatalogue.ts';
 import { note, print, printJson } from './output.ts';
 import { detectorProcess, warmProducts } from './processDetector.ts';
@@ -117,6 +117,7 @@ async function observe(
   const run = await EngineRun.open({
     log, apdb, instrument, camera, dayObs, dataDir, now: Date.now, note, fail, onProgress: progress,
     rawWaitMs: rawWaitOf(plan), withholding: withholdingOf(policy),
+    testMessage: plan.isSimulated ? SIMULATED : null,
     process: detectorProcess(camera, dataDir, catalog, pool, runDigests()),
     ...(fakes && { fakes: {
       process: detectorProcess(camera, dataDir, catalog, fakes, runDigests()), idle: () => pool.idle(),

@@ -8,16 +8,21 @@ import type { NightOptions } from '../setup/arguments.mjs';
 import { listRecordedNights } from '../stream/commitExport.ts';
 import { isNightSealed } from '../stream/commitLog.ts';
 import type { Log } from '../stream/log.ts';
-import { lastNightOpened } from '../stream/observatory.ts';
+import { lastNightOpened, readObservatory } from '../stream/observatory.ts';
 import { listInstruments, listNights } from '../stream/streams.ts';
 import { isSimulated } from './instruments.ts';
 import { note } from './output.ts';
 import type { RecordedNight } from './recordedNight.ts';
 
+/** Reason for which alerts of the simulator are marked as tests. */
+export const SIMULATED = 'simulated';
+
 export type NightPlan = Readonly<{
   instrument: string; dayObs: DayObs; arguments: NightArguments; isResumed: boolean;
   /** Where its facts come from: the simulator in this process, a folder, or whoever publishes them. */
   source: 'performed' | 'recorded' | 'followed';
+  /** Whether the sky is the simulator's. */
+  isSimulated: boolean;
 }>;
 
 /** The night that an empty data directory begins with; a fixed one, so that the same seed sees the same sky. */
@@ -42,9 +47,9 @@ export async function planPerformedNight(log: Log, options: NightOptions): Promi
       throw new Error(`night ${dayObs} of ${instrument} was told from elsewhere and is not sealed: `
         + `end it with --follow --camera ${instrument} or --from DIR`);
     }
-    if (isOpened) return { instrument, dayObs, arguments: opened.arguments, isResumed: true, source: 'performed' };
+    if (isOpened) return { instrument, dayObs, arguments: opened.arguments, isResumed: true, source: 'performed', isSimulated: true };
     if (instrument === options.camera) {
-      return { instrument, dayObs, arguments: asked, isResumed: true, source: 'performed' };
+      return { instrument, dayObs, arguments: asked, isResumed: true, source: 'performed', isSimulated: true };
     }
   }
   if (options.camera !== PERFORMED_CAMERA) {
@@ -53,7 +58,7 @@ export async function planPerformedNight(log: Log, options: NightOptions): Promi
   }
   const instrument = options.camera, last = (await listRecordedNights(log, options.dataDir, instrument)).at(-1);
   const dayObs = last === undefined ? FIRST_NIGHT : nextDayObs(last);
-  return { instrument, dayObs, arguments: asked, isResumed: false, source: 'performed' };
+  return { instrument, dayObs, arguments: asked, isResumed: false, source: 'performed', isSimulated: true };
 }
 
 /** The night of a recording. @throws Error of one line when it cannot follow the nights that are there. */
@@ -62,7 +67,9 @@ export async function planRecordedNight(
 ): Promise<NightPlan> {
   const { instrument, dayObs } = manifest;
   const isResumed = await requireNext(log, dataDir, instrument, dayObs);
-  return { instrument, dayObs, arguments: opened.arguments, isResumed, source: 'recorded' };
+  return {
+    instrument, dayObs, arguments: opened.arguments, isResumed, source: 'recorded', isSimulated: opened.simulated,
+  };
 }
 
 /**
@@ -79,7 +86,7 @@ export async function planFollowedNight(
     if (opened && !isSealed) {
       const { dayObs, arguments: told } = opened;
       const isResumed = await requireNext(log, dataDir, instrument, dayObs);
-      return { instrument, dayObs, arguments: told, isResumed, source: 'followed' };
+      return { instrument, dayObs, arguments: told, isResumed, source: 'followed', isSimulated: opened.simulated };
     }
     if (!asked) note(`waiting for a night of ${instrument} to be opened in ${streams.observatory(instrument)}`);
     await sleep(engineConfig.nightPollMs, undefined, { signal }).catch(() => undefined);
@@ -94,4 +101,10 @@ async function requireNext(log: Log, dataDir: string, instrument: string, dayObs
   if (dayObs < last) throw new Error(`night ${dayObs} of ${instrument} lies before ${last}, which ${dataDir} holds`);
   if (await isNightSealed(log, instrument, dayObs) === false) return true;
   throw new Error(`night ${dayObs} of ${instrument} is sealed in ${dataDir}; give another --data-dir`);
+}
+
+/** Whether the sky of a recorded night was the simulator's, as the log tells it; a night that it does not tell of is not. */
+export async function isNightSimulated(log: Log, instrument: string, dayObs: DayObs): Promise<boolean> {
+  const facts = await readObservatory(log, instrument, dayObs, () => undefined);
+  return facts.some(({ event }) => event.type === 'NightOpened' && event.simulated);
 }

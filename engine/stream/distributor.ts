@@ -33,6 +33,7 @@ export class Distributor {
   readonly #pack: PackCommit;
   readonly #report: Report;
   readonly #now: () => number;
+  readonly #testMessage: string | null;
   readonly #onPublished: (published: Published) => void;
   readonly #onFailed: (error: Error) => void;
   #chain: Promise<void> = Promise.resolve();
@@ -45,6 +46,8 @@ export class Distributor {
 
   constructor(options: Readonly<{
     log: Log; instrument: string; dayObs: DayObs; pack: PackCommit; report: Report; now: () => number;
+    /** Why the night's alerts are none of the sky's; null when they are. */
+    testMessage?: string | null;
     onPublished: (published: Published) => void; onFailed: (error: Error) => void;
   }>) {
     this.#log = options.log;
@@ -53,6 +56,7 @@ export class Distributor {
     this.#pack = options.pack;
     this.#report = options.report;
     this.#now = options.now;
+    this.#testMessage = options.testMessage ?? null;
     this.#onPublished = options.onPublished;
     this.#onFailed = options.onFailed;
   }
@@ -133,7 +137,7 @@ export class Distributor {
         msgID: String(packet.diaSourceId),
         // The sequence alone is no fence for those that follow: were another's alerts between, a later one would fit.
         expect: { lastSequence: base + i, ...(i > 0 && { lastMsgID: String(window[i - 1].diaSourceId) }) },
-        headers: headersOf(packet, a, sequence, start + i, this.#now()),
+        headers: headersOf(packet, a, sequence, start + i, this.#now(), this.#testMessage),
       })));
       const failed = acks.find((ack) => ack.status === 'rejected');
       if (!failed && acks.every((ack) => ack.status === 'fulfilled' && isNew(ack.value))) {
@@ -171,12 +175,12 @@ export class Distributor {
  */
 export async function publishReleased(
   log: Log, instrument: string, dayObs: DayObs, a: DiaSourcesAssociated, sequence: number, packets: readonly Packet[],
-  now: () => number,
+  now: () => number, testMessage: string | null,
 ): Promise<void> {
   const stream = streams.released(instrument, dayObs);
   for (const [index, packet] of packets.entries()) {
     await log.js.publish(subjects.released(instrument, dayObs, a.band), packet.bytes, {
-      msgID: String(packet.diaSourceId), headers: headersOf(packet, a, sequence, index, now()),
+      msgID: String(packet.diaSourceId), headers: headersOf(packet, a, sequence, index, now(), testMessage),
       expect: { lastSequence: await lastSequence(log, stream) ?? 0 },
     });
   }
@@ -188,7 +192,7 @@ function isNew(ack: PubAck): boolean {
 
 /** What the message of an alert tells without decoding. */
 function headersOf(
-  packet: Packet, a: DiaSourcesAssociated, sequence: number, index: number, nowMs: number,
+  packet: Packet, a: DiaSourcesAssociated, sequence: number, index: number, nowMs: number, testMessage: string | null,
 ): MsgHdrs {
   const h = newHeaders();
   h.set(alertHeaders.schemaId, String(ALERT_SCHEMA_ID));
@@ -204,6 +208,7 @@ function headersOf(
   if (packet.neighbours !== null) {
     h.set(alertHeaders.neighbours, neighboursJson(decodeNeighbours(packet.neighbours)));
   }
+  if (testMessage !== null) h.set(alertHeaders.testMessage, testMessage);
   h.set(alertHeaders.commitSequence, String(sequence));
   h.set(alertHeaders.commitIndex, String(index));
   h.set(alertHeaders.publishedAt, new Date(nowMs).toISOString());

@@ -53,6 +53,8 @@ export type EngineOptions = Readonly<{
    * templates there are.
    */
   warm: (visit: NextVisit, boresight: Boresight) => Promise<number>;
+  /** Marks the night's alerts as tests, with the reason; null (the default) for alerts of the sky. */
+  testMessage?: string | null;
   /** Rules by which alerts are withheld; none without. */
   withholding?: Withholding | null;
   /** Loads the solar-system objects of the night; null when no orbits are there yet. */
@@ -118,6 +120,7 @@ export class EngineRun {
     const packets = new PacketMemory();
     this.#distributor = new Distributor({
       log, instrument, dayObs, report: this.#progress.report, now, onFailed: options.fail,
+      testMessage: options.testMessage ?? null,
       pack: (associated, position) => packCommit(
         associated, position, projected, this.#spool, this.#state, apdb, () => this.#projector.drain(), packets,
       ),

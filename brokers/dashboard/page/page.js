@@ -1,5 +1,6 @@
 // The live page of one night. Holds what the server has told, and draws what has changed.
 import { byId, make, orderOf, plural, setText } from './draw.js';
+import { drawConsumers } from './consumers.js';
 import { drawFlow, drawTiles } from './tiles.js';
 import { clearRows, drawDeferred, drawRow, markSelected } from './visits.js';
 import { drawWaterfall } from './waterfall.js';
@@ -47,6 +48,7 @@ function take(message) {
   setText('summit', summitText(night));
   drawTiles(night, [...visits.values()], current(message.verified));
   drawFlow(night, current(message.verified));
+  drawConsumers(night.sampled);
   for (const visit of message.visits) drawRow(visit, night.budgetSeconds, select);
   byId('visits-empty').hidden = visits.size > 0;
   if (message.visits.length > 0) drawDeferred(visits.values());

@@ -104,7 +104,7 @@ export function drawFlow(night, verified) {
       withheld > 0 ? `${count(withheld)} withheld: ${reasonsText(counts.withheldByReason)}` : 'none withheld',
     ),
     flowStep('published', counts.published, counts.packed - counts.published, 'all'),
-    flowStep('archived', counts.archived, counts.published - counts.archived, 'all'),
+    flowStep('archived', counts.archived, counts.published + (counts.released ?? 0) - counts.archived, 'all'),
     ...Object.entries(counts.delivered).map(([consumer, delivered]) => {
       const owed = counts.owed[consumer] ?? 0;
       return flowStep(
