@@ -111,9 +111,9 @@ export type CompiledKernels = Readonly<{
     scienceImage: number, scienceVariance: number, image: number, variance: number, width: number, height: number,
     margin: number, threshold: number, snrMin: number, indices: number, capacity: number,
   ): number;
-  subtractMatchedRow(
+  subtractMatched(
     visit: number, visitMask: number, matchedMask: number, a: number, b: number, factor: number, kept: number,
-    blank: number, noData: number, columns: number, c0: number, c1: number, c2: number, count: number, out: number,
+    blank: number, noData: number, columns: number, terms: number, width: number, height: number, out: number,
     outMask: number,
   ): void;
   blankMasked(image: number, variance: number, mask: number, bits: number, count: number): void;

@@ -1,8 +1,7 @@
 /** Passes of matching and subtraction over planes and masks, all of one shape, row-major. */
 import { kernelsOf, layOutWork, pointerTo } from './kernels.ts';
 import {
-  blankMaskedTwin, flagAboveTwin, keepBitsTwin, listBrightTwin, slopeRowTwin, subtractMatchedRowTwin, translateMaskTwin,
-  type SubtractedRow,
+  blankMaskedTwin, flagAboveTwin, keepBitsTwin, listBrightTwin, slopeRowTwin, subtractMatchedTwin, translateMaskTwin,
 } from './twins/match.ts';
 
 type Noisy = Readonly<{ width: number; height: number; image: Float32Array; variance: Float32Array }>;
@@ -50,28 +49,35 @@ export type SubtractTask = Readonly<{
 
 /** Mask and image of a difference, in single precision; pixels that are blank or not finite are 0. */
 export function subtractMatched(task: SubtractTask): void {
-  const { width, height, visit, matchedMask, a, b, out, coefficients, degrees } = task;
-  const us = Float32Array.from({ length: width }, (_, x) => (width === 1 ? 0 : (2 * x) / (width - 1) - 1));
+  const { width, height, visit, matchedMask, a, b, factor, kept, noData, blank, out } = task;
   const kernels = kernelsOf(visit.image, visit.mask, matchedMask, a, b, out.image, out.mask);
-  const work = kernels && layOutWork(kernels, { columns: 4 * width }), c = new Float64Array(3);
-  const { factor, kept, blank, noData } = task;
-  const row: SubtractedRow = {
-    visit: visit.image, visitMask: visit.mask, matchedMask, a, b, factor, kept, blank, noData, columns: us,
-    out: out.image, outMask: out.mask,
-  };
-  if (kernels !== null && work !== null) new Float32Array(kernels.memory.buffer, work.columns, width).set(us);
-  const planes = kernels === null ? [] : [visit.image, a, b, out.image].map((view) => pointerTo(kernels, view));
-  const masks = kernels === null ? [] : [visit.mask, matchedMask, out.mask].map((view) => pointerTo(kernels, view));
+  const work = kernels && layOutWork(kernels, { columns: 4 * width, terms: 12 * height });
+  const columns = Float32Array.from({ length: width }, (_, x) => placeIn(x, width)), terms = rowTerms(task);
+  if (kernels === null || work === null) { subtractMatchedTwin(task, columns, terms); return; }
+  new Float32Array(kernels.memory.buffer, work.columns, width).set(columns);
+  new Float32Array(kernels.memory.buffer, work.terms, terms.length).set(terms);
+  const [p, q, r, to] = [visit.image, a, b, out.image].map((view) => pointerTo(kernels, view));
+  const [visitMask, matched, outMask] = [visit.mask, matchedMask, out.mask].map((view) => pointerTo(kernels, view));
+  kernels.compiled.subtractMatched(
+    p, visitMask, matched, q, r, factor, kept, blank, noData, work.columns, work.terms, width, height, to, outMask,
+  );
+}
+
+/** From −1 to 1. */
+function placeIn(index: number, length: number): number {
+  return length === 1 ? 0 : (2 * index) / (length - 1) - 1;
+}
+
+/** [height × 3]: coefficients of 1, u and u² of each row. */
+function rowTerms({ height, coefficients, degrees }: SubtractTask): Float32Array {
+  const terms = new Float32Array(3 * height), sums = new Float64Array(3);
   for (let y = 0; y < height; y++) {
-    const v = height === 1 ? 0 : (2 * y) / (height - 1) - 1, start = y * width;
-    c.fill(0);
-    degrees.forEach(([i, k], n) => { c[i] += coefficients[n] * v ** k; });
-    const [c0, c1, c2] = [Math.fround(c[0]), Math.fround(c[1]), Math.fround(c[2])];
-    if (kernels === null || work === null) { subtractMatchedRowTwin(row, start, c0, c1, c2); continue; }
-    const [p, pa, pb, po] = planes, [vm, mm, om] = masks, at = 4 * start;
-    kernels.compiled.subtractMatchedRow(p + at, vm + 2 * start, mm + 2 * start, pa + at, pb + at, factor, kept, blank,
-      noData, work.columns, c0, c1, c2, width, po + at, om + 2 * start);
+    const v = placeIn(y, height), powers = [1, v, v * v];
+    sums.fill(0);
+    for (let n = 0; n < degrees.length; n++) sums[degrees[n][0]] += coefficients[n] * powers[degrees[n][1]];
+    terms.set(sums, 3 * y);
   }
+  return terms;
 }
 
 /** NaN in the image and 0 in the variance where the mask has one of the bits. */

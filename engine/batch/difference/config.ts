@@ -88,5 +88,6 @@ export const pairConfig = {
     pairCountMin: 6, pairFractionMin: 0.1,
   },
   triplets: { count: 20, columns: 4, sidePx: 41, zoom: 2 },
-  stars, difference: differenceDefaults, detect: detectDefaults, measure: measureDefaults, forced: forcedDefaults,
+  // What sky is left comes off with a mesh, which follows the polynomial of the difference stage and more.
+  stars, difference: { ...differenceDefaults, backgroundOrder: -1 as const }, detect: detectDefaults, measure: measureDefaults, forced: forcedDefaults,
 } as const;

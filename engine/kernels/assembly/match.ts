@@ -75,10 +75,21 @@ function boxSnr(image: usize, variance: usize, row: usize): f64 {
  * outMask = (visitMask & kept) | matchedMask, with `noData` where the visit is not finite; out = factor × (a − b) − a
  * polynomial where that has none of `blank` and the result is finite, else 0.
  *
- * @param columns [count] float32: u of each column.
- * @param c0, c1, c2 Coefficients of 1, u and u² in this row.
+ * @param columns [width] float32: u of each column.
+ * @param terms   [height × 3] float32: coefficients of 1, u and u² in each row.
  */
-export function subtractMatchedRow(
+export function subtractMatched(
+  visit: usize, visitMask: usize, matchedMask: usize, a: usize, b: usize, factor: f32, kept: i32, blank: i32, noData: i32,
+  columns: usize, terms: usize, width: i32, height: i32, out: usize, outMask: usize,
+): void {
+  for (let y = 0; y < height; y++, terms += 12) {
+    const at = <usize>(y * width) << 2, m = at >> 1;
+    subtractMatchedRow(visit + at, visitMask + m, matchedMask + m, a + at, b + at, factor, kept, blank, noData, columns,
+      load<f32>(terms), load<f32>(terms, 4), load<f32>(terms, 8), width, out + at, outMask + m);
+  }
+}
+
+function subtractMatchedRow(
   visit: usize, visitMask: usize, matchedMask: usize, a: usize, b: usize, factor: f32, kept: i32, blank: i32, noData: i32,
   columns: usize, c0: f32, c1: f32, c2: f32, count: i32, out: usize, outMask: usize,
 ): void {

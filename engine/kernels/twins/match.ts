@@ -1,3 +1,5 @@
+import type { SubtractTask } from '../match.ts';
+
 const { fround } = Math;
 
 type Planes = Readonly<{ image: Float32Array; variance: Float32Array }>;
@@ -44,25 +46,16 @@ function boxSnr({ image, variance }: Planes, width: number, j: number): number {
   return Number.isNaN(snr) ? 0 : snr;
 }
 
-export type SubtractedRow = Readonly<{
-  visit: Float32Array; visitMask: Uint16Array; matchedMask: Uint16Array; a: Float32Array; b: Float32Array;
-  factor: number; kept: number; blank: number; noData: number; columns: Float32Array; out: Float32Array;
-  outMask: Uint16Array;
-}>;
-
-/** Twin of `subtractMatchedRow`, of the row that begins at `start`; the coefficients are float32. */
-export function subtractMatchedRowTwin(
-  row: SubtractedRow, start: number, c0: number, c1: number, c2: number,
-): void {
-  const { visit, visitMask, matchedMask, a, b, kept, blank, noData, columns, out, outMask } = row;
-  const factor = fround(row.factor);
-  for (let x = 0; x < columns.length; x++) {
-    const j = start + x, u = columns[x], value = visit[j];
-    const mask = (visitMask[j] & kept) | matchedMask[j] | (value - value === 0 ? 0 : noData);
-    const polynomial = fround(c0 + fround(u * fround(c1 + fround(u * c2))));
+/** Twin of `subtractMatched`; `columns` is u of each column, `terms` [height × 3] the polynomial of each row. */
+export function subtractMatchedTwin(task: SubtractTask, columns: Float32Array, terms: Float32Array): void {
+  const { width, height, visit, matchedMask, a, b, kept, blank, noData, out } = task, factor = fround(task.factor);
+  for (let j = 0; j < width * height; j++) {
+    const x = j % width, row = 3 * ((j - x) / width), u = columns[x], value = visit.image[j];
+    const mask = (visit.mask[j] & kept) | matchedMask[j] | (value - value === 0 ? 0 : noData);
+    const polynomial = fround(terms[row] + fround(u * fround(terms[row + 1] + fround(u * terms[row + 2]))));
     const d = fround(fround(factor * fround(a[j] - b[j])) - polynomial);
-    outMask[j] = mask;
-    out[j] = (mask & blank) === 0 && d - d === 0 ? d : 0;
+    out.mask[j] = mask;
+    out.image[j] = (mask & blank) === 0 && d - d === 0 ? d : 0;
   }
 }
 

@@ -17,8 +17,8 @@ export type Whitening = Readonly<{
   factorY: number; factorX: number;
 }>;
 
-/** Side of the Fourier tile: four times the usual kernel, more than any PSF stamp. */
-const SIDE = 128;
+/** Side of the Fourier tile: twice the kernels, so that what one spreads of another does not wrap; more than any PSF stamp. */
+const SIDE = 64;
 
 /** Power of the noise of K ⊗ W ⊗ X for white X of unit variance, in the scrambled order of `transform`. */
 export type NoisePower = Readonly<{
@@ -68,7 +68,7 @@ const POWER_MIN = 0.25;
  * @param convolved  Noise of the convolved image.
  * @param powerY     Power of Y's noise for unit variance, in the same order: all 1 unless Y was interpolated.
  * @param varianceY, varianceX Typical variance of a pixel of Y and X.
- * @param halfSize   Half side of φ, pixels; ≤ 50.
+ * @param halfSize   Half side of φ, pixels; ≤ 31.
  */
 export function whiteningOf(
   convolved: NoisePower, powerY: Float64Array, varianceY: number, varianceX: number, halfSize: number,

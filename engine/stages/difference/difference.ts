@@ -82,7 +82,7 @@ export function differenceImages(
   const isTemplateSharper = widths.template <= widths.visit * config.convolveScienceRatio;
   const sharper = isTemplateSharper ? warp.warped : visitImage, other = isTemplateSharper ? visitImage : warp.warped;
   const fit = fitMatchingKernel(
-    sharper, other, unusable, choice.stamps, blurSigmaPx(widths.template, widths.visit), config.kernel,
+    sharper, other, unusable, choice.fitted, blurSigmaPx(widths.template, widths.visit), config.kernel,
     config.kernelStars,
   );
   const { kernel } = fit, middle = new Float32Array(kernel.size ** 2);

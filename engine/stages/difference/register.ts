@@ -48,73 +48,121 @@ export function fitDisplacement(
   let orderMax = config.order;
   while (orderMax >= 0 && stars.length < config.starsPerTerm * termCount(orderMax)) orderMax--;
   if (orderMax < 0) return null;
-  const field = { width, height };
+  const field = fieldOf(stars, width, height, orderMax);
   // What single stars scatter beyond their noise is no evidence for an order.
-  const first = fitOrder(stars, field, orderMax, config.floorPx, config);
+  const first = fitOrder(momentsOf(field, config.floorPx), orderMax, config);
   if (first === null) return null;
-  const scatterPx = Math.max(config.floorPx, first.scatterXPx, first.scatterYPx);
-  let best = { fit: unmoved(stars, field, scatterPx), criterion: cost(stars, field, null, scatterPx, config) };
+  const { scatterXPx, scatterYPx } = describe(field, first);
+  const moments = momentsOf(field, Math.max(config.floorPx, scatterXPx, scatterYPx)), still = unmoved(moments);
+  let best = { fit: still, criterion: cost(moments, still, config) };
   for (let order = 0; order <= orderMax; order++) {
-    const fit = fitOrder(stars, field, order, scatterPx, config);
+    const fit = fitOrder(moments, order, config);
     if (fit === null) continue;
     const parameters = 2 * termCount(order), measurements = 2 * stars.length;
-    const criterion = cost(stars, field, fit, scatterPx, config) + parameters * Math.log(measurements);
+    const criterion = cost(moments, fit, config) + parameters * Math.log(measurements);
     if (criterion < best.criterion) best = { fit, criterion };
   }
-  return best.fit;
+  return describe(field, best.fit);
 }
 
-type Field = Readonly<{ width: number; height: number }>;
+/** Stars, and the terms of the highest order at their places; lower orders' terms come first among them. */
+type Field = Readonly<{
+  stars: readonly Shift[]; width: number; height: number; termCount: number;
+  /** [stars × terms] */
+  terms: Float64Array;
+}>;
 
-/** Weighted least squares of one order, outliers rejected by turns; null when it is not determined. */
-function fitOrder(
-  stars: readonly Shift[], { width, height }: Field, order: number, scatterPx: number, config: RegistrationConfig,
-): Displacement | null {
-  let used: readonly Shift[] = stars;
-  for (let i = 0; ; i++) {
-    const found = fitShifts(used, width, height, order, scatterPx);
-    if (found === null) return null;
-    const { x, y } = found;
-    const lengths = distancesFrom(stars, width, height, order, x, y);
-    const pulls = lengths.map((length, k) => length / Math.sqrt(stars[k].variance + scatterPx * scatterPx));
-    const { median, scatter } = robustMoments(pulls.slice());
-    const kept = stars.filter((_, k) => pulls[k] <= median + config.kappa * scatter);
-    if (i >= config.iterationCountMax || kept.length === used.length) {
-      return describe(used, { width, height }, order, x, y);
-    }
-    used = kept;
+function fieldOf(stars: readonly Shift[], width: number, height: number, order: number): Field {
+  const count = termCount(order), terms = new Float64Array(stars.length * count);
+  stars.forEach(({ x, y }, k) => {
+    polynomialTerms(x, y, width, height, order, terms.subarray(k * count, (k + 1) * count));
+  });
+  return { stars, width, height, termCount: count, terms };
+}
+
+/** Polynomials of both components, and the stars that have a say in them. */
+type OrderFit = Readonly<{ order: number; x: Float64Array; y: Float64Array; isUsed: Uint8Array }>;
+
+/** Normal equations of all stars, of which every order's and selection's follow. */
+type Moments = Readonly<{
+  field: Field; weights: Float64Array;
+  /** [terms × terms], lower triangle; [terms] each. */
+  matrix: Float64Array; x: Float64Array; y: Float64Array;
+}>;
+
+function momentsOf(field: Field, scatterPx: number): Moments {
+  const { stars, termCount: n } = field;
+  const weights = Float64Array.from(stars, ({ variance }) => 1 / (variance + scatterPx * scatterPx));
+  const moments = { field, weights, matrix: new Float64Array(n * n), x: new Float64Array(n), y: new Float64Array(n) };
+  for (let k = 0; k < stars.length; k++) addStar(moments, k, 1, n, moments.matrix, moments.x, moments.y);
+  return moments;
+}
+
+/** Adds a star to the equations of the first `n` terms, or with `sign` −1 takes it off. */
+function addStar(
+  { field: { stars, terms, termCount: stride }, weights }: Moments, k: number, sign: 1 | -1, n: number,
+  matrix: Float64Array, x: Float64Array, y: Float64Array,
+): void {
+  const { dx, dy } = stars[k], start = k * stride, weight = sign * weights[k];
+  for (let a = 0; a < n; a++) {
+    const weighted = weight * terms[start + a], row = a * n;
+    x[a] += weighted * dx;
+    y[a] += weighted * dy;
+    for (let b = 0; b <= a; b++) matrix[row + b] += weighted * terms[start + b];
   }
 }
 
-function describe(
-  used: readonly Shift[], { width, height }: Field, order: number, x: Float64Array, y: Float64Array,
-): Displacement {
-  const unshifted = used.map((star) => ({ ...star, dx: 0, dy: 0 }));
+/** Weighted least squares of one order, outliers rejected by turns; null when it is not determined. */
+function fitOrder(moments: Moments, order: number, config: RegistrationConfig): OrderFit | null {
+  const { stars } = moments.field;
+  let isUsed = new Uint8Array(stars.length).fill(1), usedCount = stars.length;
+  for (let i = 0; ; i++) {
+    const found = fitShifts(moments, isUsed, order);
+    if (found === null) return null;
+    const pulls = distancesFrom(moments.field, found);
+    for (let k = 0; k < pulls.length; k++) pulls[k] *= Math.sqrt(moments.weights[k]);
+    const { median, scatter } = robustMoments(pulls.slice()), limit = median + config.kappa * scatter;
+    const isKept = Uint8Array.from(pulls, (pull) => (pull <= limit ? 1 : 0));
+    const keptCount = isKept.reduce((sum, kept) => sum + kept, 0);
+    if (i >= config.iterationCountMax || keptCount === usedCount) return { order, ...found, isUsed };
+    isUsed = isKept;
+    usedCount = keptCount;
+  }
+}
+
+/** Polynomials of both components, which share their equations; null when these are singular. */
+function fitShifts(
+  moments: Moments, isUsed: Uint8Array, order: number,
+): Readonly<{ x: Float64Array; y: Float64Array }> | null {
+  const n = termCount(order), stride = moments.field.termCount, matrix = new Float64Array(n * n);
+  for (let a = 0; a < n; a++) matrix.set(moments.matrix.subarray(a * stride, a * stride + a + 1), a * n);
+  const x = moments.x.slice(0, n), y = moments.y.slice(0, n);
+  for (let k = 0; k < isUsed.length; k++) if (isUsed[k] === 0) addStar(moments, k, -1, n, matrix, x, y);
+  return solveSymmetric(matrix.slice(), x, 1e-10) && solveSymmetric(matrix, y, 1e-10) ? { x, y } : null;
+}
+
+function describe(field: Field, { order, x, y, isUsed }: OrderFit): Displacement {
+  const { width, height, stars } = field, used = stars.filter((_, k) => isUsed[k] === 1);
+  const own = fieldOf(used, width, height, order), unshifted = used.map((star) => ({ ...star, dx: 0, dy: 0 }));
   return {
     width, height, order, x, y, starCount: used.length,
-    rmsPx: rmsOf(distancesFrom(unshifted, width, height, order, x, y)),
-    residualPx: rmsOf(distancesFrom(used, width, height, order, x, y)),
-    scatterXPx: scatterOf(used, width, height, order, x, 'dx'),
-    scatterYPx: scatterOf(used, width, height, order, y, 'dy'),
+    rmsPx: rmsOf(distancesFrom({ ...own, stars: unshifted }, { x, y })), residualPx: rmsOf(distancesFrom(own, { x, y })),
+    scatterXPx: scatterOf(own, x, 'dx'), scatterYPx: scatterOf(own, y, 'dy'),
   };
 }
 
 /** No displacement: the WCSs are right. */
-function unmoved(stars: readonly Shift[], field: Field, scatterPx: number): Displacement {
-  const sound = stars.filter(({ dx, dy, variance }) => (
-    Math.hypot(dx, dy) <= 5 * Math.sqrt(variance + scatterPx * scatterPx)));
-  return describe(sound.length > 0 ? sound : stars, field, 0, new Float64Array(1), new Float64Array(1));
+function unmoved({ field: { stars }, weights }: Moments): OrderFit {
+  const isSound = Uint8Array.from(stars, ({ dx, dy }, k) => (Math.hypot(dx, dy) * Math.sqrt(weights[k]) <= 5 ? 1 : 0));
+  return {
+    order: 0, x: new Float64Array(1), y: new Float64Array(1), isUsed: isSound.includes(1) ? isSound : isSound.fill(1),
+  };
 }
 
 /** Σ of squared pulls over both axes; an outlier counts no more than its rejection limit. */
-function cost(
-  stars: readonly Shift[], { width, height }: Field, fit: Displacement | null, scatterPx: number, config: RegistrationConfig,
-): number {
-  const { x, y, order } = fit ?? { x: new Float64Array(1), y: new Float64Array(1), order: 0 };
-  const lengths = distancesFrom(stars, width, height, order, x, y);
-  const limit = 2 * config.kappa * config.kappa;
-  return lengths.reduce((sum, length, k) => (
-    sum + Math.min(limit, (length * length) / (stars[k].variance + scatterPx * scatterPx))), 0);
+function cost({ field, weights }: Moments, fit: OrderFit, config: RegistrationConfig): number {
+  const lengths = distancesFrom(field, fit), limit = 2 * config.kappa * config.kappa;
+  return lengths.reduce((sum, length, k) => sum + Math.min(limit, length * length * weights[k]), 0);
 }
 
 /** Displacement of one star, and the variance of each component from its pixels' noise, px². */
@@ -165,46 +213,31 @@ function fillGaussian(first: number, centre: number, sigma: number, out: Float64
   for (let i = 0; i < out.length; i++) out[i] = Math.exp(-((first + i - centre) ** 2) / (2 * sigma * sigma));
 }
 
-/** Polynomials of both components, which share their equations; null when these are singular. */
-function fitShifts(
-  stars: readonly Shift[], width: number, height: number, order: number, scatterPx: number,
-): { x: Float64Array; y: Float64Array } | null {
-  const n = termCount(order), matrix = new Float64Array(n * n), p = new Float64Array(n);
-  const x = new Float64Array(n), y = new Float64Array(n);
-  for (const star of stars) {
-    polynomialTerms(star.x, star.y, width, height, order, p);
-    const weight = 1 / (star.variance + scatterPx * scatterPx);
-    for (let a = 0; a < n; a++) {
-      const weighted = weight * p[a];
-      x[a] += weighted * star.dx;
-      y[a] += weighted * star.dy;
-      for (let b = 0; b <= a; b++) matrix[a * n + b] += weighted * p[b];
-    }
-  }
-  return solveSymmetric(matrix.slice(), x, 1e-10) && solveSymmetric(matrix, y, 1e-10) ? { x, y } : null;
-}
-
+/** How far each star lies from the polynomials. */
 function distancesFrom(
-  stars: readonly Shift[], width: number, height: number, order: number, x: Float64Array, y: Float64Array,
+  { stars, terms, termCount: stride }: Field, { x, y }: Readonly<{ x: Float64Array; y: Float64Array }>,
 ): Float64Array {
-  const terms = new Float64Array(x.length);
-  return Float64Array.from(stars, (star) => Math.hypot(
-    star.dx - evaluatePolynomial(x, star.x, star.y, width, height, order, terms),
-    star.dy - evaluatePolynomial(y, star.x, star.y, width, height, order, terms),
-  ));
+  const lengths = new Float64Array(stars.length);
+  for (let k = 0; k < lengths.length; k++) {
+    let dx = stars[k].dx, dy = stars[k].dy;
+    for (let a = 0, at = k * stride; a < x.length; a++, at++) { dx -= x[a] * terms[at]; dy -= y[a] * terms[at]; }
+    lengths[k] = Math.hypot(dx, dy);
+  }
+  return lengths;
 }
 
 /** Robust scatter of one component about its polynomial among the better half of the stars, their noise taken off. */
 function scatterOf(
-  stars: readonly Shift[], width: number, height: number, order: number, coefficients: Float64Array,
-  axis: 'dx' | 'dy',
+  { stars, terms, termCount: stride }: Field, coefficients: Float64Array, axis: 'dx' | 'dy',
 ): number {
-  const better = [...stars].sort((a, b) => a.variance - b.variance).slice(0, Math.ceil(stars.length / 2));
-  const terms = new Float64Array(coefficients.length);
-  const rest = Float64Array.from(
-    better, (star) => star[axis] - evaluatePolynomial(coefficients, star.x, star.y, width, height, order, terms),
-  );
-  const noise = medianOf(Float64Array.from(better, (star) => star.variance));
+  const better = stars.map((_, k) => k).sort((a, b) => stars[a].variance - stars[b].variance)
+    .slice(0, Math.ceil(stars.length / 2));
+  const rest = Float64Array.from(better, (k) => {
+    let value = stars[k][axis];
+    for (let a = 0; a < coefficients.length; a++) value -= coefficients[a] * terms[k * stride + a];
+    return value;
+  });
+  const noise = medianOf(Float64Array.from(better, (k) => stars[k].variance));
   return Math.sqrt(Math.max(0, robustMoments(rest).scatter ** 2 - noise));
 }
 

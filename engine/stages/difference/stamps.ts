@@ -11,6 +11,8 @@ export type Stamp = Readonly<{ x: number; y: number }>;
 
 export type StampChoice = Readonly<{
   stamps: readonly Stamp[];
+  /** Those that the kernel is fitted to: the brightest of every cell, then the second of every cell, and so on. */
+  fitted: readonly Stamp[];
   /** `stars`: isolated bright sources; `tiles`: the whole image, where there are too few of those. */
   kind: 'stars' | 'tiles';
   /** Sources bright enough, and how many were not used: touched a masked pixel, or too near another. */
@@ -47,7 +49,7 @@ export function chooseStamps(
   science: MaskedImage, template: MaskedImage, unusable: Uint8Array, marginPx: number, config: KernelStarConfig,
   scratch: Float32Array,
 ): StampChoice {
-  const { width, height } = science, stamps: Stamp[] = [];
+  const { width, height } = science, stamps: Stamp[] = [], ranks: Stamp[][] = [];
   const cellPx = Math.ceil(Math.sqrt((width * height * config.starsPerCell) / config.starCountMax));
   const indices = new Int32Array(scratch.buffer, scratch.byteOffset, scratch.length);
   let candidateCount = 0, maskedCount = 0, crowdedCount = 0;
@@ -63,12 +65,15 @@ export function chooseStamps(
       chosen.push({ x: candidate.x, y: candidate.y });
     }
     stamps.push(...chosen);
+    chosen.forEach((stamp, rank) => (ranks[rank] ??= []).push(stamp));
   }
   if (stamps.length >= config.starCountForTiles) {
-    return { stamps, kind: 'stars', candidateCount, maskedCount, crowdedCount };
+    const fitted: Stamp[] = [];
+    for (const rank of ranks) if (fitted.length < config.fitStarCountMin) fitted.push(...rank);
+    return { stamps, fitted, kind: 'stars', candidateCount, maskedCount, crowdedCount };
   }
   const tiles = tileStamps(unusable, width, height, marginPx, config.stampHalfSizePx);
-  return { stamps: tiles, kind: 'tiles', candidateCount, maskedCount, crowdedCount };
+  return { stamps: tiles, fitted: tiles, kind: 'tiles', candidateCount, maskedCount, crowdedCount };
 }
 
 type Peak = Readonly<{ x: number; y: number; sum: number }>;

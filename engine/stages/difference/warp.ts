@@ -52,8 +52,8 @@ export function warpTemplate(
   const halfWidth = config.lanczosHalfWidth, tapCount = 2 * halfWidth;
   const taps = lanczosTable(halfWidth);
   const warpCell = createWarp({ from: template, out, taps, halfWidth, phases: PHASES, bits: BITS });
-  const noiseX = new Float64Array(tapCount), noiseY = new Float64Array(tapCount);
-  let covered = 0, cellCount = 0;
+  const phasesX = new Float64Array(PHASES + 1), phasesY = new Float64Array(PHASES + 1);
+  let covered = 0;
   const cornersAt = (y: number): Corner[] => cornersOf(templateWcs, visitWcs, displacement, out.width, y, config.cellPx);
   let below = cornersAt(0);
   for (let y0 = 0; y0 < out.height; y0 += config.cellPx) {
@@ -62,10 +62,7 @@ export function warpTemplate(
       const x1 = Math.min(x0 + config.cellPx, out.width);
       const affine = affineOfCell(below[c], below[c + 1], above[c], above[c + 1], x1 - x0, y1 - y0);
       covered += warpCell(affine, x0, y0, x1, y1);
-      if (Number.isFinite(affine.tx)) {
-        addAutocorrelations(affine, x1 - x0, y1 - y0, taps, tapCount, noiseX, noiseY);
-        cellCount++;
-      }
+      if (Number.isFinite(affine.tx)) countPhases(affine, x1 - x0, y1 - y0, phasesX, phasesY);
     }
     below = above;
   }
@@ -79,9 +76,11 @@ export function warpTemplate(
       details: { coverageFraction, coverageFractionMin: config.coverageFractionMin },
     });
   }
-  for (let i = 0; i < tapCount; i++) { noiseX[i] /= cellCount; noiseY[i] /= cellCount; }
   flagHighVariance(out, config.highVarianceRatio);
-  return { warped: asProduct('warpedTemplate', out), coverageFraction, noiseX, noiseY };
+  return {
+    warped: asProduct('warpedTemplate', out), coverageFraction,
+    noiseX: meanAutocorrelation(taps, tapCount, phasesX), noiseY: meanAutocorrelation(taps, tapCount, phasesY),
+  };
 }
 
 type Corner = Readonly<{ x: number; y: number }>;
@@ -146,22 +145,27 @@ function sinc(x: number): number {
   return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
 }
 
-/** Adds Σ_i w[i] w[i + lag] of the taps met at 16 places of a cell, averaged. */
-function addAutocorrelations(
-  affine: WarpAffine, w: number, h: number, taps: Float64Array, tapCount: number, sumX: Float64Array, sumY: Float64Array,
-): void {
+/** Counts the phases of the taps met at 16 places of a cell. */
+function countPhases(affine: WarpAffine, w: number, h: number, countsX: Float64Array, countsY: Float64Array): void {
   for (let n = 0; n < 16; n++) {
     const i = Math.floor((w * ((n & 3) + 0.5)) / 4), j = Math.floor((h * ((n >> 2) + 0.5)) / 4);
     const tx = affine.tx + i * affine.xx + j * affine.xy, ty = affine.ty + i * affine.yx + j * affine.yy;
-    addAutocorrelation(taps, Math.round((tx - Math.floor(tx)) * PHASES) * tapCount, tapCount, sumX);
-    addAutocorrelation(taps, Math.round((ty - Math.floor(ty)) * PHASES) * tapCount, tapCount, sumY);
+    countsX[Math.round((tx - Math.floor(tx)) * PHASES)]++;
+    countsY[Math.round((ty - Math.floor(ty)) * PHASES)]++;
   }
 }
 
-function addAutocorrelation(taps: Float64Array, start: number, tapCount: number, sum: Float64Array): void {
-  for (let lag = 0; lag < tapCount; lag++) {
-    for (let i = 0; i + lag < tapCount; i++) sum[lag] += (taps[start + i] * taps[start + i + lag]) / 16;
+/** Σ_i w[i] w[i + lag] of the taps, averaged over the phases that were counted; zeros when none was. */
+function meanAutocorrelation(taps: Float64Array, tapCount: number, counts: Float64Array): Float64Array {
+  const mean = new Float64Array(tapCount), total = counts.reduce((sum, count) => sum + count, 0);
+  for (let phase = 0; phase <= PHASES; phase++) {
+    if (counts[phase] === 0) continue;
+    const start = phase * tapCount, weight = counts[phase] / total;
+    for (let lag = 0; lag < tapCount; lag++) {
+      for (let i = 0; i + lag < tapCount; i++) mean[lag] += weight * taps[start + i] * taps[start + i + lag];
+    }
   }
+  return mean;
 }
 
 /** Flags pixels whose variance exceeds a multiple of the median of those with data. */
