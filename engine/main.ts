@@ -2,7 +2,7 @@
 import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { parseArguments } from './setup/arguments.mjs';
-import { watchParent } from './setup/services.mjs';
+import { watchParent } from './setup/processes.mjs';
 import { assertNever } from '../schemas/events.ts';
 
 // Types are stripped and modules compiled once, not at each start: 0.25 s of a command's CPU. Kept beside the packages,

@@ -1,22 +1,28 @@
-/** Large FITS files, written plane by plane: no copy of a plane is ever made. */
+/** Large FITS files, written plane by plane: no copy of a whole plane is ever made. */
 import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { encodeInPlace } from '../kernels/decode.ts';
 import { encodeHeader, type FitsHduOut, type ImagePlane } from './fits.ts';
 
 const BLOCK_BYTES = 2880;
 /** What is turned round at a time: it stays in the second-level cache until it has been written. */
 const CHUNK_BYTES = 256 * 1024;
+/** What is written at a time of a plane that was turned round as a whole. */
+const WRITTEN_BYTES = 8 * 1024 * 1024;
+
+/** A plane may be marked as used up: nobody needs its numbers once it is written, so that it is turned round in place. */
+export type StreamedHdu = FitsHduOut & Readonly<{ isUsedUp?: boolean }>;
 
 /**
  * As `writeFits`, the same bytes, for a file that is not compressed; replaces an older file whole.
  *
  * @throws the file system's error; then nothing is left of the new file.
  */
-export function streamFits(path: string, hdus: readonly FitsHduOut[]): void {
+export function streamFits(path: string, hdus: readonly StreamedHdu[]): void {
   const temporary = `${path}.${process.pid}.part`, file = openSync(temporary, 'w');
   try {
     hdus.forEach((hdu, i) => {
       writeAll(file, encodeHeader(hdu, i === 0));
-      if (hdu.data !== null) writePlane(file, hdu.data);
+      if (hdu.data !== null) writePlane(file, hdu.data, hdu.isUsedUp ?? false);
     });
   } catch (error) {
     closeSync(file);
@@ -28,7 +34,13 @@ export function streamFits(path: string, hdus: readonly FitsHduOut[]): void {
 }
 
 /** Numbers little-endian, as on every machine that Node 24 supports, become big-endian; the last block is filled. */
-function writePlane(file: number, data: ImagePlane): void {
+function writePlane(file: number, data: ImagePlane, isUsedUp: boolean): void {
+  if (isUsedUp && (data instanceof Float32Array || data instanceof Uint16Array)) {
+    const turned = encodeInPlace(data);
+    for (let at = 0; at < turned.length; at += WRITTEN_BYTES) writeAll(file, turned.subarray(at, at + WRITTEN_BYTES));
+    fillBlock(file, turned.length);
+    return;
+  }
   const chunk = Buffer.alloc(CHUNK_BYTES), words = new Uint32Array(chunk.buffer, chunk.byteOffset, CHUNK_BYTES >> 2);
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   for (let start = 0; start < bytes.length; start += CHUNK_BYTES) {
@@ -41,7 +53,11 @@ function writePlane(file: number, data: ImagePlane): void {
     else if (data.BYTES_PER_ELEMENT === 8) part.swap64();
     writeAll(file, part);
   }
-  writeAll(file, new Uint8Array(Math.ceil(bytes.length / BLOCK_BYTES) * BLOCK_BYTES - bytes.length));
+  fillBlock(file, bytes.length);
+}
+
+function fillBlock(file: number, length: number): void {
+  writeAll(file, new Uint8Array(Math.ceil(length / BLOCK_BYTES) * BLOCK_BYTES - length));
 }
 
 function writeAll(file: number, bytes: Uint8Array): void {

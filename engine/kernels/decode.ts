@@ -1,6 +1,6 @@
 /** FITS data to planes: turning bytes round is all that most files need. */
-import { kernelsOf, layOutWork, type Kernels } from './kernels.ts';
-import { decodeFloat32Twin, decodeScaled16Twin, decodeUnsigned16Twin } from './twins/decode.ts';
+import { kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
+import { decodeFloat32Twin, decodeScaled16Twin, decodeUnsigned16Twin, encodeUnsigned16Twin } from './twins/decode.ts';
 
 /**
  * Bytes that are brought into the memory at a time, when they come from elsewhere: they stay in the second-level cache.
@@ -50,6 +50,20 @@ export function decodeScaled16(
   inChunks(kernels, bytes, out, 2, ({ compiled }, from, to, count) => {
     compiled.decodeScaled16(from, to, count, scale, zero, isPossible ? blank : NO_BLANK);
   });
+}
+
+/**
+ * Turns a plane's numbers into what FITS stores of them, where they lie: big-endian float32, or unsigned 16 bits with
+ * BZERO 32768. As numbers of this machine they then mean nothing.
+ *
+ * @returns The plane's bytes.
+ */
+export function encodeInPlace(plane: Float32Array | Uint16Array): Uint8Array {
+  const bytes = new Uint8Array(plane.buffer, plane.byteOffset, plane.byteLength), kernels = kernelsOf(plane);
+  if (plane instanceof Float32Array) decodeFloat32(bytes, plane); // Turning round is its own opposite.
+  else if (kernels === null) encodeUnsigned16Twin(plane);
+  else kernels.compiled.encodeUnsigned16(pointerTo(kernels, plane), pointerTo(kernels, plane), plane.length);
+  return bytes;
 }
 
 function requireBytes(bytes: Uint8Array, wanted: number): void {

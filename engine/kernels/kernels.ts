@@ -30,6 +30,7 @@ const ALIGNMENT_BYTES = 64;
 export type CompiledKernels = Readonly<{
   decodeUnsigned16(from: number, to: number, count: number): void;
   decodeFloat32(from: number, to: number, count: number): void;
+  encodeUnsigned16(from: number, to: number, count: number): void;
   decodeScaled16(from: number, to: number, count: number, scale: number, zero: number, blank: number): void;
   decodeRiceRows(
     heap: number, places: number, rows: number, width: number, blockSize: number, flip: number, out: number,

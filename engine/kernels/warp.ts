@@ -64,7 +64,8 @@ export function createWarp(task: WarpTask): WarpCell {
   const compiled = kernels === null || halfWidth !== COMPILED_HALF_WIDTH ? null : createCompiledWarp(kernels, task);
   if (compiled !== null) return compiled;
   const rounded = Float32Array.from(taps);
-  return (affine, x0, y0, x1, y1) => warpCellTwin(task, rounded, affine, x0, y0, x1, y1);
+  return (affine, x0, y0, x1, y1) => (
+    warpCellTwin(task, rounded, affine, sharedPart(affine, task.phases), x0, y0, x1, y1));
 }
 
 /** Null when the work area has no room for the taps. */

@@ -21,4 +21,7 @@ test('a streamed file has the bytes of one written at once, of every kind of pla
   streamFits(path, hdus);
   expect(readFileSync(path).equals(writeFits(null, hdus))).toBe(true);
   expect(readdirSync(directory)).toEqual(['a.fits']);
+  const whole = readFileSync(path);
+  streamFits(path, hdus.map((hdu) => ({ ...hdu, isUsedUp: true })));
+  expect(readFileSync(path).equals(whole)).toBe(true);
 });

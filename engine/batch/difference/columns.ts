@@ -52,14 +52,18 @@ function suspectColumns({ width, height, image }: MaskedImage): number[] {
   const { neighbourCount: distance, heightSigmaMin } = pairConfig.columns;
   const all = Array.from({ length: width }, (_, x) => x);
   if (width < 8 * distance || height < ROW_COUNT_MIN) return all;
-  const differences: number[] = [], step = Math.max(1, Math.floor(image.length / 50_000)) | 1;
-  for (let j = distance; j < image.length - distance; j += step) {
-    const d = image[j] - 0.5 * (image[j - distance] + image[j + distance]);
-    if (d === d) differences.push(Math.abs(d));
+  const differences = new Float64Array(SAMPLE_MAX), step = 8 * (Math.ceil(image.length / SAMPLE_MAX) | 1);
+  let count = 0;
+  // Eight neighbours at a time: they share their lines of the cache.
+  for (let first = distance; first < image.length - distance - 8; first += step) {
+    for (let j = first; j < first + 8; j++) {
+      const d = image[j] - 0.5 * (image[j - distance] + image[j + distance]);
+      if (d === d) differences[count++] = Math.abs(d);
+    }
   }
-  if (differences.length === 0) return all;
+  if (count === 0) return all;
   // The difference of a pixel and the mean of two others has √1.5 times a pixel's noise.
-  const sigma = (1.4826 * median(differences)) / Math.sqrt(1.5);
+  const sigma = (1.4826 * medianInPlace(differences, count)) / Math.sqrt(1.5);
   const heights = columnHeights(image, width, height, distance, BOUND_SIGMA * sigma);
   // Stars stand over few pixels and are cut off, beside more: all columns seem a little low.
   const usual = median(Array.from(heights.subarray(distance, width - distance)));
@@ -67,6 +71,8 @@ function suspectColumns({ width, height, image }: MaskedImage): number[] {
     || Math.abs(heights[x] - usual) > SUSPECT_SHARE * heightSigmaMin * sigma);
 }
 
+/** Pixels that tell the noise. */
+const SAMPLE_MAX = 50_000;
 /** With fewer rows the bounded mean is too noisy to pass columns over. */
 const ROW_COUNT_MIN = 1024;
 /** Bound of a pixel's height: a hot column's noise is within it, and a star adds no more. */
@@ -94,9 +100,11 @@ function columnStatistics(
     const x1 = Math.min(width, x0 + GATHERED);
     if (!wanted.subarray(x0, x1).includes(1)) continue;
     counts.fill(0);
+    const chosen = Array.from({ length: x1 - x0 }, (_, i) => i).filter((i) => wanted[x0 + i] === 1);
     for (let y = 0; y < height; y += rowStep) {
-      for (let x = x0, j = y * width + x0; x < x1; x++, j++) {
-        if ((mask[j] & ignored) === 0 && image[j] === image[j]) values[x - x0][counts[x - x0]++] = image[j];
+      for (const i of chosen) {
+        const j = y * width + x0 + i;
+        if ((mask[j] & ignored) === 0 && image[j] === image[j]) values[i][counts[i]++] = image[j];
       }
     }
     for (let x = x0; x < x1; x++) {

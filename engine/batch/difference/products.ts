@@ -14,13 +14,15 @@ export type PairFiles = Readonly<{ difference: string; catalog: string; triplets
 
 /**
  * Writes difference.fits, diaSources.csv and, when anything was found, triplets.png; each replaces an older one whole.
+ * The planes of the difference and the score are used up: their numbers are turned round where they lie.
  */
 export function writePairProducts(directory: string, pair: PairDifference): PairFiles {
   mkdirSync(directory, { recursive: true });
   const files = { difference: join(directory, 'difference.fits'), catalog: join(directory, 'diaSources.csv') };
-  writeDifference(files.difference, pair);
   replace(files.catalog, catalogCsv(pair.rows, pair.skyWcs !== null));
+  // Before the planes are written, which uses them up.
   const sheet = tripletSheet(pair);
+  writeDifference(files.difference, pair);
   if (sheet === null) return { ...files, triplets: null };
   const triplets = join(directory, 'triplets.png');
   replace(triplets, sheet);
@@ -47,10 +49,10 @@ function writeDifference(path: string, pair: PairDifference): void {
   kernel.kernels.forEach((plane, k) => kernels.set(plane, k * kernel.size ** 2));
   streamFits(path, [
     { data: null },
-    { name: 'IMAGE', cards: [...wcs, ...unitCard(unit ?? '')], data: image, width, height },
-    { name: 'MASK', cards: maskCards, data: mask, width, height },
-    { name: 'VARIANCE', cards: [...wcs, ...unitCard(`(${unit ?? ''})**2`)], data: variance, width, height },
-    { name: 'SCORE', cards: wcs, data: score, width, height },
+    { name: 'IMAGE', cards: [...wcs, ...unitCard(unit ?? '')], data: image, width, height, isUsedUp: true },
+    { name: 'MASK', cards: maskCards, data: mask, width, height, isUsedUp: true },
+    { name: 'VARIANCE', cards: [...wcs, ...unitCard(`(${unit ?? ''})**2`)], data: variance, width, height, isUsedUp: true },
+    { name: 'SCORE', cards: wcs, data: score, width, height, isUsedUp: true },
     {
       name: 'PSF', cards: [['PSFSIZE', psf.size], ['PSFORDER', psf.order]], data: psf.coefficients, width: psf.size,
       height: psf.size * psfTermCount(psf.order),

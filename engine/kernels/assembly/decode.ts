@@ -23,6 +23,14 @@ export function decodeUnsigned16(from: usize, to: usize, count: i32): void {
   for (; i < count; i++, from += 2, to += 2) store<u16>(to, bswap<u16>(load<u16>(from)) ^ 0x8000);
 }
 
+/** The numbers that `decodeUnsigned16` reads. */
+export function encodeUnsigned16(from: usize, to: usize, count: i32): void {
+  const top = i16x8.splat(<i16>0x8000);
+  let i = 0;
+  for (; i + 8 <= count; i += 8, from += 16, to += 16) v128.store(to, Swap.bytes16(v128.xor(v128.load(from), top)));
+  for (; i < count; i++, from += 2, to += 2) store<u16>(to, bswap<u16>(load<u16>(from) ^ 0x8000));
+}
+
 export function decodeFloat32(from: usize, to: usize, count: i32): void {
   let i = 0;
   for (; i + 8 <= count; i += 8, from += 32, to += 32) {

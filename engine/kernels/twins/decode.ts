@@ -5,6 +5,11 @@ export function decodeUnsigned16Twin(bytes: Uint8Array, out: Uint16Array): void 
   for (let i = 0, b = 0; i < out.length; i++, b += 2) out[i] = ((bytes[b] ^ 0x80) << 8) | bytes[b + 1];
 }
 
+/** In place. */
+export function encodeUnsigned16Twin(plane: Uint16Array): void {
+  for (let i = 0; i < plane.length; i++) plane[i] = ((plane[i] << 8) & 0xff00) | ((plane[i] >> 8) ^ 0x80);
+}
+
 export function decodeFloat32Twin(bytes: Uint8Array, out: Float32Array): void {
   const bits = new Uint32Array(out.buffer, out.byteOffset, out.length);
   for (let i = 0, b = 0; i < bits.length; i++, b += 4) {

@@ -1,15 +1,15 @@
-import { sharedPart, type WarpAffine, type WarpTask } from '../warp.ts';
+import type { WarpAffine, WarpTask } from '../warp.ts';
 
 const { floor, fround } = Math;
 
 /** Source pixel of a position and its taps' phases. */
 type Place = { ix: number; iy: number; px: number; py: number };
 
-/** Twin of the compiled warp of a cell; `taps` are those of the task in single precision. */
+/** Twin of the compiled warp of a cell; `taps` are those of the task in single precision, `part` is `sharedPart`'s. */
 export function warpCellTwin(
-  task: WarpTask, taps: Float32Array, affine: WarpAffine, x0: number, y0: number, x1: number, y1: number,
+  task: WarpTask, taps: Float32Array, affine: WarpAffine, part: number, x0: number, y0: number, x1: number, y1: number,
 ): number {
-  const area = fround(Math.abs(affine.xx * affine.yy - affine.xy * affine.yx)), part = sharedPart(affine, task.phases);
+  const area = fround(Math.abs(affine.xx * affine.yy - affine.xy * affine.yx));
   const columns = new Float32Array(2 * task.halfWidth), step = part === 0 ? x1 - x0 : part;
   let covered = 0;
   for (let y = y0; y < y1; y++) {
