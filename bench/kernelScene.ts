@@ -4,6 +4,7 @@
  */
 import { scalePlane, subtractPolynomial } from '../engine/kernels/arithmetic.ts';
 import { createClippedCells } from '../engine/kernels/background.ts';
+import { clipCells } from '../engine/kernels/cells.ts';
 import { convolveByCell, convolvePolynomial } from '../engine/kernels/convolve.ts';
 import { decodeFloat32, decodeUnsigned16 } from '../engine/kernels/decode.ts';
 import { differenceVariance, listAbove } from '../engine/kernels/difference.ts';
@@ -15,6 +16,7 @@ import { removeSignature, type SignatureAmp } from '../engine/kernels/signature.
 import { fillVariance } from '../engine/kernels/variance.ts';
 import { labelRegions } from '../engine/kernels/label.ts';
 import { normalizeByNoise, smoothSeparable } from '../engine/kernels/smooth.ts';
+import { smoothSources } from '../engine/kernels/sources.ts';
 import { markBlank, markNear } from '../engine/kernels/near.ts';
 import { createStampEquations } from '../engine/kernels/stamps.ts';
 import { createWarp } from '../engine/kernels/warp.ts';
@@ -241,6 +243,34 @@ function noise(scene: Scene): ReturnType<KernelCase['prepare']> {
   return { run, result: () => [out, indices] };
 }
 
+function cellRows(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, image = skyOf(scene), mask = maskOf(scene), results: number[] = [];
+  const edges = Int32Array.from({ length: Math.ceil(side / 64) + 1 }, (_, c) => Math.min(64 * c, side));
+  const task = { image, mask, ignoredBits: 0x0103, width: side, clipSigma: 3, rowStep: 1 };
+  const run = (): void => {
+    results.length = 0;
+    for (let y = 0; y < side; y += 64) {
+      for (const cell of clipCells(task, edges, y, Math.min(y + 64, side))) {
+        results.push(cell.median, cell.mean, cell.sigma);
+      }
+    }
+  };
+  return { run, result: () => [Float64Array.from(results)] };
+}
+
+function sources(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, image = skyOf(scene), mask = maskOf(scene), out = scene.floats(side * side);
+  const columns = Math.ceil(side / 64), cells = columns * columns, taps = gaussian(SIGMA_PX, 5);
+  const noise = NOISE * taps.reduce((sum, tap) => sum + tap * tap, 0);
+  const task = {
+    image, zeroBits: 0x0101, width: side, height: side, y0: 0, y1: side, taps, markFactor: 3, peakFactor: 8, reach: 3,
+    border: 6, mesh: { columns, rows: columns, cellWidth: side / columns, cellHeight: side / columns },
+    level: new Float32Array(cells), noise: new Float32Array(cells).fill(noise),
+  };
+  let peaks = new Int32Array(0);
+  return { run: () => { peaks = smoothSources(task, mask, 32, out).slice(); }, result: () => [peaks, mask, out] };
+}
+
 function background(scene: Scene): ReturnType<KernelCase['prepare']> {
   const { side } = scene, image = skyOf(scene), mask = maskOf(scene),
     results = new Float64Array(3 * Math.ceil(side / 64) ** 2);
@@ -287,6 +317,8 @@ export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'expected variance', prepare: variances },
   { name: 'variance and list', prepare: noise },
   { name: 'clipped cells', prepare: background },
+  { name: 'rows of clipped cells', prepare: cellRows },
+  { name: 'smooth, mark, list peaks', prepare: sources },
   { name: 'near masked pixels', prepare: near },
 ];
 

@@ -19,7 +19,12 @@ export function sumEllipse(
   let flux: f64 = 0, moment: f64 = 0, sum: f64 = 0, inside = 0, replaced = 0;
   for (let j = j0; j <= j1; j++) {
     const dy = <f64>j - y;
-    for (let i = i0; i <= i1; i++) {
+    // Where the row meets the ellipse, and a pixel more on either side: what is inside is asked again.
+    const middle = x - cxy * dy / (2 * cxx), rest = cxy * cxy * dy * dy - 4 * cxx * (cyy * dy * dy - radius2);
+    const halfWidth = rest > 0 ? sqrt<f64>(rest) / (2 * cxx) : 0;
+    const first = max<i32>(i0, <i32>floor<f64>(middle - halfWidth) - 1);
+    const last = min<i32>(i1, <i32>ceil<f64>(middle + halfWidth) + 1);
+    for (let i = first; i <= last; i++) {
       const dx = <f64>i - x, r2 = cxx * dx * dx + cyy * dy * dy + cxy * dx * dy;
       if (r2 > radius2) continue;
       inside++;

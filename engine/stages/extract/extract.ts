@@ -192,9 +192,12 @@ function sumOutline(
 ): { flux: number; variance: number; isSaturated: boolean; isAtBorder: boolean } {
   const saturatedBit = maskBits('SAT');
   let flux = 0, sum = 0, isSaturated = false, isAtBorder = false;
+  let y = Math.floor(pixels[0] / width), start = y * width;
   for (let k = 0; k < pixels.length; k++) {
-    const i = pixels[k], x = i % width, y = (i - x) / width;
-    if (x === 0 || y === 0 || x === width - 1 || y === height - 1) isAtBorder = true;
+    const i = pixels[k];
+    while (i >= start + width) { start += width; y++; }
+    while (i < start) { start -= width; y--; }
+    if (i === start || y === 0 || i === start + width - 1 || y === height - 1) isAtBorder = true;
     if ((mask[i] & saturatedBit) !== 0) isSaturated = true;
     if ((mask[i] & BAD_BITS) !== 0 || image[i] !== image[i]) continue;
     flux += image[i];

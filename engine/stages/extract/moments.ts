@@ -29,9 +29,13 @@ export function measureMoments(weights: Float32Array, width: number, pixels: Pix
   // About the first pixel, so that squares of large coordinates do not eat the digits.
   const x0 = pixels[0] % width, y0 = (pixels[0] - x0) / width;
   let sum = 0, peak = -Infinity, sx = 0, sy = 0, sxx = 0, syy = 0, sxy = 0;
+  // Pixels mostly come row by row: a division for each would take longer than its sums.
+  let y = y0, start = y0 * width;
   for (let k = 0; k < pixels.length; k++) {
-    const value = weights[pixels[k]], column = pixels[k] % width;
-    const dx = column - x0, dy = (pixels[k] - column) / width - y0;
+    const pixel = pixels[k], value = weights[pixel];
+    while (pixel >= start + width) { start += width; y++; }
+    while (pixel < start) { start -= width; y--; }
+    const dx = pixel - start - x0, dy = y - y0;
     sum += value;
     sx += value * dx; sy += value * dy;
     sxx += value * dx * dx; syy += value * dy * dy; sxy += value * dx * dy;
