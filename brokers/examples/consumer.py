@@ -47,8 +47,11 @@ def decode(packet, schemas, registry):
     if magic != 0:
         raise ValueError("not a framed Avro packet")
     if schema_id not in schemas:
-        with urllib.request.urlopen(f"{registry.rstrip('/')}/schemas/ids/{schema_id}") as answer:
-            schemas[schema_id] = fastavro.parse_schema(json.loads(json.load(answer)["schema"]))
+        try:
+            with urllib.request.urlopen(f"{registry.rstrip('/')}/schemas/ids/{schema_id}", timeout=10) as answer:
+                schemas[schema_id] = fastavro.parse_schema(json.loads(json.load(answer)["schema"]))
+        except OSError as error:  # What was not acknowledged comes again.
+            sys.exit(f"consumer.py: no schema {schema_id} at {registry}: {error}")
     return fastavro.schemaless_reader(io.BytesIO(packet[5:]), schemas[schema_id])
 
 

@@ -130,6 +130,8 @@ export class Distributor {
     packets: readonly Packet[], first: number, a: DiaSourcesAssociated, sequence: number,
   ): Promise<void> {
     const subject = subjects.alerts(this.#instrument, this.#dayObs, a.band);
+    this.#requireSize(packets);
+    let attempts = 0;
     for (let start = first; start < packets.length && !this.#isEnded;) {
       const window = packets.slice(start, start + streamConfig.publishWindow);
       const base = this.#last;
@@ -143,10 +145,24 @@ export class Distributor {
       if (!failed && acks.every((ack) => ack.status === 'fulfilled' && isNew(ack.value))) {
         this.#last = base + window.length;
         start += window.length;
+        attempts = 0;
         continue;
       }
-      start = await this.#settle(sequence, start, failed?.reason);
+      const settled = await this.#settle(sequence, start, failed?.reason);
+      attempts = settled > start ? 0 : attempts + 1;
+      if (attempts >= streamConfig.sendAttemptsMax) {
+        throw new Error(`ALERTS has not taken a packet in ${attempts} attempts: ${reasonOf(failed)}`);
+      }
+      start = settled;
     }
+  }
+
+  /** What the server would not take must not be tried for ever. No packet of sound limits comes near. */
+  #requireSize(packets: readonly Packet[]): void {
+    const most = (this.#log.connection.info?.max_payload ?? Infinity) - HEADER_BYTES_MAX;
+    const over = packets.find(({ bytes }) => bytes.length > most);
+    if (over === undefined) return;
+    throw new Error(`alert ${over.diaSourceId} has ${over.bytes.length} bytes, more than the server takes (${most})`);
   }
 
   /**
@@ -184,6 +200,13 @@ export async function publishReleased(
       expect: { lastSequence: await lastSequence(log, stream) ?? 0 },
     });
   }
+}
+
+/** Room for the headers of an alert in a message: they have about 1.2 kB, most of it neighbours. */
+const HEADER_BYTES_MAX = 8192;
+
+function reasonOf(failed: PromiseSettledResult<unknown> | undefined): string {
+  return failed?.status === 'rejected' ? String((failed.reason as Error).message) : 'it says that all are there';
 }
 
 function isNew(ack: PubAck): boolean {

@@ -70,6 +70,12 @@ test.skipIf(!hasPython)('nats-py and fastavro, with the registry of the page, re
   expect(await run('python-real', '--skip-tests')).toHaveLength(10);
 }, 60_000);
 
+test.skipIf(!hasPython)('a registry that is down ends the Python example in one line, and what it held comes again', async () => {
+  const args = [join(EXAMPLES, 'consumer.py'), nats.url, ALERTS, 'unlucky', 'http://127.0.0.1:1', '--until-caught-up'];
+  await expect(linesOf(PYTHON, args)).rejects.toThrow(/ended with 1: consumer\.py: no schema 1100 at http:\/\/127\.0\.0\.1:1: [^\n]*\n$/);
+  expect((await nats.jsm.consumers.info(ALERTS, 'unlucky')).ack_floor.stream_seq).toBe(0);
+}, 60_000);
+
 /** 64-bit ids are numbers in Python's JSON: read from the text, they stay exact. */
 function reviveLong(_key: string, value: unknown, context?: { source?: string }): unknown {
   return typeof value === 'number' && /^-?\d{16,}$/.test(context?.source ?? '') ? context?.source : value;
