@@ -2,6 +2,7 @@
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import { patchGradient, type PsfPatches } from '../../image/psfPatch.ts';
 import type { MeasureConfig } from './config.ts';
+import { fitDamped, type NormalEquations } from './dampedFit.ts';
 import { UNUSABLE } from './psfFit.ts';
 import { invertSymmetric } from './solve.ts';
 
@@ -38,28 +39,13 @@ export function fitDipole(
   const p = Float64Array.from(start.flatMap(({ flux, x, y }) => [flux, x, y]));
   const terms = Array.from({ length: UNKNOWNS }, () => new Float64Array(box.width * box.height));
   const gradients = { x: new Float64Array(patches.side ** 2), y: new Float64Array(patches.side ** 2) };
-  let state = equations(planes, patches, box, p, terms, gradients), damping = 1e-3;
-  for (let i = 0; i < config.dipoleIterationCountMax; i++) {
-    const step = solveStep(state, damping);
-    if (step === null) return null;
-    // What the step would gain in χ² if the model were linear: 0.01 is a tenth of an error, and nothing more is gained
-    // by slopes that are themselves good to a part in a hundred.
-    const promised = step.reduce((sum, value, k) => sum + value * state.right[k], 0);
-    if (damping < 1 && promised < 1e-2) return resultOf(state, p);
-    const next = p.map((value, k) => value + (k % 3 === 0 ? step[k] : Math.max(-1, Math.min(1, step[k]))));
+  const at = (place: Float64Array): Equations => equations(planes, patches, box, place, terms, gradients);
+  const end = fitDamped(
     // A step that leaves what a dipole may be is too long, as one is that gains nothing.
-    const isGone = isAway(next, start, fwhmPx, config);
-    const trial = isGone ? null : equations(planes, patches, box, next, terms, gradients);
-    if (trial === null || trial.chi2 > state.chi2) {
-      damping *= 10;
-      if (damping > 1e6) return null;
-      continue;
-    }
-    p.set(next);
-    state = trial;
-    damping = Math.max(damping / 10, 1e-9);
-  }
-  return null;
+    p, at(p), (next) => (isAway(next, start, fwhmPx, config) ? null : at(next)), config.dipoleIterationCountMax,
+    (value, k) => (k % 3 === 0 ? value : Math.max(-1, Math.min(1, value))),
+  );
+  return end && resultOf(end, p);
 }
 
 type Box = Readonly<{ x0: number; y0: number; width: number; height: number }>;
@@ -72,7 +58,7 @@ function boxOf({ width, height }: MaskedImage, lobes: readonly Lobe[], half: num
   return { x0, y0, width: Math.max(0, x1 - x0), height: Math.max(0, y1 - y0) };
 }
 
-type Equations = Readonly<{ matrix: Float64Array; right: Float64Array; chi2: number; pixelCount: number }>;
+type Equations = NormalEquations & Readonly<{ pixelCount: number }>;
 
 /** Normal equations of a step from p, and χ² there. */
 function equations(
@@ -119,13 +105,6 @@ function addLobe(
       terms[first + 2][k] = flux * gradients.y[i];
     }
   }
-}
-
-function solveStep({ matrix, right }: Equations, damping: number): Float64Array | null {
-  const m = matrix.slice();
-  for (let a = 0; a < UNKNOWNS; a++) m[a * UNKNOWNS + a] *= 1 + damping;
-  if (!invertSymmetric(m, UNKNOWNS)) return null;
-  return right.map((_, a) => right.reduce((sum, value, b) => sum + m[a * UNKNOWNS + b] * value, 0));
 }
 
 /** Lobes that changed sign, ran off, fell together or grew beyond what they showed. */

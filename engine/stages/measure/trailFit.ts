@@ -2,6 +2,7 @@
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import type { PsfPatches } from '../../image/psfPatch.ts';
 import type { MeasureConfig } from './config.ts';
+import { fitDamped, type NormalEquations } from './dampedFit.ts';
 import { UNUSABLE } from './psfFit.ts';
 import { invertSymmetric } from './solve.ts';
 
@@ -39,34 +40,16 @@ export function fitTrail(
   const frame = frameOf(planes, start, patches.half), size = frame.width * frame.height;
   const terms = Array.from({ length: UNKNOWNS }, () => new Float64Array(size)), scratch = new Float64Array(size);
   const p = Float64Array.of(1, start.x, start.y, start.lengthPx, start.angle);
-  let state = equations(planes, patches, frame, p, terms, scratch);
-  if (state.modelSquare === 0) return null;
-  p[FLUX] = state.modelData / state.modelSquare; // Linear: the best flux of the starting line.
-  state = equations(planes, patches, frame, p, terms, scratch);
-  let damping = 1e-3;
-  for (let i = 0; i < config.trailIterationCountMax; i++) {
-    const matrix = state.matrix.slice();
-    for (let a = 0; a < UNKNOWNS; a++) matrix[a * UNKNOWNS + a] *= 1 + damping;
-    if (!invertSymmetric(matrix, UNKNOWNS)) return null;
-    const { right } = state, step = p.map((_, a) => right.reduce((sum, r, b) => sum + matrix[a * UNKNOWNS + b] * r, 0));
-    // As in the fit of a dipole: less than a tenth of an error is left.
-    if (damping < 1 && step.reduce((sum, value, a) => sum + value * right[a], 0) < 1e-2) {
-      return resultOf(planes, patches, frame, state, p);
-    }
-    const next = p.map((value, a) => value + step[a]);
-    const isAway = Math.hypot(next[X] - start.x, next[Y] - start.y) > start.lengthPx / 2 + patches.half
-      || !(next[LENGTH] > 0) || next[LENGTH] > 2 * start.lengthPx + 4 * patches.half || !(sign * next[FLUX] > 0);
-    const trial = isAway ? null : equations(planes, patches, frame, next, terms, scratch);
-    if (trial === null || trial.chi2 > state.chi2) {
-      damping *= 10;
-      if (damping > 1e6) return null;
-      continue;
-    }
-    p.set(next);
-    state = trial;
-    damping = Math.max(damping / 10, 1e-9);
-  }
-  return null;
+  const at = (place: Float64Array): Equations => equations(planes, patches, frame, place, terms, scratch);
+  const { modelData, modelSquare } = at(p);
+  if (modelSquare === 0) return null;
+  p[FLUX] = modelData / modelSquare; // Linear: the best flux of the starting line.
+  const isAway = (next: Float64Array): boolean => (
+    Math.hypot(next[X] - start.x, next[Y] - start.y) > start.lengthPx / 2 + patches.half
+    || !(next[LENGTH] > 0) || next[LENGTH] > 2 * start.lengthPx + 4 * patches.half || !(sign * next[FLUX] > 0)
+  );
+  const end = fitDamped(p, at(p), (next) => (isAway(next) ? null : at(next)), config.trailIterationCountMax);
+  return end && resultOf(planes, patches, frame, end, p);
 }
 
 function frameOf(
@@ -83,9 +66,7 @@ function frameOf(
   };
 }
 
-type Equations = Readonly<{
-  matrix: Float64Array; right: Float64Array; chi2: number; pixelCount: number; modelData: number; modelSquare: number;
-}>;
+type Equations = NormalEquations & Readonly<{ pixelCount: number; modelData: number; modelSquare: number }>;
 
 /** Angle by which the trail is turned to see what that changes, radians: a tenth of a pixel at an end 20 px away. */
 const TURN = 0.005;
