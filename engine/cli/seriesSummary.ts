@@ -8,6 +8,7 @@ import { table } from './output.ts';
 import type { Rejected, SeriesPlan } from './seriesPlan.ts';
 import type { SeriesPool } from './seriesPool.ts';
 import type { Differences } from './seriesProcess.ts';
+import { seriesQuality, type SeriesQuality } from './seriesQuality.ts';
 
 /**
  * Difference flux in ADU of the reference at its exposure time; null where the place cannot be measured on that frame.
@@ -22,6 +23,7 @@ export type SeriesObject = Readonly<{
 export type SeriesSummary = Readonly<{
   frames: number; used: number; rejected: readonly Rejected[]; template: Readonly<{ frames: number; fwhmPx: number }>;
   objects: readonly SeriesObject[]; alerts: number;
+  quality: SeriesQuality;
 }>;
 
 /** Objects for people: the strongest. */
@@ -58,6 +60,13 @@ export async function summarizeSeries(
     }),
   }));
   found.sort((a, b) => b.maxAbsSnr - a.maxAbsSnr || (a.diaObjectId < b.diaObjectId ? -1 : 1));
+  const frames = await Promise.all(used.map(async (frame) => {
+    const { result } = await differences.of(frame);
+    if (result.status === 'failed') throw new Error(`${frame.file} was committed without a difference`);
+    const { quality: own, noiseScale, figures } = result.result;
+    return { file: frame.file, quality: own, noiseScale, figures };
+  }));
+  const quality = seriesQuality(frames, found[0], (ra, dec) => skyToPixel(manifest.referenceWcs, ra, dec));
   const unused = manifest.frames.flatMap(({ visit, file }) => {
     const reason = failures.get(visit);
     return reason === undefined ? [] : [{ file, reason }];
@@ -66,16 +75,19 @@ export async function summarizeSeries(
     frames: frameCount, used: used.length,
     rejected: [...rejected, ...unused].sort((a, b) => (a.file < b.file ? -1 : 1)),
     template: { frames: manifest.template.frames.length, fwhmPx: manifest.template.fwhmPx }, objects: found, alerts,
+    quality,
   };
 }
 
 export function formatSeries(summary: SeriesSummary, { instrument, dayObs, reference }: SeriesManifest): string {
-  const { frames, used, rejected, template, objects, alerts } = summary;
+  const { frames, used, rejected, template, objects, alerts, quality } = summary;
   const lines = [
     `${instrument}, night ${dayObs}: ${used} of ${frames} frames used, `
       + `template of ${template.frames} (FWHM ${template.fwhmPx.toFixed(2)} px); `
       + `${objects.length} objects, ${alerts} alerts`,
     ...rejected.map(({ file, reason }) => `  ${file}: ${reason}`),
+    `worst frame: scatter of difference over noise ${quality.scatterWorst?.toFixed(2) ?? '–'}; `
+      + `at most ${quality.strongWorst} detections above 10 σ beside the strongest object`,
   ];
   if (objects.length === 0) return lines.join('\n');
   lines.push(`strongest objects, at pixels of ${reference}, fluxes in its ADU:`);

@@ -31,6 +31,21 @@ export const seriesConfig = {
   saturationRangeFraction: 0.95,
   /** Pixels by which saturation is grown: charge that spills over is not yet at the limit there. */
   saturationGrowthPx: 1,
+  /** Frames are judged this far from their edges; strong detections, standard deviations; pixels looked at, at most. */
+  quality: { edgePx: 25, strongSigma: 10, sampleMax: 200_000 },
+  chargeTrails: {
+    /** Saturated pixels, growth included, from which a star may trail. */
+    starPixelsMin: 25,
+    /**
+     * A row goes on trailing while the median of so many pixels is so much above those of rows so far on either side, in its
+     * standard deviations; two windows in a row may be spoilt by neighbours.
+     */
+    windowPx: 16, besidePx: [5, 6], sigmaMin: 3, gapWindowsMax: 2,
+    /** Windows of a trail that are bright at least: a chain of neighbours has more gaps. */
+    brightShareMin: 0.7,
+    /** The wings of the star and of a neighbour end before this. */
+    lengthMinPx: 48,
+  },
   /** Median of a frame, ADU, from which a pixel of exactly 0 is none: a border that was filled, a dead column. */
   zeroIsBlankAboveAdu: 20,
   /** Sky mesh under the stars: in a crowded field the cells must be large enough to show some sky. */

@@ -6,6 +6,7 @@ import { firstImageHdu, FitsError, imageSize, parseFits, readImageInto } from '.
 import { maskBits } from '../../image/maskPlanes.ts';
 import { allocateMaskedImage, type MaskedImage } from '../../image/maskedImage.ts';
 import { medianInPlace } from '../../image/median.ts';
+import { markChargeTrails } from './chargeTrails.ts';
 import { seriesConfig } from './config.ts';
 import { readFrameHeader, type FrameHeader, type HeaderOverrides } from './frameHeader.ts';
 
@@ -25,7 +26,7 @@ export type FrameFile = Readonly<{
 
 export type Frame = Readonly<{
   file: FrameFile;
-  /** Image in ADU, sky included; variance in ADU² from it; SAT and NO_DATA in the mask. */
+  /** Image in ADU, sky included; variance in ADU² from it; SAT, over the stars' charge trails as well, and NO_DATA in the mask. */
   planes: MaskedImage;
 }>;
 
@@ -54,6 +55,7 @@ export function readFrame(path: string, overrides: HeaderOverrides): Frame {
     maskPixels(planes, units.saturationAdu);
     requireLight(planes);
     setVariance(planes, units);
+    markChargeTrails(planes);
     const checksum = createHash('sha256').update(stored).digest('hex');
     return { file: { path, checksum, bytes: stored.length, width, height, header, units }, planes };
   } catch (error) {

@@ -13,6 +13,7 @@ import { encodeCutouts } from '../../stages/packet/spool.ts';
 import { seriesConfig } from './config.ts';
 import { readFrame } from './frame.ts';
 import type { SeriesFrame, SeriesManifest } from './manifest.ts';
+import { qualityOf, type FrameQuality } from './quality.ts';
 import { readPlanes, type SeriesTemplate } from './products.ts';
 import { frameWcs } from './registration.ts';
 import { subtractTemplate, type Subtraction } from './subtract.ts';
@@ -25,7 +26,7 @@ export type FrameDifference = Readonly<{
   differencePsf: PsfModel; scale: number; noiseScale: number;
   rows: readonly MeasuredDiaSource[]; cutouts: Uint8Array | null;
   detected: number; droppedByReason: Readonly<Record<string, number>>;
-  figures: Readonly<Record<string, number>>;
+  figures: Readonly<Record<string, number>>; quality: FrameQuality;
 }>;
 
 export type ForcedPoint = Readonly<{
@@ -69,7 +70,7 @@ export function differenceFrame(
   return {
     differencePsf, scale, noiseScale: detections.noiseScale,
     rows: measured.rows, cutouts: cutoutsOf(visitWcs, subtraction, measured),
-    detected: detections.detected, droppedByReason,
+    detected: detections.detected, droppedByReason, quality: qualityOf(difference, measured.rows),
     figures: finite({
       ...figures, fluxScale: frame.fluxRatio * scale, noiseScale: detections.noiseScale,
       scoreScatter: detections.scoreScatter, skyAdu: frame.skyAdu,
