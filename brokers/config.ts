@@ -27,8 +27,8 @@ export const brokersConfig = {
   publishAttempts: 5,
   /** Alerts that the archive writes and syncs at once. A sync costs milliseconds, whatever it holds. */
   archiveBatchMax: 128,
-  /** Nights whose index is kept in memory for look-ups: 16 bytes an alert, 160 MB for one of Rubin's nights. */
-  archiveNightsHeld: 8,
+  /** Nights whose index is kept in memory for look-ups: 32 bytes an alert, 320 MB for one of Rubin's nights. */
+  archiveNightsHeld: 6,
   /** Largest cone of a query, arcsec (10°), and most alerts that an answer lists. */
   coneRadiusArcsecMax: 36_000,
   coneAlertsMax: 10_000,

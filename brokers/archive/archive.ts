@@ -5,7 +5,6 @@ import { decodeDiaSource } from '../../schemas/avro.ts';
 import { containerBlock, containerHeader, SYNC_BYTES } from '../../schemas/container.ts';
 import type { DayObs } from '../../schemas/ids.ts';
 import { frame, FRAME_BYTES, splitPacket, unframe } from '../../schemas/packet.ts';
-import { angularDistanceArcsec } from '../filters/helpers.ts';
 import { archivePaths, encodeEntry, RECORD_BYTES, syncMarker, type ArchiveEntry, type WriteAll } from './layout.ts';
 import { encodeNeighbourRecord, NEIGHBOUR_RECORD_BYTES, readNeighbourRecord } from './neighbourFile.ts';
 import { recoverArchive } from './recovery.ts';
@@ -126,11 +125,6 @@ export class Archive {
     return this.#entries.length;
   }
 
-  /** Entries whose position lies within a cone, in the order of arrival. */
-  cone(cone: Cone): ArchiveEntry[] {
-    return entriesInCone(this.#entries, cone);
-  }
-
   async close(): Promise<void> {
     await this.#writing;
     for (const file of [this.#container, this.#index, this.#neighbours]) await file.close();
@@ -209,12 +203,6 @@ export async function readDatum(container: FileHandle, path: string, entry: Arch
 }
 
 const NOTHING = new Uint8Array(0);
-
-export function entriesInCone(entries: readonly ArchiveEntry[], cone: Cone): ArchiveEntry[] {
-  return entries.filter(
-    ({ raDeg, decDeg }) => angularDistanceArcsec(raDeg, decDeg, cone.raDeg, cone.decDeg) <= cone.radiusArcsec,
-  );
-}
 
 /** Bytes of a framed packet that an entry stands for. */
 export function packetBytes(entry: ArchiveEntry): number {

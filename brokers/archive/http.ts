@@ -7,7 +7,7 @@ import { embargoEndMs, readPolicy } from '../policy.ts';
 import { cutoutPng } from './cutoutImage.ts';
 import { lightCurveOf, lightCurveSvg } from './lightCurve.ts';
 import { voEventOf } from './voevent.ts';
-import { archivedNights, coneSearch, findAlert, findArchivedAlert, findNewestOfObject } from './reader.ts';
+import { archivedNights, findAlert, findArchivedAlert, findNewestOfObject, searchNight } from './reader.ts';
 
 export type ArchiveLocation = Readonly<{
   dataDir: string;
@@ -64,7 +64,8 @@ export function isArchivePath(path: string): boolean {
  * - `/alerts/{diaSourceId}/cutouts/{difference|science|template}` as FITS, with `.png` as a picture;
  * - `/alerts/{diaSourceId}/neighbours`: the nearest catalogued stars and galaxies (`schemas/neighbours.ts`);
  * - `/alerts/{diaSourceId}/voevent.xml`: the same as VOEvent 2.0;
- * - `/alerts?ra=DEG&dec=DEG&radius=ARCSEC[&night=YYYYMMDD][&limit=N]`: the alerts of a night in a cone;
+ * - `/alerts?ra=DEG&dec=DEG&radius=ARCSEC[&from=MJD][&to=MJD][&night=YYYYMMDD][&limit=N]`: the alerts of a night in a cone,
+ * and in a span of exposure times (TAI), which may stand alone;
  * - `/objects/{diaObjectId}/lightcurve`: JSON, with `.svg` a plot.
  *
  * Ids are decimal strings in JSON. Whatever a request holds, nothing but digits and fixed words of it is used to find
@@ -143,11 +144,13 @@ async function answerCutout(archive: ViewedArchive, id: bigint, asked: string): 
 }
 
 async function answerCone(archive: ArchiveLocation, query: URLSearchParams): Promise<ArchiveAnswer> {
-  const known = ['ra', 'dec', 'radius', 'night', 'limit'];
+  const known = ['ra', 'dec', 'radius', 'from', 'to', 'night', 'limit'];
   if ([...query.keys()].some((name) => !known.includes(name))) {
-    throw new Refusal(400, `a cone is given by ${known.join(', ')}`);
+    throw new Refusal(400, `a search is given by ${known.join(', ')}`);
   }
-  const cone = {
+  const isTimed = query.has('from') || query.has('to');
+  const hasCone = !isTimed || ['ra', 'dec', 'radius'].some((name) => query.has(name));
+  const cone = !hasCone ? null : {
     raDeg: asNumber(query, 'ra', 0, 360),
     decDeg: asNumber(query, 'dec', -90, 90),
     radiusArcsec: asNumber(query, 'radius', 0, brokersConfig.coneRadiusArcsecMax),
@@ -155,11 +158,13 @@ async function answerCone(archive: ArchiveLocation, query: URLSearchParams): Pro
   const { coneAlertsMax } = brokersConfig;
   const limit = query.has('limit') ? asNumber(query, 'limit', 1, coneAlertsMax) : coneAlertsMax;
   const night = await asNight(archive, query);
-  const found = night === null ? [] : await coneSearch(archive.dataDir, archive.instrument, night, cone);
-  const alerts = found.slice(0, Math.floor(limit)).map(({ diaSourceId, diaObjectId, raDeg, decDeg, mjdTai }) => ({
+  const search = { cone, fromMjdTai: asTime(query, 'from'), toMjdTai: asTime(query, 'to') };
+  const { found, entries } = night === null ? { found: 0, entries: [] }
+    : await searchNight(archive.dataDir, archive.instrument, night, search, Math.floor(limit));
+  const alerts = entries.map(({ diaSourceId, diaObjectId, raDeg, decDeg, mjdTai }) => ({
     diaSourceId, diaObjectId, ra: raDeg, dec: decDeg, midpointMjdTai: mjdTai,
   }));
-  return { status: 200, headers: JSON_TYPE, body: json({ night, found: found.length, alerts }) };
+  return { status: 200, headers: JSON_TYPE, body: json({ night, found, alerts }) };
 }
 
 async function answerLightCurve(archive: ArchiveLocation, id: bigint, name: string): Promise<ArchiveAnswer> {
@@ -199,6 +204,14 @@ function asNumber(query: URLSearchParams, name: string, min: number, max: number
   if (value >= min && value <= max) return value;
   throw new Refusal(400, `${name} is to be one number from ${min} to ${max}`);
 }
+
+/** A limit of time, MJD TAI; null when it is not given. */
+function asTime(query: URLSearchParams, name: string): number | null {
+  return query.has(name) ? asNumber(query, name, 0, MJD_MAX) : null;
+}
+
+/** In the year 2132. */
+const MJD_MAX = 100_000;
 
 /** The night asked for, else the newest of the archive; null when that is empty. */
 async function asNight({ dataDir, instrument }: ArchiveLocation, query: URLSearchParams): Promise<DayObs | null> {

@@ -5,10 +5,10 @@ import type { DayObs } from '../../schemas/ids.ts';
 import { asDayObs, dayObsOfVisit, partsOfDiaSourceId } from '../../schemas/ids.ts';
 import { decodeNeighbours, neighboursJson } from '../../schemas/neighbours.ts';
 import { brokersConfig } from '../config.ts';
-import { entriesInCone, readDatum, type Cone } from './archive.ts';
+import { readDatum } from './archive.ts';
 import { archiveFolder, archivePaths, decodeIndex, type ArchiveEntry } from './layout.ts';
 import { neighboursAt } from './neighbourFile.ts';
-import { NightIndex } from './nightIndex.ts';
+import { NightIndex, type NightSearch } from './nightIndex.ts';
 
 /**
  * The framed packet of an alert as sent, or null when the night that its id names has no such alert.
@@ -83,14 +83,11 @@ export async function listArchive(
   return decodeIndex(await indexBytes(dataDir, instrument, dayObs)) ?? [];
 }
 
-/** The entries of a night within a cone. */
-export async function coneSearch(
-  dataDir: string,
-  instrument: string,
-  dayObs: DayObs,
-  cone: Cone,
-): Promise<readonly ArchiveEntry[]> {
-  return entriesInCone(await listArchive(dataDir, instrument, dayObs), cone);
+/** The alerts of a night in a cone and a span of time: the first `limit` in the order of arrival, and how many there are. */
+export async function searchNight(
+  dataDir: string, instrument: string, dayObs: DayObs, search: NightSearch, limit: number,
+): Promise<Readonly<{ found: number; entries: readonly ArchiveEntry[] }>> {
+  return indexOf(dataDir, instrument, dayObs).search(search, limit);
 }
 
 /** The framed packet of an entry that `listArchive` gave. */

@@ -7,7 +7,7 @@ import { openArchive, readPacket, type Archive } from '../../brokers/archive/arc
 import type { WriteAll } from '../../brokers/archive/layout.ts';
 import { archivePaths } from '../../brokers/archive/layout.ts';
 import { NEIGHBOUR_RECORD_BYTES } from '../../brokers/archive/neighbourFile.ts';
-import { archivedAlerts, coneSearch, findAlert, findArchivedAlert, listArchive } from '../../brokers/archive/reader.ts';
+import { archivedAlerts, findAlert, findArchivedAlert, listArchive, searchNight } from '../../brokers/archive/reader.ts';
 import { containerBlocks } from '../../schemas/container.ts';
 import { decodeNeighbours, encodeNeighbours, neighboursJson } from '../../schemas/neighbours.ts';
 import { decodeAlert, frame } from '../../schemas/packet.ts';
@@ -129,7 +129,8 @@ test('an archive of another night is refused, not overwritten', async () => {
 
 test('a cone holds the alerts within its radius and no others', async () => {
   await filled(10); // One arcsec apart in right ascension at declination −2.5: 0.999″ on the sky.
-  const found = await coneSearch(dataDir, INSTRUMENT, NIGHT, { raDeg: 150 + 4 / 3600, decDeg: -2.5, radiusArcsec: 2 });
+  const cone = { raDeg: 150 + 4 / 3600, decDeg: -2.5, radiusArcsec: 2 };
+  const { entries: found } = await searchNight(dataDir, INSTRUMENT, NIGHT, { cone, fromMjdTai: null, toMjdTai: null }, 100);
   expect(found.map(({ diaSourceId }) => diaSourceId)).toEqual([2, 3, 4, 5, 6].map(sampleId));
 });
 

@@ -150,6 +150,17 @@ test('a cone lists the alerts of the newest night within its radius, and says ho
   expect(await jsonOf(`${cone}&night=20261119`)).toMatchObject({ night: 20261119, found: 0 });
 });
 
+test('a span of time narrows a cone, or stands alone', async () => {
+  expect(await jsonOf('/alerts?from=61364.2&to=61364.3&limit=2')).toMatchObject({
+    night: NIGHT, found: 6, alerts: [{ diaSourceId: String(sampleId(0)) }, { diaSourceId: String(sampleId(1)) }],
+  });
+  expect(await jsonOf('/alerts?from=61364.26')).toMatchObject({ found: 0, alerts: [] });
+  expect(await jsonOf(`/alerts?ra=${150 + 2 / 3600}&dec=-2.5&radius=1.5&to=61364.2`)).toMatchObject({ found: 0 });
+  for (const bad of ['from=x', 'from=1&from=2', 'to=1e9', 'from=61364&ra=150', 'from=-1']) {
+    expect((await get(`/alerts?${bad}`)).status).toBe(400);
+  }
+});
+
 test('a light curve is that of the newest alert: earlier detections and forced fluxes, oldest first', async () => {
   expect(await jsonOf(`/objects/${OBJECT}/lightcurve`)).toMatchObject({
     diaObjectId: '77', diaSourceId: String(ID),

@@ -1,7 +1,9 @@
 import { appendFile, mkdtemp, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { angularDistanceArcsec } from '../../brokers/filters/helpers.ts';
 import { openArchive, readPacket, type Archive } from '../../brokers/archive/archive.ts';
 import { archivePaths, RECORD_BYTES } from '../../brokers/archive/layout.ts';
 import { NightIndex } from '../../brokers/archive/nightIndex.ts';
@@ -77,3 +79,29 @@ test('findAlert and findNewestOfObject read the packet as sent, and null for wha
   expect(await findNewestOfObject(dataDir, INSTRUMENT, 1n)).toBeNull();
   expect(await findNewestOfObject(dataDir, 'othercam', objectOf(1))).toBeNull();
 });
+
+test('a search finds what a look at every alert finds, at the poles, across the meridian, and in time', async () => {
+  const places = fc.sample(fc.record({
+    ra: fc.oneof(fc.double({ min: 0, max: 359.999, noNaN: true }), fc.constantFrom(0, 0.0005, 359.9995)),
+    dec: fc.oneof(fc.double({ min: -90, max: 90, noNaN: true }), fc.constantFrom(-90, -89.9999, 0, 89.999, 90)),
+    midpointMjdTai: fc.double({ min: 61364, max: 61365, noNaN: true }),
+  }), { numRuns: 300, seed: 20261120 });
+  await archive.append(places.map((place, i) => readPacket({ packet: samplePacket(i, place), sequence: i + 1 })));
+  const index = new NightIndex(paths());
+  const cones = fc.record({
+    raDeg: fc.oneof(fc.double({ min: 0, max: 360, noNaN: true }), fc.constantFrom(0, 360, 359.9999)),
+    decDeg: fc.oneof(fc.double({ min: -90, max: 90, noNaN: true }), fc.constantFrom(-90, 90, 89.5)),
+    radiusArcsec: fc.oneof(fc.constantFrom(0, 2, 36_000), fc.double({ min: 0, max: 36_000, noNaN: true })),
+  });
+  const time = fc.option(fc.double({ min: 61363.9, max: 61365.1, noNaN: true }), { nil: null });
+  await fc.assert(fc.asyncProperty(fc.option(cones, { nil: null }), time, time, fc.nat({ max: 400 }), async (cone, fromMjdTai, toMjdTai, limit) => {
+    const { found, entries } = await index.search({ cone, fromMjdTai, toMjdTai }, limit);
+    const expected = places.flatMap(({ ra, dec, midpointMjdTai }, i) => {
+      const isIn = (cone === null || angularDistanceArcsec(ra, dec, cone.raDeg, cone.decDeg) <= cone.radiusArcsec)
+        && midpointMjdTai >= (fromMjdTai ?? 0) && midpointMjdTai <= (toMjdTai ?? Infinity);
+      return isIn ? [sampleId(i)] : [];
+    });
+    expect(found).toBe(expected.length);
+    expect(entries.map(({ diaSourceId }) => diaSourceId)).toEqual(expected.slice(0, limit));
+  }), { numRuns: 300, seed: 20261120 });
+}, 30_000);
