@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { nkeyAuthenticator, nkeys, type NatsConnection } from '@nats-io/nats-core';
+import { nanos, nkeyAuthenticator, nkeys, type NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { grantAccess } from '../../brokers/access.ts';
+import { consumeAlerts } from '../../brokers/consume.ts';
 import { startStores, type Stores } from '../../engine/setup/services.mjs';
 import { closeLog, openLog, type Log } from '../../engine/stream/log.ts';
 import { lastSequence, openNightStreams } from '../../engine/stream/streams.ts';
@@ -107,3 +108,42 @@ test('a broker cannot write into the log, delete from it, or listen to others\' 
   const after = await Promise.all([ALERTS, COMMITS, FILTERED].map((stream) => lastSequence(log, stream)));
   expect(after).toEqual(before);
 });
+
+test('a broker that never acknowledges, asks without end and knocks at closed doors keeps nobody from their alerts', async () => {
+  const rude = await connect({
+    servers: publicUrl(), authenticator: nkeyAuthenticator(ana.getSeed()), inboxPrefix: '_INBOX_ana', timeout: 5000,
+  });
+  const jsm = await jetstreamManager(rude, { checkAPI: false, timeout: 5000 });
+  await jsm.consumers.delete(ALERTS, 'ana');
+  // All is sent again after a millisecond, as much of it as is asked for, and nothing is ever acknowledged.
+  await jsm.consumers.add(ALERTS, {
+    durable_name: 'ana', ack_policy: AckPolicy.Explicit, ack_wait: nanos(1), max_ack_pending: -1,
+    filter_subject: subjects.alertsAll(INSTRUMENT, NIGHT),
+  });
+  let taken = 0;
+  rude.subscribe('_INBOX_ana.flood', { callback: () => { taken++; } });
+  const flood = setInterval(() => {
+    for (let i = 0; i < 20; i++) {
+      rude.publish(`$JS.API.CONSUMER.MSG.NEXT.${ALERTS}.ana`, JSON.stringify({ batch: 50, no_wait: true }), { reply: '_INBOX_ana.flood' });
+      rude.publish(subjects.alerts(INSTRUMENT, NIGHT, 'r'), 'forged');
+      rude.publish(`$JS.API.STREAM.DELETE.${ALERTS}`, '');
+    }
+  }, 5);
+  try {
+    const before = await lastSequence(log, ALERTS) ?? 0, ids: number[] = [], stop = new AbortController();
+    const good = consumeAlerts({
+      connection: log.connection, stream: ALERTS, durable: 'good', from: { sequence: before + 1 }, signal: stop.signal,
+      onAlert: ({ seq }) => { ids.push(seq); if (ids.length === 300) stop.abort(); },
+    });
+    for (let i = 0; i < 300; i++) {
+      await log.js.publish(subjects.alerts(INSTRUMENT, NIGHT, 'r'), samplePacket(100 + i, {}, 20_000));
+    }
+    await good;
+    expect(ids).toEqual(Array.from({ length: 300 }, (_, i) => before + 1 + i));
+    expect(await lastSequence(log, ALERTS)).toBe(before + 300);
+    expect(taken).toBeGreaterThan(300); // It did misbehave.
+  } finally {
+    clearInterval(flood);
+    await rude.close();
+  }
+}, 60_000);
