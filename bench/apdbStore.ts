@@ -59,6 +59,11 @@ export class BenchStore {
 
   get apdb(): Apdb { return this.#apdb; }
 
+  /** Connections to its tables; the caller closes them. */
+  server(): PostgresServer {
+    return new PostgresServer(this.#stores.postgres, SCHEMA);
+  }
+
   /** A second connection's view of the store. */
   openAgain(): Promise<Apdb> {
     return openPostgresApdb(this.#stores.postgres, INSTRUMENT);
@@ -71,7 +76,7 @@ export class BenchStore {
    * @param note Told of each month.
    */
   async fill(sky: Sky, sourcesEach: number, seed: number, note: (line: string) => void): Promise<void> {
-    const server = new PostgresServer(this.#stores.postgres, SCHEMA);
+    const server = this.server();
     try {
       for (let from = 0; from < sky.count; from += ROWS_A_COPY) {
         await copy(server, 'DiaObjectLast', '"DiaObjectLast"', [

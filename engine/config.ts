@@ -21,10 +21,11 @@ export const engineConfig = {
    */
   rawWaitMs: 20_000,
   /**
-   * How long a visit waits for its preload, ms: the announcement comes 20 s ahead, so this is only spent on a slow
-   * store.
+   * How long a visit waits for its preload, ms: the announcement comes 20 s ahead, so this is only spent on a store that
+   * is away. A database that was killed is up again in seconds, on a busy machine in half a minute; late alerts still
+   * serve, and without the history every source would make an object of its own.
    */
-  preloadLimitMs: 20_000,
+  preloadLimitMs: 120_000,
   /** Pause between tries of a preload while the store is away, ms. */
   preloadRetryMs: 500,
   /** Pause between two looks for a night that somebody else opens, ms. */

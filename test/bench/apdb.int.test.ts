@@ -17,6 +17,19 @@ test('bench/apdb fills its own store and prints its figures, and nothing else, a
   expect(status === 0 ? '' : stderr).toMatch(status === 0 ? /^$/ : /missed: \w+ is above/);
 }, 240_000);
 
+test('bench/cone finds the same objects as q3c, or says that q3c is missing', () => {
+  const bench = join(import.meta.dirname, '..', '..', 'bench', 'cone.ts');
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath, [bench, '--objects', '2000', '--cones', '3', '--json'], { encoding: 'utf8' });
+  if (status === 2) {
+    expect(stderr).toMatch(/^bench cone: [^\n]*extension "q3c" is not available\n$/);
+    return;
+  }
+  const { compared } = JSON.parse(stdout) as { compared: { found: number; ratio: number }[] };
+  expect(compared).toHaveLength(4);
+  expect(compared[3].found).toBeGreaterThan(0);
+}, 240_000);
+
 test('bench/apdb refuses sizes that it cannot make, in one line', () => {
   const { stderr, status } = run('--objects', '3');
   expect([status, stderr.trim().split('\n')]).toEqual([2, [expect.stringMatching(/^bench apdb: 10 or more objects/)]]);
