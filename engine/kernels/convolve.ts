@@ -20,18 +20,26 @@ const NO_WEIGHTS = new Float32Array(0);
  * @param size  Side of the kernel, odd, ≤ 101.
  * @param out   [height × width], overwritten; must not be `plane`.
  * @param usable Which pixels are used, where not all are; then the others need not be finite. Read only.
+ * @param cellPairs Cells along x that share a kernel: that of their middle.
  */
 export function convolveByCell(
   plane: Float32Array, width: number, height: number, size: number, kernelAt: KernelAt, out: Float32Array,
-  usable: UsablePixels | null = null,
+  usable: UsablePixels | null = null, cellPairs = 1,
 ): void {
   const task = { plane, usable, out, width, height, kernelSize: size, slotCount: 1, columnWeights: NO_WEIGHTS,
     rowWeights: NO_WEIGHTS };
   const pair = createTilePair(task), { step } = tileSizeOf(size), kernel = new Float32Array(size * size);
+  const span = step * cellPairs;
+  let xOfKernel = -1, yOfKernel = -1;
   forPairs(task, (place) => {
     if (!pair.load(place)) { clearPair(task, place); return; }
-    kernelAt(Math.min(place.x0 + step / 2, width - 1), Math.min(place.y0 + step, height - 1), kernel);
-    pair.setKernel(0, kernel);
+    const x = Math.min(place.x0 - (place.x0 % span) + span / 2, width - 1), y = Math.min(place.y0 + step, height - 1);
+    if (x !== xOfKernel || y !== yOfKernel) {
+      kernelAt(x, y, kernel);
+      pair.setKernel(0, kernel);
+      xOfKernel = x;
+      yOfKernel = y;
+    }
     pair.filterAndStore(0, place);
   });
 }

@@ -12,6 +12,8 @@ export const WEIGHTLESS = maskBits('BAD', 'SAT', 'NO_DATA', 'SAT_TEMPLATE', 'CR'
 
 /** Share of Σ p² that the filter may lack: its signal to noise falls by half of it. */
 const FILTER_LOSS_MAX = 2e-5;
+/** Cells of some 100 px that share a filter: the PSF changes by a part in a thousand, its signal to noise by 10⁻⁶. */
+const CELL_PAIRS = 3;
 /** Pixels weigh where 1 / variance, smoothed, exceeds this share of its usual value. */
 const WEIGHT_SHARE_MIN = 1e-5;
 
@@ -42,7 +44,7 @@ export function scoreImage(difference: DifferenceImage, psf: PsfModel, score: Fl
     }
     const scale = 1 / Math.sqrt(squares);
     for (let j = 0; j < out.length; j++) out[j] *= scale;
-  }, score, { mask, bits: WEIGHTLESS, variance });
+  }, score, { mask, bits: WEIGHTLESS, variance }, CELL_PAIRS);
   const usual = medianVariance(variance, mask);
   // The taps end at 3.5 σ; a pixel that only reaches into data with the filter's wings says nothing.
   normalizeByNoise(difference, WEIGHTLESS, taps, usual > 0 ? WEIGHT_SHARE_MIN / usual : 0, score);
