@@ -112,6 +112,13 @@ export type CompiledKernels = Readonly<{
     scienceImage: number, scienceVariance: number, image: number, variance: number, width: number, height: number,
     margin: number, threshold: number, snrMin: number, indices: number, capacity: number,
   ): number;
+  listPeaksOver(
+    image: number, variance: number, width: number, height: number, margin: number, factor: number, indices: number,
+    capacity: number,
+  ): number;
+  addSlopes(
+    plane: number, width: number, height: number, factorX: number, factorY: number, variance: number,
+  ): void;
   subtractMatched(
     visit: number, visitMask: number, matchedMask: number, a: number, b: number, factor: number, kept: number,
     blank: number, noData: number, columns: number, terms: number, width: number, height: number, out: number,

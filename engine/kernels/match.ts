@@ -1,7 +1,8 @@
 /** Passes of matching and subtraction over planes and masks, all of one shape, row-major. */
 import { kernelsOf, layOutWork, pointerTo } from './kernels.ts';
 import {
-  blankMaskedTwin, flagAboveTwin, keepBitsTwin, listBrightTwin, slopeRowTwin, subtractMatchedTwin, translateMaskTwin,
+  addSlopesTwin, blankMaskedTwin, flagAboveTwin, keepBitsTwin, listBrightTwin, listPeaksOverTwin, slopeRowTwin,
+  subtractMatchedTwin, translateMaskTwin,
 } from './twins/match.ts';
 
 type Noisy = Readonly<{ width: number; height: number; image: Float32Array; variance: Float32Array }>;
@@ -26,6 +27,36 @@ export function listBright(
   const [a, b, c, d, to] = [science.image, science.variance, template.image, template.variance, indices]
     .map((view) => pointerTo(kernels, view));
   return kernels.compiled.listBright(a, b, c, d, width, height, margin, threshold, snrMin, to, indices.length);
+}
+
+/**
+ * Positive pixels whose square exceeds `factor` × variance, in single precision, and that no pixel of 5 × 5 exceeds; of
+ * equal ones the last counts. Otherwise as `listBright`.
+ */
+export function listPeaksOver(
+  { image, variance, width, height }: Noisy, margin: number, factor: number, indices: Int32Array,
+): number {
+  if (!(margin >= 2)) throw new Error(`a margin of ${margin} pixels leaves peaks without neighbours`);
+  const kernels = kernelsOf(image, variance, indices);
+  if (kernels === null) return listPeaksOverTwin(image, variance, width, height, margin, Math.fround(factor), indices);
+  return kernels.compiled.listPeaksOver(pointerTo(kernels, image), pointerTo(kernels, variance), width, height, margin,
+    factor, pointerTo(kernels, indices), indices.length);
+}
+
+/**
+ * variance += factorX × (right − left)² + factorY × (above − below)² of the plane's neighbours, in single precision; not
+ * on the outermost pixels, nor where that is not a number.
+ */
+export function addSlopes(
+  plane: Float32Array, width: number, height: number, factorX: number, factorY: number, variance: Float32Array,
+): void {
+  const kernels = kernelsOf(plane, variance);
+  if (kernels === null) {
+    addSlopesTwin(plane, width, height, Math.fround(factorX), Math.fround(factorY), variance);
+    return;
+  }
+  kernels.compiled.addSlopes(
+    pointerTo(kernels, plane), width, height, factorX, factorY, pointerTo(kernels, variance));
 }
 
 /** What `subtractMatched` works on. */

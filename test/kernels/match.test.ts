@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
-  blankMasked, flagAbove, keepBits, listBright, slopeSums, subtractMatched, translateMask,
+  addSlopes, blankMasked, flagAbove, keepBits, listBright, listPeaksOver, slopeSums, subtractMatched, translateMask,
 } from '../../engine/kernels/match.ts';
 import { testArena, type TestArena } from './memory.ts';
 import { firstDifference, imageOf, maskOf, planeRecipes, varianceOf, type PlaneRecipe } from './planes.ts';
@@ -18,6 +18,11 @@ type Work = (planes: Planes, bits: number, factor: number) => unknown;
 const WORKS: readonly (readonly [string, Work])[] = [
   ['listBright', ({ image, other, variance, indices, ...size }) => (
     listBright({ ...size, image: other, variance }, { ...size, image, variance }, 2, 50, 1, indices))],
+  ['listPeaksOver', ({ image, variance, indices, ...size }, _, factor) => (
+    listPeaksOver({ ...size, image, variance }, 2, factor, indices))],
+  ['addSlopes', ({ width, height, image, variance }, _, factor) => {
+    addSlopes(image, width, height, factor, factor / 3, variance);
+  }],
   ['subtractMatched', ({ width, height, image, other, variance, mask, otherMask, out }, bits, factor) => {
     subtractMatched({
       width, height, visit: { image: other, mask }, kept: 0x0ff0, noData: 2, matchedMask: otherMask, a: image,

@@ -153,10 +153,10 @@ function middleFwhm(psf: PsfModel): number {
 }
 
 /** Only where stars scatter: elsewhere a shift would be noise, or a transient. */
-function correctShifts({ difference, matchedTemplate, figures }: DifferenceResult): Partial<ShiftReport> {
+function correctShifts({ difference, matchedTemplate, freePlane, figures }: DifferenceResult): Partial<ShiftReport> {
   const { starScatterXPx: xPx, starScatterYPx: yPx, whitenedVarianceRatio: varianceRatio } = figures;
   if (!(Math.hypot(xPx, yPx) >= pairConfig.difference.registration.scatterMinPx)) return {};
-  return removeSourceShifts(difference, matchedTemplate, { xPx, yPx, varianceRatio });
+  return removeSourceShifts(difference, matchedTemplate, { xPx, yPx, varianceRatio }, freePlane);
 }
 
 /** The difference stage's figures without a unit in their names: here it is the science file's. */

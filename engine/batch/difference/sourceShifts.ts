@@ -4,6 +4,7 @@
  */
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { DifferenceImage, MaskedImage } from '../../image/maskedImage.ts';
+import { listPeaksOver } from '../../kernels/match.ts';
 import { pairConfig } from './config.ts';
 
 export type ShiftReport = Readonly<{
@@ -23,19 +24,16 @@ const UNUSED = maskBits('NO_DATA', 'SAT', 'SAT_TEMPLATE', 'BAD', 'CR');
  *
  * @param difference Image changed in place.
  * @param template   Matched template, sky subtracted. Read only.
+ * @param free       [height × width], contents destroyed.
  */
 export function removeSourceShifts(
-  difference: DifferenceImage, template: MaskedImage, scatter: StarScatter,
+  difference: DifferenceImage, template: MaskedImage, scatter: StarScatter, free: Float32Array,
 ): ShiftReport {
   const { stampHalfSizePx: half, peakSigmaMin } = pairConfig.sourceShifts, { width, height } = difference;
-  const peaks: number[] = [];
-  for (let y = half + 2; y < height - half - 2; y++) {
-    for (let x = half + 2, j = y * width + x; x < width - half - 2; x++, j++) {
-      const value = template.image[j];
-      const isBright = value > 0 && value * value > peakSigmaMin ** 2 * difference.variance[j];
-      if (isBright && isPeak(template.image, width, j)) peaks.push(j);
-    }
-  }
+  const indices = new Int32Array(free.buffer, free.byteOffset, free.length);
+  const found = listPeaksOver(
+    { width, height, image: template.image, variance: difference.variance }, half + 2, peakSigmaMin ** 2, indices);
+  const peaks = Array.from(indices.subarray(0, found));
   peaks.sort((a, b) => template.image[b] - template.image[a] || a - b);
   const side = 2 * half + 1, slopes = { x: new Float32Array(side * side), y: new Float32Array(side * side) };
   let shiftsCorrected = 0;
@@ -46,18 +44,6 @@ export function removeSourceShifts(
     shiftsCorrected++;
   }
   return { shiftCandidates: peaks.length, shiftsCorrected };
-}
-
-/** Whether no pixel of the 5 × 5 around is higher; of equal ones the last counts. */
-function isPeak(image: Float32Array, width: number, j: number): boolean {
-  const value = image[j];
-  for (let v = -2; v <= 2; v++) {
-    for (let u = -2; u <= 2; u++) {
-      const other = image[j + v * width + u];
-      if (other > value || (other === value && (v > 0 || (v === 0 && u > 0)))) return false;
-    }
-  }
-  return true;
 }
 
 type Slopes = Readonly<{ x: Float32Array; y: Float32Array }>;

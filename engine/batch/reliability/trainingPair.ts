@@ -59,7 +59,7 @@ export function differenceForTraining(
   }, buffers, configOf(weaknesses));
   const { starScatterXPx: xPx, starScatterYPx: yPx, whitenedVarianceRatio: varianceRatio } = result.figures;
   if (!has('shifts') && Math.hypot(xPx, yPx) >= pairConfig.difference.registration.scatterMinPx) {
-    removeSourceShifts(result.difference, result.matchedTemplate, { xPx, yPx, varianceRatio });
+    removeSourceShifts(result.difference, result.matchedTemplate, { xPx, yPx, varianceRatio }, result.freePlane);
   }
   flattenResidualSky(result.difference);
   const { difference, differencePsf, matchedTemplate, matchedTemplatePsf, templateNoiseFactor } = result;

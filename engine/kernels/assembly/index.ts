@@ -25,5 +25,5 @@ export { fitStar, movePadded, placePsf } from './starFit';
 export { inspectPixels } from './inspect';
 export { addExpectedLight, columnHeights } from './light';
 export {
-  blankMasked, flagAbove, keepBits, listBright, slopeRow, subtractMatched, translateMask,
+  addSlopes, blankMasked, flagAbove, keepBits, listBright, listPeaksOver, slopeRow, subtractMatched, translateMask,
 } from './match';

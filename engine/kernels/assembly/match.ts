@@ -46,6 +46,61 @@ export function listBright(
   return found;
 }
 
+/**
+ * Positive pixels whose square exceeds `factor` × variance and that no pixel of 5 × 5 exceeds, in order; of equal ones
+ * the last counts. Margin and what is returned are as for `listBright`.
+ */
+export function listPeaksOver(
+  image: usize, variance: usize, width: i32, height: i32, margin: i32, factor: f32, indices: usize, capacity: i32,
+): i32 {
+  const factors = f32x4.splat(factor), zero = f32x4.splat(0), row = <usize>width << 2;
+  let found = 0;
+  for (let y = margin; y < height - margin; y++) {
+    const end = y * width + width - margin;
+    for (let i = y * width + margin; i < end; i += 4) {
+      const at = <usize>i << 2;
+      let lanes = 0;
+      if (i + 4 <= end) {
+        const value = v128.load(image + at), limit = f32x4.mul(factors, v128.load(variance + at));
+        lanes = i32x4.bitmask(v128.and(f32x4.gt(value, zero), f32x4.gt(f32x4.mul(value, value), limit)));
+      } else {
+        for (let k = 0; k < end - i; k++) {
+          const skip = at + (<usize>k << 2), value = load<f32>(image + skip);
+          if (value > 0 && value * value > factor * load<f32>(variance + skip)) lanes |= 1 << k;
+        }
+      }
+      for (; lanes != 0; lanes &= lanes - 1) {
+        const j = i + ctz(lanes);
+        if (!isPeak(image + (<usize>j << 2), row)) continue;
+        if (found < capacity) store<i32>(indices + (<usize>found << 2), j);
+        found++;
+      }
+    }
+  }
+  return found;
+}
+
+/**
+ * variance += factorX × (right − left)² + factorY × (above − below)² of the plane's neighbours, but on the outermost
+ * pixels and where that is not a number.
+ */
+export function addSlopes(plane: usize, width: i32, height: i32, factorX: f32, factorY: f32, variance: usize): void {
+  const fx = f32x4.splat(factorX), fy = f32x4.splat(factorY), row = <usize>width << 2;
+  for (let y = 1; y < height - 1; y++) {
+    let p = plane + row * y + 4, q = variance + row * y + 4, x = 1;
+    for (; x + 4 < width; x += 4, p += 16, q += 16) {
+      const dx = f32x4.sub(v128.load(p, 4), v128.load(p - 4)), dy = f32x4.sub(v128.load(p + row), v128.load(p - row));
+      const added = f32x4.add(f32x4.mul(fx, f32x4.mul(dx, dx)), f32x4.mul(fy, f32x4.mul(dy, dy)));
+      v128.store(q, f32x4.add(v128.load(q), v128.and(added, f32x4.eq(added, added))));
+    }
+    for (; x < width - 1; x++, p += 4, q += 4) {
+      const dx = load<f32>(p, 4) - load<f32>(p - 4), dy = load<f32>(p + row) - load<f32>(p - row);
+      const added = factorX * (dx * dx) + factorY * (dy * dy);
+      if (added == added) store<f32>(q, load<f32>(q) + added);
+    }
+  }
+}
+
 function isPeak(at: usize, row: usize): bool {
   const value = load<f32>(at);
   for (let v = -PEAK_REACH; v <= PEAK_REACH; v++) {

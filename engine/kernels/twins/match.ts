@@ -23,6 +23,36 @@ export function listBrightTwin(
   return found;
 }
 
+/** Twin of `listPeaksOver`. */
+export function listPeaksOverTwin(
+  image: Float32Array, variance: Float32Array, width: number, height: number, margin: number, factor: number,
+  indices: Int32Array,
+): number {
+  let found = 0;
+  for (let y = margin; y < height - margin; y++) {
+    for (let j = y * width + margin, end = y * width + width - margin; j < end; j++) {
+      const value = image[j];
+      if (!(value > 0) || !(fround(value * value) > fround(factor * variance[j])) || !isPeak(image, width, j)) continue;
+      if (found < indices.length) indices[found] = j;
+      found++;
+    }
+  }
+  return found;
+}
+
+/** Twin of `addSlopes`. */
+export function addSlopesTwin(
+  plane: Float32Array, width: number, height: number, factorX: number, factorY: number, variance: Float32Array,
+): void {
+  for (let y = 1; y < height - 1; y++) {
+    for (let j = y * width + 1, end = (y + 1) * width - 1; j < end; j++) {
+      const dx = fround(plane[j + 1] - plane[j - 1]), dy = fround(plane[j + width] - plane[j - width]);
+      const added = fround(fround(factorX * fround(dx * dx)) + fround(factorY * fround(dy * dy)));
+      if (added === added) variance[j] += added;
+    }
+  }
+}
+
 function isPeak(image: Float32Array, width: number, j: number): boolean {
   const value = image[j];
   for (let v = -2; v <= 2; v++) {

@@ -3,7 +3,7 @@ import { createClippedCells } from '../../kernels/background.ts';
 import { convolveByCell, convolveConstant } from '../../kernels/convolve.ts';
 import type { DifferenceNoise } from '../../kernels/difference.ts';
 import { listMasked } from '../../kernels/list.ts';
-import { slopeSums } from '../../kernels/match.ts';
+import { addSlopes, slopeSums } from '../../kernels/match.ts';
 import { smoothSeparable } from '../../kernels/smooth.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
@@ -192,14 +192,7 @@ export function varianceSlope(planes: MaskedImage, blank: number): number {
 export function addRegistrationVariance(
   template: Float32Array, width: number, height: number, scatterX: number, scatterY: number, variance: Float32Array,
 ): void {
-  const factorX = (scatterX * scatterX) / 4, factorY = (scatterY * scatterY) / 4;
-  for (let y = 1; y < height - 1; y++) {
-    for (let j = y * width + 1, end = (y + 1) * width - 1; j < end; j++) {
-      const slopeX = template[j + 1] - template[j - 1], slopeY = template[j + width] - template[j - width];
-      const added = factorX * slopeX * slopeX + factorY * slopeY * slopeY;
-      if (added === added) variance[j] += added;
-    }
-  }
+  addSlopes(template, width, height, (scatterX * scatterX) / 4, (scatterY * scatterY) / 4, variance);
 }
 
 /** Mean of 3 × 3 pixels of the difference, in standard deviations of one pixel, above which a source is believed. */
