@@ -41,13 +41,13 @@ const LIST_BYTES = 20, LIST_ROW_BYTES = 32;
 /** Lengths of a part of a row, longest first; multiples of 4. */
 const PARTS = [64, 32, 16, 8] as const;
 
-/**
- * Pixels of a row that may share the taps of their middle one: so many that none lies farther from its own position than
- * taps of the nearest phase do at most, or twice that. 0 where not even 8 do.
- */
+/** Phases by which a pixel at the end of a part may lie beside the taps that it takes: of 1024, 0.002 px. */
+const DRIFT_MAX = 2;
+
+/** Pixels of a row that may share the taps of their middle one: so many that none drifts too far; 0 where 8 are too many. */
 export function sharedPart({ xx, yx }: WarpAffine, phases: number): number {
   const drift = Math.max(Math.abs(xx - 1), Math.abs(yx));
-  return PARTS.find((part) => (part / 2) * drift * phases <= 1) ?? 0;
+  return PARTS.find((part) => (part / 2) * drift * phases <= DRIFT_MAX) ?? 0;
 }
 
 /**
