@@ -1,6 +1,6 @@
 /**
- * How long does it take to keep a night's alerts, and to find one by its id, its object, its place and its time? Packets of random bytes behind a real
- * diaSource, ids drawn at random from a seed, the archive just written (so in the page cache, as far as that reaches).
+ * How long does it take to keep a night's alerts, and to find one by its id, its object, its place and its time?
+ * Packets of random bytes behind a real diaSource, ids drawn at random from a seed, the archive just written (so in the page cache, as far as that reaches).
  *
  *     node bench/archive.ts [--alerts N] [--bytes N] [--fetches N] [--json] [--keep]
  */
@@ -40,7 +40,8 @@ function packetOf(n: number, cutout: Uint8Array): ReadPacket {
   const diaSourceId = idOf(n);
   const diaSource = encodeDiaSource(newDiaSource({
     diaSourceId, diaObjectId: diaSourceId, visit: BigInt(visitOf(NIGHT, 1 + Math.floor(n / 1000))), detector: n % 9,
-    midpointMjdTai: MJD + (NIGHT_DAYS * n) / alerts, ra: 150 + (n % 997) / 1000, dec: -2.5 + (n % 991) / 1000, x: 1, y: 1,
+    midpointMjdTai: MJD + (NIGHT_DAYS * n) / alerts,
+    ra: 150 + (n % 997) / 1000, dec: -2.5 + (n % 991) / 1000, x: 1, y: 1,
     timeProcessedMjdTai: 61364.26, bboxSize: 9,
   }));
   const packet = assemblePacket({
@@ -114,18 +115,23 @@ try {
   const byObject = await timed((id) => findNewestOfObject(dataDir, INSTRUMENT, id)); // Objects have their ids here.
   const byCone = await timedSearches('cone'), byTime = await timedSearches('time');
   const { container, index } = archivePaths(dataDir, INSTRUMENT, NIGHT);
-  const [containerBytes, indexBytes] = await Promise.all([container, index].map(async (path) => (await stat(path)).size));
+  const [containerBytes, indexBytes] = await Promise.all(
+    [container, index].map(async (path) => (await stat(path)).size),
+  );
   reportResult(benchResult({
-    bench: 'archive', question: 'milliseconds to find alerts of a night by id, object, cone of 60″ and span of 40 s; alerts kept a second',
+    bench: 'archive',
+    question: 'milliseconds to find alerts of a night by id, object, cone of 60″ and span of 40 s; alerts kept a second',
     size: { alerts, bytes, fetches },
     figures: {
       fetchByIdMs: spreadOf(byId.ms), firstFetchMs: spreadOf([byId.first]), fetchByObjectMs: spreadOf(byObject.ms),
       coneMs: spreadOf(byCone.ms), timeMs: spreadOf(byTime.ms),
-      appendPerSecond: spreadOf([(1000 * alerts) / appendMs]), appendMegabytesPerSecond: spreadOf([containerBytes / 1000 / appendMs]),
+      appendPerSecond: spreadOf([(1000 * alerts) / appendMs]),
+      appendMegabytesPerSecond: spreadOf([containerBytes / 1000 / appendMs]),
       reopenMs: spreadOf([reopenMs]), containerBytesPerAlert: spreadOf([containerBytes / alerts]),
       indexBytesPerAlert: spreadOf([indexBytes / alerts]), memoryMegabytes: spreadOf([process.memoryUsage().rss / 1e6]),
     },
-    checksum: createHash('sha256').update(`${byId.sum} ${byObject.sum} ${byCone.found} ${byTime.found}`).digest('hex').slice(0, 16),
+    checksum: createHash('sha256').update(`${byId.sum} ${byObject.sum} ${byCone.found} ${byTime.found}`).digest('hex')
+      .slice(0, 16),
   }), { json: values.json, keep: values.keep });
 } finally {
   await rm(dataDir, { recursive: true, force: true });

@@ -54,8 +54,8 @@ export function listAccess(dataDir: string): readonly AccessEntry[] {
 const SHIPPED_USER = 'vesper';
 
 /**
- * Who may have pixels before their embargo ends: everybody while there are no users; then those with the right. Users are
- * read again at most once a second.
+ * Who may have pixels before their embargo ends: everybody while there are no users; then those with the right. Users
+ * are read again at most once a second.
  */
 export function pixelRights(dataDir: string): (user: string) => boolean {
   let entries: readonly AccessEntry[] | null = null, readAtMs = -Infinity;

@@ -31,7 +31,8 @@ export async function reportConsumers(options: ConsumerEventsOptions): Promise<v
   const look = async (): Promise<void> => {
     const consumers = await consumerMetrics(connection, instrument, dayObs);
     const figures = { consumers, filters: options.filters().map(figuresOf) };
-    const text = JSON.stringify({ ...figures, filters: figures.filters.map((each) => ({ ...each, evaluationMicroseconds: 0 })) });
+    const untimed = figures.filters.map((each) => ({ ...each, evaluationMicroseconds: 0 }));
+    const text = JSON.stringify({ consumers, filters: untimed });
     if (text === told) return;
     const event: PipelineEvent = { type: 'ConsumersSampled', instrument, dayObs, group: '', ...figures };
     const id = `${instrument}.${dayObs}.ConsumersSampled.${Date.now()}`;

@@ -6,7 +6,7 @@ import type { DayObs } from '../schemas/ids.ts';
 import { streams } from '../schemas/subjects.ts';
 import { jetStreamOf } from './messageFeed.ts';
 
-/** Durable consumers of ALERTS, FILTERED and LITE of a night, by stream and name; none where there is no such stream. */
+/** Durable consumers of a night's ALERTS, FILTERED and LITE, by stream and name; none where there is no such stream. */
 export async function consumerMetrics(
   connection: NatsConnection, instrument: string, dayObs: DayObs,
 ): Promise<readonly ConsumerFigures[]> {

@@ -2,7 +2,9 @@
  * Alerts without their cutouts (`lite.…`), for users from whom pixels are withheld: the same alerts in the same order,
  * each the schema's own packet with its three cutouts null.
  */
-import { DeliverPolicy, JetStreamApiError, JetStreamApiCodes, type JetStreamClient, type JsMsg } from '@nats-io/jetstream';
+import {
+  DeliverPolicy, JetStreamApiError, JetStreamApiCodes, type JetStreamClient, type JsMsg,
+} from '@nats-io/jetstream';
 import { headers as newHeaders, type MsgHdrs } from '@nats-io/nats-core';
 import type { Log } from '../engine/stream/log.ts';
 import { storedMessage, lastSequence, openLiteStream } from '../engine/stream/streams.ts';
@@ -84,7 +86,8 @@ class LiteWriter {
       const reason: unknown = failed?.reason;
       const isRefused = reason instanceof JetStreamApiError && !FENCES.has(reason.code);
       if (isRefused || attempt >= brokersConfig.publishAttempts) {
-        throw new Error(`the stream without cutouts refused an alert: ${String((reason as Error | undefined)?.message)}`);
+        const why = (reason as Error | undefined)?.message ?? 'it has others';
+        throw new Error(`the stream without cutouts refused an alert: ${why}`);
       }
       await this.resume();
     }

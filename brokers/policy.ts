@@ -20,8 +20,8 @@ export type WithholdRule = Readonly<{
 
 export type Policy = Readonly<{
   /**
-   * For so long after a detector was processed its pixels are for those entitled alone (`vesper access grant --pixels`);
-   * 0 withholds none. Hours.
+   * For so long after a detector was processed its pixels are for those entitled (`vesper access grant --pixels`); 0
+   * withholds none. Hours.
    */
   pixelEmbargoHours: number;
   withhold: readonly WithholdRule[];
@@ -106,7 +106,7 @@ const RECORDS: ReadonlySet<string> = new Set([
   'prvDiaSources', 'prvDiaForcedSources', 'diaObject', 'ssSource', 'mpc_orbits', 'nearestStars', 'nearestGalaxies',
 ]);
 
-/** Null without rules. A source for which a rule cannot be evaluated is withheld by it: what is held can be released. */
+/** Null without rules. A source for which a rule cannot be evaluated is withheld: what is held can be released. */
 export function withholdingOf({ withhold }: Policy): Withholding | null {
   if (withhold.length === 0) return null;
   const rules = withhold.map((rule) => ({ name: rule.name, filter: compiledRule(rule) }));
@@ -156,7 +156,7 @@ function endOf({ midpointMjdTai, timeProcessedMjdTai }: ObservedTimes, hours: nu
 }
 
 /**
- * When the embargo on an alert's pixels ends, Unix ms; null when it has. It counts from the exposure or, later, from its
+ * When the embargo on an alert's pixels ends, Unix ms; null when it has. It counts from the exposure or, later, its
  * processing: a recorded night that is told again is withheld as if it were new.
  */
 export function embargoEndMs(

@@ -97,7 +97,7 @@ export function splitPacket(packet: Uint8Array): PacketParts {
   return parts;
 }
 
-/** The same packet with its three cutouts null: what a user gets from whom pixels are withheld. Throws as `splitPacket`. */
+/** The packet with its three cutouts null: what a user gets from whom pixels are withheld. Throws as `splitPacket`. */
 export function withoutCutouts(packet: Uint8Array): Buffer {
   return assemblePacket({
     ...splitPacket(packet), cutoutDifference: null, cutoutScience: null, cutoutTemplate: null,

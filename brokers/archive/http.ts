@@ -64,8 +64,8 @@ export function isArchivePath(path: string): boolean {
  * - `/alerts/{diaSourceId}/cutouts/{difference|science|template}` as FITS, with `.png` as a picture;
  * - `/alerts/{diaSourceId}/neighbours`: the nearest catalogued stars and galaxies (`schemas/neighbours.ts`);
  * - `/alerts/{diaSourceId}/voevent.xml`: the same as VOEvent 2.0;
- * - `/alerts?ra=DEG&dec=DEG&radius=ARCSEC[&from=MJD][&to=MJD][&night=YYYYMMDD][&limit=N]`: the alerts of a night in a cone,
- * and in a span of exposure times (TAI), which may stand alone;
+ * - `/alerts?ra=DEG&dec=DEG&radius=ARCSEC[&from=MJD][&to=MJD][&night=YYYYMMDD][&limit=N]`: the alerts of a night in a
+ * cone, and in a span of exposure times (TAI), which may stand alone;
  * - `/objects/{diaObjectId}/lightcurve`: JSON, with `.svg` a plot.
  *
  * Ids are decimal strings in JSON. Whatever a request holds, nothing but digits and fixed words of it is used to find
@@ -106,7 +106,8 @@ export async function answerArchiveRequest(
 async function answerAlert(archive: ViewedArchive, id: bigint, accept = ''): Promise<ArchiveAnswer> {
   const packet = await alertOf(archive, id), withheldUntil = pixelsWithheldUntil(archive, packet);
   if (accept.split(',').some((part) => RAW_TYPES.has(part.split(';', 1)[0].trim().toLowerCase()))) {
-    const raw = file('application/octet-stream', `${id}.avro-framed`, withheldUntil === null ? packet : withoutCutouts(packet));
+    const told = withheldUntil === null ? packet : withoutCutouts(packet);
+    const raw = file('application/octet-stream', `${id}.avro-framed`, told);
     return withheldUntil === null ? raw : { ...raw, headers: { ...raw.headers, [WITHHELD_HEADER]: withheldUntil } };
   }
   const cutoutUrl = (name: CutoutName, bytes: Uint8Array | null): string | null =>

@@ -41,7 +41,8 @@ export function archiveFolder(dataDir: string): string {
 
 export function archivePaths(dataDir: string, instrument: string, dayObs: DayObs): ArchivePaths {
   const directory = join(archiveFolder(dataDir), subjectToken(instrument));
-  const [container, index, neighbours] = ['avro', 'index', 'neighbours'].map((kind) => join(directory, `${dayObs}.${kind}`));
+  const [container, index, neighbours] = ['avro', 'index', 'neighbours']
+    .map((kind) => join(directory, `${dayObs}.${kind}`));
   return { directory, container, index, neighbours };
 }
 

@@ -45,7 +45,10 @@ export class NightIndex {
     return this.#count;
   }
 
-  /** The entry of an alert and its place in the index, or null. Looks at the file only when the alert is not known yet, and to read the entry. */
+  /**
+   * The entry of an alert and its place in the index, or null. Looks at the file only when the alert is not known yet,
+   * and to read the entry.
+   */
   async findSource(diaSourceId: bigint): Promise<PlacedEntry | null> {
     return this.#find(() => this.#sources, diaSourceId, (entry) => entry.diaSourceId);
   }

@@ -83,7 +83,7 @@ export async function listArchive(
   return decodeIndex(await indexBytes(dataDir, instrument, dayObs)) ?? [];
 }
 
-/** The alerts of a night in a cone and a span of time: the first `limit` in the order of arrival, and how many there are. */
+/** Alerts of a night in a cone and a span of time: the first `limit` in the order of arrival, and how many there are. */
 export async function searchNight(
   dataDir: string, instrument: string, dayObs: DayObs, search: NightSearch, limit: number,
 ): Promise<Readonly<{ found: number; entries: readonly ArchiveEntry[] }>> {

@@ -65,8 +65,9 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
     if (!guard.mayLook(request)) return send(response, 401, { ...TEXT, ...CHALLENGE }, 'a token is needed\n');
     if (answerArchive !== null && isArchivePath(url)) void answerArchive(request, response);
     else if (answerFilters !== null && isFilterPath(url)) void answerFilters(request, response);
-    else if (METRICS_PATHS.has(url.split('?', 1)[0])) void answerMetrics(options, feed?.night().sampled?.filters ?? [], request, response);
-    else answer(board, request, response);
+    else if (METRICS_PATHS.has(url.split('?', 1)[0])) {
+      void answerMetrics(options, feed?.night().sampled?.filters ?? [], request, response);
+    } else answer(board, request, response);
   };
   const server = options.tls ? createTlsServer({ ...options.tls }, onRequest) : createServer(onRequest);
   // A client that sends nothing, or a byte now and then, must not keep others out.

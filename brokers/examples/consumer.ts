@@ -1,5 +1,6 @@
 // Every alert of a stream, from its start. Run with the server, the stream and a name of your own:
-// node brokers/examples/consumer.ts nats://127.0.0.1:4222 ALERTS_minicam_20261120 my-broker [--skip-tests] [--until-caught-up]
+// node brokers/examples/consumer.ts nats://127.0.0.1:4222 ALERTS_minicam_20261120 my-broker [OPTION …]
+// --skip-tests passes over test messages (simulated nights are tests), --until-caught-up ends when nothing is owed.
 import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { decodeAlert } from '../../schemas/packet.ts';
@@ -11,7 +12,7 @@ const manager = await jetstreamManager(connection);
 await manager.consumers.add(stream, { durable_name: durable, ack_policy: AckPolicy.Explicit });
 const consumer = await jetstream(connection).consumers.get(stream, durable);
 for await (const message of await consumer.consume()) {
-  const isSkipped = options.includes('--skip-tests') && message.headers?.has('test-message'); // Simulated nights are tests.
+  const isSkipped = options.includes('--skip-tests') && message.headers?.has('test-message');
   const { diaSourceId, diaSource: { band, ra, dec, snr } } = decodeAlert(message.data);
   if (!isSkipped) console.log(`${diaSourceId} ${band} (${ra.toFixed(5)}, ${dec.toFixed(5)}) snr ${snr?.toFixed(1)}`);
   message.ack(); // The server now counts it as delivered; without this it comes again.

@@ -97,8 +97,7 @@ export class FilterCompileError extends Error {
 
 type Row = Readonly<Record<string, unknown>>;
 type RowClass = new () => Record<string, unknown>;
-/** A record of the packet, or a star or galaxy beside it. */
-type RecordName = AlertRecordName | 'neighbour';
+type RecordName = AlertRecordName | 'neighbour'; // Which is beside the packet.
 type FieldOf = Readonly<{ field: string; record: RecordName; isList: boolean }>;
 
 const RECORD_FIELDS: readonly FieldOf[] = [
@@ -341,11 +340,8 @@ function refuseUnbounded(label: string, tree: ASTNode): void {
     if (refusal !== undefined) throw new FilterCompileError(label, node.start + 1, refusal);
     if (!LOOPS.has(method)) return;
     if (loopDepth > brokersConfig.filterLoopDepthMax) {
-      throw new FilterCompileError(
-        label,
-        node.start + 1,
-        `loops nest deeper than ${brokersConfig.filterLoopDepthMax}`,
-      );
+      const problem = `loops nest deeper than ${brokersConfig.filterLoopDepthMax}`;
+      throw new FilterCompileError(label, node.start + 1, problem);
     }
     walk(receiver, (inner) => {
       if (inner.op === '+')

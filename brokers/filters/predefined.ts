@@ -133,8 +133,8 @@ export const predefinedFilters = {
     rank: 'diaObject.firstDiaSourceMjdTai',
   },
   /**
-   * New light within four half-light radii of a catalogued galaxy (nine tenths of an exponential disc's light lie within
-   * 2.3 of them) or 2″ of its centre, and on no catalogued star (0.7″: one pixel of error on each side of a good
+   * New light within four half-light radii of a catalogued galaxy (nine tenths of an exponential disc's light lie
+   * within 2.3 of them) or 2″ of its centre, and on no catalogued star (0.7″: one pixel of error on each side of a good
    * image's width). Seen twice. Best measured first.
    */
   cataloguedHost: {

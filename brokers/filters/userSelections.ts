@@ -246,7 +246,8 @@ export class UserSelections {
         { headers: alert.header, sequence: alertSequence },
         { [filterHeaders.selectionSequence]: stored.sequence, [filterHeaders.selectionPlace]: place },
       );
-      const message = { messageId: `${entry.filter}.${diaSourceId}`, headers, data: this.#publisher.packetFor(this.user, alert.data) };
+      const data = this.#publisher.packetFor(this.user, alert.data);
+      const message = { messageId: `${entry.filter}.${diaSourceId}`, headers, data };
       const isOurs = await this.#publisher.publish(slot, message, (last) => {
         const reached = placeOf(last);
         return reached !== null && isAtOrBefore([stored.sequence, place], reached);

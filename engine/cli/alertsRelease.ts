@@ -89,7 +89,8 @@ type Work = Readonly<{
 
 /** The packets are those that the night would have sent: of the same commit, the state before it and the spool. */
 async function releaseCommit(
-  { log, apdb, dataDir, instrument, dayObs, policy, before, testMessage }: Work, associated: DiaSourcesAssociated, sequence: number,
+  { log, apdb, dataDir, instrument, dayObs, policy, before, testMessage }: Work, associated: DiaSourcesAssociated,
+  sequence: number,
 ): Promise<Readonly<{ released: number; held: number }>> {
   const byPolicy = associated.withheld.filter(({ reason }) => reason.startsWith(POLICY_REASON));
   if (byPolicy.length === 0) return { released: 0, held: 0 };

@@ -51,7 +51,8 @@ export async function runClean(
           }
           const held = heldByPolicy(audit.counts);
           if (held > 0) {
-            kept.push({ instrument, dayObs, reason: `${held} alerts are withheld: "vesper alerts release" comes first` });
+            const reason = `${held} alerts are withheld: "vesper alerts release" comes first`;
+            kept.push({ instrument, dayObs, reason });
             continue;
           }
         }

@@ -100,7 +100,8 @@ export async function countNight(sources: Sources): Promise<NightAudit> {
 type CommitCounts = Readonly<{
   detected: number; droppedByReason: Record<string, number>; associated: number;
   withheldByReason: Record<string, number>; packed: number;
-  forced: number; ssSources: number; sourceIds: Set<bigint>; owedIds: Set<bigint>; policyIds: Set<bigint>; visitDetectors: number;
+  forced: number; ssSources: number; sourceIds: Set<bigint>; owedIds: Set<bigint>; policyIds: Set<bigint>;
+  visitDetectors: number;
 }>;
 
 /**
@@ -200,7 +201,8 @@ async function countAlerts(
       violations.push(`alert ${message.seq} has another id in its headers than in its packet`);
     }
     published.push(id);
-    if (filter.evaluate(lazyAlert(message.data, message.headers?.get(alertHeaders.neighbours))).outcome === 'matched') matching.add(id);
+    const alert = lazyAlert(message.data, message.headers?.get(alertHeaders.neighbours));
+    if (filter.evaluate(alert).outcome === 'matched') matching.add(id);
   }
   const subject = subjects.filtered(NIGHT_FILTER.user, NIGHT_FILTER.name, instrument, dayObs);
   for await (const message of readStored(log, streams.filtered(instrument, dayObs), 1, undefined, subject)) {

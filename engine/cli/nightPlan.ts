@@ -47,7 +47,10 @@ export async function planPerformedNight(log: Log, options: NightOptions): Promi
       throw new Error(`night ${dayObs} of ${instrument} was told from elsewhere and is not sealed: `
         + `end it with --follow --camera ${instrument} or --from DIR`);
     }
-    if (isOpened) return { instrument, dayObs, arguments: opened.arguments, isResumed: true, source: 'performed', isSimulated: true };
+    if (isOpened) {
+      const told = opened.arguments;
+      return { instrument, dayObs, arguments: told, isResumed: true, source: 'performed', isSimulated: true };
+    }
     if (instrument === options.camera) {
       return { instrument, dayObs, arguments: asked, isResumed: true, source: 'performed', isSimulated: true };
     }
@@ -103,7 +106,7 @@ async function requireNext(log: Log, dataDir: string, instrument: string, dayObs
   throw new Error(`night ${dayObs} of ${instrument} is sealed in ${dataDir}; give another --data-dir`);
 }
 
-/** Whether the sky of a recorded night was the simulator's, as the log tells it; a night that it does not tell of is not. */
+/** Whether the sky of a recorded night was the simulator's, as the log tells it; else it is not. */
 export async function isNightSimulated(log: Log, instrument: string, dayObs: DayObs): Promise<boolean> {
   const facts = await readObservatory(log, instrument, dayObs, () => undefined);
   return facts.some(({ event }) => event.type === 'NightOpened' && event.simulated);

@@ -107,8 +107,8 @@ const SERVICES = [
 
 /**
  * What a broker may do: read alerts of any night (those without cutouts, where pixels are withheld from it), and the
- * matches of its own filters, through one durable consumer a stream that has its own name, and nothing else. The filter stands in the subject of the request that makes a consumer,
- * and the server holds the two together, so that no other stream can be read that way. Answers come to a prefix of its
+ * matches of its own filters, through one durable consumer a stream that has its own name, and nothing else. The filter
+ * stands in the subject of the request that makes a consumer, and the server holds the two together, so that no other stream can be read that way. Answers come to a prefix of its
  * own, where nobody else may listen.
  */
 function permissionsOf({ user, hasPixels }, isEmbargoed) {

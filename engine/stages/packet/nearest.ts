@@ -8,8 +8,8 @@ const DEGREE = Math.PI / 180;
 const REACH_DEG = NEIGHBOUR_RADIUS_ARCSEC / 3600;
 
 /**
- * The three nearest stars and three nearest galaxies within 60″ of a position, ICRS degrees; nearest first, equally near
- * ones by objectId. The order of the catalogue does not matter.
+ * The three nearest stars and three nearest galaxies within 60″ of a position, ICRS degrees; nearest first, equally
+ * near ones by objectId. The order of the catalogue does not matter.
  */
 export function nearestNeighbours(catalogue: ObjectCatalogue, raDeg: number, decDeg: number): Neighbours {
   const stars: Found[] = [], galaxies: Found[] = [];
@@ -24,7 +24,8 @@ export function nearestNeighbours(catalogue: ObjectCatalogue, raDeg: number, dec
     if (distanceArcsec > NEIGHBOUR_RADIUS_ARCSEC) continue;
     insert(isGalaxy[i] === 1 ? galaxies : stars, { index: i, distanceArcsec, objectId: objectId[i] });
   }
-  const told = (found: readonly Found[]): Neighbour[] => found.map((each) => neighbourOf(catalogue, raDeg, decDeg, each));
+  const told = (found: readonly Found[]): Neighbour[] =>
+    found.map((each) => neighbourOf(catalogue, raDeg, decDeg, each));
   return { stars: told(stars), galaxies: told(galaxies) };
 }
 
