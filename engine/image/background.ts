@@ -3,6 +3,7 @@
  * The estimator is SExtractor's (Bertin & Arnouts 1996, §4): 2.5 × median − 1.5 × mean of the clipped pixels, the
  * median alone where crowding skews them.
  */
+import { medianInPlace, robustSigma } from './median.ts';
 import { clipCells, type CountedCell } from '../kernels/cells.ts';
 import { meshRow, subtractMesh, type Mesh } from '../kernels/mesh.ts';
 
@@ -15,6 +16,11 @@ export type BackgroundConfig = Readonly<{
   usableFractionMin: number;
   /** Rows from one that counts to the next; 1 when it is not given. */
   rowStep?: number;
+  /**
+   * Cells that stand higher above those around them, in scatters of all cells, are the light of a galaxy or of a bright
+   * star's halo, and take their neighbours' level; none when it is not given.
+   */
+  bumpSigma?: number | null;
 }>;
 
 /** Level and noise at the centres of the cells; cell (column, row) is at row × columns + column. */
@@ -52,6 +58,7 @@ export function measureBackground(
       sigma[row * columns + column] = isKnown ? cell.sigma : NaN;
     });
   }
+  if (config.bumpSigma) removeBumps(level, columns, rows, config.bumpSigma);
   if (!fillEmptyCells(level, columns, rows) || !fillEmptyCells(sigma, columns, rows)) return null;
   return {
     width, height, columns, rows, cellWidth, cellHeight,
@@ -65,15 +72,102 @@ function modeOf({ median: centre, mean, sigma }: CountedCell): number {
   return !(sigma > 0) || isCrowded ? centre : 2.5 * centre - 1.5 * mean;
 }
 
-/** Cells without a value take the mean of their known neighbours, ring by ring. False when none is known. */
+/** Distances of cells that tell what a cell should be, in cells: beyond it, and beyond most galaxies. */
+const BUMP_DISTANCES = [2, 4];
+
+/**
+ * Makes cells NaN that stand above what lies two and four cells away on opposite sides, which keeps gradients; a corner,
+ * which has no opposites, is compared with the plane through the cells beside it. Sources only ever add light.
+ */
+function removeBumps(level: Float32Array, columns: number, rows: number, bumpSigma: number): void {
+  const excess = new Float64Array(level.length).fill(NaN), group = new Float64Array(4 * 2 * BUMP_DISTANCES.length);
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++, i++) {
+      const count = gatherOpposites(level, columns, rows, column, row, group);
+      if (count > 0) { excess[i] = level[i] - medianInPlace(group, count); continue; }
+      const beside = column === 0 ? 1 : -1, above = row === 0 ? columns : -columns;
+      if (columns > 2 && rows > 2) {
+        excess[i] = level[i] - (level[i + beside] + level[i + above] - level[i + beside + above]);
+      }
+    }
+  }
+  const known = excess.filter((value) => !Number.isNaN(value));
+  if (known.length < BUMP_CELLS_MIN) return;
+  const scatter = robustSigma(known), covered = Array.from(level.keys()).filter((i) => Number.isNaN(level[i]));
+  // Cells without a pixel of sky are the middles of bumps, unless the whole field is crowded.
+  const bumps = covered.length <= COVERED_SHARE_MAX * level.length ? covered : [];
+  for (let i = 0; i < level.length; i++) {
+    // A plane through three cells scatters by twice a cell's error, a median of eight and more by little beside it.
+    const isAtSide = i % columns === 0 || (i + 1) % columns === 0;
+    const isCorner = isAtSide && (i < columns || i >= level.length - columns);
+    if (excess[i] > (isCorner ? 2 : 1) * bumpSigma * scatter) bumps.push(i);
+  }
+  // Light does not end where it ceases to be sure: from a bump on, every neighbour that stands high at all has some.
+  for (const i of bumps) level[i] = NaN;
+  for (let k = 0; k < bumps.length; k++) {
+    for (const i of neighbourCells(columns, rows, bumps[k])) {
+      if (!(excess[i] > BUMP_FOOT_SIGMA * scatter) || Number.isNaN(level[i])) continue;
+      level[i] = NaN;
+      bumps.push(i);
+    }
+  }
+}
+
+/** Share of cells without sky up to which they are single large sources. */
+const COVERED_SHARE_MAX = 0.05;
+/** Height, in scatters of all cells, to which a bump is followed. */
+const BUMP_FOOT_SIGMA = 1;
+/** Cells below which their scatter is not known. */
+const BUMP_CELLS_MIN = 64;
+
+/** Known cells that lie opposite each other about a cell; returns how many. */
+function gatherOpposites(
+  level: Float32Array, columns: number, rows: number, column: number, row: number, group: Float64Array,
+): number {
+  const i = row * columns + column;
+  let count = 0;
+  const add = (step: number): void => {
+    const before = level[i - step], after = level[i + step];
+    if (Number.isNaN(before + after)) return;
+    group[count++] = before;
+    group[count++] = after;
+  };
+  for (const d of BUMP_DISTANCES) {
+    const isInside = column >= d && column + d < columns, isBetween = row >= d && row + d < rows;
+    if (isInside) add(d);
+    if (isBetween) add(d * columns);
+    if (isInside && isBetween) { add(d * columns + d); add(d * columns - d); }
+  }
+  return count;
+}
+
+/** Rounds in which values settle between their neighbours: over a hole of five cells, to a hundredth. */
+const SETTLE_ROUNDS = 24;
+
+/**
+ * Cells without a value take the mean of their known neighbours, ring by ring; then those between the cells on opposite
+ * sides of them until they settle, which carries a gradient across a hole. False when none is known.
+ */
 export function fillEmptyCells(cells: Float32Array, columns: number, rows: number): boolean {
-  if (!cells.some((value) => !Number.isNaN(value))) return false;
-  while (cells.some((value) => Number.isNaN(value))) {
+  const empty = Array.from(cells.keys()).filter((i) => Number.isNaN(cells[i]));
+  if (empty.length === cells.length) return false;
+  for (let left = empty; left.length > 0;) {
     const before = Float32Array.from(cells);
-    for (let i = 0; i < cells.length; i++) {
-      if (!Number.isNaN(before[i])) continue;
+    for (const i of left) {
       const near = neighbours(before, columns, rows, i);
       if (near.length > 0) cells[i] = near.reduce((sum, value) => sum + value, 0) / near.length;
+    }
+    left = left.filter((i) => Number.isNaN(cells[i]));
+  }
+  for (let round = 0; round < SETTLE_ROUNDS; round++) {
+    for (const i of empty) {
+      const column = i % columns, isInside = column > 0 && column + 1 < columns;
+      const isBetween = i >= columns && i + columns < cells.length;
+      if (!isInside && !isBetween) continue;
+      let sum = 0;
+      if (isInside) sum += cells[i - 1] + cells[i + 1];
+      if (isBetween) sum += cells[i - columns] + cells[i + columns];
+      cells[i] = sum / (isInside && isBetween ? 4 : 2);
     }
   }
   return true;
@@ -115,11 +209,15 @@ function middleOf(group: Float64Array, count: number): number {
 }
 
 function neighbours(cells: Float32Array, columns: number, rows: number, index: number): number[] {
+  return neighbourCells(columns, rows, index).map((i) => cells[i]).filter((value) => !Number.isNaN(value));
+}
+
+/** The 8 cells around one, those that there are. */
+function neighbourCells(columns: number, rows: number, index: number): number[] {
   const column = index % columns, row = (index - column) / columns, found: number[] = [];
   for (let r = Math.max(0, row - 1); r <= Math.min(rows - 1, row + 1); r++) {
     for (let c = Math.max(0, column - 1); c <= Math.min(columns - 1, column + 1); c++) {
-      const value = cells[r * columns + c];
-      if ((r !== row || c !== column) && !Number.isNaN(value)) found.push(value);
+      if (r !== row || c !== column) found.push(r * columns + c);
     }
   }
   return found;

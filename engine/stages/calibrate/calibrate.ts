@@ -85,8 +85,9 @@ export function findStars(
   const { width, height, image, mask } = planes;
   const unusable = maskBits('BAD', 'NO_DATA', 'SAT');
   const isLarge = width * height > config.wholeSkyPixelsMax;
+  const mesh = { ...config.background, bumpSigma: config.bumpSigma };
   const first = requireBackground(measureBackground(image, mask, width, height, unusable, {
-    ...config.background, rowStep: isLarge ? config.firstRowStep : 1,
+    ...mesh, rowStep: isLarge ? config.firstRowStep : 1,
   }));
   const guess = Math.max(2, config.guessSeeingArcsec / pixelScale);
   // The image keeps its sky until that is known well, so that it comes off once.
@@ -99,7 +100,7 @@ export function findStars(
   const peaks = markSources(source, seeingPx, sourceMaskSigma, sourceMaskGrowthFwhm, config.stars, scratch);
   // In a crowded field hardly a pixel is free of stars; the first, clipped background then has to do.
   const sky = measureBackground(image, mask, width, height, unusable | maskBits('DETECTED'), {
-    ...config.background, rowStep: isLarge ? config.rowStep : 1,
+    ...mesh, rowStep: isLarge ? config.rowStep : 1,
   }) ?? first;
   subtractBackground(image, sky);
   const change = sky.level.map((level, k) => level - first.level[k]);

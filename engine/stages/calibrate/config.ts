@@ -15,6 +15,11 @@ const background: BackgroundConfig = {
 export const calibrateConfig = {
   background,
   /**
+   * Cells of the mesh that stand so many scatters above those around them take their level; null for none. Of a thousand
+   * cells of noise none stands 5 high, a galaxy of 1′ lifts those around it by tens.
+   */
+  bumpSigma: 5 as number | null,
+  /**
    * Rows from one that counts to the next in images of more pixels than `wholeSkyPixelsMax`: the first background only
    * has to show the sources, and every twelfth row tells a cell's level to 0.11 of the noise; every other row of the
    * second tells it to 0.05, and nine cells have a say in each: 0.02. Small images can afford all rows.
