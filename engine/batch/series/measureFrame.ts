@@ -10,6 +10,7 @@ import { measureSources, type MeasuredDiaSource, type MeasureResult } from '../.
 import { rateSources } from '../../stages/reliability/reliability.ts';
 import { selectCutoutSide } from '../../stages/packet/cutoutSide.ts';
 import { encodeCutouts } from '../../stages/packet/spool.ts';
+import { removeDefects } from '../difference/prepare.ts';
 import { seriesConfig } from './config.ts';
 import { readFrame } from './frame.ts';
 import type { SeriesFrame, SeriesManifest } from './manifest.ts';
@@ -34,7 +35,7 @@ export type ForcedPoint = Readonly<{
 }>;
 
 /**
- * The frame's pixels on the reference's flux scale, sky subtracted.
+ * The frame's pixels on the reference's flux scale, sky subtracted; cosmic rays marked (CR) and filled from beside.
  *
  * @param scale Further factor of the flux ratio: 1 before the kernel has told it.
  */
@@ -48,6 +49,7 @@ export function visitPlanes(
     image[j] = (image[j] - frame.skyAdu) / ratio;
     variance[j] /= ratio * ratio;
   }
+  removeDefects(planes, frame.fwhmPx, new Int32Array(image.length));
   return planes;
 }
 
