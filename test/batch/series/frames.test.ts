@@ -8,7 +8,9 @@ import { applyAffine } from '../../../engine/image/affine.ts';
 import { writeFits } from '../../../engine/image/fits.ts';
 import { maskBits } from '../../../engine/image/maskPlanes.ts';
 import { pixelToSky, separationArcsec, type Wcs } from '../../../engine/image/wcs.ts';
-import { fieldStars, placeOn, writeFrame, type FrameLook } from './seriesField.ts';
+import type { SeriesFrame } from '../../../engine/batch/series/manifest.ts';
+import { visitPlanes } from '../../../engine/batch/series/measureFrame.ts';
+import { fieldStars, GAIN, placeOn, READ_NOISE, renderFrame, writeFrame, type FrameLook } from './seriesField.ts';
 
 const SIDE = 256, NONE = { gain: null, readNoise: null, saturation: null, pixelScale: null };
 const STARS = fieldStars(SIDE, 500, 5);
@@ -70,6 +72,22 @@ test('a border filled with zeros has no data', () => {
   writeFits(path, [{ data, width: 64, height: 64, cards: [['MJD-OBS', 56507]] }]);
   const { mask } = readFrame(path, NONE).planes, noData = maskBits('NO_DATA');
   expect(mask.filter((bits) => (bits & noData) !== 0)).toHaveLength(128);
+});
+
+test('a ray on a frame is marked and filled from beside it, and no star is', () => {
+  const path = join(folder, 'ray.fits'), data = renderFrame(REFERENCE, SIDE, STARS), noise = Math.sqrt(600 / GAIN);
+  const ray = [[100, 90], [101, 90], [102, 91]].map(([x, y]) => y * SIDE + x), before = ray.map((j) => data[j]);
+  for (const j of ray) data[j] += 4000;
+  writeFits(path, [{ data, width: SIDE, height: SIDE, cards: [['MJD-OBS', 56507], ['GAIN', GAIN], ['RDNOISE', READ_NOISE]] }]);
+  const { checksum } = readFrame(path, NONE).file;
+  const frame = { path, checksum, fluxRatio: 1, skyAdu: 0, fwhmPx: REFERENCE.fwhmPx } as SeriesFrame; // All that is read.
+  const { image, mask } = visitPlanes(frame, { overrides: NONE }, 1), marked = maskBits('CR');
+  ray.forEach((j, n) => {
+    expect(mask[j] & marked).toBe(marked);
+    // Filled along the row: noise, and what the light of stars changes over a few pixels.
+    expect(Math.abs(image[j] - before[n])).toBeLessThan(10 * noise);
+  });
+  expect(mask.filter((bits) => (bits & marked) !== 0).length).toBeLessThanOrEqual(ray.length + 2);
 });
 
 test('a star has one place on the sky whichever frame shows it', () => {
