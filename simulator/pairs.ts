@@ -45,8 +45,8 @@ export type RenderedPair = Readonly<{
 /** Magnitude of one electron in the science image; the faintest and brightest star, and the slopes of the counts. */
 const ZERO_POINT = 31.8, STAR_BRIGHT = 14.5, STAR_FAINT = 25, STAR_SLOPE = 0.22;
 const GALAXY_BRIGHT = 18, GALAXY_FAINT = 25.5, GALAXY_SLOPE = 0.33;
-/** Half of the transients lie in the lower 40 % of the range of log SNR: there they are hard to tell. */
-const FAINTWARDS = 1.3;
+/** Half of the transients lie in the lowest quarter of the range of log SNR: there they are hard to tell. */
+const FAINTWARDS = 2;
 /** Light is drawn down to this, electrons: a hundredth of the noise of a dark sky. */
 const FLOOR = 0.2;
 

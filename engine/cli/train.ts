@@ -11,6 +11,7 @@ import { WEAKNESSES } from '../batch/reliability/trainingPair.ts';
 import type { TrainOptions } from '../setup/arguments.mjs';
 import { FEATURES } from '../stages/reliability/features.ts';
 import { note, print, printJson } from './output.ts';
+import { SIDE } from './trainingScenes.ts';
 import { VISITS_OF_A_SKY } from './trainingVisits.ts';
 import type { LabelledScene, TrainingTask } from './trainingWorker.ts';
 
@@ -35,7 +36,7 @@ export async function runTrainReliability(options: TrainOptions): Promise<number
   }
   const random = randomStream(seed, 'boosting');
   const outcome = trainReliability(
-    samples.set, held.set, trainingConfig.modelVersion, () => uniform(random),
+    samples.set, held.set, trainingConfig.modelVersion, SIDE * SIDE, () => uniform(random),
   );
   const bytes = JSON.stringify(outcome.model), digest = createHash('sha256').update(bytes).digest('hex');
   const card = cardOf(outcome, options, digest, { samples: samples.refused, unseen: held.refused });
@@ -91,7 +92,7 @@ function cardOf(
   };
 }
 
-function describe({ model, trainedOn, heldOut, unseen }: TrainingOutcome, out: string): string {
+function describe({ model, trainedOn, heldOut, unseen, noiseBound }: TrainingOutcome, out: string): string {
   const line = (name: string, { real, bogus, curve, snrSix }: TrainingOutcome['unseen']): string => {
     const half = curve.find(({ threshold }) => threshold === 0.5);
     const { completeness, threshold } = snrSix.atPurity;
@@ -102,7 +103,10 @@ function describe({ model, trainedOn, heldOut, unseen }: TrainingOutcome, out: s
   return [
     `${model.trees.length} trees from ${trainedOn.real} real and ${trainedOn.bogus} bogus detections of `
       + `${trainedOn.scenes} scenes`,
-    line('held out', heldOut), line('unseen settings', unseen), `wrote ${join(out, 'model.json')} and modelCard.json`,
+    line('held out', heldOut), line('unseen settings', unseen),
+    `of these bogus at SNR 6, ${percent(noiseBound.shareOfBogus)} are pure noise: no classifier is more than `
+      + `${percent(noiseBound.completeness)} complete (if all were noise: ${percent(noiseBound.completenessOfNoiseAlone)})`,
+    `wrote ${join(out, 'model.json')} and modelCard.json`,
   ].join('\n');
 }
 

@@ -10,7 +10,7 @@ import type { Wcs } from '../image/wcs.ts';
 export type TrainingScene = Readonly<{ settings: PairSettings; weaknesses: ReadonlySet<Weakness> }>;
 
 /** Side of a pair, pixels: large enough for kernel stars, small enough for a tenth of a second a step. */
-const SIDE = 1024;
+export const SIDE = 1024;
 
 /**
  * Draws a pair's settings. Those `unseen` lie where no training pair does: seeing beyond the range on either side,
@@ -32,7 +32,7 @@ export function drawScene(seed: number, index: number, isUnseen: boolean): Train
     fullWell: between(80_000, 130_000),
     templateVisits: Math.round(between(4, 16)), transparency: between(0.75, 1.05),
     rotationDeg: chance(0.6) ? between(-0.1, 0.1) : pick(-15, 15, 16, 30),
-    stars: 480 * density, galaxies: 240 * density, transients: 120, variables: 2.5 * density,
+    stars: 480 * density, galaxies: 240 * density, transients: 150, variables: 2.5 * density,
     movers: chance(0.5) ? 2 : 0,
     snrMin: 4.5, snrMax: 120,
     astrometricError: isHarsh ? between(0.02, 0.2) : 0, starShift: isHarsh ? between(0, 0.2) : 0,

@@ -37,7 +37,8 @@ function collect(
   const { width, height } = inputs.difference, features = measureFeatures(inputs, rows), count = FEATURES.length;
   labelRows(rows, changes, psfFwhmPx(inputs.differencePsf, width / 2, height / 2)).forEach((label, i) => {
     if (label === 'unclear') return;
-    scene.features.push(...features.subarray(i * count, (i + 1) * count));
+    // Eight digits: a last bit that another order of a sum moves is no difference to learn from.
+    for (let k = i * count; k < (i + 1) * count; k++) scene.features.push(Number(features[k].toPrecision(8)));
     scene.isReal.push(label === 'real');
   });
 }

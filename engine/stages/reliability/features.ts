@@ -7,6 +7,7 @@ import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
 import { reliabilityConfig as config } from './config.ts';
+import { localNoise } from './localNoise.ts';
 import { createLocalPsf, type LocalPsf } from './localPsf.ts';
 import { surroundings, type Surroundings } from './surroundings.ts';
 
@@ -20,6 +21,7 @@ export const FEATURES = [
   'visitSharpSigma', 'templateSharpness',
   'brightPeak', 'brightDistance', 'blemishDistance', 'saturationDistance', 'edgeDistance', 'interpolatedShare',
   'neighbours', 'brighterNeighbour', 'lobeDistance', 'lobeRatio', 'twinDistance', 'columnLevel', 'rowLevel',
+  'annulusScatter', 'annulusCorrelation', 'annulusMost', 'brightResidual', 'visitRatio', 'curvatureShare', 'wideRatio',
 ] as const;
 export type FeatureName = (typeof FEATURES)[number];
 
@@ -90,6 +92,7 @@ function fillFeatures(context: Context, row: Ratable, around: Surroundings, out:
     asymmetry: shape.asymmetry, sharpness: shape.sharpness, peakShare: shape.peakShare, usableShare: shape.usableShare,
     varianceRatio: variance[cy * width + cx] / medianVariance, noiseScale: inputs.noiseScale,
     ...light, ...sharpnessOf(context, cx, cy, fx, fy, sign, shape.flux), ...around,
+    ...localNoise(inputs, row, fwhmPx, psf),
   };
   for (let k = 0; k < FEATURES.length; k++) {
     const value = values[FEATURES[k]];

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { calibrateScale, completenessAtPurity, curveOf } from '../../../engine/batch/reliability/curves.ts';
+import { noiseBound, noisePeaksPerPixel } from '../../../engine/batch/reliability/noiseBound.ts';
 import { labelRows } from '../../../engine/batch/reliability/samples.ts';
 import { trainReliability, type SampleSet } from '../../../engine/batch/reliability/train.ts';
 import type { MeasuredDiaSource } from '../../../engine/stages/measure/measure.ts';
@@ -17,7 +18,7 @@ function samples(seed: number, count: number): SampleSet {
 }
 
 test('boosted trees come near the best that two normal features allow, and the same seed gives the same trees', () => {
-  const train = () => trainReliability(samples(1, 1500), samples(2, 300), 7, pairRandom(5));
+  const train = () => trainReliability(samples(1, 1500), samples(2, 300), 7, 1024 ** 2, pairRandom(5));
   const { model, unseen } = train();
   expect(JSON.stringify(train().model)).toBe(JSON.stringify(model));
   // The sum of both is the best statistic: 2√2 σ between the kinds, so that 1 − Φ(√2) = 7.9 % of each are wrong at best.
@@ -29,6 +30,38 @@ test('boosted trees come near the best that two normal features allow, and the s
   expect(unseen.curve.map(({ completeness }) => completeness)).toEqual(
     [...unseen.curve].map(({ completeness }) => completeness).sort((a, b) => b - a),
   );
+});
+
+test('as many peaks of noise are expected as a smoothed field has, and the bound is the best threshold', () => {
+  // Smoothed white noise: maxima above 3 on 1024² pixels against the formula, which is good at high thresholds.
+  const side = 1024, sigma = 2, random = pairRandom(21), noise = Float64Array.from({ length: side * side }, () => pairNormal(random));
+  const taps = Array.from({ length: 17 }, (_, k) => Math.exp(-((k - 8) ** 2) / (2 * sigma * sigma)));
+  const norm = Math.sqrt(taps.reduce((sum, tap) => sum + tap * tap, 0));
+  const smooth = (from: Float64Array, step: number): Float64Array => from.map((_, j) => {
+    let sum = 0;
+    for (let k = -8; k <= 8; k++) sum += (taps[k + 8] / norm) * from[(j + k * step + from.length) % from.length];
+    return sum;
+  });
+  const field = smooth(smooth(noise, 1), side);
+  let peaks = 0;
+  for (let j = side + 1; j < field.length - side - 1; j++) {
+    const value = field[j];
+    if (value > 3.5 && [1, side - 1, side, side + 1].every((k) => value > field[j - k] && value > field[j + k])) peaks++;
+  }
+  const expected = side * side * noisePeaksPerPixel(3.5, 2.3548 * sigma);
+  // The next term of the density of maxima is −1/u² of the first.
+  expect(Math.abs(peaks - expected)).toBeLessThan(expected / 3.5 ** 2 + 4 * Math.sqrt(expected));
+
+  const bound = (snrMax: number) => noiseBound(
+    Float64Array.from({ length: 1000 }, (_, k) => 5.5 + ((k + 0.5) / 1000) * (snrMax - 5.5)), 1e6,
+    [{ fwhmPx: 4.6, pixels: 1e6 }], 5.5, snrMax, 0.95,
+  );
+  expect(bound(8).shareOfBogus).toBeLessThan(1e-6);
+  expect(bound(8).completeness).toBe(1);
+  // 10 n(c) / n(5.5) = C / 19 with C = (8 − c) / 2.5: at c = 6.49 both are 0.032, and C is 0.60.
+  expect(Math.abs(bound(8).completenessOfNoiseAlone - 0.6)).toBeLessThan(0.01);
+  // Up to 6.5 noise is everywhere more frequent than one in 19 real: even there 10 × 6.5 × n(6.5) / n(5.5) = 0.19.
+  expect(bound(6.5).completenessOfNoiseAlone).toBe(0);
 });
 
 test('the scale is the share of real at each sum, for the odds asked for, and never descends', () => {
