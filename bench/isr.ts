@@ -8,7 +8,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { readElectronics } from '../engine/batch/calibrations/electronics.ts';
+import { readElectronics } from '../engine/image/electronics.ts';
 import { findCalibrations, readCalibration } from '../engine/cli/isrCalibrations.ts';
 import { arenaViews, createArena, planArena } from '../engine/image/arena.ts';
 import { readFits, requireNumber, requireString } from '../engine/image/fits.ts';

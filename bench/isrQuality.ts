@@ -11,7 +11,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { readElectronics } from '../engine/batch/calibrations/electronics.ts';
+import { readElectronics } from '../engine/image/electronics.ts';
 import { findCalibrations, readCalibration } from '../engine/cli/isrCalibrations.ts';
 import type { MaskedImage } from '../engine/image/maskedImage.ts';
 import { createPlaneMemory } from '../engine/image/planeMemory.ts';

@@ -12,6 +12,7 @@ import type { Figures, StageName } from '../schemas/events.ts';
 import { encodeNeighbours } from '../schemas/neighbours.ts';
 import type { Band } from '../schemas/units.ts';
 import type { ArenaViews } from './image/arena.ts';
+import type { Electronics } from './image/electronics.ts';
 import { cutoutOf } from './image/cutout.ts';
 import type { PostIsrImage, Template } from './image/maskedImage.ts';
 import type { RawAmp } from './image/rawExposure.ts';
@@ -30,7 +31,7 @@ import {
   injectSources, recoverSources, type FakeOrder, type InjectedSource, type RecoveredSource,
 } from './stages/inject/inject.ts';
 import { isrConfig } from './stages/isr/config.ts';
-import { removeInstrumentSignature } from './stages/isr/isr.ts';
+import { removeInstrumentSignature, type IsrFigures } from './stages/isr/isr.ts';
 import { measureDefaults } from './stages/measure/config.ts';
 import { measureSources, type MeasureResult } from './stages/measure/measure.ts';
 import { reliabilityConfig } from './stages/reliability/config.ts';
@@ -45,7 +46,7 @@ export type DetectorInputs = Readonly<{
   boresight: Readonly<{ raDeg: number; decDeg: number; cameraAngleDeg: number }>;
   rawAmps: readonly RawAmp[]; bias: Float32Array; flat: Float32Array;
   /** Null where the detector has none. */
-  dark: Float32Array | null; fringe: Float32Array | null;
+  dark: Float32Array | null; fringe: Float32Array | null; electronics: Electronics | null;
   references: readonly ReferenceStar[];
   /** Stars and galaxies about the detector; null where no catalogue has it. */
   objects: ObjectCatalogue | null;
@@ -61,6 +62,8 @@ export type DetectorRun = {
   /** Planes of the detector's arena: work memory, and the pixels of the products. */
   readonly planes: ArenaViews;
   postIsr?: PostIsrImage;
+  /** What the ISR did, with its parameters. */
+  isrFigures?: IsrFigures;
   calibrated?: Calibrated;
   difference?: DifferenceResult;
   detections?: DetectionResult;
@@ -108,13 +111,14 @@ function recover(run: DetectorRun): Figures {
 }
 
 function isr(run: DetectorRun): Figures {
-  const { rawAmps, detector, bias, flat, dark, fringe, exposureSeconds } = run.inputs;
+  const { rawAmps, detector, bias, flat, dark, fringe, electronics, exposureSeconds } = run.inputs;
   const { visit, labels } = run.planes;
   const { image, report } = removeInstrumentSignature(
-    rawAmps, detector, { bias, flat, dark, fringe }, isrConfig, visit, { indices: labels },
+    rawAmps, detector, { bias, flat, dark, fringe, electronics }, isrConfig, visit, { indices: labels },
     { darkSeconds: exposureSeconds },
   );
   run.postIsr = image;
+  run.isrFigures = report.figures;
   return report.figures;
 }
 

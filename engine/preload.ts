@@ -77,6 +77,7 @@ export function findProducts(
   return {
     bias: find({ ...query, kind: 'bias' }), flat: find({ ...query, kind: 'flat' }),
     dark: find({ ...query, kind: 'dark' }), fringe: find({ ...query, kind: 'fringe' }),
+    electronics: find({ ...query, kind: 'electronics' }),
     objects: find({ ...query, kind: 'objects' }),
     references: find({ ...query, kind: 'references' }), template: find({ ...query, kind: 'template' }),
   };

@@ -15,6 +15,13 @@
  * - flat: IMAGE float32 [height × width], response relative to its mean, assembled detector.
  * - dark: IMAGE float32 [height × width], electrons a second; a detector may go without.
  * - fringe: IMAGE float32 [height × width], fringes of the band's night sky over its level; may be absent.
+ * - electronics: OBSTYPE `electronics`, DETECTOR, DETNAME, AMPn (the amps' names, in order), and IMAGE extensions of
+ *   real numbers, a row an amp, each there when it was measured; may be absent:
+ *   - CROSSTALK [amps × amps]: part of the column's amp that appears in the row's.
+ *   - LINEARITY [2 × amps]: c₂ and c₃ of S + c₂ S² + c₃ S³, ADU.
+ *   - LINTABLE [nodes × amps]: corrections, ADU, at signals 0, 1/PERADU, 2/PERADU …
+ *   - CTI [2 × amps]: part of a packet left behind at each serial and each parallel transfer.
+ *   - REPULSION [2 × 1]: flow between neighbours along x and y, per electron² of difference of squared charges.
  * - template: IMAGE float32 nJy, VARIANCE float32 nJy², MASK uint16 with planes as MP_* keywords; WCS (TAN) in IMAGE;
  *   keywords BAND, NVISITS (depth), SEEING [arcsec].
  * - references: CSV `refId,ra,dec,raErrMas,decErrMas,uMag,uMagErr,…,yMag,yMagErr`, degrees and AB magnitudes, stars
@@ -42,7 +49,7 @@ export const productPaths = {
 /** What serves one detector of a visit. */
 export type DetectorProductKind = 'bias' | 'flat' | 'template' | 'references' | OptionalProductKind;
 /** What a detector can go without, at a price that its quality shows. */
-export const OPTIONAL_PRODUCTS = ['dark', 'fringe', 'objects'] as const;
+export const OPTIONAL_PRODUCTS = ['dark', 'fringe', 'electronics', 'objects'] as const;
 export type OptionalProductKind = (typeof OPTIONAL_PRODUCTS)[number];
 export type ProductKind = DetectorProductKind | 'orbits';
 

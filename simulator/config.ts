@@ -116,6 +116,8 @@ export const calibrationConfig = {
   darkFrames: 10, darkSeconds: 30,
   /** Sky frames of a season behind a fringe frame: their photons leave 0.08 % of the sky a pixel. */
   fringeFrames: 300, fringeSkyElectrons: 5000,
+  /** Relative error of charge transfer and repulsion as a season's flats and overscans tell them. */
+  electronicsError: 0.02,
   /** Depth of the template, visits, and its seeing: the best that a season offers. */
   templateVisits: 16, templateSeeingArcsec: 0.7,
   /**

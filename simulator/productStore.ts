@@ -71,9 +71,12 @@ export function createProductStore(options: ProductStoreOptions): ProductStore {
 
   const ensureOptional = (index: ProductIndex, wanted: Wanted, detector: DetectorId): Promise<void> => ensureOne(
     index, wanted,
-    () => (wanted.kind === 'fringe' && wanted.band
-      ? renderer.run<'fringe'>({ task: 'fringe', detector, band: wanted.band, path: wanted.uri })
-      : renderer.run<'dark'>({ task: 'dark', detector, path: wanted.uri })),
+    () => {
+      const { kind, band, uri: path } = wanted;
+      if (kind === 'fringe' && band) return renderer.run<'fringe'>({ task: 'fringe', detector, band, path });
+      return kind === 'electronics' ? renderer.run<'electronics'>({ task: 'electronics', detector, path })
+        : renderer.run<'dark'>({ task: 'dark', detector, path });
+    },
   );
 
   const ensureObjects = (index: ProductIndex, wanted: Wanted, field: Field, detector: DetectorId): Promise<void> =>
@@ -192,6 +195,9 @@ function optionalOf(folder: string, { effects }: SimulationModel, band: Band, de
   }
   if (effects.fringing && detectorConfig.fringeAmplitude[band] > 0) {
     wanted.push({ kind: 'fringe', band, detector, uri: `${folder}/fringe_${band}_${file}`, sky: null });
+  }
+  if (effects.serialCti || effects.parallelCti || effects.brighterFatter) {
+    wanted.push({ kind: 'electronics', band: null, detector, uri: `${folder}/electronics_${file}`, sky: null });
   }
   return wanted;
 }

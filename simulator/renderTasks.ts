@@ -20,6 +20,7 @@ export type RenderTask =
   /** `path` is where the product goes, relative to the data directory. */
   | Readonly<{ task: 'biasAndFlat'; detector: DetectorId; biasPath: string; flatPath: string }>
   | Readonly<{ task: 'dark'; detector: DetectorId; path: string }>
+  | Readonly<{ task: 'electronics'; detector: DetectorId; path: string }>
   | Readonly<{ task: 'fringe'; detector: DetectorId; band: Band; path: string }>
   | Readonly<{ task: 'template'; detector: DetectorId; field: Field; band: Band; path: string }>
   | Readonly<{ task: 'references'; field: Field; path: string }>
@@ -32,6 +33,7 @@ export type RenderResults = Readonly<{
   exposure: Readonly<{ file: StagedFile; truth: readonly TruthRow[]; renderMs: number }>;
   biasAndFlat: Readonly<{ biasChecksum: string; flatChecksum: string }>;
   dark: Readonly<{ checksum: string }>;
+  electronics: Readonly<{ checksum: string }>;
   fringe: Readonly<{ checksum: string }>;
   template: Readonly<{ checksum: string }>;
   references: Readonly<{ checksum: string }>;

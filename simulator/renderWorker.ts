@@ -6,6 +6,7 @@ import { productPaths } from '../schemas/products.ts';
 import { encodeCalibration, makeBias, makeDark, makeFlat, makeFringe, makeReferences } from './calibrations.ts';
 import { renderExposure } from './exposure.ts';
 import { encodeRaw } from './rawFile.ts';
+import { makeElectronics } from './electronics.ts';
 import { checksumOfFile, stage, writeWhole } from './files.ts';
 import { DEMONSTRATION } from './model.ts';
 import { makeObjects } from './objectCatalogue.ts';
@@ -23,6 +24,10 @@ export default function run(task: RenderTask): RenderResults[keyof RenderResults
     case 'dark': {
       const detector = detectorOf(camera, task.detector), dark = makeDark(seed, detector, model);
       return { checksum: writeWhole(join(dataDir, task.path), encodeCalibration('dark', detector, dark)).checksum };
+    }
+    case 'electronics': {
+      const bytes = makeElectronics(seed, detectorOf(camera, task.detector), model);
+      return { checksum: writeWhole(join(dataDir, task.path), bytes).checksum };
     }
     case 'fringe': {
       const detector = detectorOf(camera, task.detector), fringe = makeFringe(seed, detector, task.band);

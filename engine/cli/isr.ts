@@ -1,5 +1,5 @@
 /** `vesper isr`: one raw file, its detector's calibrations, one post-ISR image. */
-import { readElectronics } from '../batch/calibrations/electronics.ts';
+import { readElectronics } from '../image/electronics.ts';
 import { detectorOf, loadCamera, type Camera } from '../../schemas/camera.ts';
 import { arenaViews, createArena, planArena } from '../image/arena.ts';
 import { readFits, requireNumber, requireString, type FitsCard } from '../image/fits.ts';

@@ -40,6 +40,7 @@ export function detectorProcess(
       raw: { path: isAbsolute(read.uri) ? read.uri : join(dataDir, read.uri), checksum: read.checksum },
       bias: inputFile(products.bias), flat: inputFile(products.flat),
       dark: products.dark && inputFile(products.dark), fringe: products.fringe && inputFile(products.fringe),
+      electronics: products.electronics && inputFile(products.electronics),
       objects: products.objects && inputFile(products.objects), references: inputFile(products.references),
       template: inputFile(products.template), known, knownPosition, digests,
       ...(fakes && { fakes }),

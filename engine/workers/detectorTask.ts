@@ -20,7 +20,7 @@ export type DetectorTask = Readonly<{
   band: Band; physicalFilter: string; exposureSeconds: number; midpointMjdTai: number;
   /** Pointing as announced, ICRS degrees; angle as in `schemas/camera.ts`. */
   boresight: Readonly<{ raDeg: number; decDeg: number; cameraAngleDeg: number }>;
-  dark: InputFile | null; fringe: InputFile | null; objects: InputFile | null;
+  dark: InputFile | null; fringe: InputFile | null; electronics: InputFile | null; objects: InputFile | null;
   raw: InputFile; bias: InputFile; flat: InputFile; references: InputFile; template: InputFile;
   /** Digests of code and runtime, recorded with the result. */
   digests: Readonly<Record<string, string>>;

@@ -8,6 +8,7 @@ import { loadCamera, detectorOf, type Camera, type Detector } from '../../schema
 import type { PipelineEvent, StageName } from '../../schemas/events.ts';
 import { StageError } from '../errors.ts';
 import { arenaViews, createArena, planArena, type ArenaPlan, type ArenaViews } from '../image/arena.ts';
+import { readElectronics } from '../image/electronics.ts';
 import { FitsError, readFits, readImageInto, requireHdu, requireSize } from '../image/fits.ts';
 import { setCheckpoint } from '../kernels/bands.ts';
 import { loadKernels } from '../kernels/kernels.ts';
@@ -60,7 +61,9 @@ function cameraOf(name: string): Camera {
 function ingest(task: DetectorTask): DetectorRun {
   const camera = cameraOf(task.camera), detector = detectorOf(camera, task.detector);
   requireChecksum(task.raw);
-  for (const file of [task.bias, task.flat, task.dark, task.fringe, task.template, task.references, task.objects]) {
+  for (const file of [
+    task.bias, task.flat, task.dark, task.fringe, task.electronics, task.template, task.references, task.objects,
+  ]) {
     if (file) requireChecksumOnce(file);
   }
   const planes = arenaFor(detector, readTemplateSize(task.template.path));
@@ -81,6 +84,7 @@ function ingest(task: DetectorTask): DetectorRun {
     flat: readPlane(task.flat.path, planes.flat, detector),
     dark: task.dark && readPlane(task.dark.path, planes.dark, detector),
     fringe: task.fringe && readPlane(task.fringe.path, planes.fringe, detector),
+    electronics: task.electronics && readElectronics(task.electronics.path, detector),
     references: referencesOf(task), objects: task.objects && objectsOf(task.objects), template, templateWcs,
     known: task.known, ...(task.fakes && { fakes: task.fakes }),
   };
@@ -176,13 +180,24 @@ function measurementsOf(task: DetectorTask, run: DetectorRun): DetectorMeasureme
       return psfFlux === null && scienceFlux === null ? [] : [{ ...known, ...forced[i] }];
     }),
     cutouts: run.cutouts ?? null, ...(recovered && { recovered }),
-    summary: finite({ ...calibrated.figures, ...difference.figures, noiseScale: detections.noiseScale }),
+    summary: finite({ ...isrSummary(run), ...calibrated.figures, ...difference.figures, noiseScale: detections.noiseScale }),
     inputs: {
       raw: task.raw.checksum, bias: task.bias.checksum, flat: task.flat.checksum, template: task.template.checksum,
       ...(task.dark && { dark: task.dark.checksum }), ...(task.fringe && { fringe: task.fringe.checksum }),
+      ...(task.electronics && { electronics: task.electronics.checksum }),
       ...(task.objects && { objects: task.objects.checksum }),
       references: task.references.checksum, ...task.digests,
     },
+  };
+}
+
+/** The steps of the ISR that depend on what was known of the detector, with their parameters. */
+function isrSummary({ isrFigures }: DetectorRun): Record<string, number> {
+  if (isrFigures === undefined) return {};
+  const { serialCti, parallelCti, repulsionX, repulsionY, fringeSkyElectrons, degradedCount } = isrFigures;
+  return {
+    isrSerialCti: serialCti, isrParallelCti: parallelCti, isrRepulsionX: repulsionX, isrRepulsionY: repulsionY,
+    isrFringeSkyElectrons: fringeSkyElectrons, isrStepsLeftOut: degradedCount,
   };
 }
 

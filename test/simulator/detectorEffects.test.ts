@@ -1,8 +1,14 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { readElectronics, type Electronics } from '../../engine/image/electronics.ts';
+import { FitsError } from '../../engine/image/fits.ts';
 import { loadCamera, type Amp, type Camera, type Detector } from '../../schemas/camera.ts';
 import { makeDark, makeFringe } from '../../simulator/calibrations.ts';
 import { calibrationFrame, type CalibrationLight } from '../../simulator/calibrationFrames.ts';
 import { calibrationConfig, detectorConfig } from '../../simulator/config.ts';
+import { makeElectronics } from '../../simulator/electronics.ts';
 import { EFFECT_SETS, EFFECTS, parseEffects, type Effects, type SimulationModel } from '../../simulator/model.ts';
 import { transferInefficiency } from '../../simulator/readoutEffects.ts';
 import { fringesOf, hotPixelsOf, repel } from '../../simulator/silicon.ts';
@@ -197,6 +203,38 @@ test('the fringe product has the fringes of the band to the noise of its frames'
   expect(Math.abs(mean(residuals))).toBeLessThan(5 * sigma / Math.sqrt(fringe.length));
   // The variance of n normal values scatters by √(2/n) of itself.
   expect(Math.abs(variance(residuals) / sigma ** 2 - 1)).toBeLessThan(5 * Math.sqrt(2 / fringe.length));
+});
+
+test('the electronics product tells the engine charge transfer and repulsion, each if the model has it', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'vesper-electronics-')), path = join(folder, 'electronics.fits');
+  const readBack = (effects: string): Electronics => {
+    writeFileSync(path, makeElectronics(SEED, detector, model(effects)));
+    return readElectronics(path, detector);
+  };
+  try {
+    // Four numbers an amp and two of the detector, each within five times the error of its measurement.
+    const near = (value: number, truth: number): void => {
+      expect(Math.abs(value / truth - 1)).toBeLessThan(5 * calibrationConfig.electronicsError);
+    };
+    const { amps: measured, repulsion } = readBack('serialCti,parallelCti,brighterFatter');
+    measured.forEach(({ name, serialCti, parallelCti }, k) => {
+      const { serial, parallel } = transferInefficiency(SEED, detector, k);
+      expect(name).toBe(amps[k].name);
+      near(serialCti, serial);
+      near(parallelCti, parallel);
+    });
+    near(repulsion?.x ?? 0, detectorConfig.brighterFatterPerElectron / 2);
+    near(repulsion?.y ?? 0, detectorConfig.brighterFatterPerElectron / 2);
+    const serialAlone = readBack('serialCti');
+    expect(serialAlone.repulsion).toBe(null);
+    expect(serialAlone.amps.every(({ serialCti, parallelCti }) => serialCti > 0 && parallelCti === 0)).toBe(true);
+    // Of another detector: refused in one line, as a damaged one is.
+    expect(() => readElectronics(path, minicam.detectors[1])).toThrow(/is of detector 0$/);
+    writeFileSync(path, makeElectronics(SEED, detector, model('serialCti')).subarray(0, 2880 + 2880 + 10));
+    expect(() => readElectronics(path, detector)).toThrow(FitsError);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('wells of known depth spill at that depth, and the converter clips before', () => {

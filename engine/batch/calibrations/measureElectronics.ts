@@ -1,7 +1,8 @@
 /** Linearity, charge transfer and repulsion of a detector from its flats. Crosstalk is the camera's own. */
 import type { Amp } from '../../../schemas/camera.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
-import type { AmpElectronics, Electronics, IsrCalibrations } from '../../stages/isr/calibrations.ts';
+import type { AmpElectronics, Electronics } from '../../image/electronics.ts';
+import type { IsrCalibrations } from '../../stages/isr/calibrations.ts';
 import { calibrationsConfig, frameConfig } from './config.ts';
 import { groupByTime, readFrame, type FrameFile } from './frames.ts';
 import { fitLinearity, type FlatLevel, type LinearityFit } from './linearity.ts';

@@ -5,7 +5,7 @@ import type { IsrCalibrations } from '../../stages/isr/calibrations.ts';
 import type { IsrConfig } from '../../stages/isr/config.ts';
 import { calibrationsConfig, frameConfig, PLAIN_STEPS } from './config.ts';
 import { measureElectronics, type ElectronicsReport } from './measureElectronics.ts';
-import { writeElectronics } from './electronics.ts';
+import { writeElectronics } from '../../image/electronics.ts';
 import type { FrameFile } from './frames.ts';
 import { addToStack, createStack, finishStack, type Stack } from './stack.ts';
 import { assembleInto, usualOf, type Workshop } from './workshop.ts';

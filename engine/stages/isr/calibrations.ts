@@ -1,6 +1,6 @@
 /** What is known of a detector before an exposure: its calibrations, and whether a step can do without. */
 import type { Amp, Detector } from '../../../schemas/camera.ts';
-import type { LinearityTable } from '../../kernels/signature.ts';
+import type { AmpElectronics, Electronics } from '../../image/electronics.ts';
 import { StageError } from '../../errors.ts';
 import type { IsrConfig } from './config.ts';
 
@@ -16,27 +16,6 @@ export type IsrCalibrations = Readonly<{
   fringe?: Float32Array | null;
   /** As measured; what it lacks is taken from the camera. */
   electronics?: Electronics | null;
-}>;
-
-/** What was measured of a detector's amplifiers and silicon. */
-export type Electronics = Readonly<{
-  /** In the order of the detector's amps. */
-  amps: readonly AmpElectronics[];
-  /**
-   * Charge that passes between neighbours in a row (x) or a column (y), for each electron² by which their squared
-   * charges differ; null when it was not measured.
-   */
-  repulsion: Readonly<{ x: number; y: number }> | null;
-}>;
-
-export type AmpElectronics = Readonly<{
-  name: string;
-  /** Null leaves the camera's. */
-  crosstalk: readonly number[] | null;
-  polynomial: readonly [number, number] | null;
-  table: LinearityTable | null;
-  /** Part of a packet's charge left behind at each transfer. */
-  serialCti: number; parallelCti: number;
 }>;
 
 /** Optional calibrations that a detector can go without, at a price that its product names. */

@@ -21,7 +21,7 @@ import { bandsOf, readoutRows } from './rowOrder.ts';
 import { measureSky, meshOf, sampleStep, type SampledSky } from './sky.ts';
 import { varianceTask } from './variance.ts';
 
-export type { AmpElectronics, Electronics, IsrCalibrations } from './calibrations.ts';
+export type { IsrCalibrations } from './calibrations.ts';
 export { assembleFrame, type AmpReport, type IsrExposure, type RunStep } from './frame.ts';
 
 /** What each step did; a step that was switched off or had no calibration counts 0. */
@@ -39,6 +39,10 @@ export type IsrFigures = Readonly<{
   skyElectrons: number; skySigmaElectrons: number;
   /** Sky that the fringes which were taken off belong to. */
   fringeSkyElectrons: number;
+  /** Part of a packet left behind at a transfer that was put back, mean of the amps; 0 for none. */
+  serialCti: number; parallelCti: number;
+  /** Flow between neighbours along x and y that was put back, per electron²; 0 for none. */
+  repulsionX: number; repulsionY: number;
   /** Largest step between neighbouring amps, before their offsets were taken off where that is asked for. */
   ampStepElectrons: number;
 }>;
@@ -84,9 +88,20 @@ export function removeInstrumentSignature(
         degradedCount: plan.degraded.length,
         noDataCount: defects.reduce((sum, i) => sum + ((out.mask[i] & maskBits('NO_DATA')) && 1), 0),
         skyElectrons: median(sky.level), skySigmaElectrons: median(sky.sigma),
-        fringeSkyElectrons: made.fringeSkyElectrons, ampStepElectrons: made.ampStepElectrons,
+        fringeSkyElectrons: made.fringeSkyElectrons, ampStepElectrons: made.ampStepElectrons, ...chargeFigures(plan),
       },
     },
+  };
+}
+
+/** What was undone of charge that went astray. */
+function chargeFigures(
+  { amps, repulsion }: StepPlan,
+): Pick<IsrFigures, 'serialCti' | 'parallelCti' | 'repulsionX' | 'repulsionY'> {
+  const mean = (name: 'serialCti' | 'parallelCti') => amps.reduce((sum, amp) => sum + amp[name], 0) / amps.length;
+  return {
+    serialCti: mean('serialCti'), parallelCti: mean('parallelCti'), repulsionX: repulsion?.x ?? 0,
+    repulsionY: repulsion?.y ?? 0,
   };
 }
 

@@ -3,7 +3,7 @@ import { listMasked } from '../../kernels/list.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import type { IsrConfig } from './config.ts';
-import type { AmpElectronics } from './calibrations.ts';
+import type { AmpElectronics } from '../../image/electronics.ts';
 
 /** Pixels with one of the bits, in order. @param indices Work as large as the mask; the result is a view on it. */
 export function pixelsWith(mask: Uint16Array, bits: number, indices: Int32Array): Int32Array {

@@ -1,18 +1,31 @@
-/**
- * A detector's electronics as a file: FITS with OBSTYPE `electronics`, DETECTOR, DETNAME, INSTRUME, and IMAGE
- * extensions of float64, a row an amp in the order of the AMPn keywords, each there when it was measured:
- * - CROSSTALK [amps × amps]: part of the column's amp that appears in the row's.
- * - LINEARITY [2 × amps]: c₂ and c₃ of S + c₂ S² + c₃ S³, ADU.
- * - LINTABLE [nodes × amps]: corrections, ADU, at signals 0, 1/PERADU, 2/PERADU …
- * - CTI [2 × amps]: part of a packet left behind at each serial and each parallel transfer.
- * - REPULSION [2 × 1]: flow between neighbours along x and y, per electron² of difference of squared charges.
- */
-import type { Detector } from '../../../schemas/camera.ts';
+/** What was measured of a detector's amplifiers and silicon, as the file that `schemas/products.ts` lays out. */
+import type { Detector } from '../../schemas/camera.ts';
 import {
   FitsError, imageSize, readFits, readImageInto, requireNumber, requireSize, stringCard, writeFits, type FitsCard,
   type FitsFile, type FitsHduOut,
-} from '../../image/fits.ts';
-import type { AmpElectronics, Electronics } from '../../stages/isr/calibrations.ts';
+} from './fits.ts';
+import type { LinearityTable } from '../kernels/signature.ts';
+
+/** What was measured of a detector's amplifiers and silicon. */
+export type Electronics = Readonly<{
+  /** In the order of the detector's amps. */
+  amps: readonly AmpElectronics[];
+  /**
+   * Charge that passes between neighbours in a row (x) or a column (y), for each electron² by which their squared
+   * charges differ; null when it was not measured.
+   */
+  repulsion: Readonly<{ x: number; y: number }> | null;
+}>;
+
+export type AmpElectronics = Readonly<{
+  name: string;
+  /** Null leaves the camera's. */
+  crosstalk: readonly number[] | null;
+  polynomial: readonly [number, number] | null;
+  table: LinearityTable | null;
+  /** Part of a packet's charge left behind at each transfer. */
+  serialCti: number; parallelCti: number;
+}>;
 
 /** Writes what was measured. @param cards Of the primary header, beside those that name the detector. */
 export function writeElectronics(
