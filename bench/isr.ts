@@ -1,7 +1,7 @@
 /**
- * How much CPU time does the removal of an instrument's signature take, step by step, on a raw file in the page cache? In
- * process and warm, as a worker of a night is. Beside it, in the same run: bias and flat alone by numpy, and a copy of one
- * plane, which say what the memory gives at the moment. The digest covers image, mask and variance.
+ * How much CPU time does the removal of an instrument's signature take, step by step, on a raw file in the page cache?
+ * In process and warm, as a worker of a night is. Beside it, in the same run: bias and flat alone by numpy, and a copy
+ * of one plane, which say what the memory gives at the moment. The digest covers image, mask and variance.
  *
  *     node bench/isr.ts --raw FILE --calibrations DIR [--runs N] [--json] [--keep]
  */

@@ -1,4 +1,4 @@
-/** `vesper calibrations`: bias, dark, flat and electronics of each detector, made of raw frames in a folder. */
+/** `vesper calibrations`: bias, dark, flats, fringe frames and electronics of each detector, of raw frames. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { detectorOf, loadCamera } from '../../schemas/camera.ts';
@@ -35,12 +35,15 @@ export async function runCalibrations(directory: string, options: CalibrationsOp
     });
     return isWhole ? 0 : 1;
   }
-  print(table(['detector', 'bias', 'dark', 'flats', 'linearity', 'serial CTI', 'repulsion'], reports.map((made) => [
+  const columns = ['detector', 'bias', 'dark', 'flats', 'fringes', 'linearity', 'serial CTI', 'repulsion'];
+  print(table(columns, reports.map((made) => [
     made.detectorName, String(made.bias?.frames ?? '-'), String(made.dark?.frames ?? '-'),
     made.flats.map(({ band, frames: count }) => `${band} ${count}`).join(' ') || '-',
+    made.fringes.map(({ band, rmsOfSky }) => `${band} ${(100 * rmsOfSky).toFixed(2)} %`).join(' ') || '-',
     made.electronics?.residualMax?.toExponential(1) ?? '-', made.electronics?.serialCtiMedian.toExponential(2) ?? '-',
     made.electronics?.repulsion?.x.toExponential(2) ?? '-',
   ])));
+  for (const { detectorName, notes } of reports) for (const line of notes) print(`  ${detectorName}: ${line}`);
   return isWhole ? 0 : 1;
 }
 

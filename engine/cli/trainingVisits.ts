@@ -56,7 +56,8 @@ export function runTrainingVisits(
       inputs: {
         visit: plan.visit, camera, detector, band: plan.band, exposureSeconds: plan.exposureSeconds,
         midpointMjdTai: plan.midpointMjdTai, boresight: { raDeg, decDeg, cameraAngleDeg },
-        rawAmps: rawAmpsOf(detector, amps, views.raw), bias: views.bias, flat: views.flat, dark: null, fringe: null, electronics: null,
+        rawAmps: rawAmpsOf(detector, amps, views.raw), bias: views.bias, flat: views.flat, dark: null, fringe: null,
+        electronics: null,
         references: parseReferences(makeReferences(sky, camera, plan.field), plan.band, 'references'),
         objects: null, template: asProduct('template', views.template),
         templateWcs: { crval: [...grid.crval], crpix: [...grid.crpix], cd: [...grid.cd], sip: null }, known: [],

@@ -1,4 +1,5 @@
 /** A detector's instrument signature in one pass over its raw counts. */
+import { bandsOf } from './bands.ts';
 import { greatestFloatTo, leastFloatFrom } from './floats.ts';
 import { holdsWork, kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
 import { selectInPlace } from './select.ts';
@@ -69,7 +70,7 @@ export type SignaturePlanes = Readonly<{
 
 /** Rows in any order; those that follow each other should come so: deferred charge is put back from the one before. */
 export type SignaturePass = Readonly<{
-  /** Rows `first` … `end` − 1 of the readout, of all amps. */
+  /** Rows `first` … `end` − 1 of the readout, of all amps, in bands. */
   run(first: number, end: number): void;
   /** Of all rows since the pass was prepared. */
   counts(): SignatureCounts;
@@ -91,8 +92,8 @@ const NEVER_ADU = 65536;
  * Raw counts to electrons, at their place on the detector, in this order: overscan levels off; other amps' crosstalk
  * off (all amps of a detector at once; that of pixels within `QUIET_ADU` of the usual as the usual one); charge that
  * was deferred to the next row or column put back (first order: the square of the part deferred, 1e-6, is left); bias
- * off; linearity; gain; and, when `isFinished`, dark off and divided by the flat. All in single precision, 4e-3 ADU at full
- * scale. NaN where the flat is no response.
+ * off; linearity; gain; and, when `isFinished`, dark off and divided by the flat. All in single precision, 4e-3 ADU at
+ * full scale. NaN where the flat is no response.
  *
  * @param roomBytes Work memory that a kernel beside needs while the pass runs.
  */
@@ -209,7 +210,9 @@ function prepareCompiled(
   return {
     room: work.room, run: (first, end) => {
       if (!holdsWork(kernels, work)) throw new Error('another kernel has taken the work area of this pass');
-      marked += kernels.compiled.removeSignature(work.task, first, end);
+      for (const { y0, y1 } of bandsOf(kernels, first, end)) {
+        marked += kernels.compiled.removeSignature(work.task, y0, y1);
+      }
     },
     counts: () => ({
       marked, hasMissing: view.getUint32(work.task + 84, true) !== 0, amps: amps.map((_, k) => {

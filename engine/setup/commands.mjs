@@ -531,11 +531,13 @@ export const COMMANDS = [
   },
   {
     name: 'calibrations',
-    summary: 'make bias, dark, flat and electronics of raw calibration frames',
+    summary: 'make bias, dark, flat, fringe frames and electronics of raw frames',
     description: [
       'Takes biases, darks and flats by their headers (OBSTYPE, DETECTOR, BAND), of a camera or of `vesper simulate',
       'calibrations`, and writes for each detector what vesper isr needs. Linearity, charge transfer and repulsion come of',
-      'pairs of flats at four levels or more. Exit 1 when a detector gets no bias or no flat.',
+      'pairs of flats at four levels or more. Science exposures of four places or more give a band\'s fringe frame, where its',
+      'sky has fringes; those of many bright stars (forty of LSSTCam) the crosstalk between amps. Exit 1 when a detector',
+      'gets no bias or no flat.',
     ],
     examples: ['vesper calibrations frames/ --out calibrations/ --json'],
     positionals: [{ name: 'directory', argument: 'FRAMES', type: 'path', explanation: 'raw frames, also in folders below' }],

@@ -180,7 +180,9 @@ function measurementsOf(task: DetectorTask, run: DetectorRun): DetectorMeasureme
       return psfFlux === null && scienceFlux === null ? [] : [{ ...known, ...forced[i] }];
     }),
     cutouts: run.cutouts ?? null, ...(recovered && { recovered }),
-    summary: finite({ ...isrSummary(run), ...calibrated.figures, ...difference.figures, noiseScale: detections.noiseScale }),
+    summary: finite({
+      ...isrSummary(run), ...calibrated.figures, ...difference.figures, noiseScale: detections.noiseScale,
+    }),
     inputs: {
       raw: task.raw.checksum, bias: task.bias.checksum, flat: task.flat.checksum, template: task.template.checksum,
       ...(task.dark && { dark: task.dark.checksum }), ...(task.fringe && { fringe: task.fringe.checksum }),

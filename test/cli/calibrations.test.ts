@@ -24,6 +24,10 @@ type Report = Readonly<{ detectors: readonly Readonly<{
   electronics: { repulsion: { x: number; y: number }; serialCtiMedian: number; residualMax: number };
 }>[] }>;
 
+type Fringes = Readonly<{ detectors: readonly Readonly<{
+  fringes: readonly { band: string; frames: number; rmsOfSky: number; path: string }[]; notes: readonly string[];
+}>[] }>;
+
 test('frames become bias, dark, flat and electronics, with which a realistic exposure is cleaned', async () => {
   const render = [
     '--camera', 'minicam', '--detectors', '4', '--effects', 'realistic', '--threads', '1', '--compression', 'rice',
@@ -53,6 +57,27 @@ test('frames become bias, dark, flat and electronics, with which a realistic exp
   expect(isr.figures['skyElectrons']).toBeGreaterThan(100);
   // Four amps meet; a step would be an overscan or a gain gone wrong.
   expect(isr.figures['ampStepElectrons'] / isr.figures['skyElectrons']).toBeLessThan(0.02);
+});
+
+test('exposures of four places give the fringe frame of a band that has fringes, and of fewer a line that says why', async () => {
+  const render = ['--camera', 'minicam', '--detectors', '4', '--band', 'y', '--threads', '1'];
+  await succeed(['simulate', 'calibrations', ...render, '--biases', '3', '--darks', '0', '--flat-levels', '20000',
+    '--out', at('sky/flats')]);
+  const made = async (): Promise<Fringes> => JSON.parse(
+    await succeed(['calibrations', at('sky'), '--out', at('skyMade'), '--json'])) as Fringes; // The command's own form.
+  for (const [k, pointing] of ['9.45,-44.02', '9.5,-44.02', '9.45,-44.07', '9.5,-44.07'].entries()) {
+    if (k === 3) expect((await made()).detectors[0]).toMatchObject({
+      fringes: [], notes: [
+        expect.stringMatching(/^no crosstalk of 3 exposures: .*, 1e-5 required$/),
+        'no fringe frame in y: 3 exposures with a sky, of 3 places, 4 places required',
+      ],
+    });
+    await succeed(['simulate', 'exposure', ...render, '--pointing', pointing, '--out', at(`sky/${k}`)]);
+  }
+  const { fringes: [{ band, frames, rmsOfSky, path }], notes } = (await made()).detectors[0];
+  expect([band, frames, path, notes.length]).toEqual(['y', 4, at('skyMade/fringe_004_y.fits'), 1]);
+  // Amplitude 1.5 % of the sky: 1.06 % rms of a sine, of which the Gaussian takes 3 % at a period of 73 px.
+  expect(Math.abs(rmsOfSky / 0.0103 - 1)).toBeLessThan(0.15);
 });
 
 test('the benches of the ISR run on them', () => {

@@ -19,8 +19,28 @@ export const calibrationsConfig = {
   repulsionElectronsMin: 10_000,
   /** Pairs' differences beyond this many sigma are cosmic rays and defects. */
   covarianceClipSigma: 5,
-  /** Fewest exposures of the sky that a fringe frame is made of: sources lie on fewer than half at each pixel. */
-  fringeCountMin: 4,
+  /** Part of the range to saturation from which a pixel's crosstalk tells more than noise does. */
+  crosstalkSignalMin: 0.15,
+  /** Fewest bright pixels of an amp; readings farther than so many sigma from the fit are the other amp's own stars. */
+  crosstalkPixelsMin: 50, crosstalkClipSigma: 4, crosstalkRounds: 4,
+  /**
+   * Largest error of a coefficient that is taken: 0.6 ADU of a saturated pixel, a fiftieth of the sky's noise. Some 8,000
+   * bright pixels an amp give it, those of forty exposures of LSSTCam. From how many errors it differs from 0.
+   */
+  crosstalkErrorMax: 1e-5, crosstalkSigmaMin: 4,
+  /**
+   * Fewest places on the sky that a fringe frame is made of, so that sources lie on fewer than half at each pixel, and
+   * most exposures: each takes as much memory as an image.
+   */
+  fringePlacesMin: 4, fringeCountMax: 12,
+  /** How far apart places are at least: a galaxy's width. */
+  fringeShiftArcsec: 20,
+  /** Sky below which an exposure tells too little, electrons. Every so many pixels along x and y tell its level. */
+  fringeSkyElectronsMin: 200, fringeSamplePx: 7,
+  /** Width of the Gaussian that smooths fringes, pixels: periods are ten times as long, and noise falls to a tenth. */
+  fringeSmoothPx: 3,
+  /** Fringes are there when their scatter exceeds the frame's noise so many times, and this part of the sky. */
+  fringeSigmaMin: 3, fringeRmsMin: 3e-4,
 };
 
 /** Steps of a frame that is made into a calibration: those of the night, less what needs the calibration itself. */

@@ -10,6 +10,8 @@ export type FrameKind = 'bias' | 'dark' | 'flat' | 'science';
 export type FrameFile = Readonly<{
   path: string; kind: FrameKind; instrument: string; detector: number; band: string; exposureSeconds: number;
   exposure: number;
+  /** Where the telescope was told to point, degrees. */
+  raDeg: number; decDeg: number;
 }>;
 
 /**
@@ -43,6 +45,7 @@ function frameOf(path: string): FrameFile[] {
     path, exposure, kind: kind as FrameKind, // One of the list.
     instrument: requireString(header, 'INSTRUME', path), detector: requireNumber(header, 'DETECTOR', path),
     band: requireString(header, 'BAND', path), exposureSeconds: requireNumber(header, 'EXPTIME', path),
+    raDeg: requireNumber(header, 'RA', path), decDeg: requireNumber(header, 'DEC', path),
   }];
 }
 

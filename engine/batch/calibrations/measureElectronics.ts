@@ -1,4 +1,4 @@
-/** Linearity, charge transfer and repulsion of a detector from its flats. Crosstalk is the camera's own. */
+/** Linearity, charge transfer and repulsion of a detector from its flats. */
 import type { Amp } from '../../../schemas/camera.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import type { AmpElectronics, Electronics } from '../../image/electronics.ts';
@@ -19,11 +19,13 @@ export type ElectronicsReport = Readonly<{
 }>;
 
 /**
- * @param known Bias, and dark where there is one.
+ * @param known     Bias, and dark where there is one.
+ * @param crosstalk [amp][amp] as it was measured; null for the camera's own.
  * @returns null when no flat serves.
  */
 export function measureElectronics(
   shop: Workshop, frames: readonly FrameFile[], known: IsrCalibrations,
+  crosstalk: readonly (readonly number[])[] | null,
 ): { electronics: Electronics; report: ElectronicsReport; frames: readonly FrameFile[] } | null {
   const { amps } = shop.detector, levels: FlatLevel[][] = amps.map(() => []), usable: FrameFile[] = [];
   const plain = frameConfig({
@@ -45,8 +47,8 @@ export function measureElectronics(
   const fits = levels.map((list) => (times >= calibrationsConfig.linearityLevelsMin ? fitLinearity(list) : null));
   const transfers = transfersOf(shop, brightest.frame);
   const electronics = amps.map((amp, k): AmpElectronics => ({
-    name: amp.name, crosstalk: amp.crosstalk ?? null, polynomial: fits[k]?.polynomial ?? null, table: null,
-    serialCti: transfers[k].serial, parallelCti: transfers[k].parallel ?? 0,
+    name: amp.name, crosstalk: crosstalk?.[k] ?? amp.crosstalk ?? null, polynomial: fits[k]?.polynomial ?? null,
+    table: null, serialCti: transfers[k].serial, parallelCti: transfers[k].parallel ?? 0,
   }));
   const pairs = covariancesOf(shop, usable, { ...known, electronics: { amps: electronics, repulsion: null } });
   const repulsion = fitRepulsion(pairs.measured);

@@ -1,12 +1,19 @@
-/** One detector's calibrations from raw calibration frames: bias, dark, electronics, and a flat for each band. */
+/**
+ * One detector's calibrations from raw frames: bias, dark, electronics, and for each band a flat and, where exposures
+ * of the sky show fringes, a fringe frame.
+ */
 import type { FitsCard } from '../../image/fits.ts';
 import { writeFits } from '../../image/fits.ts';
 import type { IsrCalibrations } from '../../stages/isr/calibrations.ts';
 import type { IsrConfig } from '../../stages/isr/config.ts';
 import { calibrationsConfig, frameConfig, PLAIN_STEPS } from './config.ts';
+import {
+  addTalkSamples, createTalkSamples, fitCrosstalk, usableCrosstalk, type CrosstalkReport,
+} from './crosstalk.ts';
+import { combineFringes, countPlaces, skyResidual } from './fringes.ts';
 import { measureElectronics, type ElectronicsReport } from './measureElectronics.ts';
 import { writeElectronics } from '../../image/electronics.ts';
-import type { FrameFile } from './frames.ts';
+import { readFrame, type FrameFile } from './frames.ts';
 import { addToStack, createStack, finishStack, type Stack } from './stack.ts';
 import { assembleInto, usualOf, type Workshop } from './workshop.ts';
 
@@ -14,8 +21,11 @@ import { assembleInto, usualOf, type Workshop } from './workshop.ts';
 export type ProductionReport = Readonly<{
   detector: number; detectorName: string;
   bias: Made | null; dark: (Made & Readonly<{ medianElectronsPerSecond: number; hotPixels: number }>) | null;
-  electronics: (Made & ElectronicsReport) | null;
+  electronics: (Made & ElectronicsReport & Readonly<{ crosstalk: CrosstalkReport | null }>) | null;
   flats: readonly (Made & Readonly<{ band: string; meanElectrons: number }>)[];
+  fringes: readonly (Made & Readonly<{ band: string; rmsOfSky: number; noiseOfSky: number }>)[];
+  /** Why crosstalk or a fringe frame was not made of exposures of the sky that there were. */
+  notes: readonly string[];
 }>;
 
 type Made = Readonly<{ path: string; frames: number; outliers: number }>;
@@ -50,18 +60,28 @@ export function produceCalibrations(
   const bias = makeBias(shop, of('bias'), write), hasBias = bias !== null;
   const dark = hasBias ? makeDark(shop, of('dark'), write) : null;
   const known: IsrCalibrations = { bias: shop.bias, flat: null, dark: dark === null ? null : shop.dark };
-  const measured = hasBias ? measureElectronics(shop, of('flat'), known) : null;
+  const notes: string[] = [], talk = hasBias ? measureCrosstalk(shop, of('science'), notes) : null;
+  const measured = hasBias ? measureElectronics(shop, of('flat'), known, talk?.rows ?? null) : null;
   let electronics: ProductionReport['electronics'] = null;
   if (measured !== null) {
     const path = outFile(`electronics_${number}.fits`), { frames: used, report } = measured;
     writeElectronics(path, instrument, detector, measured.electronics, [['NFRAMES', used.length], ...provenance(used)]);
-    electronics = { path, frames: used.length, outliers: 0, ...report };
+    electronics = { path, frames: used.length, outliers: 0, ...report, crosstalk: talk?.report ?? null };
   }
   const bands = [...new Set(of('flat').map(({ band }) => band))].sort();
   const measuredToo = { ...known, electronics: measured?.electronics ?? null };
-  const flats = !hasBias ? [] : bands.flatMap((band) =>
-    makeFlat(shop, of('flat').filter((frame) => frame.band === band), band, measuredToo, write) ?? []);
-  return { detector: detector.id, detectorName: detector.name, bias, dark, electronics, flats };
+  const flats: ProductionReport['flats'][number][] = [], fringes: ProductionReport['fringes'][number][] = [];
+  for (const band of hasBias ? bands : []) {
+    const ofBand = (kind: FrameFile['kind']) => of(kind).filter((frame) => frame.band === band);
+    const flat = makeFlat(shop, ofBand('flat'), band, measuredToo, write);
+    if (flat === null) continue;
+    flats.push(flat);
+    if (ofBand('science').length === 0) continue;
+    // The flat is in the workshop until the next band's.
+    const fringe = makeFringe(shop, ofBand('science'), band, { ...measuredToo, flat: shop.flat }, write);
+    if (typeof fringe === 'string') notes.push(fringe); else fringes.push(fringe);
+  }
+  return { detector: detector.id, detectorName: detector.name, bias, dark, electronics, flats, fringes, notes };
 }
 
 type Write = (
@@ -125,6 +145,57 @@ function makeFlat(
   return {
     path: write('flat', flat, 'relative', used, band), band, frames: used.length, outliers,
     meanElectrons: used.reduce((total, frame) => total + (levels.get(frame) ?? 0) * saturation, 0) / used.length,
+  };
+}
+
+/** Null when no coefficient is known well enough; a note says so. */
+function measureCrosstalk(
+  shop: Workshop, frames: readonly FrameFile[], notes: string[],
+): ReturnType<typeof usableCrosstalk> {
+  const { detector, raw } = shop, [{ rawWidth, rawHeight }] = detector.amps;
+  const isUniform = detector.amps.every((amp) => amp.rawWidth === rawWidth && amp.rawHeight === rawHeight);
+  if (frames.length === 0 || detector.amps.length < 2 || !isUniform) return null;
+  const samples = createTalkSamples(detector);
+  for (const frame of frames) addTalkSamples(samples, readFrame(frame, detector, raw).amps, detector);
+  const measured = fitCrosstalk(samples), usable = usableCrosstalk(measured, detector, frames.length);
+  if (usable === null) {
+    const errors = measured.flat().flatMap((found) => (found === null ? [] : [found.error]));
+    const best = errors.length === 0 ? 'no amp has bright pixels enough'
+      : `errors of ${Math.min(...errors).toExponential(1)} at best`;
+    notes.push(`no crosstalk of ${frames.length} exposures: ${best}, `
+      + `${calibrationsConfig.crosstalkErrorMax.toExponential(0)} required`);
+  }
+  return usable;
+}
+
+/** The reason, in a line, when there is none to be made. */
+function makeFringe(
+  shop: Workshop, frames: readonly FrameFile[], band: string, known: IsrCalibrations, write: Write,
+): ProductionReport['fringes'][number] | string {
+  const { fringePlacesMin, fringeCountMax, fringeSigmaMin, fringeRmsMin } = calibrationsConfig;
+  const config = frameConfig({ isFringeSubtracted: false }), { width, height } = shop.detector;
+  const used: FrameFile[] = [], planes: Float32Array[] = [];
+  for (const frame of frames) {
+    if (used.length === fringeCountMax) break;
+    assembleInto(shop, frame, known, config);
+    const residual = skyResidual(shop.first);
+    if (residual === null) continue;
+    used.push(frame);
+    planes.push(residual.plane);
+  }
+  const places = countPlaces(used);
+  if (places < fringePlacesMin) {
+    return `no fringe frame in ${band}: ${used.length} exposures with a sky, of ${places} places, ${fringePlacesMin} `
+      + 'places required';
+  }
+  const { plane, rms, noise } = combineFringes(planes, width, height);
+  if (!(rms > Math.max(fringeRmsMin, fringeSigmaMin * noise))) {
+    return `no fringe frame in ${band}: the sky scatters by ${rms.toExponential(1)} of itself, noise by `
+      + `${noise.toExponential(1)}: no fringes`;
+  }
+  return {
+    path: write('fringe', plane, 'relative', used, band), band, frames: used.length, outliers: 0, rmsOfSky: rms,
+    noiseOfSky: noise,
   };
 }
 

@@ -25,8 +25,6 @@ export type IsrExposure = Readonly<{
   /** Time in which the dark collected, readout excluded; null when it is not known. */
   darkSeconds: number | null;
   runStep?: RunStep;
-  /** Called between bands of rows; what it throws ends the work, and leaves the planes as they are. */
-  checkpoint?: () => void;
 }>;
 
 export type OpenFrame = AssemblyInputs & Readonly<{ levels: readonly (AmpLevels & OverscanReport)[] }>;

@@ -17,24 +17,53 @@ const CLIP_SIGMA = 3, ROUNDS = 4;
  * @returns Electrons of sky that the fringes belong to; 0 when too few pixels tell, and nothing is taken off.
  */
 export function subtractFringe(planes: MaskedImage, fringe: Float32Array, stepPx: number, allowed: number): number {
-  const { width, height, image, mask } = planes, samples: number[] = [];
-  for (let y = stepPx >> 1; y < height; y += stepPx) {
-    for (let i = y * width + (stepPx >> 1); i < (y + 1) * width; i += stepPx) {
-      if ((mask[i] & ~allowed) === 0 && Number.isFinite(image[i]) && Number.isFinite(fringe[i])) samples.push(i);
-    }
-  }
-  const scale = fitted(planes, fringe, samples);
-  if (scale !== 0) addScaled(image, fringe, -scale);
+  const scale = fitSky(planes, fringe, stepPx, allowed)?.scale ?? 0;
+  if (scale !== 0) addScaled(planes.image, fringe, -scale);
   return scale;
 }
 
-function fitted({ width, height, image }: MaskedImage, fringe: Float32Array, samples: readonly number[]): number {
-  const terms = DEGREES.length + 1, row = new Float64Array(terms), isUsed = new Uint8Array(samples.length).fill(1);
+/** A smooth sky: its level in the middle of the image, its values along a row, and the scale of the fringes on it. */
+export type SmoothSky = Readonly<{ level: number; scale: number; fillRow(y: number, out: Float64Array): void }>;
+
+/**
+ * The smooth sky of an image, and the fringes on it where a pattern is given; arguments as of `subtractFringe`.
+ *
+ * @returns Null when too few pixels tell.
+ */
+export function fitSky(
+  planes: MaskedImage, fringe: Float32Array | null, stepPx: number, allowed: number,
+): SmoothSky | null {
+  const { width, height, image, mask } = planes, samples: number[] = [];
+  for (let y = stepPx >> 1; y < height; y += stepPx) {
+    for (let i = y * width + (stepPx >> 1); i < (y + 1) * width; i += stepPx) {
+      const isKnown = fringe === null || Number.isFinite(fringe[i]);
+      if ((mask[i] & ~allowed) === 0 && Number.isFinite(image[i]) && isKnown) samples.push(i);
+    }
+  }
+  const solution = fitted(planes, fringe, samples);
+  if (solution === null) return null;
+  return {
+    level: solution[0], scale: fringe === null ? 0 : solution[DEGREES.length], fillRow: (y, out) => {
+      const v = (2 * y) / height - 1;
+      for (let x = 0; x < width; x++) {
+        const u = (2 * x) / width - 1;
+        out[x] = DEGREES.reduce((sum, [a, b], k) => sum + solution[k] * u ** a * v ** b, 0);
+      }
+    },
+  };
+}
+
+/** Coefficients of the sky's terms and then the fringes'; null when too few samples tell. */
+function fitted(
+  { width, height, image }: MaskedImage, fringe: Float32Array | null, samples: readonly number[],
+): Float64Array | null {
+  const terms = DEGREES.length + (fringe === null ? 0 : 1), row = new Float64Array(terms);
+  const isUsed = new Uint8Array(samples.length).fill(1);
   let solution = new Float64Array(terms);
   const fill = (i: number): void => {
     const u = (2 * (i % width)) / width - 1, v = (2 * Math.floor(i / width)) / height - 1;
     DEGREES.forEach(([a, b], k) => { row[k] = u ** a * v ** b; });
-    row[terms - 1] = fringe[i];
+    if (fringe !== null) row[terms - 1] = fringe[i];
   };
   const residual = (i: number): number => {
     fill(i);
@@ -54,13 +83,13 @@ function fitted({ width, height, image }: MaskedImage, fringe: Float32Array, sam
         for (let l = 0; l < terms; l++) normal[k * terms + l] += row[k] * row[l];
       }
     });
-    if (used < 10 * terms || normal[terms * terms - 1] === 0) return 0;
+    if (used < 10 * terms || normal[terms * terms - 1] === 0) return null;
     const rows = Array.from({ length: terms }, (_, k) => [...normal.subarray(k * terms, (k + 1) * terms)]);
     solution = Float64Array.from(solve(new Matrix(rows), Matrix.columnVector([...right])).to1DArray());
     const offsets = samples.map(residual), { centre, sigma } = spreadOf(offsets, isUsed);
     offsets.forEach((offset, n) => { isUsed[n] = Math.abs(offset - centre) <= CLIP_SIGMA * sigma ? 1 : 0; });
   }
-  return Number.isFinite(solution[terms - 1]) ? solution[terms - 1] : 0;
+  return solution.every(Number.isFinite) ? solution : null;
 }
 
 /** Median and scatter below it, which sources do not reach. */

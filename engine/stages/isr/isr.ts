@@ -129,7 +129,7 @@ function makeImage(
   const allowed = maskBits('EDGE', 'CROSSTALK');
   if (rows !== null) {
     const sky = runStep('sky', () => skyAhead(frame, rows, out));
-    const { counts, sharp } = runStep('assemble', () => fillPlanes(frame, rows, sky, out, indices, exposure));
+    const { counts, sharp } = runStep('assemble', () => fillPlanes(frame, rows, sky, out, indices));
     requireUnsaturated(counts, detector, out.mask.length);
     const marks = runStep('masks', () => markPixels(out, detector, plan, config, indices));
     const ampStepElectrons = runStep('ampSteps', () => levelAmps(out, detector, config, allowed));
@@ -164,14 +164,12 @@ function sampledRows({ detector: { width, height }, config }: OpenFrame, rows: I
 /** Electrons, and the variance and sharp pixels of each row as soon as those beside it are there. */
 function fillPlanes(
   frame: OpenFrame, rows: Int32Array, sky: SampledSky, out: MaskedImage, indices: Int32Array,
-  { checkpoint = () => undefined }: IsrExposure,
 ): { counts: AssemblyCounts; sharp: Int32Array | null } {
   const { width, height, image } = out, { isCosmicRayRejected, cosmicRaySigma } = frame.config;
   const task = taskOf(frame, out, sky), assembly = prepareAssembly(frame, out, out.variance, varianceRoomBytes(task));
   const variance = prepareVariance(task, assembly.room);
   let found = 0;
   for (const { first, end, runs } of bandsOf(rows, BAND_ROWS)) {
-    checkpoint();
     assembly.run(first, end);
     for (const run of runs) {
       variance.run(...run);

@@ -4,6 +4,13 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readElectronics, writeElectronics, type Electronics } from '../../../engine/image/electronics.ts';
+import { allocateMaskedImage, type MaskedImage } from '../../../engine/image/maskedImage.ts';
+import type { RawAmp } from '../../../engine/image/rawExposure.ts';
+import { maskBits } from '../../../engine/image/maskPlanes.ts';
+import {
+  addTalkSamples, createTalkSamples, fitCrosstalk, usableCrosstalk,
+} from '../../../engine/batch/calibrations/crosstalk.ts';
+import { combineFringes, countPlaces, skyResidual } from '../../../engine/batch/calibrations/fringes.ts';
 import { fitLinearity } from '../../../engine/batch/calibrations/linearity.ts';
 import { fitRepulsion, measureCovariances } from '../../../engine/batch/calibrations/repulsion.ts';
 import { addToStack, createStack, finishStack } from '../../../engine/batch/calibrations/stack.ts';
@@ -112,5 +119,105 @@ describe('electronics', () => {
     const minicam = detectorOf(loadCamera('minicam'), 3);
     expect(() => readElectronics(path('other.fits'), minicam)).toThrow(/AMP1 is A, expected C00/);
     expect(() => readElectronics(path('other.fits'), detectorOf(loadCamera('minicam'), 4))).toThrow(/is of detector 3/);
+  });
+});
+
+describe('fringe frames', () => {
+  const width = 160, height = 120, n = width * height, sky = 5000, amplitude = 0.01;
+  const truth = Float32Array.from({ length: n }, (_, i) =>
+    amplitude * Math.sin((2 * Math.PI * ((i % width) + 0.5 * Math.floor(i / width))) / 40));
+
+  /** A sloping sky with fringes, its noise, and stars that lie elsewhere in each exposure. */
+  function exposure(seed: number, fringes: number): MaskedImage {
+    const random = skyRandom(seed), planes = allocateMaskedImage(width, height), noise = Math.sqrt(sky);
+    for (let i = 0; i < n; i++) {
+      planes.image[i] = sky * (1 + fringes * truth[i]) + 3 * (i % width) + noise * random.normal();
+    }
+    for (let k = 0; k < 60; k++) planes.image[Math.floor(n * random.uniform())] += 20_000;
+    planes.mask.fill(maskBits('SAT'), 900 * (seed % 7), 900 * (seed % 7) + 50);
+    planes.image.fill(60_000, 900 * (seed % 7), 900 * (seed % 7) + 50);
+    return planes;
+  }
+  const residualOf = (planes: MaskedImage): Float32Array => skyResidual(planes)?.plane ?? new Float32Array(0);
+
+  test('come out of exposures of different places to the noise that smoothing leaves, and a plain sky has none', () => {
+    const { plane, rms, noise } = combineFringes([1, 2, 3, 4, 5, 6].map((seed) => residualOf(exposure(seed, 1))), width, height);
+    // The median of six has 1.2 of a mean's noise: 1.2 / √(6 × 5000) a pixel, of which the Gaussian keeps 0.094.
+    const expected = (1.2 / Math.sqrt(6 * sky)) * 0.094;
+    expect(noise / expected).toBeGreaterThan(0.8);
+    expect(noise / expected).toBeLessThan(1.25);
+    // A Gaussian of 3 px takes 1 − exp(−½ (2π × 3 × 1.118 / 40)²) = 13 % of a wave of 40 px along x and 80 along y.
+    const attenuation = Math.exp(-0.5 * ((2 * Math.PI * 3) / 40) ** 2 * 1.25);
+    let left = 0, count = 0;
+    for (let y = 12; y < height - 12; y++) {
+      for (let x = 12; x < width - 12; x++, count++) {
+        left += (plane[y * width + x] - attenuation * truth[y * width + x]) ** 2;
+      }
+    }
+    // Noise is known to a fourth above; the quadratic sky takes some of the waves, a twentieth at most of these four.
+    expect(Math.sqrt(left / count)).toBeLessThan(Math.hypot(1.25 * expected, 0.05 * amplitude));
+    expect(Math.abs(rms / (attenuation * amplitude / Math.SQRT2) - 1)).toBeLessThan(0.1);
+    const plain = combineFringes([11, 12, 13, 14].map((seed) => residualOf(exposure(seed, 0))), width, height);
+    expect(plain.rms).toBeLessThan(3 * plain.noise);
+  });
+
+  test('are not asked of a dark frame, and the same place counts once', () => {
+    const dark = allocateMaskedImage(width, height);
+    dark.image.fill(3);
+    expect(skyResidual(dark)).toBeNull();
+    expect(countPlaces([
+      { raDeg: 359.9999, decDeg: -44 }, { raDeg: 0.0001, decDeg: -44 }, { raDeg: 0.01, decDeg: -44 },
+      { raDeg: 0.01, decDeg: -43.9 },
+    ])).toBe(3);
+  });
+});
+
+describe('crosstalk of exposures', () => {
+  const detector = twoAmpDetector(256, 256), [left, right] = detector.amps, part = 2e-4, noiseAdu = 6;
+
+  /** Raw amps of a sky with stars; the second gets part of the first, where the converter has not clipped it yet. */
+  function exposure(seed: number): RawAmp[] {
+    const random = skyRandom(seed), { rawWidth: width, rawHeight: height } = left;
+    const light = detector.amps.map(() => {
+      const signal = new Float64Array(width * height).fill(800);
+      for (let k = 0; k < 12; k++) {
+        const x = 12 + Math.floor((width - 24) * random.uniform()), y = 4 + Math.floor((height - 8) * random.uniform());
+        const peak = 80_000 * random.uniform();
+        for (let v = -4; v <= 4; v++) {
+          for (let u = -4; u <= 4; u++) signal[(y + v) * width + x + u] += peak * Math.exp(-(u * u + v * v) / 4);
+        }
+      }
+      return signal;
+    });
+    return detector.amps.map(({ name, biasLevelAdu, saturationAdu }, k) => ({
+      name, width, height, pixels: Uint16Array.from(light[k], (own, i) => Math.min(saturationAdu,
+        Math.round(biasLevelAdu + own + (k === 1 ? part * light[0][i] : 0) + noiseAdu * random.normal()))),
+    }));
+  }
+
+  test('is found to its error where an amp hears another, and is 0 where it does not', () => {
+    const samples = createTalkSamples(detector);
+    for (let seed = 1; seed <= 24; seed++) addTalkSamples(samples, exposure(seed), detector);
+    const [[, unheard], [heard]] = fitCrosstalk(samples);
+    // Noise of a pixel and of the mean of eight over the signals' root of squares.
+    const squares = samples[0].signals.reduce((sum, signal) => sum + signal * signal, 0);
+    const expected = noiseAdu * Math.sqrt(1 + 1 / 8) / Math.sqrt(squares);
+    expect((heard?.error ?? 0) / expected).toBeGreaterThan(0.9);
+    // A twentieth of the pixels have a star of their own amp near, and shift by up to the clipping's four sigma: their
+    // squares add up to 0.05 × 16 / 3 of the variance.
+    expect((heard?.error ?? 0) / expected).toBeLessThan(1.3);
+    expect(Math.abs((heard?.part ?? 0) - part)).toBeLessThan(5 * expected);
+    expect(Math.abs(unheard?.part ?? 1)).toBeLessThan(5 * (unheard?.error ?? 0));
+    const usable = usableCrosstalk(fitCrosstalk(samples), detector, 24);
+    expect(usable?.rows[1][0]).toBe(heard?.part);
+    expect(usable?.rows[0]).toEqual([0, 0]);
+    expect(usable?.report).toMatchObject({ pairs: 2, significant: 1, exposures: 24 });
+  });
+
+  test('is left to the camera where pixels are few', () => {
+    const samples = createTalkSamples(detector);
+    addTalkSamples(samples, exposure(3).map((amp) => ({ ...amp, pixels: amp.pixels.map((v) => Math.min(v, 3000)) })), detector);
+    expect(fitCrosstalk(samples).flat().every((found) => found === null)).toBe(true);
+    expect(usableCrosstalk(fitCrosstalk(samples), { ...detector, amps: [left, right] }, 1)).toBeNull();
   });
 });
