@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
+import { setCheckpoint } from '../../engine/kernels/bands.ts';
 import { prepareSignature, removeSignature, type SignatureAmp, type SignatureTask } from '../../engine/kernels/signature.ts';
 import { testArena, type TestArena } from './memory.ts';
 import { firstDifference, randomOf } from './planes.ts';
@@ -100,4 +101,27 @@ test('an amp read backwards lands mirrored, each row with its own level, the amp
     { saturatedCount: 1, suspectCount: 0 },
     { saturatedCount: 0, suspectCount: 0 },
   ] });
+});
+
+test('whoever set a checkpoint is asked before each band of rows, and may end the pass', () => {
+  const rows = 1100, columns = 20, rawWidth = columns + 4, n = rows * columns;
+  arena.reset();
+  const amp: SignatureAmp = {
+    pixels: arena.words(new Uint16Array(rawWidth * rows).fill(1500)), x0: 0, y0: 0, flipX: false, flipY: false, gain: 1,
+    levels: new Float32Array(rows).fill(1000), columnLevels: null, polynomial: [0, 0], table: null, crosstalk: [],
+    serialCti: 0, parallelCti: 0, suspectAdu: Infinity, saturationAdu: Infinity, isDead: false,
+  };
+  const image = arena.floats(new Float32Array(n).fill(-7)), mask = arena.words(new Uint16Array(n));
+  const pass = prepareSignature({
+    amps: [amp], rawWidth, rawX0: 0, rawY0: 0, columns, rows, bias: null, dark: null, flat: null, darkSeconds: 0,
+    isFinished: true, limits: { biasMax: 1, darkMax: 1, responseMin: 0, responseMax: 2 },
+    saturatedBit: 2, suspectBit: 128, badBit: 1, missingBits: 257,
+  }, { image, mask, inverse: null, width: columns });
+  let asked = 0;
+  setCheckpoint(image, () => { if (++asked === 2) throw new Error('out of time'); });
+  try {
+    expect(() => { pass.run(0, rows); }).toThrow('out of time');
+  } finally { setCheckpoint(image, null); }
+  // The first band is done, the next untouched.
+  expect([image[0], image[511 * columns], image[512 * columns]]).toEqual([500, 500, -7]);
 });
