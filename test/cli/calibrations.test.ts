@@ -34,7 +34,7 @@ test('frames become bias, dark, flat and electronics, with which a realistic exp
   ];
   await succeed(['simulate', 'calibrations', ...render, '--biases', '4', '--darks', '2', '--dark-seconds', '60',
     '--flat-levels', '8000,20000,35000,50000', '--out', at('frames')]);
-  await succeed(['simulate', 'exposure', ...render, '--out', at('night')]);
+  await succeed(['simulate', 'exposure', ...render, '--references', '--out', at('night')]);
   const report = JSON.parse(await succeed(['calibrations', at('frames'), '--out', at('made'), '--json'])) as Report;
   const [{ bias, dark, electronics, flats }] = report.detectors;
   expect(readdirSync(at('made')).sort()).toEqual(
@@ -88,6 +88,13 @@ test('the benches of the ISR run on them', () => {
     return JSON.parse(stdout.toString()) as Readonly<Record<string, Record<string, unknown>>>; // Their own form.
   };
   expect(Object.keys(bench('isr', ['--raw', at(`night/${raw}`), '--runs', '1'])['figures'])).toContain('assemble, ms');
+  const references = readdirSync(at('night/references'), { recursive: true, encoding: 'utf8' })
+    .find((name) => name.endsWith('.csv')) ?? '';
+  const images = bench('visitImages', [
+    '--raw', at(`night/${raw}`), '--references', at(`night/references/${references}`), '--tasks', '1',
+  ]);
+  // One zero point, however many work.
+  expect(images['checksum']).toMatch(/^[0-9.]+$/);
   const { figures } = bench('isrQuality', ['--camera', 'minicam', '--detector', '4', '--exposures', '1']);
   // A million pixels' mean square is good to 0.14 %; four biases add 36/4 of some 1,800 electrons² to a pixel.
   expect(Math.abs(Number(figures['varianceRatio']) - 1)).toBeLessThan(0.02);
