@@ -9,7 +9,7 @@ const ROUNDS = 8;
 /** Added to a small number, leaves no room for a fraction. */
 const MAGIC: f32 = 8388608;
 /** Sampled pixels below which all are taken. */
-const SAMPLE_MIN = 24;
+export const SAMPLE_MIN = 24;
 
 /**
  * @param sample [pixels of the cell] float32, work.
@@ -38,7 +38,7 @@ export function clippedCell(
 }
 
 /** Pixels that are not NaN and not masked, in order. */
-function gather(
+export function gather(
   image: usize, mask: usize, width: i32, x0: i32, x1: i32, y0: i32, y1: i32, ignored: i32, columnStep: i32,
   rowStep: i32, out: usize,
 ): i32 {
@@ -79,7 +79,7 @@ export function select(values: usize, count: i32, k: i32): f32 {
   return load<f32>(target);
 }
 
-function scatterAbout(values: usize, count: i32, centre: f64): f64 {
+export function scatterAbout(values: usize, count: i32, centre: f64): f64 {
   let squares: f64 = 0;
   for (let i = 0; i < count; i++) {
     const d = <f64>load<f32>(values + (<usize>i << 2)) - centre;

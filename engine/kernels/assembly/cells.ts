@@ -1,5 +1,5 @@
 /** Level and noise of the sky in a row of cells at once. The twin in `twins/cells.ts` defines the result. */
-import { select } from './background';
+import { gather, SAMPLE_MIN, scatterAbout, select } from './background';
 
 /** Whole numbers that stand for a standard deviation of a cell's sample, and the farthest that may count. */
 const UNIT: f64 = 128, FARTHEST: f64 = 640;
@@ -10,8 +10,6 @@ const ROUNDER: f32 = 12582912;
 /** Density of a normal distribution at its middle. */
 const MIDDLE_DENSITY: f64 = 0.3989422804014327;
 const ROUNDS = 8;
-/** Sampled pixels below which all are taken. */
-const SAMPLE_MIN = 24;
 /** Groups of eight numbers after which sums leave their 32 bits: 2 × 640² × 1024 is 2^29.6. */
 const BLOCK = 1024;
 /** Floats of a cell in `starts`: its centre, and numbers per unit of the image. */
@@ -74,30 +72,6 @@ function startCell(
   store<f32>(start, isKnown ? <f32>(UNIT / sigma) : 0, 4);
   store<f64>(result, centre, 8);
   store<f64>(result, isKnown ? sigma / UNIT : 0, 24);
-}
-
-/** Pixels that are not NaN and not masked, in order. */
-function gather(
-  image: usize, mask: usize, width: i32, x0: i32, x1: i32, y0: i32, y1: i32, ignored: i32, columnStep: i32,
-  rowStep: i32, out: usize,
-): i32 {
-  const first = out;
-  for (let y = y0; y < y1; y += rowStep) {
-    for (let x = x0; x < x1; x += columnStep) {
-      const at = <usize>(y * width + x), value = load<f32>(image + (at << 2));
-      if (value == value && (<i32>load<u16>(mask + (at << 1)) & ignored) == 0) { store<f32>(out, value); out += 4; }
-    }
-  }
-  return <i32>((out - first) >> 2);
-}
-
-function scatterAbout(values: usize, count: i32, centre: f64): f64 {
-  let squares: f64 = 0;
-  for (let i = 0; i < count; i++) {
-    const d = <f64>load<f32>(values + (<usize>i << 2)) - centre;
-    squares += d * d;
-  }
-  return sqrt(squares / <f64>count);
 }
 
 /** Distances of a row's pixels from the centre as whole numbers; the last eight are filled up with unusable ones. */

@@ -19,18 +19,9 @@ const REGION_BYTES: usize = 20;
  */
 export function labelRegions(
   score: usize, width: i32, height: i32, sign: i32, threshold: f32, labels: usize, rowStarts: usize, runs: usize,
-  capacity: i32,
-  regions: usize,
+  capacity: i32, regions: usize,
 ): i32 {
-  let count = 0;
-  for (let y = 0; y < height; y++) {
-    store<i32>(rowStarts + (<usize>y << 2), count);
-    const above = y > 0 ? load<i32>(rowStarts + (<usize>(y - 1) << 2)) : 0;
-    count = findRuns(score + (<usize>(y * width) << 2), width, sign, threshold, runs, count, capacity, above,
-      y > 0 ? count : 0);
-    if (count < 0) return -1;
-  }
-  store<i32>(rowStarts + (<usize>height << 2), count);
+  if (!joinRuns(score, width, height, sign, threshold, rowStarts, runs, capacity)) return -1;
   return numberRegions(width, height, labels, rowStarts, runs, regions);
 }
 
@@ -43,15 +34,8 @@ export function listRuns(
   score: usize, width: i32, height: i32, sign: i32, threshold: f32, rowStarts: usize, runs: usize, capacity: i32,
   regions: usize,
 ): i32 {
-  let count = 0, regionCount = 0, index = 0;
-  for (let y = 0; y < height; y++) {
-    store<i32>(rowStarts + (<usize>y << 2), count);
-    const above = y > 0 ? load<i32>(rowStarts + (<usize>(y - 1) << 2)) : 0;
-    count = findRuns(score + (<usize>(y * width) << 2), width, sign, threshold, runs, count, capacity, above,
-      y > 0 ? count : 0);
-    if (count < 0) return -1;
-  }
-  store<i32>(rowStarts + (<usize>height << 2), count);
+  if (!joinRuns(score, width, height, sign, threshold, rowStarts, runs, capacity)) return -1;
+  let regionCount = 0, index = 0;
   for (let y = 0; y < height; y++) {
     for (const end = load<i32>(rowStarts + (<usize>(y + 1) << 2)); index < end; index++) {
       const run = runs + RUN_BYTES * index, start = load<i32>(run), stop = load<i32>(run, 4);
@@ -73,6 +57,22 @@ export function listRuns(
     }
   }
   return regionCount;
+}
+
+/** Finds the runs of all rows, each joined to those above; false when there are more than `capacity`. */
+function joinRuns(
+  score: usize, width: i32, height: i32, sign: i32, threshold: f32, rowStarts: usize, runs: usize, capacity: i32,
+): bool {
+  let count = 0;
+  for (let y = 0; y < height; y++) {
+    store<i32>(rowStarts + (<usize>y << 2), count);
+    const above = y > 0 ? load<i32>(rowStarts + (<usize>(y - 1) << 2)) : 0;
+    count = findRuns(score + (<usize>(y * width) << 2), width, sign, threshold, runs, count, capacity, above,
+      y > 0 ? count : 0);
+    if (count < 0) return false;
+  }
+  store<i32>(rowStarts + (<usize>height << 2), count);
+  return true;
 }
 
 /**

@@ -6,7 +6,7 @@ const { fround } = Math;
 const BIN_COUNT = 320, HALF_WIDTH = 5, ABOVE = BIN_COUNT + 1;
 const ROUNDS = 8, MAGIC = 8388608;
 /** Sampled pixels below which all are taken. */
-const SAMPLE_MIN = 24;
+export const SAMPLE_MIN = 24;
 
 /** Twin of the compiled cells. */
 export function createClippedCellsTwin(task: CellsTask): ClippedCells {
@@ -29,9 +29,10 @@ export function createClippedCellsTwin(task: CellsTask): ClippedCells {
   };
 }
 
-function gather(
-  { image, mask, ignoredBits, width }: CellsTask, { x0, x1, y0, y1 }: CellBox, columnStep: number, rowStep: number,
-  out: Float32Array,
+/** Pixels that are not NaN and not masked, in order. */
+export function gather(
+  { image, mask, ignoredBits, width }: Pick<CellsTask, 'image' | 'mask' | 'ignoredBits' | 'width'>,
+  { x0, x1, y0, y1 }: CellBox, columnStep: number, rowStep: number, out: Float32Array,
 ): number {
   let count = 0;
   for (let y = y0; y < y1; y += rowStep) {
@@ -43,7 +44,7 @@ function gather(
   return count;
 }
 
-function scatterAbout(values: Float32Array, count: number, centre: number): number {
+export function scatterAbout(values: Float32Array, count: number, centre: number): number {
   let squares = 0;
   for (let i = 0; i < count; i++) { const d = values[i] - centre; squares += d * d; }
   return Math.sqrt(squares / count);

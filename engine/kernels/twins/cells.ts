@@ -1,6 +1,7 @@
 import type { CellBox, ClippedCell } from '../background.ts';
 import type { CellRowTask } from '../cells.ts';
 import { selectInPlace } from '../select.ts';
+import { gather, SAMPLE_MIN, scatterAbout } from './background.ts';
 
 const { fround } = Math;
 /** Whole numbers that stand for a standard deviation of a cell's sample, and the farthest that may count. */
@@ -10,8 +11,6 @@ const UNUSABLE = -32768, MOST = 32766;
 /** Density of a normal distribution at its middle. */
 const MIDDLE_DENSITY = 0.3989422804014327;
 const ROUNDS = 8;
-/** Sampled pixels below which all are taken. */
-const SAMPLE_MIN = 24;
 /** Added to a number and taken off again in single precision, rounds it to the nearest whole one, the even of two. */
 const ROUNDER = 12582912;
 
@@ -36,23 +35,7 @@ function startCell(task: CellRowTask, box: CellBox, sample: Float32Array): { cen
   const sigma = centre - selectInPlace(sample, 0, count, Math.floor(count * 0.1587));
   if (sigma > 0) return { centre, sigma };
   // Coarse counts can tie a sixth of a cell with its median.
-  let squares = 0;
-  for (let i = 0; i < count; i++) { const d = sample[i] - centre; squares += d * d; }
-  return { centre, sigma: Math.sqrt(squares / count) };
-}
-
-function gather(
-  { image, mask, ignoredBits, width }: CellRowTask, { x0, x1, y0, y1 }: CellBox, columnStep: number, rowStep: number,
-  out: Float32Array,
-): number {
-  let count = 0;
-  for (let y = y0; y < y1; y += rowStep) {
-    for (let x = x0; x < x1; x += columnStep) {
-      const j = y * width + x;
-      if ((mask[j] & ignoredBits) === 0 && image[j] === image[j]) out[count++] = image[j];
-    }
-  }
-  return count;
+  return { centre, sigma: scatterAbout(sample, count, centre) };
 }
 
 /** Distances of the pixels from the centre as whole numbers. */
