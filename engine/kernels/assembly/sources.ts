@@ -95,7 +95,7 @@ function scanRow(
     store<u16>(out + (<usize>x >> 3), <u16>bits);
     if (border == width) continue;
     // Where the vectors have neighbours on all sides, most of what is no peak is seen at once.
-    if (x > 0 && x + 16 < width) bits = peakBits(p, q, peakFactor, bytes);
+    if (x > 0 && x + 16 < width) bits &= peakBits(p, q, peakFactor, bytes);
     for (; bits != 0; bits &= bits - 1) {
       const u = x + ctz(bits), at = start + (<usize>u << 2);
       if (u < border || u >= last || !(load<f32>(at) > peakFactor * load<f32>(line + (<usize>u << 2)))) continue;
