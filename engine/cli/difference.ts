@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { differencePair, type PairDifference, type PairRequest } from '../batch/difference/differencePair.ts';
-import { writePairProducts, type PairFiles } from '../batch/difference/products.ts';
+import { requireOtherFolder, writePairProducts, type PairFiles } from '../batch/difference/products.ts';
 import { StepClock } from '../batch/difference/stepClock.ts';
 import type { DifferenceOptions } from '../setup/arguments.mjs';
 import { note, print, printJson } from './output.ts';
@@ -15,13 +15,19 @@ export function runDifference(science: string, template: string, options: Differ
     const { user, system } = process.cpuUsage();
     return (user + system) / 1000;
   });
-  const pair = differencePair(requestOf(science, template, options), clock);
-  const files = writePairProducts(options.outDir ?? resolve('.'), pair);
+  const request = requestOf(science, template, options), directory = options.outDir ?? resolve('.');
+  requireOtherFolder(directory, [request.science, request.template].flatMap(
+    ({ path, maskPath, variancePath }) => [path, maskPath, variancePath].filter((file) => file !== null),
+  ));
+  const pair = differencePair(request, clock);
+  const files = writePairProducts(directory, pair);
   clock.end('write');
-  for (const line of pair.report.notes) note(line);
+  const { notes, faults } = pair.report;
+  for (const line of notes) note(line);
+  for (const { message, code } of faults) note(`degraded: ${message} (${code})`);
   const summary = summarize(science, template, pair, files, clock.report());
   if (options.json) printJson(summary); else print(describe(summary));
-  return 0;
+  return faults.length > 0 ? 1 : 0;
 }
 
 function requestOf(science: string, template: string, options: DifferenceOptions): PairRequest {

@@ -174,6 +174,7 @@ export const COMMANDS = [
       'image and subtracts it. Writes difference.fits (IMAGE, MASK, VARIANCE, SCORE, PSF, KERNEL), diaSources.csv and',
       'triplets.png in the science file\'s unit and pixels. Gain, read noise and saturation are of the science image, in',
       'electrons per unit, electrons and its unit. Masks have MP_* keywords, or any pixel but 0 is bad. Uses no stores.',
+      'Exit 1 when the difference is degraded: `faults` in the JSON says by what; exit 2, and nothing written, without one.',
     ],
     examples: ['vesper difference science.fits template.fits --out-dir out --json'],
     positionals: [

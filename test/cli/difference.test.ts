@@ -53,3 +53,12 @@ test('bad input is told in one line on stderr with exit code 2, and nothing is w
   expect(stderr).toMatch(/^vesper: [^\n]*none\.fits: no such file\n$/);
   expect(existsSync(nowhere)).toBe(false);
 }, 120_000);
+
+test('a degraded difference is written whole, with exit code 1 and its faults in the JSON', () => {
+  const doubtful = imageFile(join(folder, 'g.fits'), counts(SIDE, SIDE, steady, 2, 3), pairWcs(SIDE), 2, 1e9).path;
+  const { status, stdout, stderr } = vesper(doubtful, template, '--out-dir', join(folder, 'doubtful'), '--json');
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^degraded: .*g\.fits: .*\(NOISE_CONTRADICTED\)$/m);
+  expect(JSON.parse(stdout)).toMatchObject({ faults: [{ code: 'NOISE_CONTRADICTED', limit: 0.1 }] });
+  expect(existsSync(join(folder, 'doubtful', 'difference.fits'))).toBe(true);
+}, 120_000);

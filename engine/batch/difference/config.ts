@@ -32,6 +32,16 @@ export const pairConfig = {
   sidePxMin: 96,
   /** Share of the pixels that must be usable. */
   usableFractionMin: 0.01,
+  /** Largest usable value, either sign: planes are float32, and a stamp's sum of 961 squares must fit 3.4e38. */
+  valueMax: 1e16,
+  judgement: {
+    /** Share of the light at the stamps that may be left: of two skies that have nothing in common it is most. */
+    residualFractionMax: 0.5,
+    /** Median χ² a pixel of the stamps, and the background's, beyond which a difference is called degraded. */
+    stampChi2Max: 3, backgroundChi2Min: 0.75, backgroundChi2Max: 1.35,
+    /** Below the number from which stars serve as stamps, tiles may follow what a few sources do. */
+    stampsUsedMin: differenceDefaults.kernelStars.starCountForTiles,
+  },
   /** Ratio of the images' pixel scales, either way, up to which interpolation neither aliases nor invents. */
   scaleRatioMax: 2,
   /** Pixels by which saturation is grown: charge that spills over is not yet at the limit there. */
@@ -47,8 +57,10 @@ export const pairConfig = {
      * correlated noise and confusion move it by a tenth.
      */
     agreementMax: 1.25,
-    /** Ratio from which a gain that was given as an option is refused as absurd. */
+    /** Ratio from which a gain or read noise that was given as an option is refused; of others it is told. */
     absurdRatio: 10,
+    /** The same for a given variance, which confusion and correlation may move further: a coadd of 1,000 visits. */
+    absurdVarianceRatio: 1000,
     /** Significance of a 3 × 3 binomial mean from which light counts as a source's, standard deviations. */
     sourceSigma: 3,
     /** Significance from which a pixel's own value serves as the light expected there. */

@@ -14,6 +14,7 @@ import { measureSources, type MeasuredDiaSource, type MeasureResult } from '../.
 import { rateSources } from '../../stages/reliability/reliability.ts';
 import { alignByStars, alignByWcs, type Alignment } from './alignment.ts';
 import { pairConfig } from './config.ts';
+import { judgeDifference, onPair, type Fault } from './judgement.ts';
 import { openPairImage, readPairImage, type ImageRequest, type PairImage } from './inputs.ts';
 import {
   prepareImage, psfOf, removeDefects, type DefectReport, type Prepared, type PrepareScratch,
@@ -50,11 +51,13 @@ export type PairReport = Readonly<{
   detected: number; droppedByReason: Readonly<Record<string, number>>; noiseScale: number;
   streaks: DetectionResult['streaks'];
   notes: readonly string[];
+  /** Not empty: the difference is degraded. */
+  faults: readonly Fault[];
 }>;
 
 /**
  * @param clock Is told each step as it ends.
- * @throws PairRefused and FitsError for input that cannot be used, StageError for what cannot be subtracted.
+ * @throws PairRefused and FitsError, in one line that names the file or files, for what cannot be used or subtracted.
  */
 export function differencePair(request: PairRequest, clock: StepClock): PairDifference {
   const { science, template, memory } = readPair(request);
@@ -73,10 +76,12 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
   const psf = psfOf(science.planes, science.path, starsOf(own));
   clock.end('psf');
   const visitImage = asProduct('visitImage', science.planes);
-  const result = differenceImages({
+  const result = onPair(science.path, template.path, () => differenceImages({
     visitImage, visitPsf: psf.psf, visitWcs: alignment.scienceWcs,
     template: asProduct('template', template.planes), templateWcs: alignment.templateWcs,
-  }, buffers, pairConfig.difference);
+  }, buffers, pairConfig.difference));
+  const noise = { science: own.noise, template: other.noise };
+  const faults = judgeDifference({ science: science.path, template: template.path, figures: result.figures, noise });
   const shifts = correctShifts(result);
   const residualSky = flattenResidualSky(result.difference);
   clock.end('matchAndSubtract');
@@ -91,13 +96,13 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
     differencePsf: result.differencePsf, kernel: result.kernel, convolved: result.convolved, rows: measured.rows,
     skyWcs, unit: science.unit,
     report: {
-      alignment: aligned, noise: { science: own.noise, template: other.noise },
+      alignment: aligned, noise,
       columns: { science: own.columns, template: other.columns }, defects,
       psf: { starCount: psf.stars.length, modelError: psf.modelError, fwhmPx: middleFwhm(psf.psf) },
       figures: { ...figuresOf(result), ...shifts, ...residualSky },
       detected: detections.detected, noiseScale: detections.noiseScale, streaks: detections.streaks,
       droppedByReason: { ...detections.droppedByReason, ...measured.droppedByReason },
-      notes: [...own.noise.notes, ...other.noise.notes],
+      notes: [...own.noise.notes, ...other.noise.notes], faults,
     },
   };
 }

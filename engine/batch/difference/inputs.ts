@@ -15,8 +15,8 @@ import { pairConfig } from './config.ts';
 export class PairRefused extends Error {
   readonly code: string;
 
-  constructor(code: string, message: string) {
-    super(`${message} (${code})`);
+  constructor(code: string, message: string, cause?: unknown) {
+    super(`${message} (${code})`, { cause });
     this.name = 'PairRefused';
     this.code = code;
   }
@@ -38,7 +38,9 @@ export type PairImage = Readonly<{
   projection: string | null;
   unit: string | null;
   /** Null where neither option nor header tells. */
-  gain: number | null; isGainOption: boolean; readNoise: number | null; saturation: number | null;
+  gain: number | null; readNoise: number | null; saturation: number | null;
+  /** Whether gain or read noise was told by an option, which then is meant. */
+  isNoiseOption: boolean;
 }>;
 
 /** An image whose headers were read, and of whose pixels none. */
@@ -71,7 +73,7 @@ export function openPairImage(request: ImageRequest): OpenedImage {
  * A mask with MP_* keywords is translated by them; of one without, every pixel that is not 0 is BAD.
  *
  * @param planes Overwritten.
- * @throws FitsError for files that cannot be read; PairRefused (ALL_MASKED, CONSTANT_IMAGE).
+ * @throws FitsError for files that cannot be read; PairRefused (ALL_MASKED, VALUES_TOO_LARGE, CONSTANT_IMAGE).
  */
 export function readPairImage({ request, file, hdu, ...found }: OpenedImage, planes: MaskedImage): PairImage {
   const { path } = request;
@@ -88,8 +90,8 @@ export function readPairImage({ request, file, hdu, ...found }: OpenedImage, pla
   return {
     path, planes, isVarianceGiven: found.variance !== null, wcs: wcsFromHeader(header),
     projection: stringCard(header, 'CTYPE1'), unit: stringCard(header, 'BUNIT'),
-    gain: told.gainElectronsPerAdu, isGainOption: request.gain !== null, readNoise: told.readNoiseElectrons,
-    saturation: told.saturationAdu,
+    gain: told.gainElectronsPerAdu, readNoise: told.readNoiseElectrons, saturation: told.saturationAdu,
+    isNoiseOption: request.gain !== null || request.readNoise !== null,
   };
 }
 
@@ -158,6 +160,11 @@ function maskPixels(path: string, planes: MaskedImage, saturation: number, varia
       'the others are masked, saturated or no number');
   }
   const { lowest, highest } = range;
+  const largest = Math.max(Math.abs(lowest), Math.abs(highest));
+  if (largest > pairConfig.valueMax) {
+    throw new PairRefused('VALUES_TOO_LARGE', `${path}: a pixel is ${(largest === highest ? highest : lowest).toPrecision(4)}, ` +
+      `beyond ±${pairConfig.valueMax.toExponential()} squares overflow; --saturation or a mask takes such pixels out`);
+  }
   if (lowest === highest) throw new PairRefused('CONSTANT_IMAGE', `${path}: every pixel is ${lowest}`);
 }
 

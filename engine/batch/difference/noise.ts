@@ -33,16 +33,23 @@ const BINOMIAL_NOISE = 0.375;
  * @param planes Image sky subtracted, read only; variance overwritten: as given, or the image with its sky, from which
  *               the sky's level is taken.
  * @param sky    For the noise that the sky shows.
- * @throws PairRefused GAIN_ABSURD when a gain from the command line contradicts the sky's noise.
+ * @throws PairRefused GAIN_ABSURD when gain or read noise from the command line contradicts the sky's noise, and
+ *         VARIANCE_ABSURD when a given variance does.
  */
 export function setVariance(source: PairImage, sky: Background): NoiseReport {
   return source.isVarianceGiven ? smoothGiven(source, sky) : fromGain(source, sky);
 }
 
-function smoothGiven({ planes }: PairImage, sky: Background): NoiseReport {
+function smoothGiven({ planes, path }: PairImage, sky: Background): NoiseReport {
   const { variance, mask } = planes, blank = maskBits('BAD', 'SAT', 'NO_DATA');
   const slope = varianceSlope(planes, blank), skySigma = median(sky.sigma);
-  const typical = typicalOf(variance, mask, blank);
+  const typical = typicalOf(variance, mask, blank), ratio = typical / skySigma ** 2;
+  const { absurdVarianceRatio } = pairConfig.noise;
+  if (!(ratio <= absurdVarianceRatio && ratio >= 1 / absurdVarianceRatio)) {
+    throw new PairRefused('VARIANCE_ABSURD', `${path}: the given variance of ${typical.toPrecision(4)} is ` +
+      `${ratio.toPrecision(3)} times the ${(skySigma ** 2).toPrecision(4)} that the sky's pixels show, ` +
+      `1/${absurdVarianceRatio} … ${absurdVarianceRatio} accepted`);
+  }
   const isFollowing = slope > pairConfig.noise.slopeShareMin * (typical / skySigma ** 2);
   if (isFollowing) {
     // A slope that does not hold for a pixel must not turn its variance around.
@@ -50,7 +57,7 @@ function smoothGiven({ planes }: PairImage, sky: Background): NoiseReport {
   }
   return {
     source: isFollowing ? 'given, smoothed' : 'given', gain: isFollowing ? 1 / slope : null, readNoise: null,
-    skyLevel: 0, skySigma, varianceRatio: typical / skySigma ** 2, notes: [],
+    skyLevel: 0, skySigma, varianceRatio: ratio, notes: [],
   };
 }
 
@@ -74,7 +81,7 @@ function fromGain(source: PairImage, sky: Background): NoiseReport {
     const readVariance = (readNoise / gain) ** 2;
     for (let j = 0; j < variance.length; j++) variance[j] = Math.max(variance[j], 0) / gain + readVariance;
   } else {
-    notes.push(source.gain === null ? `${source.path}: no gain in header or options; the noise is the sky's own`
+    notes.push(source.gain === null ? `${source.path}: no gain above 0 in header or options; the noise is the sky's own`
       : `${source.path}: gain ${source.gain} and read noise ${readNoise} give ${varianceRatio.toPrecision(3)} ` +
         'times the variance that the sky shows; the sky is believed');
     const row = new Float32Array(width);
@@ -99,9 +106,9 @@ function predictedVariance({ gain, readNoise }: PairImage, skyLevel: number): nu
 function requireSane(source: PairImage, skyLevel: number, skySigma: number, ratio: number): void {
   const { absurdRatio, skySigmaMin } = pairConfig.noise;
   const isTooNoisy = ratio > absurdRatio, isTooQuiet = ratio < 1 / absurdRatio && skyLevel > skySigmaMin * skySigma;
-  if (!source.isGainOption || !(isTooNoisy || isTooQuiet)) return;
+  if (!source.isNoiseOption || !(isTooNoisy || isTooQuiet)) return;
   throw new PairRefused('GAIN_ABSURD',
-    `${source.path}: a gain of ${source.gain} makes the variance of a sky of ${skyLevel.toPrecision(4)} ` +
+    `${source.path}: a gain of ${source.gain} and read noise of ${source.readNoise ?? 0} make the variance of a sky of ${skyLevel.toPrecision(4)} ` +
     `${ratio.toPrecision(3)} times the ${(skySigma ** 2).toPrecision(4)} that its pixels show`);
 }
 

@@ -27,7 +27,7 @@ export type PrepareScratch = Readonly<{ smooth: Float32Array; work: Float32Array
  * Corrects columns, subtracts the sky and sets the variance; the image's planes are changed in place.
  *
  * @param scratch Where given, the stars are found too.
- * @throws PairRefused: NO_SKY, NO_STARS, NO_NOISE, GAIN_ABSURD.
+ * @throws PairRefused: NO_SKY, NO_STARS, NO_NOISE, GAIN_ABSURD, VARIANCE_ABSURD.
  */
 export function prepareImage(source: PairImage, scratch: PrepareScratch | null): Prepared {
   const { planes, path, isVarianceGiven } = source;
@@ -35,8 +35,10 @@ export function prepareImage(source: PairImage, scratch: PrepareScratch | null):
   if (!isVarianceGiven) planes.variance.set(planes.image);
   const found = scratch === null ? null : starsOf(source, scratch);
   const sky = found?.sky ?? subtractSky(planes, path);
-  if (!sky.sigma.every((sigma) => sigma > 0)) {
-    throw new PairRefused('NO_NOISE', `${path}: part of its sky has no noise`);
+  const silent = sky.sigma.reduce((count, sigma) => count + (sigma > 0 ? 0 : 1), 0);
+  if (silent > 0) {
+    throw new PairRefused('NO_NOISE', `${path}: ${silent} of the ${sky.sigma.length} cells of its sky have no noise: ` +
+      'their pixels are all alike');
   }
   const noise = setVariance(source, sky);
   keepBits(planes.mask, 0xffff & ~maskBits('DETECTED'));
@@ -48,17 +50,23 @@ function starsOf({ planes, path }: PairImage, scratch: PrepareScratch): ReturnTy
     return findStars(planes, 1, { ...pairConfig.stars, background: skyMesh(planes.width, planes.height) }, scratch);
   } catch (error) {
     if (!(error instanceof StageError)) throw error;
-    const code = error.code === 'BACKGROUND_UNKNOWN' ? 'NO_SKY' : 'NO_STARS';
-    throw new PairRefused(code, `${path}: ${error.message}`);
+    if (error.code === 'BACKGROUND_UNKNOWN') throw noSky(planes, path);
+    throw new PairRefused('NO_STARS', `${path}: ${error.message}`, error);
   }
 }
 
 function subtractSky(planes: MaskedImage, path: string): Background {
   const { image, mask, width, height } = planes;
   const sky = measureBackground(image, mask, width, height, maskBits('BAD', 'NO_DATA', 'SAT'), skyMesh(width, height));
-  if (sky === null) throw new PairRefused('NO_SKY', `${path}: no part of the image shows the sky`);
+  if (sky === null) throw noSky(planes, path);
   subtractBackground(image, sky);
   return sky;
+}
+
+function noSky({ width, height }: MaskedImage, path: string): PairRefused {
+  const { cellPx, usableFractionMin } = skyMesh(width, height);
+  return new PairRefused('NO_SKY', `${path}: no part of the image shows the sky: no cell of ${cellPx} px has ` +
+    `${100 * usableFractionMin} % of usable pixels`);
 }
 
 export type DefectReport = Readonly<{ cosmicRayPixels: number; interpolatedPixels: number; isSearched: boolean }>;

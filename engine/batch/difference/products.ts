@@ -1,6 +1,6 @@
 /** The files of a difference: FITS planes, catalogue, sheet of stamps. */
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import type { FitsCard } from '../../image/fits.ts';
 import { streamFits } from '../../image/fitsStream.ts';
 import { MASK_PLANES } from '../../image/maskPlanes.ts';
@@ -13,26 +13,45 @@ import { tripletSheet } from './triplets.ts';
 export type PairFiles = Readonly<{ difference: string; catalog: string; triplets: string | null }>;
 
 /**
- * Writes difference.fits, diaSources.csv and, when anything was found, triplets.png; each replaces an older one whole.
+ * Writes difference.fits, diaSources.csv and, when anything was found, triplets.png. All are complete before any takes
+ * its place, and those of an earlier run are replaced whole, or gone where there are none now.
  * The planes of the difference and the score are used up: their numbers are turned round where they lie.
+ *
+ * @throws Error of one line when they cannot be written; nothing half-written is left.
  */
 export function writePairProducts(directory: string, pair: PairDifference): PairFiles {
-  mkdirSync(directory, { recursive: true });
-  const files = { difference: join(directory, 'difference.fits'), catalog: join(directory, 'diaSources.csv') };
-  replace(files.catalog, catalogCsv(pair.rows, pair.skyWcs !== null));
-  // Before the planes are written, which uses them up.
-  const sheet = tripletSheet(pair);
-  writeDifference(files.difference, pair);
-  if (sheet === null) return { ...files, triplets: null };
-  const triplets = join(directory, 'triplets.png');
-  replace(triplets, sheet);
-  return { ...files, triplets };
+  const [difference, catalog, triplets] = PRODUCTS.map((name) => join(directory, name)), parts: string[] = [];
+  const part = (path: string): string => {
+    parts.push(path);
+    return partOf(path);
+  };
+  try {
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(part(catalog), catalogCsv(pair.rows, pair.skyWcs !== null));
+    // Before the planes are written, which uses them up.
+    const sheet = tripletSheet(pair);
+    if (sheet !== null) writeFileSync(part(triplets), sheet);
+    writeDifference(part(difference), pair);
+    for (const path of parts) renameSync(partOf(path), path);
+    if (sheet === null) rmSync(triplets, { force: true });
+    return { difference, catalog, triplets: sheet === null ? null : triplets };
+  } catch (cause) {
+    for (const path of parts) rmSync(partOf(path), { force: true });
+    throw new Error(`${directory}: cannot be written (${(cause as Error).message})`, { cause }); // fs throws Errors.
+  }
 }
 
-function replace(path: string, content: string | Uint8Array): void {
-  const temporary = `${path}.${process.pid}.part`;
-  writeFileSync(temporary, content);
-  renameSync(temporary, path);
+/** @throws Error of one line when a product would replace what it is made from. */
+export function requireOtherFolder(directory: string, inputs: readonly string[]): void {
+  for (const path of PRODUCTS.map((name) => resolve(directory, name))) {
+    if (inputs.some((input) => resolve(input) === path)) throw new Error(`--out-dir ${directory} would replace the input ${path}`);
+  }
+}
+
+const PRODUCTS = ['difference.fits', 'diaSources.csv', 'triplets.png'] as const;
+
+function partOf(path: string): string {
+  return `${path}.${process.pid}.new`;
 }
 
 /**

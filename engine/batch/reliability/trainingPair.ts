@@ -97,7 +97,7 @@ function pairImageOf(
   planes.image.set(image);
   if (isMasked) for (let j = 0; j < saturated.length; j++) if (saturated[j] !== 0) planes.mask[j] = bits;
   return {
-    path, planes, isVarianceGiven: false, wcs, projection: 'RA---TAN', unit: 'electron', gain, isGainOption: false,
+    path, planes, isVarianceGiven: false, wcs, projection: 'RA---TAN', unit: 'electron', gain, isNoiseOption: false,
     readNoise, saturation: null,
   };
 }

@@ -15,7 +15,9 @@ import type { DifferenceConfig } from './config.ts';
 import {
   interpolationPower, noisePowerOf, psfErrorFactor, whitenedSpread, whiteningOf, type NoisePower, type Whitening,
 } from './decorrelate.ts';
-import { evaluateKernel, fitMatchingKernel, type KernelFit, type MatchingKernel } from './kernelFit.ts';
+import {
+  evaluateKernel, fitMatchingKernel, type FittedStamp, type KernelFit, type MatchingKernel,
+} from './kernelFit.ts';
 import { psfThroughConstant, psfThroughKernel } from './psfOfDifference.ts';
 import { measureDisplacement, type Displacement } from './register.ts';
 import { termDegrees } from './polynomial.ts';
@@ -50,6 +52,7 @@ export type DifferenceResult = Readonly<{
   /** Factor on the error of a PSF flux of the matched template, whose pixels correlate, over its variance plane's. */
   templateNoiseFactor: number;
   kernel: MatchingKernel;
+  stamps: readonly FittedStamp[];
   convolved: 'template' | 'science';
   figures: Readonly<Record<string, number>>;
 }>;
@@ -123,7 +126,7 @@ export function differenceImages(
     matchedTemplatePsf,
     templateNoiseFactor: isTemplateSharper
       ? psfErrorFactor(power, middlePsf(inputs.visitPsf), inputs.visitPsf.size) : 1,
-    kernel, convolved: isTemplateSharper ? 'template' : 'science', figures,
+    kernel, stamps: fit.stamps, convolved: isTemplateSharper ? 'template' : 'science', figures,
   };
 }
 
@@ -300,17 +303,28 @@ function backgroundChi2(difference: MaskedImage): number {
 
 function fitFigures(
   fit: KernelFit, choice: StampChoice,
-): Readonly<Record<string, number>> & Readonly<{ stampChi2: number }> {
+): Readonly<Record<string, number>> & Readonly<{ stampChi2: number; stampCandidates: number }> {
   return {
     stampsAreTiles: choice.kind === 'tiles' ? 1 : 0, stampCandidates: choice.candidateCount,
     stampsMasked: choice.maskedCount, stampsCrowded: choice.crowdedCount, stampsUsed: fit.stampsUsed,
     stampsRejected: fit.stampsRejected, stampsEmpty: fit.stampsEmpty, stampIterations: fit.iterationCount,
-    stampChi2: fit.stampChi2Median,
+    stampChi2: fit.stampChi2Median, stampResidualFraction: residualFraction(fit.stamps),
   };
 }
 
+/** Share of the light's χ² at all fitted stamps that the match leaves, noise (1 a pixel) taken off both. */
+function residualFraction(stamps: readonly FittedStamp[]): number {
+  let left = 0, light = 0;
+  for (const { state, chi2, signalChi2 } of stamps) {
+    if (state === 'empty') continue;
+    left += Math.max(0, chi2 - 1);
+    light += Math.max(0, signalChi2 - 1);
+  }
+  return light > 0 ? left / light : 1;
+}
+
 function requireSubtraction(
-  figures: Readonly<{ stampChi2: number; backgroundChi2: number }>, config: DifferenceConfig,
+  figures: Readonly<{ stampChi2: number; backgroundChi2: number; stampCandidates: number }>, config: DifferenceConfig,
 ): void {
   const { stampChi2, backgroundChi2: chi2 } = figures;
   const isBackgroundGood = chi2 >= config.backgroundChi2Min && chi2 <= config.backgroundChi2Max;
@@ -318,10 +332,11 @@ function requireSubtraction(
   throw new StageError({
     code: 'BAD_SUBTRACTION',
     message: `χ² a pixel is ${stampChi2.toFixed(2)} at the kernel's stamps and ${chi2.toFixed(2)} in the background; ` +
-      `at most ${config.stampChi2Max}, and ${config.backgroundChi2Min} … ${config.backgroundChi2Max}, are accepted`,
+      `at most ${config.stampChi2Max}, and ${config.backgroundChi2Min} … ${config.backgroundChi2Max}, are ` +
+      `accepted; ${figures.stampCandidates} sources are bright in both images`,
     disposition: 'reject', // The same pixels will subtract as badly.
     details: {
-      stampChi2, stampChi2Max: config.stampChi2Max, backgroundChi2: chi2,
+      stampChi2, stampChi2Max: config.stampChi2Max, backgroundChi2: chi2, stampCandidates: figures.stampCandidates,
       backgroundChi2Min: config.backgroundChi2Min, backgroundChi2Max: config.backgroundChi2Max,
     },
   });

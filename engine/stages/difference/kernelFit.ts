@@ -22,8 +22,20 @@ export type MatchingKernel = Readonly<{
   background: Float64Array;
 }>;
 
+/** How the fit went at one stamp. */
+export type FittedStamp = Readonly<{
+  x: number; y: number;
+  /** `rejected`: its χ² stood out. `empty`: it had too few usable pixels. */
+  state: 'used' | 'rejected' | 'empty';
+  pixelCount: number;
+  /** χ² per pixel of what the match leaves, and of what is there without it: Σ w d² / n. NaN when empty. */
+  chi2: number; signalChi2: number;
+}>;
+
 export type KernelFit = Readonly<{
   kernel: MatchingKernel;
+  /** All stamps that were offered, in their order. */
+  stamps: readonly FittedStamp[];
   stampsUsed: number;
   /** Rejected for a χ² that stands out: variables, neighbours of masked pixels, moved sources. */
   stampsRejected: number;
@@ -75,10 +87,20 @@ export function fitMatchingKernel(
     for (const equations of kept) if (!before.has(equations)) addStamp(layout, normal, equations, 1);
     used = kept;
   }
+  const isUsed = new Set(used);
+  const fitted = all.map((equations): FittedStamp => {
+    const { x, y, pixelCount, dataSquares } = equations;
+    if (pixelCount === 0) return { x, y, state: 'empty', pixelCount, chi2: NaN, signalChi2: NaN };
+    return {
+      x, y, state: isUsed.has(equations) ? 'used' : 'rejected', pixelCount,
+      chi2: chi2OfStamp(layout, equations, solution), signalChi2: dataSquares / pixelCount,
+    };
+  });
   return {
-    kernel: kernelOf(basis, layout, solution),
+    kernel: kernelOf(basis, layout, solution), stamps: fitted,
     stampsUsed: used.length, stampsRejected: filled.length - used.length, stampsEmpty: all.length - filled.length,
-    iterationCount, stampChi2Median: medianOf(Float64Array.from(used, (e) => chi2OfStamp(layout, e, solution))),
+    iterationCount,
+    stampChi2Median: medianOf(Float64Array.from(fitted.filter(({ state }) => state === 'used'), ({ chi2 }) => chi2)),
   };
 }
 

@@ -9,7 +9,7 @@ const SIDE = 256, TRUE_VARIANCE = SKY + READ_NOISE ** 2;
 function source(planes: MaskedImage, about: Partial<PairImage>): PairImage {
   return {
     path: 'a.fits', planes, isVarianceGiven: false, wcs: null, projection: null, unit: null, gain: null,
-    isGainOption: false, readNoise: null, saturation: null, ...about,
+    isNoiseOption: false, readNoise: null, saturation: null, ...about,
   };
 }
 
