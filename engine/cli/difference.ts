@@ -1,6 +1,7 @@
 /** `vesper difference SCIENCE TEMPLATE`: what changed between two FITS images. Needs no stores. */
 import { resolve } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
+import { summarizeDiagnostics } from '../batch/difference/diagnostics.ts';
 import { differencePair, type PairDifference, type PairRequest } from '../batch/difference/differencePair.ts';
 import { requireOtherFolder, writePairProducts, type PairFiles } from '../batch/difference/products.ts';
 import { StepClock } from '../batch/difference/stepClock.ts';
@@ -45,12 +46,12 @@ function requestOf(science: string, template: string, options: DifferenceOptions
 }
 
 function summarize(
-  science: string, template: string, { rows, unit, convolved, report }: PairDifference, files: PairFiles,
+  science: string, template: string, { rows, unit, convolved, diagnostics, report }: PairDifference, files: PairFiles,
   cpuMs: Record<string, number>,
 ) {
   const count = (isCounted: (row: PairDifference['rows'][number]) => boolean): number => rows.filter(isCounted).length;
   return {
-    science, template, unit, convolved, ...report, files,
+    science, template, unit, convolved, ...report, ...summarizeDiagnostics(diagnostics), files,
     sources: {
       count: rows.length, positive: count((row) => row.isNegative === false),
       negative: count((row) => row.isNegative === true),

@@ -15,15 +15,19 @@ export type StreamedHdu = FitsHduOut & Readonly<{ isUsedUp?: boolean }>;
 /**
  * As `writeFits`, the same bytes, for a file that is not compressed; replaces an older file whole.
  *
+ * @param tables Whole extensions as bytes, as of `encodeTable`, to follow the HDUs.
  * @throws the file system's error; then nothing is left of the new file.
  */
-export function streamFits(path: string, hdus: readonly StreamedHdu[]): void {
+export function streamFits(
+  path: string, hdus: readonly StreamedHdu[], tables: readonly Uint8Array[] = [],
+): void {
   const temporary = `${path}.${process.pid}.part`, file = openSync(temporary, 'w');
   try {
     hdus.forEach((hdu, i) => {
       writeAll(file, encodeHeader(hdu, i === 0));
       if (hdu.data !== null) writePlane(file, hdu.data, hdu.isUsedUp ?? false);
     });
+    for (const table of tables) writeAll(file, table);
   } catch (error) {
     closeSync(file);
     rmSync(temporary);

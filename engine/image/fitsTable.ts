@@ -11,9 +11,12 @@ const COLUMN_BYTES = { D: 8, J: 4 } as const;
 /**
  * Bytes of a BINTABLE extension, to follow a primary HDU. Equal columns give equal bytes.
  *
+ * @param more    Further cards of its header.
  * @param columns All of one length, at least one. NaN is allowed in D, and means that there is no value.
  */
-export function encodeTable(name: string, columns: readonly TableColumn[]): Uint8Array {
+export function encodeTable(
+  name: string, columns: readonly TableColumn[], more: readonly FitsCard[] = [],
+): Uint8Array {
   const rowCount = columns[0].values.length, rowBytes = columns.reduce((sum, { kind }) => sum + COLUMN_BYTES[kind], 0);
   const cards: FitsCard[] = [
     ['XTENSION', 'BINTABLE'], ['BITPIX', 8], ['NAXIS', 2], ['NAXIS1', rowBytes], ['NAXIS2', rowCount], ['PCOUNT', 0],
@@ -23,7 +26,7 @@ export function encodeTable(name: string, columns: readonly TableColumn[]): Uint
     cards.push([`TTYPE${i + 1}`, column.name], [`TFORM${i + 1}`, `1${column.kind}`]);
     if (column.unit !== undefined) cards.push([`TUNIT${i + 1}`, column.unit]);
   });
-  const header = cards.map(formatCard).join('') + 'END'.padEnd(CARD_BYTES);
+  const header = [...cards, ...more].map(formatCard).join('') + 'END'.padEnd(CARD_BYTES);
   const headerBytes = roundUp(header.length), bytes = new Uint8Array(headerBytes + roundUp(rowBytes * rowCount));
   bytes.set(Buffer.from(header.padEnd(headerBytes), 'latin1'));
   const view = new DataView(bytes.buffer, headerBytes);

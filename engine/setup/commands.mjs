@@ -171,8 +171,9 @@ export const COMMANDS = [
     summary: 'subtract one FITS image from another and list what changed',
     description: [
       'Takes any two images with a WCS, or with --register any two of one field, matches the template to the science',
-      'image and subtracts it. Writes difference.fits (IMAGE, MASK, VARIANCE, SCORE, PSF, KERNEL), diaSources.csv and',
-      'triplets.png in the science file\'s unit and pixels. Gain, read noise and saturation are of the science image, in',
+      'image and subtracts it. Writes difference.fits (IMAGE, MASK, VARIANCE, SCORE, PSF, KERNEL; tables STAMPS, which places',
+      'tell the kernel and why others do not, and KERNELSHAPE), diaSources.csv and triplets.png, in the science file\'s',
+      'unit and pixels. Gain, read noise and saturation are of the science image, in',
       'electrons per unit, electrons and its unit. Masks have MP_* keywords, or any pixel but 0 is bad. Uses no stores.',
       'Exit 1 when the difference is degraded: `faults` in the JSON says by what; exit 2, and nothing written, without one.',
     ],

@@ -29,7 +29,8 @@ test('the command writes its files, says what it found as one JSON document, and
   expect(summary.cpuMs['matchAndSubtract']).toBeGreaterThan(0);
 
   const file = readFits(join(out, 'difference.fits'));
-  expect(file.hdus.map((hdu) => hdu.name)).toEqual(['', 'IMAGE', 'MASK', 'VARIANCE', 'SCORE', 'PSF', 'KERNEL']);
+  expect(file.hdus.map((hdu) => hdu.name))
+    .toEqual(['', 'IMAGE', 'MASK', 'VARIANCE', 'SCORE', 'PSF', 'KERNEL', 'STAMPS', 'KERNELSHAPE']);
   for (const name of ['IMAGE', 'MASK', 'VARIANCE', 'SCORE']) {
     expect(imageSize(requireHdu(file, name))).toEqual({ width: SIDE, height: SIDE });
   }

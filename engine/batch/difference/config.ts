@@ -42,6 +42,14 @@ export const pairConfig = {
     /** Below the number from which stars serve as stamps, tiles may follow what a few sources do. */
     stampsUsedMin: differenceDefaults.kernelStars.starCountForTiles,
   },
+  diagnostics: {
+    /** Places along each side at which the kernel is described: a polynomial of order 3 needs 4. */
+    kernelGridSide: 5,
+    /** Half side of what is looked at in the difference at a stamp: a star of 4 px FWHM has all but 0.2 % of its light there. */
+    coreHalfSizePx: 6,
+    /** Stamps that the summary lists, those that subtract worst. */
+    worstCount: 10,
+  },
   /** Ratio of the images' pixel scales, either way, up to which interpolation neither aliases nor invents. */
   scaleRatioMax: 2,
   /** Pixels by which saturation is grown: charge that spills over is not yet at the limit there. */

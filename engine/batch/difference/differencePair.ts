@@ -14,6 +14,7 @@ import { measureSources, type MeasuredDiaSource, type MeasureResult } from '../.
 import { rateSources } from '../../stages/reliability/reliability.ts';
 import { alignByStars, alignByWcs, type Alignment } from './alignment.ts';
 import { pairConfig } from './config.ts';
+import { diagnose, type PairDiagnostics } from './diagnostics.ts';
 import { judgeDifference, onPair, type Fault } from './judgement.ts';
 import { openPairImage, readPairImage, type ImageRequest, type PairImage } from './inputs.ts';
 import {
@@ -35,6 +36,7 @@ export type PairDifference = Readonly<{
   /** [height × width], standard deviations. */
   score: Float32Array;
   differencePsf: PsfModel; kernel: MatchingKernel; convolved: 'template' | 'science';
+  diagnostics: PairDiagnostics;
   rows: readonly MeasuredDiaSource[];
   skyWcs: Wcs | null; unit: string | null;
   report: PairReport;
@@ -85,6 +87,8 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
   const shifts = correctShifts(result);
   const residualSky = flattenResidualSky(result.difference);
   clock.end('matchAndSubtract');
+  const diagnostics = diagnose(result.difference, result.stamps, result.kernel);
+  clock.end('diagnose');
   const score = result.freePlane;
   const detections = detectSources(result.difference, result.differencePsf, score, pairConfig.detect);
   clock.end('detect');
@@ -94,7 +98,7 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
   return {
     difference: result.difference, visitImage, matchedTemplate: result.matchedTemplate, score,
     differencePsf: result.differencePsf, kernel: result.kernel, convolved: result.convolved, rows: measured.rows,
-    skyWcs, unit: science.unit,
+    diagnostics, skyWcs, unit: science.unit,
     report: {
       alignment: aligned, noise,
       columns: { science: own.columns, template: other.columns }, defects,

@@ -7,6 +7,7 @@ import { MASK_PLANES } from '../../image/maskPlanes.ts';
 import { psfTermCount } from '../../image/psf.ts';
 import { wcsToCards } from '../../image/wcs.ts';
 import { catalogCsv } from './catalog.ts';
+import { diagnosticTables } from './diagnostics.ts';
 import type { PairDifference } from './differencePair.ts';
 import { tripletSheet } from './triplets.ts';
 
@@ -58,6 +59,7 @@ function partOf(path: string): string {
  * IMAGE, MASK (bits as MP_* keywords), VARIANCE, SCORE: planes of the science image.
  * PSF: its coefficients, one plane of `PSFSIZE` rows a term of 1, u, v, u², uv, v² (u, v = −1 … 1 on the image).
  * KERNEL: the matching kernel's, one plane of `KERSIZE` rows a term of its polynomial, ordered by degree.
+ * STAMPS, KERNELSHAPE: tables of the places that were looked at for it, and of its shape over the image.
  */
 function writeDifference(path: string, pair: PairDifference): void {
   const { difference: { width, height, image, variance, mask }, score, differencePsf: psf, kernel, unit } = pair;
@@ -82,5 +84,5 @@ function writeDifference(path: string, pair: PairDifference): void {
       ],
       data: kernels, width: kernel.size, height: kernel.size * kernel.kernels.length,
     },
-  ]);
+  ], diagnosticTables(pair.diagnostics));
 }

@@ -15,9 +15,8 @@ import type { DifferenceConfig } from './config.ts';
 import {
   interpolationPower, noisePowerOf, psfErrorFactor, whitenedSpread, whiteningOf, type NoisePower, type Whitening,
 } from './decorrelate.ts';
-import {
-  evaluateKernel, fitMatchingKernel, type FittedStamp, type KernelFit, type MatchingKernel,
-} from './kernelFit.ts';
+import { listStamps, residualFraction, type StampRecord } from './diagnostics.ts';
+import { evaluateKernel, fitMatchingKernel, type KernelFit, type MatchingKernel } from './kernelFit.ts';
 import { psfThroughConstant, psfThroughKernel } from './psfOfDifference.ts';
 import { measureDisplacement, type Displacement } from './register.ts';
 import { termDegrees } from './polynomial.ts';
@@ -52,7 +51,8 @@ export type DifferenceResult = Readonly<{
   /** Factor on the error of a PSF flux of the matched template, whose pixels correlate, over its variance plane's. */
   templateNoiseFactor: number;
   kernel: MatchingKernel;
-  stamps: readonly FittedStamp[];
+  /** Every place that was looked at for the kernel. */
+  stamps: readonly StampRecord[];
   convolved: 'template' | 'science';
   figures: Readonly<Record<string, number>>;
 }>;
@@ -126,7 +126,7 @@ export function differenceImages(
     matchedTemplatePsf,
     templateNoiseFactor: isTemplateSharper
       ? psfErrorFactor(power, middlePsf(inputs.visitPsf), inputs.visitPsf.size) : 1,
-    kernel, stamps: fit.stamps, convolved: isTemplateSharper ? 'template' : 'science', figures,
+    kernel, stamps: listStamps(fit, choice), convolved: isTemplateSharper ? 'template' : 'science', figures,
   };
 }
 
@@ -310,17 +310,6 @@ function fitFigures(
     stampsRejected: fit.stampsRejected, stampsEmpty: fit.stampsEmpty, stampIterations: fit.iterationCount,
     stampChi2: fit.stampChi2Median, stampResidualFraction: residualFraction(fit.stamps),
   };
-}
-
-/** Share of the light's χ² at all fitted stamps that the match leaves, noise (1 a pixel) taken off both. */
-function residualFraction(stamps: readonly FittedStamp[]): number {
-  let left = 0, light = 0;
-  for (const { state, chi2, signalChi2 } of stamps) {
-    if (state === 'empty') continue;
-    left += Math.max(0, chi2 - 1);
-    light += Math.max(0, signalChi2 - 1);
-  }
-  return light > 0 ? left / light : 1;
 }
 
 function requireSubtraction(

@@ -17,7 +17,11 @@ export type StampChoice = Readonly<{
   kind: 'stars' | 'tiles';
   /** Sources bright enough, and how many were not used: touched a masked pixel, or too near another. */
   candidateCount: number; maskedCount: number; crowdedCount: number;
+  /** Each of the sources that were not chosen, `surplus` where brighter ones of its cell suffice. */
+  passedOver: readonly PassedOver[];
 }>;
+
+export type PassedOver = Stamp & Readonly<{ reason: 'masked' | 'crowded' | 'surplus' }>;
 
 const NO_DATA = maskBits('NO_DATA');
 /** Pixels that may not enter a fit, in either image. */
@@ -52,16 +56,28 @@ export function chooseStamps(
   const { width, height } = science, stamps: Stamp[] = [], ranks: Stamp[][] = [];
   const cellPx = Math.ceil(Math.sqrt((width * height * config.starsPerCell) / config.starCountMax));
   const indices = new Int32Array(scratch.buffer, scratch.byteOffset, scratch.length);
+  const passedOver: PassedOver[] = [];
   let candidateCount = 0, maskedCount = 0, crowdedCount = 0;
   for (const candidates of brightPeaks(science, template, cellPx, marginPx, config, indices)) {
     candidateCount += candidates.length;
     const chosen: Stamp[] = [];
     for (const candidate of candidates) {
-      if (chosen.length >= config.starsPerCell) break;
-      if (usableFraction(unusable, width, candidate, config.stampHalfSizePx) < 1) { maskedCount++; continue; }
+      const passOver = (reason: PassedOver['reason']): void => {
+        passedOver.push({ x: candidate.x, y: candidate.y, reason });
+      };
+      if (chosen.length >= config.starsPerCell) { passOver('surplus'); continue; }
+      if (usableFraction(unusable, width, candidate, config.stampHalfSizePx) < 1) {
+        maskedCount++;
+        passOver('masked');
+        continue;
+      }
       const isNear = (other: Stamp): boolean =>
         Math.max(Math.abs(other.x - candidate.x), Math.abs(other.y - candidate.y)) <= config.stampHalfSizePx;
-      if (chosen.some(isNear)) { crowdedCount++; continue; }
+      if (chosen.some(isNear)) {
+        crowdedCount++;
+        passOver('crowded');
+        continue;
+      }
       chosen.push({ x: candidate.x, y: candidate.y });
     }
     stamps.push(...chosen);
@@ -70,10 +86,10 @@ export function chooseStamps(
   if (stamps.length >= config.starCountForTiles) {
     const fitted: Stamp[] = [];
     for (const rank of ranks) if (fitted.length < config.fitStarCountMin) fitted.push(...rank);
-    return { stamps, fitted, kind: 'stars', candidateCount, maskedCount, crowdedCount };
+    return { stamps, fitted, kind: 'stars', candidateCount, maskedCount, crowdedCount, passedOver };
   }
   const tiles = tileStamps(unusable, width, height, marginPx, config.stampHalfSizePx);
-  return { stamps: tiles, fitted: tiles, kind: 'tiles', candidateCount, maskedCount, crowdedCount };
+  return { stamps: tiles, fitted: tiles, kind: 'tiles', candidateCount, maskedCount, crowdedCount, passedOver };
 }
 
 type Peak = Readonly<{ x: number; y: number; sum: number }>;
