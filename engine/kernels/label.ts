@@ -29,22 +29,30 @@ export function labelRegions(
     ?? labelRegionsTwin(score, width, height, sign, threshold, labels);
 }
 
-/** Null when there are more runs than the work area holds: some 260,000, so many as only noise has. */
-function labelCompiled(
-  kernels: Kernels, score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number,
-  labels: Int32Array,
-): Regions | null {
+/** As many runs and regions as the work area has room for; null when that is none. */
+function layOutRuns(
+  kernels: Kernels, height: number,
+): (Record<'rowStarts' | 'runs' | 'regions', number> & { capacity: number }) | null {
   // Offsets of rows, and what rounding to cache lines may take.
   const rowBytes = (height + 1) * 4, regionBytes = REGION_FIELDS * 4;
   const capacity = Math.floor((KERNEL_WORK_BYTES - rowBytes - 256) / (RUN_BYTES + regionBytes));
   const work = capacity > 0 ? layOutWork(kernels, {
     rowStarts: rowBytes, runs: capacity * RUN_BYTES, regions: capacity * regionBytes,
   }) : null;
+  return work && { ...work, capacity };
+}
+
+/** Null when there are more runs than the work area holds: some 260,000, so many as only noise has. */
+function labelCompiled(
+  kernels: Kernels, score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number,
+  labels: Int32Array,
+): Regions | null {
+  const work = layOutRuns(kernels, height);
   if (work === null) return null;
   kernels.holder.checkpoint?.();
   const count = kernels.compiled.labelRegions(
     pointerTo(kernels, score), width, height, sign, leastFloatFrom(threshold), pointerTo(kernels, labels),
-    work.rowStarts, work.runs, capacity, work.regions,
+    work.rowStarts, work.runs, work.capacity, work.regions,
   );
   if (count < 0) return null;
   return { count, boxes: new Int32Array(kernels.memory.buffer, work.regions, REGION_FIELDS * count).slice() };
@@ -77,15 +85,11 @@ export function listRunRegions(
 function listCompiled(
   kernels: Kernels, score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number,
 ): RunRegion[] | null {
-  const rowBytes = (height + 1) * 4, regionBytes = REGION_FIELDS * 4;
-  const capacity = Math.floor((KERNEL_WORK_BYTES - rowBytes - 256) / (RUN_BYTES + regionBytes));
-  const work = capacity > 0 ? layOutWork(kernels, {
-    rowStarts: rowBytes, runs: capacity * RUN_BYTES, regions: capacity * regionBytes,
-  }) : null;
+  const work = layOutRuns(kernels, height);
   if (work === null) return null;
   const count = kernels.compiled.listRuns(
-    pointerTo(kernels, score), width, height, sign, leastFloatFrom(threshold), work.rowStarts, work.runs, capacity,
-    work.regions,
+    pointerTo(kernels, score), width, height, sign, leastFloatFrom(threshold), work.rowStarts, work.runs,
+    work.capacity, work.regions,
   );
   if (count < 0) return null;
   const { buffer } = kernels.memory, starts = new Int32Array(buffer, work.rowStarts, height + 1);
