@@ -1,6 +1,7 @@
 /** `vesper filter deliver`: a filter's matches to a web address or into a file. */
 import { renameSync, writeFileSync } from 'node:fs';
 import { deliverToWebhook, digestLines, webhookAddress } from '../../brokers/filters/delivery.ts';
+import { FilterLog } from '../../brokers/filters/filterLog.ts';
 import type { FilterDeliverOptions } from '../setup/arguments.mjs';
 import { print, printJson } from './output.ts';
 import { chooseNight, withOpenStores } from './stores.ts';
@@ -13,6 +14,7 @@ export async function runFilterDeliver(
   if ((options.webhook === null) === (options.digest === null)) throw new Error('give either --webhook or --digest');
   const address = options.webhook === null ? null : webhookAddress(options.webhook);
   return withOpenStores(options.dataDir, 'filter deliver', async ({ log }) => {
+    (await FilterLog.open(log)).find(user, name); // One that nobody recorded is refused, and no empty file is left.
     const { instrument, dayObs } = await chooseNight(log, options.instrument, options.night);
     let delivered = 0;
     if (address !== null) {

@@ -32,7 +32,8 @@ export async function runFilterDefine(name: string, isNew: boolean, options: Fil
   if (options.json) printJson(shown(record));
   else {
     const { version } = record.versions[record.versions.length - 1].definition;
-    print(`${user}.${name}@${version} is recorded; "vesper filter activate ${name}" puts it to work`);
+    const activate = `vesper filter activate ${name}${options.user === null ? '' : ` --user ${user}`}`;
+    print(`${user}.${name}@${version} is recorded; "${activate}" puts it to work`);
   }
   return 0;
 }

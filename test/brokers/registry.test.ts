@@ -23,6 +23,17 @@ test('a subject’s latest version names its id and schema', () => {
   expect(get('/schemas/ids/1100/versions').body).toEqual([{ subject: 'alert-packet', version: 1 }]);
 });
 
+test('whoever wants the schema alone, all schemas, or the rules gets them', () => {
+  const latest = get('/subjects/alert-packet/versions/latest').body as { schema: string };
+  expect(get('/schemas').body).toEqual([latest]);
+  expect(get('/schemas/ids/1100/schema').body).toEqual(JSON.parse(latest.schema));
+  expect(get('/subjects/alert-packet/versions/1/schema').body).toEqual(JSON.parse(latest.schema));
+  expect(get('/schemas/ids/1100/subjects').body).toEqual(['alert-packet']);
+  expect(get('/config').body).toEqual({ compatibilityLevel: 'FORWARD_TRANSITIVE' });
+  expect(get('/config/alert-packet')).toEqual(get('/config'));
+  expect(get('/mode').body).toEqual({ mode: 'READONLY' });
+});
+
 test.each([
   ['/schemas/ids/1', 404, 40403],
   ['/schemas/ids/x', 404, 40403],
@@ -31,7 +42,9 @@ test.each([
   ['/subjects/alert-packet/versions/2', 404, 40402],
   ['/subjects/alert-packet/versions/0', 422, 42202],
   ['/subjects/alert-packet/versions/a', 422, 42202],
-  ['/schemas', 404, 404],
+  ['/schemas/ids', 404, 404],
+  ['/config/other', 404, 40401],
+  ['/subjects/alert-packet/versions/1/secret', 404, 404],
   ['/subjects/alert-packet', 404, 404],
   ['/schemas/ids/1100/secret', 404, 404],
 ])('%s is answered %i with error_code %i, as Confluent’s registry does', (path, status, code) => {

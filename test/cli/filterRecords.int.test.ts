@@ -1,5 +1,4 @@
-import { rmSync } from 'node:fs';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openArchive, readPacket } from '../../brokers/archive/archive.ts';
@@ -37,4 +36,8 @@ test('a filter is created, refused, edited, activated, explained by its label an
   expect(listed).toMatch(/ana\.mine +2 +@2 +20\.0 % of 20/);
   const wrong = await vesper('filter', 'edit', 'mine', '--user', 'ana', '--expression', 'diaSource.nope > 1.0');
   expect(wrong).toMatchObject({ code: 2, stdout: '' });
+  const digest = join(dataDir, 'digest.jsonl');
+  expect(await vesper('filter', 'deliver', 'ana.other', '--digest', digest))
+    .toMatchObject({ code: 2, stderr: expect.stringContaining('there is no filter ana.other') as string });
+  expect(existsSync(digest)).toBe(false);
 }, 60_000);
