@@ -126,7 +126,7 @@ function createCompiledPair(kernels: Kernels, task: TileTask): TilePair | null {
   const { width, height, kernelSize } = task, { side, step } = tileSizeOf(kernelSize), { compiled, memory } = kernels;
   const tileBytes = side * (side + 16) * 4;
   const work = layOutWork(kernels, {
-    twiddles: 2 * side * 4, strip: 2 * side * 64, kernelAt: kernelSize ** 2 * 4,
+    twiddles: 2 * side * 4, strip: (side >> 3) * (side * 64 + 64), kernelAt: kernelSize ** 2 * 4,
     columns: task.columnWeights.byteLength, rows: task.rowWeights.byteLength,
     re: tileBytes, im: tileBytes, productRe: tileBytes, productIm: tileBytes, spectra: task.slotCount * 2 * tileBytes,
   });

@@ -12,94 +12,97 @@ class Tile {
   @inline static rowBytes(side: i32): usize { return <usize>(side + 16) << 2; }
 }
 
+/** Bytes from one strip of 16 columns to the next of a tile that is kept by strips: a cache line more than it holds. */
+class Strips {
+  @inline static bytes(side: i32): usize { return (<usize>side << 6) + 64; }
+}
+
 /**
  * Loads two tiles of a plane as real and imaginary part and transforms them along y.
+ *
+ * A tile is gathered row by row, as the plane lies in memory: down 16 columns, every row of a plane of 4,096 px would
+ * fall into the same few sets of the cache.
  *
  * @param mask     Where it is not 0, pixels that have one of `bits` or are not finite count as 0.
  * @param variance Where it is not 0, pixels are divided by it; those where it is not positive count as 0. Only with a
  *                 mask.
  * @param x0, y0   Plane pixel of the first tile's first pixel; what lies outside the plane is 0.
  * @param yImaginary Row of the second tile's first pixel.
- * @param strip    [2 × side × 16] float32, work.
+ * @param strips   [2 × side / 16] strips, work.
  * @returns Whether any pixel is not zero.
  */
 export function loadPair(
   plane: usize, mask: usize, bits: i32, variance: usize, width: i32, height: i32, x0: i32, y0: i32, yImaginary: i32,
-  side: i32, re: usize, im: usize, strip: usize, twiddles: usize,
+  side: i32, re: usize, im: usize, strips: usize, twiddles: usize,
 ): i32 {
-  const rowBytes = Tile.rowBytes(side), imaginary = strip + (<usize>side << 6);
-  let any = i32x4.splat(0);
-  for (let x = 0; x < side; x += 16) {
-    if (mask == 0) {
-      any = v128.or(any, loadStrip(plane, width, height, x0 + x, y0, side, strip));
-      any = v128.or(any, loadStrip(plane, width, height, x0 + x, yImaginary, side, imaginary));
-    } else {
-      any = v128.or(any, loadUsable(plane, mask, bits, variance, width, height, x0 + x, y0, side, strip));
-      any = v128.or(any, loadUsable(plane, mask, bits, variance, width, height, x0 + x, yImaginary, side, imaginary));
-    }
-    transformStrip(strip, imaginary, 64, side, twiddles);
+  const rowBytes = Tile.rowBytes(side), stripBytes = Strips.bytes(side), imaginary = strips + stripBytes * (side >> 4);
+  const any = v128.or(
+    loadTile(plane, mask, bits, variance, width, height, x0, y0, side, strips),
+    loadTile(plane, mask, bits, variance, width, height, x0, yImaginary, side, imaginary));
+  if (!v128.any_true(any)) return 0;
+  for (let x = 0, strip: usize = 0; x < side; x += 16, strip += stripBytes) {
+    transformStrip(strips + strip, imaginary + strip, 64, side, twiddles);
     const at = rowBytes * x;
-    transposeStrip(strip, side, re + at, rowBytes);
-    transposeStrip(imaginary, side, im + at, rowBytes);
+    transposeStrip(strips + strip, side, re + at, rowBytes);
+    transposeStrip(imaginary + strip, side, im + at, rowBytes);
   }
-  return <i32>v128.any_true(any);
+  return 1;
 }
 
-/** 16 columns of a plane, [side × 16]; ones in what is returned where a pixel is not zero. */
-function loadStrip(plane: usize, width: i32, height: i32, x0: i32, y0: i32, side: i32, out: usize): v128 {
-  const zero = f32x4.splat(0);
+/** A tile as strips of [side × 16]; ones in what is returned where a pixel is not zero. */
+function loadTile(
+  plane: usize, mask: usize, bits: i32, variance: usize, width: i32, height: i32, x0: i32, y0: i32, side: i32, out: usize,
+): v128 {
+  const stripBytes = Strips.bytes(side);
   let any = i32x4.splat(0);
-  const isInside = x0 >= 0 && x0 + 16 <= width, isOutside = x0 + 16 <= 0 || x0 >= width;
   for (let row = 0, y = y0; row < side; row++, y++, out += 64) {
-    if (y < 0 || y >= height || isOutside) { memory.fill(out, 0, 64); continue; }
-    const from = plane + (<usize>(y * width + x0) << 2);
-    if (isInside) {
-      const a = v128.load(from), b = v128.load(from, 16), c = v128.load(from, 32), d = v128.load(from, 48);
-      v128.store(out, a); v128.store(out, b, 16); v128.store(out, c, 32); v128.store(out, d, 48);
-      any = v128.or(any, v128.or(v128.or(f32x4.ne(a, zero), f32x4.ne(b, zero)),
-        v128.or(f32x4.ne(c, zero), f32x4.ne(d, zero))));
-    } else {
-      for (let i = 0; i < 16; i++) {
-        const value: f32 = x0 + i >= 0 && x0 + i < width ? load<f32>(from + (<usize>i << 2)) : 0;
-        store<f32>(out + (<usize>i << 2), value);
-        if (value != 0) any = i32x4.splat(-1);
+    if (y < 0 || y >= height) {
+      for (let x = 0, to = out; x < side; x += 16, to += stripBytes) memory.fill(to, 0, 64);
+      continue;
+    }
+    const at = y * width + x0;
+    for (let x = 0, to = out; x < side; x += 16, to += stripBytes) {
+      if (x0 + x < 0 || x0 + x + 16 > width) {
+        any = v128.or(any, loadBeside(plane, mask, bits, variance, width, x0 + x, at + x, to));
+      } else if (mask == 0) {
+        const from = plane + (<usize>(at + x) << 2);
+        any = v128.or(any, v128.or(Usable.keep(v128.load(from), to), Usable.keep(v128.load(from, 16), to + 16)));
+        any = v128.or(any, v128.or(Usable.keep(v128.load(from, 32), to + 32), Usable.keep(v128.load(from, 48), to + 48)));
+      } else {
+        for (let i: usize = 0; i < 16; i += 8) {
+          const k = <usize>(at + x) + i, isClear = Usable.clear(mask + (k << 1), bits), o = to + (i << 2);
+          const low = Usable.four(plane, variance, k << 2, i32x4.extend_low_i16x8_s(isClear));
+          const high = Usable.four(plane, variance, (k << 2) + 16, i32x4.extend_high_i16x8_s(isClear));
+          any = v128.or(any, v128.or(Usable.keep(low, o), Usable.keep(high, o + 16)));
+        }
       }
     }
   }
   return any;
 }
 
-/** As `loadStrip`, of a plane with a mask. */
-function loadUsable(
-  plane: usize, mask: usize, bits: i32, variance: usize, width: i32, height: i32, x0: i32, y0: i32, side: i32, out: usize,
+/** 16 pixels of a row from column `x0` on, some of which lie outside the plane; `at` is the first one's index. */
+function loadBeside(
+  plane: usize, mask: usize, bits: i32, variance: usize, width: i32, x0: i32, at: i32, out: usize,
 ): v128 {
-  const zero = f32x4.splat(0), isOutside = x0 + 16 <= 0 || x0 >= width, isInside = x0 >= 0 && x0 + 16 <= width;
   let any = i32x4.splat(0);
-  for (let row = 0, y = y0; row < side; row++, y++, out += 64) {
-    if (y < 0 || y >= height || isOutside) { memory.fill(out, 0, 64); continue; }
-    const at = y * width + x0;
-    if (isInside) {
-      for (let i: usize = 0; i < 16; i += 8) {
-        const k = <usize>at + i, isClear = Usable.clear(mask + (k << 1), bits);
-        const low = Usable.four(plane, variance, k << 2, i32x4.extend_low_i16x8_s(isClear));
-        const high = Usable.four(plane, variance, (k << 2) + 16, i32x4.extend_high_i16x8_s(isClear));
-        v128.store(out + (i << 2), low);
-        v128.store(out + (i << 2), high, 16);
-        any = v128.or(any, v128.or(f32x4.ne(low, zero), f32x4.ne(high, zero)));
-      }
-    } else {
-      for (let i = 0; i < 16; i++) {
-        let value: f32 = 0;
-        if (x0 + i >= 0 && x0 + i < width) value = Usable.one(plane, mask, bits, variance, <usize>(at + i));
-        store<f32>(out + (<usize>i << 2), value);
-        if (value != 0) any = i32x4.splat(-1);
-      }
+  for (let i = 0; i < 16; i++) {
+    let value: f32 = 0;
+    if (x0 + i >= 0 && x0 + i < width) {
+      value = mask == 0 ? load<f32>(plane + (<usize>(at + i) << 2)) : Usable.one(plane, mask, bits, variance, <usize>(at + i));
     }
+    store<f32>(out + (<usize>i << 2), value);
+    if (value != 0) any = i32x4.splat(-1);
   }
   return any;
 }
 
 class Usable {
+  /** Stores four pixels; ones in what is returned where one is not zero. */
+  @inline static keep(value: v128, to: usize): v128 {
+    v128.store(to, value);
+    return f32x4.ne(value, f32x4.splat(0));
+  }
   /** Ones where eight pixels' masks have none of the bits. */
   @inline static clear(mask: usize, bits: i32): v128 {
     return i16x8.eq(v128.and(v128.load(mask), i16x8.splat(<i16>bits)), i16x8.splat(0));
@@ -224,21 +227,22 @@ function multiplyStrip(
  * Transforms a filtered pair back along y and writes the pixels that came out right: the last `step` of each axis.
  *
  * @param x0, y0, yImaginary Plane pixel of the first one written of each tile; what lies outside the plane is left out.
+ * @param strips As of `loadPair`.
  */
 export function storePair(
   re: usize, im: usize, side: i32, step: i32, out: usize, width: i32, height: i32, x0: i32, y0: i32, yImaginary: i32,
-  strip: usize, twiddles: usize,
+  strips: usize, twiddles: usize,
 ): void {
-  const rowBytes = Tile.rowBytes(side), imaginary = strip + (<usize>side << 6), first = side - step;
-  for (let x = first & ~15; x < side; x += 16) {
-    const u0 = max(x, first), xOut = x0 + u0 - first, columns = min(x + 16 - u0, width - xOut);
-    if (columns <= 0) break;
-    backStrip(re, im, rowBytes * x, rowBytes, side, strip, imaginary, twiddles);
-    const from = (<usize>(first * 16 + u0 - x)) << 2;
-    copyRows(strip + from, columns, min(step, height - y0), out + (<usize>(y0 * width + xOut) << 2), <usize>width << 2);
-    copyRows(imaginary + from, columns, min(step, height - yImaginary), out + (<usize>(yImaginary * width + xOut) << 2),
-      <usize>width << 2);
+  const rowBytes = Tile.rowBytes(side), stripBytes = Strips.bytes(side), imaginary = strips + stripBytes * (side >> 4);
+  const first = side - step, columns = min(step, width - x0);
+  for (let x = first & ~15; x < first + columns; x += 16) {
+    const strip = stripBytes * (x >> 4);
+    backStrip(re, im, rowBytes * x, rowBytes, side, strips + strip, imaginary + strip, twiddles);
   }
+  storeRows(strips, stripBytes, first, columns, min(step, height - y0), out + (<usize>(y0 * width + x0) << 2), width);
+  storeRows(
+    imaginary, stripBytes, first, columns, min(step, height - yImaginary), out + (<usize>(yImaginary * width + x0) << 2),
+    width);
 }
 
 /** As `storePair`, but adds the pixels times columnWeights[x] × rowWeights[y], float32, to what is there. */
@@ -267,11 +271,21 @@ function backStrip(
   transformStripBack(strip, imaginary, 64, side, twiddles);
 }
 
-function copyRows(from: usize, columns: i32, rows: i32, out: usize, outBytes: usize): void {
-  for (let row = 0; row < rows; row++, from += 64, out += outBytes) {
-    let c = 0, p = from, q = out;
-    for (; c + 4 <= columns; c += 4, p += 16, q += 16) v128.store(q, v128.load(p));
-    for (; c < columns; c++, p += 4, q += 4) store<f32>(q, load<f32>(p));
+/** Rows and columns of a tile from `first` on, out of its strips, row by row. */
+function storeRows(
+  strips: usize, stripBytes: usize, first: i32, columns: i32, rows: i32, out: usize, width: i32,
+): void {
+  // `first` is a multiple of 4, as sides and steps are.
+  for (let row = 0, from = strips + (<usize>first << 6); row < rows; row++, from += 64, out += <usize>width << 2) {
+    let c = 0;
+    for (; c + 4 <= columns; c += 4) {
+      const x = first + c;
+      v128.store(out + (<usize>c << 2), v128.load(from + stripBytes * (x >> 4) + (<usize>(x & 15) << 2)));
+    }
+    for (; c < columns; c++) {
+      const x = first + c;
+      store<f32>(out + (<usize>c << 2), load<f32>(from + stripBytes * (x >> 4) + (<usize>(x & 15) << 2)));
+    }
   }
 }
 
