@@ -162,6 +162,15 @@ export type CompiledKernels = Readonly<{
   markNear(
     mask: number, bits: number, width: number, height: number, reach: number, out: number, row: number, ages: number,
   ): void;
+  spreadMask(
+    mask: number, width: number, height: number, first: number, end: number, bits: number, radius: number,
+    reaches: number, out: number,
+  ): void;
+  ringNoise(
+    image: number, variance: number, mask: number, width: number, ignored: number, scale: number, limit: number,
+    x0: number, y0: number, x1: number, y1: number, x: number, y: number, inner2: number, outer2: number, window: number,
+    result: number,
+  ): void;
   addExpectedLight(
     image: number, variance: number, width: number, height: number, cells: number, columns: number, rows: number,
     cellWidth: number, cellHeight: number, lines: number, bright: number, source: number, own: number, light: number,

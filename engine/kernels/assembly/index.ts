@@ -18,6 +18,8 @@ export { clippedCell } from './background';
 export { clippedRow } from './cells';
 export { decodeRiceRows } from './rice';
 export { markBlank, markNear } from './near';
+export { spreadMask } from './spread';
+export { ringNoise } from './ring';
 export { subtractMesh } from './mesh';
 export { smoothSources } from './sources';
 export { measureWindow } from './windowed';

@@ -4,6 +4,7 @@ import { addScaled, scalePlane, subtractPolynomial } from '../../kernels/arithme
 import { convolveConstant } from '../../kernels/convolve.ts';
 import { differenceVariance } from '../../kernels/difference.ts';
 import { blankMasked, subtractMatched } from '../../kernels/match.ts';
+import { spreadMask } from '../../kernels/spread.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import {
   asProduct, type DifferenceImage, type MaskedImage, type MatchedTemplate, type Template, type VisitImage,
@@ -23,7 +24,7 @@ import { termDegrees } from './polynomial.ts';
 import { chooseStamps, markUnusable, stampFwhmPx, type StampChoice } from './stamps.ts';
 import { medianOfSample, robustMoments, significanceSample } from './statistics.ts';
 import {
-  addRegistrationVariance, convolvePlanes, differenceNoise, fitCellBackground, kernelReachPx, markEdge, spreadMask,
+  addRegistrationVariance, convolvePlanes, differenceNoise, fitCellBackground, kernelReachPx, markEdge,
   varianceSlope,
 } from './subtract.ts';
 import { warpTemplate, type WarpResult } from './warp.ts';
@@ -188,13 +189,13 @@ type Subtraction = Readonly<{ matched: MaskedImage; raw: MaskedImage; background
 /** D = visit − (K ⊗ template) − background. Of the warped template nothing is left. */
 function subtractMatchedTemplate(
   visit: VisitImage, warped: WarpedTemplate, kernel: MatchingKernel, middle: Float32Array, convolvedVariance: number,
-  { convolved: matched, scratch }: DifferenceBuffers, config: DifferenceConfig,
+  { convolved: matched }: DifferenceBuffers, config: DifferenceConfig,
 ): Subtraction {
   const difference: MaskedImage = warped;
   convolvePlanes(warped, kernel, middle.map((value) => value * value), convolvedVariance, matched);
   matched.mask.set(warped.mask);
   const reach = kernelReachPx(middle, kernel.size, config.maskSpreadFraction);
-  spreadMask(warped.mask, visit.width, visit.height, SPREAD, reach, matched.mask, scratch);
+  spreadMask(warped.mask, visit.width, visit.height, SPREAD, reach, matched.mask);
   const background = subtractLevelled(
     visit, { a: visit.image, b: matched.image, factor: 1, scale: 1, mask: matched.mask }, kernel, difference, config,
   );
@@ -228,7 +229,7 @@ function noiseShares(
 /** D = (K ⊗ visit + background − template) / ΣK. The background is in the template's flux scale. */
 function subtractFromMatchedVisit(
   visit: VisitImage, warped: WarpedTemplate, kernel: MatchingKernel, middle: Float32Array, noise: NoiseShares,
-  { convolved: difference, scratch }: DifferenceBuffers, config: DifferenceConfig,
+  { convolved: difference }: DifferenceBuffers, config: DifferenceConfig,
 ): Subtraction {
   const matched: MaskedImage = warped;
   const scale = 1 / kernel.sum, reach = kernelReachPx(middle, kernel.size, config.maskSpreadFraction);
@@ -239,9 +240,7 @@ function subtractFromMatchedVisit(
   }
   addScaled(difference.variance, matched.variance, noise.template);
   difference.mask.set(matched.mask);
-  spreadMask(
-    visit.mask, visit.width, visit.height, maskBits('BAD', 'SAT', 'NO_DATA'), reach, difference.mask, scratch,
-  );
+  spreadMask(visit.mask, visit.width, visit.height, maskBits('BAD', 'SAT', 'NO_DATA'), reach, difference.mask);
   const background = subtractLevelled(
     visit, { a: matched.image, b: difference.image, factor: -1, mask: difference.mask, scale: -scale }, kernel,
     difference, config,

@@ -2,7 +2,6 @@
 import { createClippedCells } from '../../kernels/background.ts';
 import { convolveByCell, convolveConstant } from '../../kernels/convolve.ts';
 import type { DifferenceNoise } from '../../kernels/difference.ts';
-import { listMasked } from '../../kernels/list.ts';
 import { addSlopes, slopeSums } from '../../kernels/match.ts';
 import { smoothSeparable } from '../../kernels/smooth.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
@@ -87,34 +86,6 @@ export function kernelReachPx(kernel: Float32Array, size: number, fraction: numb
     }
   }
   return Math.min(half, Math.ceil(reach));
-}
-
-/**
- * Sets `bits` in `out` wherever a pixel of `mask` that has one of `bits` lies within `radius`.
- *
- * @param mask, out [height × width]; may be the same array, since a disc only grows from pixels at a region's rim.
- * @param scratch   [height × width], contents destroyed.
- */
-export function spreadMask(
-  mask: Uint16Array, width: number, height: number, bits: number, radius: number, out: Uint16Array,
-  scratch: Float32Array,
-): void {
-  const indices = new Int32Array(scratch.buffer, scratch.byteOffset, scratch.length), rim: number[] = [];
-  const set = indices.subarray(0, listMasked(mask, bits, indices)), isSet = (j: number): boolean => (mask[j] & bits) !== 0;
-  for (const j of set) {
-    const x = j % width, y = (j - x) / width;
-    const isInside = x > 0 && isSet(j - 1) && x + 1 < width && isSet(j + 1) &&
-      y > 0 && isSet(j - width) && y + 1 < height && isSet(j + width);
-    if (!isInside) rim.push(j, mask[j] & bits);
-  }
-  if (out !== mask) for (const j of set) out[j] |= mask[j] & bits;
-  for (let i = 0; i < rim.length; i += 2) {
-    const x = rim[i] % width, y = Math.floor(rim[i] / width);
-    for (let v = Math.max(0, y - radius); v <= Math.min(height - 1, y + radius); v++) {
-      const reach = Math.floor(Math.sqrt(radius * radius - (v - y) ** 2));
-      for (let u = Math.max(0, x - reach); u <= Math.min(width - 1, x + reach); u++) out[v * width + u] |= rim[i + 1];
-    }
-  }
 }
 
 /** Sets EDGE on a border of `marginPx`. */

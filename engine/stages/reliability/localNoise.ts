@@ -4,6 +4,7 @@
  * and their second derivatives hold the light that the source would need.
  */
 import { maskBits } from '../../image/maskPlanes.ts';
+import { ringNoise } from '../../kernels/ring.ts';
 import { reliabilityConfig as config } from './config.ts';
 import type { FeatureInputs, FeatureName, Ratable } from './features.ts';
 import type { LocalPsf } from './localPsf.ts';
@@ -23,11 +24,14 @@ export function localNoise(inputs: FeatureInputs, row: Ratable, fwhmPx: number, 
   };
 }
 
-/** Difference over noise at a pixel, clipped, so that one bright pixel is no scatter; NaN where unusable. */
+/** Size at which a pixel over its noise is cut off, so that one bright pixel is no scatter. */
+const LIMIT_SIGMA = 4;
+
+/** Difference over noise at a pixel, cut off; NaN where unusable. */
 function significance({ difference: { image, variance, mask }, noiseScale }: FeatureInputs, j: number): number {
   if ((mask[j] & UNUSABLE) !== 0 || !(variance[j] > 0)) return NaN;
   const value = image[j] / (noiseScale * Math.sqrt(variance[j]));
-  return Math.max(-4, Math.min(4, value));
+  return Math.max(-LIMIT_SIGMA, Math.min(LIMIT_SIGMA, value));
 }
 
 /**
@@ -37,32 +41,10 @@ function significance({ difference: { image, variance, mask }, noiseScale }: Fea
 function annulus(
   inputs: FeatureInputs, { x, y }: Ratable, fwhmPx: number,
 ): Pick<LocalNoise, 'annulusScatter' | 'annulusCorrelation' | 'annulusMost'> {
-  const { width, height } = inputs.difference, cx = Math.round(x), cy = Math.round(y);
-  const inner = config.ringFwhm * fwhmPx, outer = 2 * inner, reach = Math.ceil(outer);
-  let sum = 0, square = 0, count = 0, product = 0, pairs = 0, most = 0;
-  for (let v = Math.max(1, cy - reach); v <= Math.min(height - 2, cy + reach); v++) {
-    for (let u = Math.max(1, cx - reach); u <= Math.min(width - 2, cx + reach); u++) {
-      const r2 = (u - x) * (u - x) + (v - y) * (v - y);
-      if (r2 < inner * inner || r2 > outer * outer) continue;
-      const j = v * width + u, value = significance(inputs, j);
-      if (value !== value) continue;
-      sum += value;
-      square += value * value;
-      count++;
-      const right = significance(inputs, j + 1), below = significance(inputs, j + width);
-      if (right === right) { product += value * right; pairs++; }
-      if (below === below) { product += value * below; pairs++; }
-      if (u % 2 === 0 || v % 2 === 0) continue;
-      let near = value + right + below, members = 0;
-      if (near !== near) continue;
-      for (const k of [j - 1, j - width, j - width - 1, j - width + 1, j + width - 1, j + width + 1]) {
-        const other = significance(inputs, k);
-        if (other === other) { near += other; members++; }
-      }
-      const size = Math.abs(near) / Math.sqrt(3 + members);
-      if (size > most) most = size;
-    }
-  }
+  const inner = config.ringFwhm * fwhmPx, { difference, noiseScale } = inputs;
+  const { sum, square, count, product, pairs, most } = ringNoise(
+    { ...difference, ignoredBits: UNUSABLE, scale: noiseScale, limit: LIMIT_SIGMA }, { x, y, inner, outer: 2 * inner },
+  );
   if (count < 8 || pairs < 8) return { annulusScatter: -99, annulusCorrelation: -99, annulusMost: -99 };
   const level = sum / count, scatter = square / count - level * level;
   return {

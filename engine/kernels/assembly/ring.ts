@@ -1,0 +1,63 @@
+/** How the pixels of a ring scatter. The twin in `twins/ring.ts` defines the result. */
+
+/**
+ * @param window     [rows + 2 × columns + 2] float64, work: the significance of every pixel of the square and around it.
+ * @param x0, y0, x1, y1 The square that holds the ring: columns and rows from the first to the last one, all with a
+ *                   neighbour on every side.
+ * @param x, y       Middle of the ring.
+ * @param inner2, outer2 Squares of its radii.
+ * @param result     6 × float64: sum, squares, count, products of neighbours, their count, largest mean of 3 × 3 pixels.
+ */
+export function ringNoise(
+  image: usize, variance: usize, mask: usize, width: i32, ignored: i32, scale: f64, limit: f64, x0: i32, y0: i32, x1: i32,
+  y1: i32, x: f64, y: f64, inner2: f64, outer2: f64, window: usize, result: usize,
+): void {
+  const columns = x1 - x0 + 3, row = <usize>columns << 3;
+  for (let v = y0 - 1, to = window; v <= y1 + 1; v++) {
+    for (let j = v * width + x0 - 1, end = j + columns; j < end; j++, to += 8) {
+      const at = <usize>j << 2, noise = <f64>load<f32>(variance + at);
+      let value: f64 = NaN;
+      if ((<i32>load<u16>(mask + (<usize>j << 1)) & ignored) == 0 && noise > 0) {
+        value = max(-limit, min(limit, <f64>load<f32>(image + at) / (scale * sqrt(noise))));
+      }
+      store<f64>(to, value);
+    }
+  }
+  let sum: f64 = 0, square: f64 = 0, product: f64 = 0, most: f64 = 0, count = 0, pairs = 0;
+  for (let v = y0; v <= y1; v++) {
+    const dy2 = (<f64>v - y) * (<f64>v - y);
+    for (let u = x0, p = window + row * (v - y0 + 1) + 8; u <= x1; u++, p += 8) {
+      const r2 = (<f64>u - x) * (<f64>u - x) + dy2;
+      if (r2 < inner2 || r2 > outer2) continue;
+      const value = load<f64>(p);
+      if (value != value) continue;
+      sum += value;
+      square += value * value;
+      count++;
+      const right = load<f64>(p, 8), below = load<f64>(p + row);
+      if (right == right) { product += value * right; pairs++; }
+      if (below == below) { product += value * below; pairs++; }
+      if ((u & 1) == 0 || (v & 1) == 0) continue;
+      let near = value + right + below;
+      if (near != near) continue;
+      let members = 3;
+      const left = load<f64>(p - 8), above = load<f64>(p - row);
+      if (left == left) { near += left; members++; }
+      if (above == above) { near += above; members++; }
+      const aboveLeft = load<f64>(p - row - 8), aboveRight = load<f64>(p - row, 8);
+      if (aboveLeft == aboveLeft) { near += aboveLeft; members++; }
+      if (aboveRight == aboveRight) { near += aboveRight; members++; }
+      const belowLeft = load<f64>(p + row - 8), belowRight = load<f64>(p + row, 8);
+      if (belowLeft == belowLeft) { near += belowLeft; members++; }
+      if (belowRight == belowRight) { near += belowRight; members++; }
+      const size = abs(near) / sqrt(<f64>members);
+      if (size > most) most = size;
+    }
+  }
+  store<f64>(result, sum);
+  store<f64>(result, square, 8);
+  store<f64>(result, <f64>count, 16);
+  store<f64>(result, product, 24);
+  store<f64>(result, <f64>pairs, 32);
+  store<f64>(result, most, 40);
+}
