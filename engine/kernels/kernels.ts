@@ -166,6 +166,15 @@ export type CompiledKernels = Readonly<{
     mask: number, width: number, height: number, first: number, end: number, bits: number, radius: number,
     reaches: number, out: number,
   ): void;
+  listExtremes(
+    plane: number, mask: number, width: number, height: number, ignored: number, step: number, cellPx: number,
+    columns: number, rows: number, threshold: number, high: number, low: number, counts: number,
+  ): void;
+  voteForLines(
+    x: number, y: number, weight: number, directions: number, angles: number, distances: number, half: number,
+    votes: number,
+  ): void;
+  mostVotes(votes: number, count: number): number;
   ringNoise(
     image: number, variance: number, mask: number, width: number, ignored: number, scale: number, limit: number,
     x0: number, y0: number, x1: number, y1: number, x: number, y: number, inner2: number, outer2: number, window: number,

@@ -20,6 +20,7 @@ export { decodeRiceRows } from './rice';
 export { markBlank, markNear } from './near';
 export { spreadMask } from './spread';
 export { ringNoise } from './ring';
+export { listExtremes, mostVotes, voteForLines } from './hough';
 export { subtractMesh } from './mesh';
 export { smoothSources } from './sources';
 export { measureWindow } from './windowed';

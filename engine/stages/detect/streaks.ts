@@ -2,6 +2,7 @@
  * Streaks of satellites and aircraft: straight lines across the score, found by a Hough transform (Duda & Hart 1972) of
  * its high places, then followed in the score itself, which tells where they begin, end, and how wide they are.
  */
+import { createLineVotes, listExtremes } from '../../kernels/hough.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import type { DetectConfig } from './config.ts';
@@ -43,7 +44,7 @@ export function maskStreaks(
 }
 
 function findStreaks(plane: Plane, grid: HighPlaces, fwhmPx: number, config: DetectConfig): Streak[] {
-  const hough = createHough(grid);
+  const hough = createHough(grid, plane.score);
   const streaks: Streak[] = [];
   for (let n = 0; n < config.streakCandidatesMax && grid.count > 0; n++) {
     const best = hough.strongest();
@@ -74,25 +75,13 @@ function highPlaces(
   const columns = Math.ceil(width / cellPx), rows = Math.ceil(height / cellPx);
   // The largest of n places is high n times as often.
   const threshold = config.streakPlaceSigma + 0.5 * (steps - 1);
-  const high: number[][] = [[], []], low: number[][] = [[], []];
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      let highest = -Infinity, lowest = Infinity;
-      for (let v = row * cellPx + STEP_PX / 2; v < Math.min(height, (row + 1) * cellPx); v += STEP_PX) {
-        for (let u = column * cellPx + STEP_PX / 2; u < Math.min(width, (column + 1) * cellPx); u += STEP_PX) {
-          const j = v * width + u, value = score[j];
-          if ((mask[j] & UNUSABLE) !== 0) continue;
-          if (value > highest) highest = value;
-          if (value < lowest) lowest = value;
-        }
-      }
-      if (highest >= threshold) { high[0].push(column); high[1].push(row); }
-      if (lowest <= -threshold) { low[0].push(column); low[1].push(row); }
-    }
-  }
-  const placesOf = ([x, y]: number[][]): HighPlaces => (
-    { columns, rows, cellPx, count: x.length, x: Float64Array.from(x), y: Float64Array.from(y) }
-  );
+  const { high, low } = listExtremes({
+    width, height, plane: score, mask, ignoredBits: UNUSABLE, stepPx: STEP_PX, cellPx, threshold,
+  });
+  const placesOf = (cells: Int32Array): HighPlaces => ({
+    columns, rows, cellPx, count: cells.length,
+    x: Float64Array.from(cells, (cell) => cell % columns), y: Float64Array.from(cells, (cell) => Math.floor(cell / columns)),
+  });
   return [placesOf(high), placesOf(low)];
 }
 
@@ -101,30 +90,18 @@ type Hough = Readonly<{
 }>;
 
 /** Votes over (angle, distance from the grid's middle); a step of either moves a line by a cell at most. */
-function createHough({ columns, rows, count, x, y }: HighPlaces): Hough {
+function createHough({ columns, rows, count, x, y }: HighPlaces, beside: Float32Array): Hough {
   const diagonal = Math.hypot(columns, rows), angles = Math.max(1, Math.ceil((Math.PI * diagonal) / 2));
-  const half = Math.ceil(diagonal / 2) + 1, distances = 2 * half + 1, votes = new Uint16Array(angles * distances);
   const middleX = (columns - 1) / 2, middleY = (rows - 1) / 2, isGone = new Uint8Array(count);
-  const cos = new Float64Array(angles), sin = new Float64Array(angles);
-  for (let a = 0; a < angles; a++) {
-    cos[a] = Math.cos((a * Math.PI) / angles);
-    sin[a] = Math.sin((a * Math.PI) / angles);
-  }
-  const vote = (i: number, weight: number): void => {
-    const dx = x[i] - middleX, dy = y[i] - middleY;
-    for (let a = 0; a < angles; a++) votes[a * distances + half + Math.round(dx * cos[a] + dy * sin[a])] += weight;
-  };
-  for (let i = 0; i < count; i++) vote(i, 1);
+  const lines = createLineVotes(angles, diagonal / 2, beside);
+  for (let i = 0; i < count; i++) lines.vote(x[i] - middleX, y[i] - middleY, 1);
   // By chance a line across the grid holds the share of cells that are high; six deviations and ten more are a streak.
   const byChance = (count / (columns * rows)) * Math.max(columns, rows);
   return {
     votesMin: 10 + byChance + 6 * Math.sqrt(byChance),
     strongest() {
-      let best = -1, most = 0;
-      for (let k = 0; k < votes.length; k++) if (votes[k] > most) { most = votes[k]; best = k; }
-      if (best < 0) return null;
-      const a = Math.floor(best / distances);
-      return { angle: (a * Math.PI) / angles, distance: best % distances - half, votes: most };
+      const best = lines.strongest();
+      return best && { angle: (best.angleIndex * Math.PI) / angles, distance: best.distance, votes: best.votes };
     },
     remove({ angle, distance }, reach) {
       const c = Math.cos(angle), s = Math.sin(angle);
@@ -132,7 +109,7 @@ function createHough({ columns, rows, count, x, y }: HighPlaces): Hough {
         if (isGone[i] !== 0) continue;
         if (Math.abs((x[i] - middleX) * c + (y[i] - middleY) * s - distance) > reach) continue;
         isGone[i] = 1;
-        vote(i, -1);
+        lines.vote(x[i] - middleX, y[i] - middleY, -1);
       }
     },
   };
