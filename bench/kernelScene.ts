@@ -52,13 +52,16 @@ function smooth(scene: Scene): ReturnType<KernelCase['prepare']> {
   return { run: () => { smoothSeparable(image, mask, 0x0101, side, side, taps, out); }, result: () => [out] };
 }
 
-/** A kernel whose width changes along x by a fifth, as PSFs do. */
+/** A kernel that changes along x by a third, as PSFs do. */
 function convolveCells(scene: Scene): ReturnType<KernelCase['prepare']> {
   const { side } = scene, image = skyOf(scene), out = scene.floats(side * side);
+  const terms = [1.7, 2.1].map((sigma) => {
+    const taps = gaussian(sigma, 15);
+    return Float32Array.from({ length: 31 * 31 }, (_, j) => taps[j % 31] * taps[Math.floor(j / 31)]);
+  });
   const run = (): void => {
-    convolveByCell(image, side, side, 31, (x, _, kernel) => {
-      const taps = gaussian(1.7 + (0.4 * x) / side, 15);
-      for (let j = 0; j < kernel.length; j++) kernel[j] = taps[j % 31] * taps[Math.floor(j / 31)];
+    convolveByCell(image, side, side, 31, {
+      terms, weightsAt: (x, _, weights) => { weights.set([1 - x / side, x / side]); },
     }, out);
   };
   return { run, result: () => [out] };

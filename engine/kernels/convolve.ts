@@ -5,8 +5,13 @@ import { tileSizeOf, type PairPlace, type TilePair, type TileTask, type UsablePi
 import { twiddlesOf } from './twins/fourier.ts';
 import { createTilePairTwin } from './twins/tilePair.ts';
 
-/** Writes the kernel for a place into `out`, [size × size] row-major, its centre in the middle pixel. */
-export type KernelAt = (x: number, y: number, out: Float32Array) => void;
+/** A kernel that varies over a plane: at a place it is the sum of the terms with the weights for it. */
+export type VaryingKernel = Readonly<{
+  /** [size × size] row-major each, the centre in the middle pixel. */
+  terms: readonly Float32Array[];
+  /** Writes the weights, [terms]. */
+  weightsAt: (x: number, y: number, out: Float64Array) => void;
+}>;
 
 const NO_WEIGHTS = new Float32Array(0);
 
@@ -23,20 +28,20 @@ const NO_WEIGHTS = new Float32Array(0);
  * @param cellPairs Cells along x that share a kernel: that of their middle.
  */
 export function convolveByCell(
-  plane: Float32Array, width: number, height: number, size: number, kernelAt: KernelAt, out: Float32Array,
+  plane: Float32Array, width: number, height: number, size: number, kernel: VaryingKernel, out: Float32Array,
   usable: UsablePixels | null = null, cellPairs = 1,
 ): void {
-  const task = { plane, usable, out, width, height, kernelSize: size, slotCount: 1, columnWeights: NO_WEIGHTS,
-    rowWeights: NO_WEIGHTS };
-  const pair = createTilePair(task), { step } = tileSizeOf(size), kernel = new Float32Array(size * size);
+  const task = { plane, usable, out, width, height, kernelSize: size, slotCount: 1, terms: kernel.terms,
+    columnWeights: NO_WEIGHTS, rowWeights: NO_WEIGHTS };
+  const pair = createTilePair(task), { step } = tileSizeOf(size), weights = new Float64Array(kernel.terms.length);
   const span = step * cellPairs;
   let xOfKernel = -1, yOfKernel = -1;
   forPairs(task, (place) => {
     if (!pair.load(place)) { clearPair(task, place); return; }
     const x = Math.min(place.x0 - (place.x0 % span) + span / 2, width - 1), y = Math.min(place.y0 + step, height - 1);
     if (x !== xOfKernel || y !== yOfKernel) {
-      kernelAt(x, y, kernel);
-      pair.setKernel(0, kernel);
+      kernel.weightsAt(x, y, weights);
+      pair.setCombination(0, weights);
       xOfKernel = x;
       yOfKernel = y;
     }
@@ -49,8 +54,8 @@ export function convolveConstant(
   plane: Float32Array, width: number, height: number, size: number, kernel: Float32Array, out: Float32Array,
   usable: UsablePixels | null = null,
 ): void {
-  const task = { plane, usable, out, width, height, kernelSize: size, slotCount: 1, columnWeights: NO_WEIGHTS,
-    rowWeights: NO_WEIGHTS };
+  const task = { plane, usable, out, width, height, kernelSize: size, slotCount: 1, terms: [],
+    columnWeights: NO_WEIGHTS, rowWeights: NO_WEIGHTS };
   const pair = createTilePair(task);
   pair.setKernel(0, kernel);
   forPairs(task, (place) => {
@@ -75,7 +80,7 @@ export function convolvePolynomial(
   }
   if (kernels.length === 1) { convolveConstant(plane, width, height, size, kernels[0], out); return; }
   const task = {
-    plane, usable: null, out, width, height, kernelSize: size, slotCount: kernels.length,
+    plane, usable: null, out, width, height, kernelSize: size, slotCount: kernels.length, terms: [],
     columnWeights: powersOf(degrees.map(([a]) => a), width), rowWeights: powersOf(degrees.map(([, b]) => b), height),
   };
   const pair = createTilePair(task);
@@ -127,15 +132,17 @@ function createCompiledPair(kernels: Kernels, task: TileTask): TilePair | null {
   const tileBytes = side * (side + 16) * 4;
   const work = layOutWork(kernels, {
     twiddles: 2 * side * 4, strip: (side >> 3) * (side * 64 + 64), kernelAt: kernelSize ** 2 * 4,
+    terms: task.terms.length * kernelSize ** 2 * 4, weights: task.terms.length * 8,
     columns: task.columnWeights.byteLength, rows: task.rowWeights.byteLength,
     re: tileBytes, im: tileBytes, productRe: tileBytes, productIm: tileBytes, spectra: task.slotCount * 2 * tileBytes,
   });
   if (work === null) return null;
-  const { twiddles, strip, kernelAt, columns, rows, re, im, productRe, productIm, spectra } = work;
+  const { twiddles, strip, kernelAt, terms, weights, columns, rows, re, im, productRe, productIm, spectra } = work;
   const floatsAt = (offset: number, values: Float32Array): void => {
     new Float32Array(memory.buffer, offset, values.length).set(values);
   };
   floatsAt(twiddles, twiddlesOf(side));
+  task.terms.forEach((kernel, k) => { floatsAt(terms + 4 * k * kernelSize ** 2, kernel); });
   floatsAt(columns, task.columnWeights);
   floatsAt(rows, task.rowWeights);
   const { usable } = task, mask = usable === null ? 0 : pointerTo(kernels, usable.mask), bits = usable?.bits ?? 0;
@@ -144,18 +151,30 @@ function createCompiledPair(kernels: Kernels, task: TileTask): TilePair | null {
     shift = ((kernelSize - 1) >> 1) - (side - step);
   const reOf = (slot: number): number => spectra + 2 * slot * tileBytes,
     imOf = (slot: number): number => reOf(slot) + tileBytes;
+  const requireWork = (): void => {
+    if (!holdsWork(kernels, work)) throw new Error('another kernel ran while a plane was being convolved');
+  };
+  const spectrumOf = (slot: number): void => {
+    compiled.kernelSpectrum(kernelAt, kernelSize, 1 / (side * side), side, reOf(slot), imOf(slot), strip, twiddles);
+  };
   return {
     load({ x0, y0 }) {
-      if (!holdsWork(kernels, work)) throw new Error('another kernel ran while a plane was being convolved');
+      requireWork();
       const top = y0 + shift;
       return compiled.loadPair(
         plane, mask, bits, variance, width, height, x0 + shift, top, top + step, side, re, im, strip, twiddles,
       ) !== 0;
     },
     setKernel(slot, kernel) {
-      if (!holdsWork(kernels, work)) throw new Error('another kernel ran while a plane was being convolved');
+      requireWork();
       floatsAt(kernelAt, kernel);
-      compiled.kernelSpectrum(kernelAt, kernelSize, 1 / (side * side), side, reOf(slot), imOf(slot), strip, twiddles);
+      spectrumOf(slot);
+    },
+    setCombination(slot, weightOf) {
+      requireWork();
+      new Float64Array(memory.buffer, weights, weightOf.length).set(weightOf);
+      compiled.combineKernels(terms, weightOf.length, weights, kernelSize ** 2, kernelAt);
+      spectrumOf(slot);
     },
     transform() { compiled.transformTile(re, im, side, twiddles); },
     filterAndStore(slot, { x0, y0 }) {

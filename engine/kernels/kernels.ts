@@ -51,6 +51,7 @@ export type CompiledKernels = Readonly<{
   kernelSpectrum(
     kernel: number, size: number, factor: number, side: number, re: number, im: number, strip: number, twiddles: number,
   ): void;
+  combineKernels(kernels: number, terms: number, weights: number, count: number, out: number): void;
   transformTile(re: number, im: number, side: number, twiddles: number): void;
   filterTile(re: number, im: number, kernelRe: number, kernelIm: number, side: number, twiddles: number): void;
   multiplyTile(

@@ -34,6 +34,20 @@ export function sampleCell(task: SampleTask, rows: Int32Array, x0: number, x1: n
 }
 
 /**
+ * The k-th smallest (from 0) of finite numbers.
+ *
+ * @param values Read only.
+ * @param beside A view on the memory whose kernels may help.
+ */
+export function smallestOf(values: Float32Array, k: number, beside: PlaneView): number {
+  const { length } = values, kernels = kernelsOf(beside), work = kernels && layOutWork(kernels, { values: 4 * (length + 3) });
+  if (!(k >= 0 && k < length)) throw new Error(`${length} values have none at place ${k}`);
+  if (kernels === null || work === null) return selectInPlace(values.slice(), 0, length, k);
+  new Float32Array(kernels.memory.buffer, work.values, length).set(values);
+  return kernels.compiled.selectSmallest(work.values, length, k);
+}
+
+/**
  * Median of finite numbers, the mean of the middle two when even, in single precision.
  *
  * @param values Read only.

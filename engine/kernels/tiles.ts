@@ -29,6 +29,8 @@ export type TilePair = Readonly<{
   load(place: PairPlace): boolean;
   /** Makes the spectrum of a kernel, [size × size], and keeps it in a slot. */
   setKernel(slot: number, kernel: Float32Array): void;
+  /** The same of a weighted sum of the task's terms. */
+  setCombination(slot: number, weights: Float64Array): void;
   /** Transforms the loaded pair along x, for `multiply`. */
   transform(): void;
   /** Convolves the pair that is loaded, but not transformed along x, and writes what came out. */
@@ -55,6 +57,8 @@ export type TileTask = Readonly<{
   plane: Float32Array; usable: UsablePixels | null;
   out: Float32Array; width: number; height: number;
   kernelSize: number; slotCount: number;
+  /** Kernels that are weighed and added, [kernelSize × kernelSize] each; none where whole kernels are given. */
+  terms: readonly Float32Array[];
   /** [slots × width] and [slots × height]: the factors of each slot's weight. Empty when nothing is added. */
   columnWeights: Float32Array; rowWeights: Float32Array;
 }>;

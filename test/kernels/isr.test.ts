@@ -5,7 +5,7 @@ import { finishSignature, type FinishTask } from '../../engine/kernels/finish.ts
 import { greatestFloatTo, leastFloatFrom } from '../../engine/kernels/floats.ts';
 import { listMasked, listSharp } from '../../engine/kernels/list.ts';
 import { columnMedians, overscanMedians } from '../../engine/kernels/overscan.ts';
-import { medianOf, sampleCell } from '../../engine/kernels/sample.ts';
+import { medianOf, sampleCell, smallestOf } from '../../engine/kernels/sample.ts';
 import { fillVariance, type VarianceTask } from '../../engine/kernels/variance.ts';
 import { testArena, type TestArena } from './memory.ts';
 import { firstDifference, imageOf, maskOf, planeRecipes, randomOf, varianceOf } from './planes.ts';
@@ -42,7 +42,8 @@ describe('compiled ISR gives the bits of its twins', () => {
         overscanMedians(view, 3, rawWidth, count, levels, deviations, step);
         const columns = new Float64Array(count);
         columnMedians(view, 2, rawWidth, rowCount, columns);
-        return { levels, deviations, columns, median: medianOf(levels, view) };
+        return { levels, deviations, columns, median: medianOf(levels, view), 
+          tenth: smallestOf(Float32Array.from(levels), Math.floor(levels.length / 10), view) };
       };
       const expected = run(pixels);
       expect(run(arena.words(pixels))).toEqual(expected);

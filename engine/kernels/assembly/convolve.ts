@@ -183,6 +183,23 @@ export function kernelSpectrum(
   transformTile(re, im, side, twiddles);
 }
 
+/**
+ * Weighted sum of kernels, in double precision.
+ *
+ * @param kernels [terms × count] float32; `weights`: [terms] float64.
+ * @param out     [count] float32, overwritten.
+ */
+export function combineKernels(kernels: usize, terms: i32, weights: usize, count: i32, out: usize): void {
+  const rowBytes = <usize>count << 2;
+  for (let j = 0; j < count; j++, kernels += 4, out += 4) {
+    let sum: f64 = 0;
+    for (let k = 0, at = kernels; k < terms; k++, at += rowBytes) {
+      sum += load<f64>(weights + (<usize>k << 3)) * <f64>load<f32>(at);
+    }
+    store<f32>(out, <f32>sum);
+  }
+}
+
 /** Transforms a loaded pair along x, in place. */
 export function transformTile(re: usize, im: usize, side: i32, twiddles: usize): void {
   const rowBytes = Tile.rowBytes(side);

@@ -1,7 +1,9 @@
 /** What the module exports. Pointers are byte offsets in the frame arena; counts and sizes are in elements. */
 export * from './decode';
 export { normalizeByNoise, smoothSeparable } from './smooth';
-export { loadPair, kernelSpectrum, transformTile, filterTile, multiplyTile, storePair, addPair } from './convolve';
+export {
+  addPair, combineKernels, filterTile, kernelSpectrum, loadPair, multiplyTile, storePair, transformTile,
+} from './convolve';
 export { warpCell } from './warp';
 export { stampVectors, normalEquations } from './stamps';
 export { labelRegions, listRegions, listRuns } from './label';

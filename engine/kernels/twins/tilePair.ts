@@ -20,6 +20,14 @@ export function createTilePairTwin(task: TileTask): TilePair {
     transposeTile(im, side);
     transformColumnsBack(twiddles, side, re, im);
   };
+  const setKernel = (slot: number, kernel: Float32Array): void => {
+    const { re, im } = spectra[slot], size = task.kernelSize, scale = 1 / n;
+    re.fill(0);
+    im.fill(0);
+    for (let y = 0; y < size; y++) for (let x = 0; x < size; x++) re[y * side + x] = kernel[y * size + x] * scale;
+    transformColumns(twiddles, side, re, im);
+    transformX(spectra[slot]);
+  };
   const convolveTo = (slot: number): void => { multiply(tile, spectra[slot], product); back(product); };
   return {
     load({ x0, y0 }) {
@@ -30,13 +38,13 @@ export function createTilePairTwin(task: TileTask): TilePair {
       transformColumns(twiddles, side, tile.re, tile.im);
       return upper || lower;
     },
-    setKernel(slot, kernel) {
-      const { re, im } = spectra[slot], size = task.kernelSize, scale = 1 / n;
-      re.fill(0);
-      im.fill(0);
-      for (let y = 0; y < size; y++) for (let x = 0; x < size; x++) re[y * side + x] = kernel[y * size + x] * scale;
-      transformColumns(twiddles, side, re, im);
-      transformX(spectra[slot]);
+    setKernel,
+    setCombination(slot, weights) {
+      setKernel(slot, Float32Array.from({ length: task.kernelSize ** 2 }, (_, j) => {
+        let sum = 0;
+        for (let k = 0; k < weights.length; k++) sum += weights[k] * task.terms[k][j];
+        return sum;
+      }));
     },
     transform() { transformX(tile); },
     filterAndStore(slot, place) { transformX(tile); convolveTo(slot); storePair(task, product, side, step, place); },

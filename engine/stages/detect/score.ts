@@ -1,11 +1,11 @@
 /** The score image: signal-to-noise ratio of a point source at every pixel. */
-import { convolveByCell } from '../../kernels/convolve.ts';
+import { convolveByCell, type VaryingKernel } from '../../kernels/convolve.ts';
+import { smallestOf } from '../../kernels/sample.ts';
 import { normalizeByNoise } from '../../kernels/smooth.ts';
 import { gaussianTaps } from '../../image/smooth.ts';
-import { selectInPlace } from '../../image/median.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { DifferenceImage } from '../../image/maskedImage.ts';
-import { evaluatePsf, type PsfModel } from '../../image/psf.ts';
+import { evaluatePsf, psfTermCount, psfTerms, type PsfModel } from '../../image/psf.ts';
 
 /** Pixels that hold no measurement; they weigh nothing in the filter. */
 export const WEIGHTLESS = maskBits('BAD', 'SAT', 'NO_DATA', 'SAT_TEMPLATE', 'CR');
@@ -29,25 +29,33 @@ export function scoreImage(difference: DifferenceImage, psf: PsfModel, score: Fl
   const { width, height, image, variance, mask } = difference, { size } = psf, stamp = new Float32Array(size * size);
   evaluatePsf(psf, (width - 1) / 2, (height - 1) / 2, stamp);
   const taps = gaussianTaps(squareSigmaPx(stamp, size));
-  const filterSize = filterSizeOf(stamp, size), margin = (size - filterSize) >> 1, last = filterSize - 1;
-  // The filter correlates, so the PSF is turned by 180° for the convolution.
-  convolveByCell(image, width, height, filterSize, (x, y, out) => {
-    evaluatePsf(psf, x, y, stamp);
-    let squares = 0;
-    for (let v = 0; v < filterSize; v++) {
-      const row = (v + margin) * size + margin, to = (last - v) * filterSize + last;
-      for (let u = 0; u < filterSize; u++) {
-        const p = stamp[row + u];
-        squares += p * p;
-        out[to - u] = p;
-      }
-    }
-    const scale = 1 / Math.sqrt(squares);
-    for (let j = 0; j < out.length; j++) out[j] *= scale;
-  }, score, { mask, bits: WEIGHTLESS, variance }, CELL_PAIRS);
+  const filterSize = filterSizeOf(stamp, size);
+  const filter = filterOf(psf, filterSize);
+  convolveByCell(image, width, height, filterSize, filter, score, { mask, bits: WEIGHTLESS, variance }, CELL_PAIRS);
   const usual = medianVariance(variance, mask);
   // The taps end at 3.5 σ; a pixel that only reaches into data with the filter's wings says nothing.
   normalizeByNoise(difference, WEIGHTLESS, taps, usual > 0 ? WEIGHT_SHARE_MIN / usual : 0, score);
+}
+
+/** The PSF's middle part over the root of its Σ p², turned by 180°: what convolves with it correlates with the PSF. */
+function filterOf(psf: PsfModel, size: number): VaryingKernel {
+  const area = psf.size * psf.size, margin = (psf.size - size) >> 1, count = psfTermCount(psf.order);
+  const terms = Array.from({ length: count }, (_, k) => Float32Array.from({ length: size * size }, (_, j) => {
+    const column = size - 1 - (j % size), row = size - 1 - Math.floor(j / size);
+    return psf.coefficients[k * area + (row + margin) * psf.size + column + margin];
+  }));
+  // Σ p² of any sum of the terms follows from the terms' products.
+  const products = terms.map((a) => terms.map((b) => a.reduce((sum, value, j) => sum + value * b[j], 0)));
+  return {
+    terms,
+    weightsAt(x, y, out) {
+      const weights = psfTerms(psf, x, y);
+      let squares = 0;
+      products.forEach((row, a) => row.forEach((product, b) => { squares += weights[a] * weights[b] * product; }));
+      const scale = 1 / Math.sqrt(squares);
+      weights.forEach((weight, k) => { out[k] = weight * scale; });
+    },
+  };
 }
 
 /** Side of the middle part of a stamp that holds all but a little of Σ p². */
@@ -66,10 +74,10 @@ function filterSizeOf(stamp: Float32Array, size: number): number {
 
 /** From groups of pixels at a regular step, 100,000 at most, that are not masked and have a variance. */
 function medianVariance(variance: Float32Array, mask: Uint16Array): number {
-  const values = new Float64Array(SAMPLE_MAX + GROUP);
+  const values = new Float32Array(SAMPLE_MAX + GROUP);
   let count = 0;
   forSample(variance.length, (j) => { if ((mask[j] & WEIGHTLESS) === 0 && variance[j] > 0) values[count++] = variance[j]; });
-  return count === 0 ? 0 : selectInPlace(values, 0, count, (count - 1) >> 1);
+  return count === 0 ? 0 : smallestOf(values.subarray(0, count), (count - 1) >> 1, variance);
 }
 
 /** Pixels that a sample holds at most, and neighbours that are taken together: half a cache line. */
@@ -99,11 +107,11 @@ function squareSigmaPx(stamp: Float32Array, size: number): number {
  * good to 0.4 %. NaN when none is unmasked.
  */
 export function scoreScatter(score: Float32Array, mask: Uint16Array): number {
-  const ignored = WEIGHTLESS | maskBits('EDGE'), values = new Float64Array(SAMPLE_MAX + GROUP);
+  const ignored = WEIGHTLESS | maskBits('EDGE'), values = new Float32Array(SAMPLE_MAX + GROUP);
   let count = 0;
   forSample(score.length, (j) => { if ((mask[j] & ignored) === 0 && score[j] !== 0) values[count++] = score[j]; });
   if (count === 0) return NaN;
-  const middle = selectInPlace(values, 0, count, (count - 1) >> 1);
-  for (let i = 0; i < count; i++) values[i] = Math.abs(values[i] - middle);
-  return 1.4826 * selectInPlace(values, 0, count, (count - 1) >> 1);
+  const used = values.subarray(0, count), middle = smallestOf(used, (count - 1) >> 1, score);
+  for (let i = 0; i < count; i++) used[i] = Math.abs(used[i] - middle);
+  return 1.4826 * smallestOf(used, (count - 1) >> 1, score);
 }

@@ -22,7 +22,7 @@ import { psfThroughConstant, psfThroughKernel } from './psfOfDifference.ts';
 import { measureDisplacement, type Displacement } from './register.ts';
 import { termDegrees } from './polynomial.ts';
 import { chooseStamps, markUnusable, stampFwhmPx, type StampChoice } from './stamps.ts';
-import { medianOfSample, robustMoments, significanceSample } from './statistics.ts';
+import { medianOfSample, significanceMoments } from './statistics.ts';
 import {
   addRegistrationVariance, convolvePlanes, differenceNoise, fitCellBackground, kernelReachPx, markEdge,
   varianceSlope,
@@ -297,7 +297,7 @@ function whiten(
 /** Square of the robust scatter of difference over noise, which sources do not move. */
 function backgroundChi2(difference: MaskedImage): number {
   const { image, variance, mask } = difference;
-  return robustMoments(significanceSample(image, variance, mask, BLANK | maskBits('EDGE'))).scatter ** 2;
+  return significanceMoments(image, variance, mask, BLANK | maskBits('EDGE')).scatter ** 2;
 }
 
 function fitFigures(

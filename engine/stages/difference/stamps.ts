@@ -1,7 +1,7 @@
 /** Chooses the places where the matching kernel is fitted, and measures how wide the two PSFs are there. */
 import { listBright } from '../../kernels/match.ts';
 import { markBlank, markNear } from '../../kernels/near.ts';
-import { selectInPlace } from '../../image/median.ts';
+import { smallestOf } from '../../kernels/sample.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import type { KernelStarConfig } from './config.ts';
@@ -109,7 +109,7 @@ function brightPeaks(
   const { width, height, image } = science, columns = Math.ceil(width / cellPx), rows = Math.ceil(height / cellPx);
   const cells = Array.from({ length: columns * rows }, (): Peak[] => []);
   const sample = sampleOf(template.variance, template.mask, NO_DATA), { length } = sample;
-  const sigma = length === 0 ? 0 : Math.sqrt(selectInPlace(sample, 0, length, Math.floor(length / 20)));
+  const sigma = length === 0 ? 0 : Math.sqrt(smallestOf(sample, Math.floor(length / 20), image));
   // A mean of 3 × 3 pixels of SNR s has a pixel of s / 3 standard deviations at least.
   const threshold = FAINTEST * (config.snrMin / 3) * sigma;
   const found = listBright(science, template, marginPx, threshold, config.snrMin, indices);

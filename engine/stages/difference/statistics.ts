@@ -1,5 +1,6 @@
 /** Robust statistics of a plane from a regular sample of it. */
 import { selectInPlace } from '../../image/median.ts';
+import { smallestOf } from '../../kernels/sample.ts';
 
 /** Values that a sample holds at most: the median of 50,000 is good to 0.6 % of a standard deviation. */
 const SAMPLE_COUNT_MAX = 50_000;
@@ -12,12 +13,12 @@ const GROUP = 8;
  * plane of more than 50,000 values is sampled at regular places. NaN when nothing is used.
  */
 export function medianOfSample(plane: Float32Array, mask: Uint16Array, bits: number): number {
-  return medianOf(sampleOf(plane, mask, bits));
+  return middleOf(sampleOf(plane, mask, bits), plane);
 }
 
 /** The values that `medianOfSample` takes, in order. */
-export function sampleOf(plane: Float32Array, mask: Uint16Array, bits: number): Float64Array {
-  const step = groupStep(plane.length), values = new Float64Array(SAMPLE_COUNT_MAX + GROUP);
+export function sampleOf(plane: Float32Array, mask: Uint16Array, bits: number): Float32Array {
+  const step = groupStep(plane.length), values = new Float32Array(SAMPLE_COUNT_MAX + GROUP);
   let count = 0;
   for (let first = 0; first < plane.length; first += step) {
     for (let j = first, end = Math.min(first + GROUP, plane.length); j < end; j++) {
@@ -28,19 +29,29 @@ export function sampleOf(plane: Float32Array, mask: Uint16Array, bits: number): 
   return values.subarray(0, count);
 }
 
-/** Values over the root of their variance at the same places, where that is positive. */
-export function significanceSample(
+/**
+ * Median of an image over its noise and 1.4826 × the median absolute deviation, from the same places, where the variance
+ * is positive; NaN when nothing is used.
+ */
+export function significanceMoments(
   image: Float32Array, variance: Float32Array, mask: Uint16Array, bits: number,
-): Float64Array {
-  const step = groupStep(image.length), values = new Float64Array(SAMPLE_COUNT_MAX + GROUP);
+): { median: number; scatter: number } {
+  const step = groupStep(image.length), sample = new Float32Array(SAMPLE_COUNT_MAX + GROUP);
   let count = 0;
   for (let first = 0; first < image.length; first += step) {
     for (let j = first, end = Math.min(first + GROUP, image.length); j < end; j++) {
       const value = image[j] / Math.sqrt(variance[j]);
-      if ((mask[j] & bits) === 0 && variance[j] > 0 && value - value === 0) values[count++] = value;
+      if ((mask[j] & bits) === 0 && variance[j] > 0 && value - value === 0) sample[count++] = value;
     }
   }
-  return values.subarray(0, count);
+  const values = sample.subarray(0, count), median = middleOf(values, image);
+  for (let i = 0; i < count; i++) values[i] = Math.abs(values[i] - median);
+  return { median, scatter: 1.4826 * middleOf(values, image) };
+}
+
+/** The lower middle one of many values; NaN when there are none. */
+function middleOf(values: Float32Array, beside: Float32Array): number {
+  return values.length === 0 ? NaN : smallestOf(values, (values.length - 1) >> 1, beside);
 }
 
 /** From one group to the next: an odd number of groups, so that the sample does not run along columns. */

@@ -6,7 +6,7 @@ import { addSlopes, slopeSums } from '../../kernels/match.ts';
 import { smoothSeparable } from '../../kernels/smooth.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
-import { evaluateKernel, type MatchingKernel } from './kernelFit.ts';
+import type { MatchingKernel } from './kernelFit.ts';
 import { polynomialTerms, solveSymmetric, termCount } from './polynomial.ts';
 import { medianOfSample } from './statistics.ts';
 
@@ -26,7 +26,9 @@ export function convolvePlanes(
 ): void {
   const { width, height, variance, mask } = planes;
   convolveByCell(
-    planes.image, width, height, kernel.size, (x, y, at) => { evaluateKernel(kernel, x, y, at); }, out.image,
+    planes.image, width, height, kernel.size, {
+      terms: kernel.kernels, weightsAt: (x, y, at) => { polynomialTerms(x, y, width, height, kernel.order, at); },
+    }, out.image,
     { mask: planes.mask, bits: NO_DATA, variance: null },
   );
   const taps = separated(spread, kernel.size, convolvedVariance);
