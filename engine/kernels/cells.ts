@@ -38,6 +38,9 @@ export function clipCells(task: CellRowTask, edges: Int32Array, y0: number, y1: 
   return cells.map((cell) => (cell.usable > 0 ? cell : { usable: 0, median: NaN, mean: NaN, sigma: NaN }));
 }
 
+/** Of the sample that a cell begins with: fewer than 16 pixels of fewer than 16 rows. */
+const SAMPLE_BYTES = 4 * 16 * 16;
+
 /** Null when the work area has no room for the row's numbers. */
 function clipCompiled(
   kernels: Kernels, task: CellRowTask, edges: Int32Array, y0: number, y1: number,
@@ -46,20 +49,20 @@ function clipCompiled(
   let widest = 0;
   for (let c = 0; c < columns; c++) widest = Math.max(widest, edges[c + 1] - edges[c]);
   // An odd number of cache lines: at 4 kB from each other, cells would meet at the same places of the cache.
-  const numberBytes = 64 * (Math.ceil((16 * Math.ceil(widest / 8) * rows) / 64) | 1), sampleBytes = 4 * widest * (y1 - y0);
-  if (columns * (numberBytes + 64) + sampleBytes > KERNEL_WORK_BYTES - 4096) return null;
-  // The sums come first, so that the sample never begins at byte 0, below which the selection's places go.
+  const numberBytes = 64 * (Math.ceil((16 * Math.ceil(widest / 8) * rows) / 64) | 1);
+  const sampleBytes = 4 * (widest * (y1 - y0) + 3);
+  if (columns * (numberBytes + 64 + SAMPLE_BYTES) + sampleBytes > KERNEL_WORK_BYTES - 4096) return null;
   const work = layOutWork(kernels, {
-    sums: 32, sample: sampleBytes, edges: 4 * (columns + 1), starts: 8 * columns, result: 32 * columns,
-    numbers: numberBytes * columns,
+    sums: 32, sample: sampleBytes, samples: SAMPLE_BYTES * columns, edges: 4 * (columns + 1), starts: 8 * columns,
+    result: 32 * columns, numbers: numberBytes * columns,
   });
   if (work === null) return null;
   kernels.holder.checkpoint?.();
   new Int32Array(kernels.memory.buffer, work.edges, columns + 1).set(edges);
   kernels.compiled.clippedRow(
     pointerTo(kernels, task.image), pointerTo(kernels, task.mask), task.width, work.edges, columns, y0, y1,
-    task.image.length, task.ignoredBits, task.clipSigma, task.rowStep, work.sample, work.starts, work.sums,
-    work.numbers, numberBytes, work.result,
+    task.image.length, task.ignoredBits, task.clipSigma, task.rowStep, work.sample, work.samples,
+    work.starts, work.sums, work.numbers, numberBytes, work.result,
   );
   const result = new Float64Array(kernels.memory.buffer, work.result, 4 * columns);
   return Array.from({ length: columns }, (_, c) => (

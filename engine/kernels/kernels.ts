@@ -157,8 +157,8 @@ export type CompiledKernels = Readonly<{
   ): number;
   clippedRow(
     image: number, mask: number, width: number, edges: number, columns: number, y0: number, y1: number, end: number,
-    ignored: number, clipSigma: number, rowStep: number, sample: number, starts: number, sums: number, numbers: number,
-    numberBytes: number, result: number,
+    ignored: number, clipSigma: number, rowStep: number, sample: number, samples: number, starts: number,
+    sums: number, numbers: number, numberBytes: number, result: number,
   ): void;
   markNear(
     mask: number, bits: number, width: number, height: number, reach: number, out: number, row: number, ages: number,

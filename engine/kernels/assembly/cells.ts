@@ -1,5 +1,5 @@
 /** Level and noise of the sky in a row of cells at once. The twin in `twins/cells.ts` defines the result. */
-import { gather, SAMPLE_MIN, scatterAbout, select } from './background';
+import { gather, SAMPLE_MIN, scatterAbout } from './background';
 
 /** Whole numbers that stand for a standard deviation of a cell's sample, and the farthest that may count. */
 const UNIT: f64 = 128, FARTHEST: f64 = 640;
@@ -14,13 +14,16 @@ const ROUNDS = 8;
 const BLOCK = 1024;
 /** Floats of a cell in `starts`: its centre, and numbers per unit of the image. */
 const START_BYTES: usize = 8;
+/** Pixels that a sample of a cell can have: fewer than 16 of fewer than 16 rows; three more fill up its last vector. */
+const SAMPLE_MOST = 16 * 16;
 /** What `sumUp` leaves in the work area, in f64. */
 const COUNT: usize = 0, FIRST: usize = 8, SECOND: usize = 16, BELOW: usize = 24;
 
 /**
  * @param edges   [columns + 1] int32: first pixel of each cell, and the end of the last.
  * @param end     Pixels of the whole plane.
- * @param sample  As many float32 as the largest cell has pixels, work.
+ * @param sample  As many float32 as the largest cell has pixels, and three, work.
+ * @param samples [columns × SAMPLE_MOST] float32, work.
  * @param starts  [columns × 2] float32, work.
  * @param sums    Four f64, work.
  * @param numbers [columns × numberBytes], work: int16 of every counting row of a cell, rows padded to eights.
@@ -28,13 +31,16 @@ const COUNT: usize = 0, FIRST: usize = 8, SECOND: usize = 16, BELOW: usize = 24;
  */
 export function clippedRow(
   image: usize, mask: usize, width: i32, edges: usize, columns: i32, y0: i32, y1: i32, end: i32, ignored: i32,
-  clipSigma: f64, rowStep: i32, sample: usize, starts: usize, sums: usize, numbers: usize, numberBytes: usize,
-  result: usize,
+  clipSigma: f64, rowStep: i32, sample: usize, samples: usize, starts: usize, sums: usize, numbers: usize,
+  numberBytes: usize, result: usize,
 ): void {
+  sampleCells(image, mask, width, edges, columns, y0, y1, ignored, rowStep, samples, starts);
   for (let c = 0; c < columns; c++) {
     const x0 = load<i32>(edges + (<usize>c << 2)), x1 = load<i32>(edges + (<usize>c << 2), 4);
-    startCell(image, mask, width, x0, x1, y0, y1, ignored, rowStep, sample, starts + START_BYTES * c,
-      result + (<usize>c << 5));
+    const start = starts + START_BYTES * c, out = result + (<usize>c << 5), count = load<i32>(start);
+    if (count >= SAMPLE_MIN) { startCell(samples + (<usize>c << 2) * SAMPLE_MOST, count, start, out); continue; }
+    const all = gather(image, mask, width, x0, x1, y0, y1, ignored, 1, rowStep, sample);
+    startCell(sample, all, start, out);
   }
   for (let y = y0, row: usize = 0; y < y1; y += rowStep, row++) {
     for (let c = 0; c < columns; c++) {
@@ -51,20 +57,33 @@ export function clippedRow(
   }
 }
 
-/** Median and lower 16 % of a sample: where the numbers of a cell begin, and their unit in the place of sigma. */
-function startCell(
-  image: usize, mask: usize, width: i32, x0: i32, x1: i32, y0: i32, y1: i32, ignored: i32, rowStep: i32,
-  sample: usize, start: usize, result: usize,
+/**
+ * A sample of each cell, its pixels counted where `starts` has room. Row by row: cell by cell, every pixel would be
+ * waited for.
+ */
+function sampleCells(
+  image: usize, mask: usize, width: i32, edges: usize, columns: i32, y0: i32, y1: i32, ignored: i32, rowStep: i32,
+  samples: usize, starts: usize,
 ): void {
-  const columnStep = max<i32>(1, (x1 - x0) >> 3);
-  const sampleRowStep = rowStep * max<i32>(1, (y1 - y0) / (8 * rowStep));
-  let count = gather(image, mask, width, x0, x1, y0, y1, ignored, columnStep, sampleRowStep, sample);
-  if (count < SAMPLE_MIN) count = gather(image, mask, width, x0, x1, y0, y1, ignored, 1, rowStep, sample);
+  for (let c = 0; c < columns; c++) store<i32>(starts + START_BYTES * c, 0);
+  for (let y = y0, step = rowStep * max<i32>(1, (y1 - y0) / (8 * rowStep)); y < y1; y += step) {
+    for (let c = 0; c < columns; c++) {
+      const x0 = load<i32>(edges + (<usize>c << 2)), x1 = load<i32>(edges + (<usize>c << 2), 4);
+      const start = starts + START_BYTES * c, count = load<i32>(start);
+      const out = samples + ((<usize>c * SAMPLE_MOST + count) << 2), columnStep = max<i32>(1, (x1 - x0) >> 3);
+      store<i32>(start, count + gather(image, mask, width, x0, x1, y, y + 1, ignored, columnStep, 1, out));
+    }
+  }
+}
+
+/** Median and lower 16 % of a sample: where the numbers of a cell begin, and their unit in the place of sigma. */
+function startCell(sample: usize, count: i32, start: usize, result: usize): void {
   let centre: f64 = 0, sigma: f64 = 0;
   if (count > 0) {
-    centre = <f64>select(sample, count, count >> 1);
-    sigma = centre - <f64>select(sample, count, <i32>(<f64>count * 0.1587));
-    if (!(sigma > 0)) sigma = scatterAbout(sample, count, centre);
+    makeKeys(sample, count);
+    centre = <f64>keySelected(sample, count, count >> 1);
+    sigma = centre - <f64>keySelected(sample, count, <i32>(<f64>count * 0.1587));
+    if (!(sigma > 0)) sigma = scatterOfKeys(sample, count, centre);
   }
   // Of a scatter that is no number, nothing is known but the centre.
   const isKnown = sigma > 0 && sigma < Infinity;
@@ -72,6 +91,66 @@ function startCell(
   store<f32>(start, isKnown ? <f32>(UNIT / sigma) : 0, 4);
   store<f64>(result, centre, 8);
   store<f64>(result, isKnown ? sigma / UNIT : 0, 24);
+}
+
+/** Whole numbers in the order of the floats that they stand for; 0 and −0 are one. Fills up to a multiple of four. */
+function makeKeys(sample: usize, count: i32): void {
+  const most = i32x4.splat(i32.MAX_VALUE), zero = f32x4.splat(0);
+  for (let k = 0; k < count; k += 4, sample += 16) {
+    const bits = f32x4.add(v128.load(sample), zero);
+    const keys = v128.xor(bits, v128.and(i32x4.shr_s(bits, 31), most));
+    v128.store(sample, k + 4 <= count ? keys : v128.bitselect(keys, most,
+      i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(count - k))));
+  }
+}
+
+function floatOfKey(key: i32): f32 {
+  return reinterpret<f32>(key ^ ((key >> 31) & i32.MAX_VALUE));
+}
+
+/** The k-th smallest, by halving between the least and the most: no branch that depends on single values. */
+function keySelected(keys: usize, count: i32, k: i32): f32 {
+  const end = keys + ((<usize>count + 3) >> 2 << 4);
+  let least = v128.load(keys), most = i32x4.splat(i32.MIN_VALUE);
+  for (let p = keys; p < end; p += 16) least = i32x4.min_s(least, v128.load(p));
+  for (let p = keys, last = keys + (<usize>count << 2); p < last; p += 4) most = i32x4.max_s(most, v128.load32_splat(p));
+  let low = lowest(least), high = i32x4.extract_lane(most, 0);
+  if (countTo(keys, end, low) > k) return floatOfKey(low);
+  // Up to `low` there are k at most, up to `high` more than k.
+  while (<u32>high - <u32>low > 1) {
+    const middle = low + <i32>((<u32>high - <u32>low) >> 1), found = countTo(keys, end, middle);
+    if (found == k + 1) return floatOfKey(largestTo(keys, end, middle));
+    if (found > k) high = middle; else low = middle;
+  }
+  return floatOfKey(high);
+}
+
+function lowest(values: v128): i32 {
+  const two = i32x4.min_s(values, v128.shuffle<i64>(values, values, 1, 0));
+  return min(i32x4.extract_lane(two, 0), i32x4.extract_lane(two, 1));
+}
+
+function countTo(keys: usize, end: usize, limit: i32): i32 {
+  const limits = i32x4.splat(limit);
+  let counts = i32x4.splat(0);
+  for (; keys < end; keys += 16) counts = i32x4.sub(counts, i32x4.le_s(v128.load(keys), limits));
+  return total(counts);
+}
+
+function largestTo(keys: usize, end: usize, limit: i32): i32 {
+  const limits = i32x4.splat(limit), none = i32x4.splat(i32.MIN_VALUE);
+  let most = none;
+  for (; keys < end; keys += 16) {
+    const value = v128.load(keys);
+    most = i32x4.max_s(most, v128.bitselect(value, none, i32x4.le_s(value, limits)));
+  }
+  most = i32x4.max_s(most, v128.shuffle<i64>(most, most, 1, 0));
+  return max(i32x4.extract_lane(most, 0), i32x4.extract_lane(most, 1));
+}
+
+function scatterOfKeys(keys: usize, count: i32, centre: f64): f64 {
+  for (let p = keys, end = keys + (<usize>count << 2); p < end; p += 4) store<f32>(p, floatOfKey(load<i32>(p)));
+  return scatterAbout(keys, count, centre);
 }
 
 /** Distances of a row's pixels from the centre as whole numbers; the last eight are filled up with unusable ones. */

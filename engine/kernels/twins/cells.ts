@@ -30,7 +30,8 @@ function startCell(task: CellRowTask, box: CellBox, sample: Float32Array): { cen
   let count = gather(task, box, columnStep, sampleRowStep, sample);
   if (count < SAMPLE_MIN) count = gather(task, box, 1, rowStep, sample);
   if (count === 0) return { centre: 0, sigma: 0 };
-  const centre = selectInPlace(sample, 0, count, count >> 1);
+  // Of a zero's sign nothing is kept.
+  const centre = selectInPlace(sample, 0, count, count >> 1) + 0;
   // The 15.87 % quantile lies one σ below the median; sources only add light, so the lower side is the clean one.
   const sigma = centre - selectInPlace(sample, 0, count, Math.floor(count * 0.1587));
   if (sigma > 0) return { centre, sigma };
