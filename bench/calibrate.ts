@@ -65,7 +65,7 @@ for (let run = 0; run <= runs; run++) {
   image.image.set(postIsr);
   const found = timed('extract, whole', () => extractSources(
     { ...image, variance: null }, { gain: 1, saturation: null }, extractDefaults,
-    { filtered: views.scratch[0], labels: views.labels },
+    { light: views.scratch[0], labels: views.labels },
   ));
   sources = found.sources.length;
 }

@@ -52,7 +52,7 @@ function compare(path: string, folder: string): Comparison {
   const { rows: theirs, ms: theirsMs } = extracted(image, folder);
   const read = readAnyImage(image), begun = process.cpuUsage();
   const { sources } = extractSources(read, read, { ...extractDefaults, thresholdSigma: threshold }, {
-    filtered: read.work.scratch[0], labels: read.work.labels,
+    light: read.work.scratch[0], labels: read.work.labels,
   });
   const { user, system } = process.cpuUsage(begun), index = indexOf(theirs);
   const pairs = sources.flatMap((source) => {

@@ -14,7 +14,8 @@ import { blankMasked, flagAbove, keepBits, listBright, slopeSums, subtractMatche
 import { overscanMedians } from '../engine/kernels/overscan.ts';
 import { removeSignature, type SignatureAmp } from '../engine/kernels/signature.ts';
 import { fillVariance } from '../engine/kernels/variance.ts';
-import { labelRegions } from '../engine/kernels/label.ts';
+import { findFootprints, type Footprints } from '../engine/kernels/footprints.ts';
+import { listRunRegions } from '../engine/kernels/label.ts';
 import { normalizeByNoise, smoothSeparable } from '../engine/kernels/smooth.ts';
 import { smoothSources } from '../engine/kernels/sources.ts';
 import { markBlank, markNear } from '../engine/kernels/near.ts';
@@ -133,12 +134,29 @@ function stamps(scene: Scene): ReturnType<KernelCase['prepare']> {
 
 /** Both signs, as the detect stage asks. */
 function label(scene: Scene): ReturnType<KernelCase['prepare']> {
-  const { side } = scene, image = skyOf(scene), labels = scene.ints(side * side);
-  let boxes: readonly Int32Array[] = [];
+  const { side } = scene, image = skyOf(scene);
+  let counts = new Int32Array(0);
   const run = (): void => {
-    boxes = ([-1, 1] as const).map((sign) => labelRegions(image, side, side, sign, 5 * NOISE, labels).boxes);
+    counts = Int32Array.from(([-1, 1] as const).flatMap((sign) => (
+      listRunRegions(image, side, side, sign, 5 * NOISE).map(({ pixelCount }) => pixelCount)
+    )));
   };
-  return { run, result: () => [labels, ...boxes] };
+  return { run, result: () => [counts] };
+}
+
+/** Without sky to take off, so that every run finds the same. */
+function footprints(scene: Scene): ReturnType<KernelCase['prepare']> {
+  const { side } = scene, image = skyOf(scene), mask = maskOf(scene), light = scene.floats(side * side);
+  const mesh = { columns: 64, rows: 64, cellWidth: side / 64, cellHeight: side / 64, cells: new Float32Array(64 * 64) };
+  const task = {
+    image, mask, zeroBits: 0x0101, width: side, height: side, mesh, middleTap: 0.5, sideTap: 0.25, threshold: 5 * NOISE,
+    countMin: 5,
+  };
+  let found: Footprints | null = null;
+  return {
+    run: () => { found = findFootprints(task, light); },
+    result: () => (found === null ? [] : [found.runs, found.light, found.tops, found.regions.boxes]),
+  };
 }
 
 /** As cosmic rays are begun. */
@@ -311,6 +329,7 @@ export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'warp of 8 taps', prepare: warp },
   { name: '250 stamps × 29 vectors', prepare: stamps },
   { name: 'label both signs', prepare: label },
+  { name: 'footprints: sky, 3 taps, runs', prepare: footprints },
   { name: 'sharp pixels', prepare: sharp },
   { name: 'nine passes of the difference', prepare: passes },
   { name: 'overscan', prepare: overscan },

@@ -36,10 +36,10 @@ export async function runDetect(imagePath: string, options: DetectOptions): Prom
 
 /** By the height of connected pixels; `flux` is that of the Kron aperture. */
 function detectPixels(image: AnyImage, thresholdSigma: number, steps: Steps): MatchedResult {
-  const { scratch: [filtered], labels } = image.work;
+  const { scratch: [light], labels } = image.work;
   const { sources, ...figures } = steps.run('extract', () => extractSources(image, image, {
     ...extractDefaults, thresholdSigma,
-  }, { filtered, labels }));
+  }, { light, labels }));
   const rows = sources.map((source): CatalogRow => ({
     x: source.x, y: source.y, flux: source.flux, fluxErr: source.fluxErr, snr: source.snr, a: source.a, b: source.b,
     theta: source.thetaDeg, flags: source.flags, fluxIso: source.isophotalFlux, fluxIsoErr: source.isophotalFluxErr,

@@ -10,8 +10,8 @@ export type EllipseTask = Readonly<{
   variance: Float32Array | null; pixelVariance: number;
   /** Pixels with one of `badBits` are bad. */
   mask: Uint16Array; badBits: number;
-  /** 0 outside all sources, else the label of the source that holds the pixel. */
-  labels: Int32Array;
+  /** Bit p & 31 of word p >> 5 tells whether a source holds pixel p; where it is set, `labels` tells which. */
+  marks: Uint32Array; labels: Int32Array;
 }>;
 
 /** Centre, and the ellipse of r standard deviations: cxx dx² + cyy dy² + cxy dx dy = r²; xx, yy: its covariance. */
@@ -35,25 +35,26 @@ export type EllipseSums = Readonly<{
 export type EllipseSummer = (label: number, ellipse: Ellipse, radius: number) => EllipseSums;
 
 export function createEllipseSummer(task: EllipseTask): EllipseSummer {
-  const { image, mask, labels, variance } = task;
-  const kernels = kernelsOf(image, mask, labels, ...(variance === null ? [] : [variance]));
+  const { image, mask, marks, labels, variance } = task;
+  const kernels = kernelsOf(image, mask, marks, labels, ...(variance === null ? [] : [variance]));
   return kernels === null ? (label, ellipse, radius) => sumEllipseTwin(task, label, ellipse, radius)
     : createCompiled(kernels, task);
 }
 
 function createCompiled(kernels: Kernels, task: EllipseTask): EllipseSummer {
   const { width, height, badBits, pixelVariance } = task;
-  const [image, mask, labels] = [task.image, task.mask, task.labels].map((plane) => pointerTo(kernels, plane));
+  const [image, mask, marks, labels] = [task.image, task.mask, task.marks, task.labels]
+    .map((plane) => pointerTo(kernels, plane));
   const variance = task.variance === null ? 0 : pointerTo(kernels, task.variance);
   let work: { result: number } | null = null, out: Float64Array = new Float64Array(0);
   return (label, { x, y, xx, yy, cxx, cyy, cxy }, radius) => {
     if (work === null || !holdsWork(kernels, work)) {
-      work = layOutWork(kernels, { result: 40 });
-      if (work === null) throw new Error('the work area has no room for five numbers');
+      work = layOutWork(kernels, { result: 48 });
+      if (work === null) throw new Error('the work area has no room for six numbers');
       out = new Float64Array(kernels.memory.buffer, work.result, 5);
     }
     kernels.compiled.sumEllipse(
-      image, variance, mask, labels, width, height, label, badBits, pixelVariance, x, y, cxx, cyy, cxy,
+      image, variance, mask, marks, labels, width, height, label, badBits, pixelVariance, x, y, cxx, cyy, cxy,
       radius * Math.sqrt(xx), radius * Math.sqrt(yy), radius, work.result,
     );
     return { flux: out[0], moment: out[1], variance: out[2], inside: out[3], replaced: out[4] };

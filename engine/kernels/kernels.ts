@@ -79,22 +79,25 @@ export type CompiledKernels = Readonly<{
   normalEquations(
     vectors: number, weights: number, groups: number, pixels: number, plain: number, weighted: number, matrix: number,
   ): void;
-  labelRegions(
-    score: number, width: number, height: number, sign: number, threshold: number, labels: number, rowStarts: number,
-    runs: number, capacity: number, regions: number,
+  joinRuns(
+    score: number, width: number, y0: number, y1: number, sign: number, threshold: number, rowStarts: number,
+    runs: number, capacity: number, count: number,
   ): number;
-  listRuns(
-    score: number, width: number, height: number, sign: number, threshold: number, rowStarts: number, runs: number,
-    capacity: number, regions: number,
+  numberRuns(height: number, rowStarts: number, runs: number, regions: number): number;
+  filterRuns(
+    image: number, mask: number, zeroBits: number, width: number, height: number, y0: number, y1: number, cells: number,
+    columns: number, rows: number, cellWidth: number, cellHeight: number, line: number, taps: number, threshold: number,
+    padded: number, ring: number, row: number, rowStarts: number, runs: number, capacity: number, light: number,
+    lightCapacity: number, state: number,
+  ): number;
+  countTops(
+    height: number, rowStarts: number, runs: number, light: number, countMin: number, rowLights: number,
+    regions: number, tops: number,
   ): number;
   addScaled(plane: number, other: number, factor: number, count: number): void;
-  listRegions(
-    labels: number, plane: number, width: number, height: number, regions: number, count: number, countMin: number,
-    tops: number, indices: number, capacity: number,
-  ): number;
   sumEllipse(
-    image: number, variance: number, mask: number, labels: number, width: number, height: number, label: number,
-    badBits: number, pixelVariance: number, x: number, y: number, cxx: number, cyy: number, cxy: number, reachX: number,
+    image: number, variance: number, mask: number, marks: number, labels: number, width: number, height: number,
+    label: number, badBits: number, pixelVariance: number, x: number, y: number, cxx: number, cyy: number, cxy: number, reachX: number,
     reachY: number, radius: number, result: number,
   ): void;
   scalePlane(plane: number, factor: number, count: number): void;

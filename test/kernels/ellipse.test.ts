@@ -14,16 +14,24 @@ function ellipseOf(x: number, y: number, a: number, b: number, angle: number): E
   return { x, y, xx, yy, cxx: yy / determinant, cyy: xx / determinant, cxy: (-2 * xy) / determinant };
 }
 
+/** A bit for each pixel that somebody holds. */
+function marksOf(held: Int32Array): Uint32Array {
+  const marks = new Uint32Array(Math.ceil(held.length / 32));
+  held.forEach((label, i) => { if (label !== 0) marks[i >> 5] |= 1 << (i & 31); });
+  return marks;
+}
+
 test('compiled sums over ellipses are the twin\'s, over edges, neighbours and bad pixels', () => {
   fc.assert(fc.property(planeRecipes(1, 60), fc.boolean(), fc.nat(0xffff), (recipe, hasVariance, badBits) => {
     arena.reset();
     const { width, height, seed } = recipe, random = randomOf(seed), image = imageOf(recipe), mask = maskOf(recipe);
     const variance = hasVariance ? image.map((value) => value * value) : null;
-    const labels = Int32Array.from({ length: image.length }, () => Math.floor(4 * random()) - 1).map((v) => Math.max(v, 0));
-    const task = { width, height, image, variance, pixelVariance: 3, mask, badBits, labels };
+    const labels = Int32Array.from({ length: image.length }, () => 1 + Math.floor(4 * random()));
+    const share = random(), marks = marksOf(labels.map(() => (random() < share ? 1 : 0)));
+    const task = { width, height, image, variance, pixelVariance: 3, mask, badBits, marks, labels };
     const twin = createEllipseSummer(task), compiled = createEllipseSummer({
       ...task, image: arena.floats(image), variance: variance && arena.floats(variance), mask: arena.words(mask),
-      labels: arena.ints(labels),
+      marks: arena.longs(marks), labels: arena.ints(labels),
     });
     for (let k = 0; k < 5; k++) {
       const ellipse = ellipseOf(random() * width, random() * height, 1 + 3 * random(), 0.4 + random(), 6 * random());
@@ -36,7 +44,8 @@ test('compiled sums over ellipses are the twin\'s, over edges, neighbours and ba
 test('an ellipse of ones has its area, and a neighbour\'s pixel is replaced by the one opposite', () => {
   const width = 41, image = new Float32Array(width * width).fill(1), labels = new Int32Array(image.length);
   const task = {
-    width, height: width, image, variance: null, pixelVariance: 2, mask: new Uint16Array(image.length), badBits: 1, labels,
+    width, height: width, image, variance: null, pixelVariance: 2, mask: new Uint16Array(image.length), badBits: 1,
+    marks: marksOf(labels), labels,
   };
   const ellipse = ellipseOf(20, 20, 4, 2, 0.3), sums = createEllipseSummer(task)(1, ellipse, 3);
   // The lattice points of an ellipse of area 72 π scatter about it by a fraction of the root of its circumference.
@@ -45,5 +54,6 @@ test('an ellipse of ones has its area, and a neighbour\'s pixel is replaced by t
   labels[20 * width + 22] = 2;
   image[20 * width + 22] = 500;
   image[20 * width + 18] = 3;
-  expect(createEllipseSummer(task)(1, ellipse, 3)).toMatchObject({ flux: sums.flux + 4, replaced: 1 });
+  expect(createEllipseSummer({ ...task, marks: marksOf(labels) })(1, ellipse, 3))
+    .toMatchObject({ flux: sums.flux + 4, replaced: 1 });
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { labelRegions, listRegions, listRunRegions, REGION_FIELDS, type Regions } from '../../engine/kernels/label.ts';
-import { labelRegionsTwin } from '../../engine/kernels/twins/label.ts';
+import { listRunRegions, REGION_FIELDS, type Regions } from '../../engine/kernels/label.ts';
+import { labelRegions } from '../../engine/kernels/twins/label.ts';
 import { testArena, type TestArena } from './memory.ts';
 import { firstDifference, imageOf, planeRecipes, randomOf } from './planes.ts';
 
@@ -12,13 +12,8 @@ function checkAgainstTwin(
   score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number,
 ): Regions {
   arena.reset();
-  const expectedLabels = new Int32Array(score.length), labels = arena.ints(new Int32Array(score.length).fill(-7));
-  const expected = labelRegionsTwin(score, width, height, sign, threshold, expectedLabels);
-  const regions = labelRegions(arena.floats(score), width, height, sign, threshold, labels);
-  expect(regions.count).toBe(expected.count);
-  expect(firstDifference(regions.boxes, expected.boxes)).toBe(-1);
-  expect(firstDifference(labels, expectedLabels)).toBe(-1);
-  checkRuns(score, width, height, sign, threshold, expected, expectedLabels);
+  const labels = new Int32Array(score.length), regions = labelRegions(score, width, height, sign, threshold, labels);
+  checkRuns(score, width, height, sign, threshold, regions, labels);
   return regions;
 }
 
@@ -102,34 +97,4 @@ test('labelling agrees with a flood fill on random pixels', () => {
     expect(pixelCount).toBe(size);
   }
   expect(count).toBe(regions);
-});
-
-test('compiled lists of the regions\' pixels are the twin\'s, hold what the labels say, and count tops', () => {
-  fc.assert(fc.property(planeRecipes(1, 60), fc.integer({ min: 1, max: 8 }), (recipe, countMin) => {
-    arena.reset();
-    const { width, height } = recipe, score = imageOf(recipe), own = new Int32Array(score.length);
-    const regions = labelRegions(score, width, height, 1, 150, own), labels = arena.ints(own), before = own.slice();
-    const found = listRegions(own, score, width, height, regions, countMin);
-    expect(listRegions(labels, arena.floats(score), width, height, regions, countMin)).toEqual(found);
-    expect(firstDifference(labels, own)).toBe(-1);
-    const sizes = Array.from({ length: regions.count }, (_, n) => regions.boxes[n * REGION_FIELDS + 4]);
-    const large = (label: number): boolean => label > 0 && sizes[label - 1] >= countMin;
-    expect([...own]).toEqual([...before].map((label) => (large(label) ? label : 0)));
-    const expected = sizes.flatMap((size, n) => (
-      size < countMin ? [] : [...own.keys()].filter((i) => own[i] === n + 1)
-    ));
-    expect([...found.indices]).toEqual(expected);
-    sizes.forEach((size, n) => { expect(found.tops[n] > 0).toBe(size >= countMin); });
-  }), { numRuns: 60 });
-});
-
-test('a region of one hill has one top, of two hills or a plateau more', () => {
-  const width = 9, plane = Float32Array.from([
-    1, 2, 3, 2, 1, 0, 7, 7, 0,
-    2, 4, 6, 4, 2, 0, 6, 5, 0,
-    1, 2, 3, 2, 3, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 8, 7, 9,
-  ]);
-  const labels = new Int32Array(plane.length), regions = labelRegions(plane, width, 4, 1, 1, labels);
-  expect([...listRegions(labels, plane, width, 4, regions, 3).tops]).toEqual([1, 2, 2]);
 });

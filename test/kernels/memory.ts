@@ -11,6 +11,7 @@ export type TestArena = Readonly<{
   floats(values: Float32Array, skew?: number): Float32Array;
   words(values: Uint16Array, skew?: number): Uint16Array;
   ints(values: Int32Array): Int32Array;
+  longs(values: Uint32Array): Uint32Array;
   bytes(values: Uint8Array, skew?: number): Uint8Array;
   /** Gives back all planes; their bytes stay. */
   reset(): void;
@@ -37,6 +38,7 @@ export async function testArena(planeBytes: number): Promise<TestArena> {
     words: (values, skew = 0) => placed(
     new Uint16Array(memory.buffer, take(values.byteLength, 2 * skew), values.length), values),
     ints: (values) => placed(new Int32Array(memory.buffer, take(values.byteLength, 0), values.length), values),
+    longs: (values) => placed(new Uint32Array(memory.buffer, take(values.byteLength, 0), values.length), values),
     bytes: (values, skew = 0) => placed(new Uint8Array(memory.buffer, take(values.byteLength, skew), values.length),
     values),
     reset: () => { used = KERNEL_WORK_BYTES; },

@@ -6,7 +6,8 @@ export {
 } from './convolve';
 export { warpCell } from './warp';
 export { stampVectors, normalEquations } from './stamps';
-export { labelRegions, listRegions, listRuns } from './label';
+export { joinRuns, numberRuns } from './label';
+export { countTops, filterRuns } from './footprints';
 export { sumEllipse } from './ellipse';
 export { addScaled, scalePlane, subtractRowPolynomial } from './arithmetic';
 export { columnMedians, overscanMedians } from './overscan';

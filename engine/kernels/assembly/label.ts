@@ -4,37 +4,42 @@
  * A run: first pixel, pixel after the last, and the run that it was joined to (itself for the first of a region), int32
  * each.
  */
-const RUN_BYTES: usize = 12;
+export const RUN_BYTES: usize = 12;
 /** A region: x0, y0, x1, y1, pixels; int32 each. */
-const REGION_BYTES: usize = 20;
+export const REGION_BYTES: usize = 20;
 
 /**
- * Labels the pixels at which sign × score ≥ threshold; they touch at sides and corners.
+ * Finds the runs of rows y0 … y1 − 1 at which sign × score ≥ threshold, each joined to those above that it touches at
+ * sides and corners. Bands have to come in order.
  *
- * @param labels    [height × width] int32, overwritten: 0, or 1 + number of the region, in the order of first pixels.
- * @param rowStarts [height + 1] int32, work: the first run of each row.
- * @param runs      [capacity] runs, work.
- * @param regions   [capacity] regions, overwritten.
- * @returns Number of regions; −1 when there are more runs than `capacity`, and `labels` means nothing.
+ * @param rowStarts [height + 1] int32: the first run of each row; that of row y1 is written too.
+ * @param runs      [capacity] runs.
+ * @param count     Runs of the rows before.
+ * @returns Runs so far; −1 when there are more than `capacity`.
  */
-export function labelRegions(
-  score: usize, width: i32, height: i32, sign: i32, threshold: f32, labels: usize, rowStarts: usize, runs: usize,
-  capacity: i32, regions: usize,
+export function joinRuns(
+  score: usize, width: i32, y0: i32, y1: i32, sign: i32, threshold: f32, rowStarts: usize, runs: usize, capacity: i32,
+  count: i32,
 ): i32 {
-  if (!joinRuns(score, width, height, sign, threshold, rowStarts, runs, capacity)) return -1;
-  return numberRegions(width, height, labels, rowStarts, runs, regions);
+  for (let y = y0; y < y1; y++) {
+    store<i32>(rowStarts + (<usize>y << 2), count);
+    const above = y > 0 ? load<i32>(rowStarts + (<usize>(y - 1) << 2)) : 0;
+    count = findRuns(score + (<usize>(y * width) << 2), width, sign, threshold, runs, count, capacity, above,
+      y > 0 ? count : 0);
+    if (count < 0) return -1;
+  }
+  store<i32>(rowStarts + (<usize>y1 << 2), count);
+  return count;
 }
 
 /**
- * As `labelRegions` without labels: `runs` are left as int32 x0, x1 and −1 − the region's number, row by row.
+ * Numbers regions in the order of their first runs and measures them; `runs` are left as int32 x0, x1 and −1 − the
+ * region's number, row by row.
  *
- * @returns Number of regions; −1 when there are more runs than `capacity`.
+ * @param regions As many as there are runs, overwritten.
+ * @returns Number of regions.
  */
-export function listRuns(
-  score: usize, width: i32, height: i32, sign: i32, threshold: f32, rowStarts: usize, runs: usize, capacity: i32,
-  regions: usize,
-): i32 {
-  if (!joinRuns(score, width, height, sign, threshold, rowStarts, runs, capacity)) return -1;
+export function numberRuns(height: i32, rowStarts: usize, runs: usize, regions: usize): i32 {
   let regionCount = 0, index = 0;
   for (let y = 0; y < height; y++) {
     for (const end = load<i32>(rowStarts + (<usize>(y + 1) << 2)); index < end; index++) {
@@ -57,22 +62,6 @@ export function listRuns(
     }
   }
   return regionCount;
-}
-
-/** Finds the runs of all rows, each joined to those above; false when there are more than `capacity`. */
-function joinRuns(
-  score: usize, width: i32, height: i32, sign: i32, threshold: f32, rowStarts: usize, runs: usize, capacity: i32,
-): bool {
-  let count = 0;
-  for (let y = 0; y < height; y++) {
-    store<i32>(rowStarts + (<usize>y << 2), count);
-    const above = y > 0 ? load<i32>(rowStarts + (<usize>(y - 1) << 2)) : 0;
-    count = findRuns(score + (<usize>(y * width) << 2), width, sign, threshold, runs, count, capacity, above,
-      y > 0 ? count : 0);
-    if (count < 0) return false;
-  }
-  store<i32>(rowStarts + (<usize>height << 2), count);
-  return true;
 }
 
 /**
@@ -116,7 +105,7 @@ function findRuns(
 }
 
 /** Returns the first run above that may touch the next one. */
-function addRun(runs: usize, index: i32, start: i32, end: i32, above: i32, aboveEnd: i32): i32 {
+export function addRun(runs: usize, index: i32, start: i32, end: i32, above: i32, aboveEnd: i32): i32 {
   const run = runs + RUN_BYTES * index;
   store<i32>(run, start);
   store<i32>(run, end, 4);
@@ -143,76 +132,4 @@ function rootOf(runs: usize, index: i32): i32 {
     next = load<i32>(run, 8);
   }
   return index;
-}
-
-/** Numbers regions in the order of their first runs, measures them and writes the labels. */
-function numberRegions(width: i32, height: i32, labels: usize, rowStarts: usize, runs: usize, regions: usize): i32 {
-  let count = 0, index = 0;
-  memory.fill(labels, 0, <usize>(width * height) << 2);
-  for (let y = 0; y < height; y++) {
-    const row = labels + (<usize>(y * width) << 2);
-    for (const end = load<i32>(rowStarts + (<usize>(y + 1) << 2)); index < end; index++) {
-      const run = runs + RUN_BYTES * index, start = load<i32>(run), stop = load<i32>(run, 4),
-        root = rootOf(runs, index);
-      let number = -load<i32>(runs + RUN_BYTES * root, 4);
-      if (root == index) {
-        // Its end is not needed any more; the region's number takes its place, negative.
-        number = ++count;
-        store<i32>(run, -number, 4);
-        const region = regions + REGION_BYTES * (number - 1);
-        store<i32>(region, start); store<i32>(region, y, 4); store<i32>(region, stop, 8); store<i32>(region, 0, 16);
-      }
-      const region = regions + REGION_BYTES * (number - 1);
-      if (start < load<i32>(region)) store<i32>(region, start);
-      if (stop > load<i32>(region, 8)) store<i32>(region, stop, 8);
-      store<i32>(region, y + 1, 12);
-      store<i32>(region, load<i32>(region, 16) + stop - start, 16);
-      for (let x = row + (<usize>start << 2), last = row + (<usize>stop << 2); x < last; x += 4) store<i32>(x, number);
-    }
-  }
-  return count;
-}
-
-/**
- * Pixels of all regions of `countMin` or more, one region after the other, each in reading order. Smaller ones are taken
- * out of the labels.
- *
- * @param plane   [height × width] float32, in which tops are counted: pixels that no neighbour exceeds.
- * @param regions As `labelRegions` left them.
- * @param tops    [count] int32, overwritten: tops of each region, two at most; 0 of those that are left out.
- * @param indices [capacity] int32: y × width + x.
- * @returns How many there are; −1 when more than `capacity`, and labels may lack small regions already.
- */
-export function listRegions(
-  labels: usize, plane: usize, width: i32, height: i32, regions: usize, count: i32, countMin: i32, tops: usize,
-  indices: usize, capacity: i32,
-): i32 {
-  let found = 0;
-  for (let n = 0; n < count; n++) {
-    const region = regions + REGION_BYTES * n, pixels = load<i32>(region, 16), isKept = pixels >= countMin;
-    if (isKept && found + pixels > capacity) return -1;
-    let topCount = 0;
-    for (let y = load<i32>(region, 4), y1 = load<i32>(region, 12); y < y1; y++) {
-      for (let x = load<i32>(region), x1 = load<i32>(region, 8); x < x1; x++) {
-        const index = y * width + x, at = labels + (<usize>index << 2);
-        if (load<i32>(at) != n + 1) continue;
-        if (!isKept) { store<i32>(at, 0); continue; }
-        store<i32>(indices + (<usize>found << 2), index);
-        found++;
-        if (topCount < 2 && isTop(plane, width, height, x, y)) topCount++;
-      }
-    }
-    store<i32>(tops + (<usize>n << 2), topCount);
-  }
-  return found;
-}
-
-function isTop(plane: usize, width: i32, height: i32, x: i32, y: i32): bool {
-  const value = load<f32>(plane + (<usize>(y * width + x) << 2));
-  for (let v = max(0, y - 1), v1 = min(height - 1, y + 1); v <= v1; v++) {
-    for (let u = max(0, x - 1), u1 = min(width - 1, x + 1); u <= u1; u++) {
-      if (load<f32>(plane + (<usize>(v * width + u) << 2)) > value) return false;
-    }
-  }
-  return true;
 }

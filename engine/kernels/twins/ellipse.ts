@@ -1,12 +1,13 @@
 import type { Ellipse, EllipseSums, EllipseTask } from '../ellipse.ts';
 
-/** Twin of the compiled ellipse. */
+/** Twin of the compiled ellipse: pixels of even columns and of odd ones are added up by themselves. */
 export function sumEllipseTwin(task: EllipseTask, label: number, ellipse: Ellipse, radius: number): EllipseSums {
   const { width, height, image, variance, pixelVariance } = task, { x, y, cxx, cyy, cxy } = ellipse;
   const radius2 = radius * radius, reachX = radius * Math.sqrt(ellipse.xx), reachY = radius * Math.sqrt(ellipse.yy);
   const i0 = Math.max(0, Math.ceil(x - reachX)), i1 = Math.min(width - 1, Math.floor(x + reachX));
   const j0 = Math.max(0, Math.ceil(y - reachY)), j1 = Math.min(height - 1, Math.floor(y + reachY));
-  let flux = 0, moment = 0, sum = 0, inside = 0, replaced = 0;
+  const flux = [0, 0], moment = [0, 0], sum = [0, 0];
+  let inside = 0, replaced = 0;
   for (let j = j0; j <= j1; j++) {
     const dy = j - y;
     for (let i = i0; i <= i1; i++) {
@@ -21,15 +22,18 @@ export function sumEllipseTwin(task: EllipseTask, label: number, ellipse: Ellips
         pixel = v * width + u;
         if (!isFree(task, pixel, label)) continue;
       }
-      flux += image[pixel];
-      moment += Math.sqrt(Math.max(0, r2)) * image[pixel];
-      sum += variance === null ? pixelVariance : variance[pixel];
+      flux[i & 1] += image[pixel];
+      moment[i & 1] += Math.sqrt(Math.max(0, r2)) * image[pixel];
+      sum[i & 1] += variance === null ? pixelVariance : variance[pixel];
     }
   }
-  return { flux, moment, variance: sum, inside, replaced };
+  return {
+    flux: flux[0] + flux[1], moment: moment[0] + moment[1], variance: sum[0] + sum[1], inside, replaced,
+  };
 }
 
-function isFree({ image, mask, labels, badBits }: EllipseTask, pixel: number, label: number): boolean {
-  return (labels[pixel] === 0 || labels[pixel] === label) && (mask[pixel] & badBits) === 0
+function isFree({ image, mask, marks, labels, badBits }: EllipseTask, pixel: number, label: number): boolean {
+  const isHeld = (marks[pixel >> 5] >>> (pixel & 31) & 1) === 1;
+  return (!isHeld || labels[pixel] === label) && (mask[pixel] & badBits) === 0
     && image[pixel] === image[pixel];
 }

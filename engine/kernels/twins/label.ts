@@ -1,7 +1,7 @@
-import type { RegionPixels, Regions, Run, RunRegion } from '../label.ts';
+import type { Regions, Run, RunRegion } from '../label.ts';
 
-/** Twin of `labelRegions`: union-find over pixels. */
-export function labelRegionsTwin(
+/** Labels pixels by union-find: 0 outside, else 1 + number of the region. */
+export function labelRegions(
   score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number, labels: Int32Array,
 ): Regions {
   const parents: number[] = [0];
@@ -59,42 +59,12 @@ function numbered(labels: Int32Array, width: number, parents: number[]): Regions
   return { count, boxes: Int32Array.from(boxes) };
 }
 
-/** Twin of `listRegions`. */
-export function listRegionsTwin(
-  labels: Int32Array, plane: Float32Array, width: number, height: number, { count, boxes }: Regions, countMin: number,
-): RegionPixels {
-  const indices: number[] = [], tops = new Int32Array(count);
-  for (let n = 0; n < count; n++) {
-    const [x0, y0, x1, y1, pixelCount] = boxes.subarray(5 * n, 5 * n + 5);
-    for (let y = y0; y < y1; y++) {
-      for (let x = x0; x < x1; x++) {
-        const index = y * width + x;
-        if (labels[index] !== n + 1) continue;
-        if (pixelCount < countMin) { labels[index] = 0; continue; }
-        indices.push(index);
-        if (tops[n] < 2 && isTop(plane, width, height, x, y)) tops[n]++;
-      }
-    }
-  }
-  return { indices: Int32Array.from(indices), tops };
-}
-
-function isTop(plane: Float32Array, width: number, height: number, x: number, y: number): boolean {
-  const value = plane[y * width + x];
-  for (let v = Math.max(0, y - 1); v <= Math.min(height - 1, y + 1); v++) {
-    for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u++) {
-      if (plane[v * width + u] > value) return false;
-    }
-  }
-  return true;
-}
-
 /** Twin of `listRunRegions`. */
 export function listRunsTwin(
   score: Float32Array, width: number, height: number, sign: 1 | -1, threshold: number,
 ): RunRegion[] {
   const labels = new Int32Array(score.length);
-  const { count, boxes } = labelRegionsTwin(score, width, height, sign, threshold, labels);
+  const { count, boxes } = labelRegions(score, width, height, sign, threshold, labels);
   const regions = Array.from({ length: count }, (_, n) => {
     const [x0, y0, x1, y1, pixelCount] = boxes.subarray(5 * n, 5 * n + 5), runs: Run[] = [];
     return { box: { x0, y0, x1, y1 }, pixelCount, runs };

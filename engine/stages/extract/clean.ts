@@ -1,6 +1,5 @@
 /** Takes back sources that a brighter neighbour's wings lifted over the threshold (Bertin & Arnouts 1996, §7). */
-import KDBush from 'kdbush';
-import { ellipseRadius, type Moments } from './moments.ts';
+import type { Moments } from './moments.ts';
 
 export type Candidate = Readonly<{
   shape: Moments;
@@ -20,22 +19,14 @@ const WING_REACH = 10;
 export function ownersOf(candidates: readonly Candidate[], threshold: number, exponent: number): Int32Array {
   const owners = Int32Array.from(candidates, (_, i) => i);
   if (candidates.length === 0) return owners;
-  const near = neighbourhoods(candidates);
+  const field = fieldOf(candidates);
   const order = candidates.map((_, i) => i)
     .sort((i, j) => candidates[j].shape.sum - candidates[i].shape.sum || i - j);
   for (const i of order) {
     if (owners[i] !== i) continue; // What is no source has no wings of its own.
-    const { shape } = candidates[i], area = Math.PI * shape.a * shape.b, height = shape.peak;
-    const alpha = ((height / threshold) ** (1 / exponent) - 1) * (area / shape.pixelCount);
-    if (!(alpha > 0)) continue;
-    near(shape, (j) => {
-      const other = candidates[j];
-      if (j === i || owners[j] !== j || other.shape.sum >= shape.sum) return;
-      const dx = other.shape.x - shape.x, dy = other.shape.y - shape.y, reach = WING_REACH * (shape.a + other.shape.a);
-      if (dx * dx + dy * dy > reach * reach) return;
-      const r = ellipseRadius(shape, dx, dy);
-      if (height / (1 + alpha * r * r) ** exponent > other.margin) owners[j] = i;
-    });
+    const { shape } = candidates[i], area = Math.PI * shape.a * shape.b;
+    const alpha = ((shape.peak / threshold) ** (1 / exponent) - 1) * (area / shape.pixelCount);
+    if (alpha > 0) claimNeighbours(field, i, shape, alpha, exponent, owners);
   }
   return owners;
 }
@@ -43,21 +34,56 @@ export function ownersOf(candidates: readonly Candidate[], threshold: number, ex
 /** Share of the candidates, the most extended ones, that are gone through one by one. */
 const LARGE_SHARE = 0.02;
 
-/**
- * Visits all candidates that may lie within reach of a shape, and some more. A search for the widest of all about each
- * would find hundreds; so it asks an index for those of the usual extent, and looks at the few large ones themselves.
- */
-function neighbourhoods(
-  candidates: readonly Candidate[],
-): (shape: Moments, visit: (j: number) => void) => void {
+/** The candidates' numbers, the few large ones first, then the others by y. */
+type Field = Readonly<{
+  order: Int32Array; largeCount: number;
+  /** Extent of the largest of the others, px. */
+  widest: number;
+  /** In that order. */
+  x: Float64Array; y: Float64Array; a: Float64Array; sum: Float64Array; margin: Float64Array;
+}>;
+
+function fieldOf(candidates: readonly Candidate[]): Field {
   const byExtent = candidates.map((_, i) => i).sort((i, j) => candidates[j].shape.a - candidates[i].shape.a || i - j);
   const largeCount = Math.min(Math.ceil(LARGE_SHARE * candidates.length), candidates.length - 1);
-  const large = byExtent.slice(0, largeCount), usual = byExtent.slice(largeCount), widest = candidates[usual[0]].shape.a;
-  const index = new KDBush(usual.length);
-  for (const i of usual) index.add(candidates[i].shape.x, candidates[i].shape.y);
-  index.finish();
-  return (shape, visit) => {
-    for (const j of large) visit(j);
-    for (const k of index.within(shape.x, shape.y, WING_REACH * (shape.a + widest))) visit(usual[k]);
+  const others = byExtent.slice(largeCount).sort((i, j) => candidates[i].shape.y - candidates[j].shape.y);
+  const order = Int32Array.from([...byExtent.slice(0, largeCount), ...others]);
+  const listed = (value: (candidate: Candidate) => number): Float64Array => (
+    Float64Array.from(order, (i) => value(candidates[i]))
+  );
+  return {
+    order, largeCount, widest: candidates[byExtent[largeCount]].shape.a, x: listed(({ shape }) => shape.x),
+    y: listed(({ shape }) => shape.y), a: listed(({ shape }) => shape.a), sum: listed(({ shape }) => shape.sum),
+    margin: listed(({ margin }) => margin),
   };
+}
+
+/** Makes a source the owner of the candidates about it that its wings could have lifted over the threshold. */
+function claimNeighbours(
+  field: Field, i: number, shape: Moments, alpha: number, exponent: number, owners: Int32Array,
+): void {
+  const { largeCount, y } = field, reach = WING_REACH * (shape.a + field.widest);
+  let low = largeCount, high = y.length;
+  for (const from = shape.y - reach; low < high;) {
+    const middle = (low + high) >> 1;
+    if (y[middle] < from) low = middle + 1; else high = middle;
+  }
+  claim(field, 0, largeCount, Infinity, i, shape, alpha, exponent, owners);
+  claim(field, low, y.length, shape.y + reach, i, shape, alpha, exponent, owners);
+}
+
+/** As `claimNeighbours` among those from place `first` on, as far as `end` or beyond a row. */
+function claim(
+  { order, x, y, a, sum, margin }: Field, first: number, end: number, yMax: number, i: number, shape: Moments,
+  alpha: number, exponent: number, owners: Int32Array,
+): void {
+  const { cxx, cyy, cxy, peak } = shape;
+  for (let k = first; k < end && y[k] <= yMax; k++) {
+    const dx = x[k] - shape.x, dy = y[k] - shape.y, reach = WING_REACH * (shape.a + a[k]);
+    if (dx * dx + dy * dy > reach * reach || sum[k] >= shape.sum) continue;
+    const j = order[k];
+    if (owners[j] !== j) continue;
+    const r2 = Math.max(0, cxx * dx * dx + cyy * dy * dy + cxy * dx * dy);
+    if (peak / (1 + alpha * r2) ** exponent > margin[k]) owners[j] = i;
+  }
 }

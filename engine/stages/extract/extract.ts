@@ -3,17 +3,18 @@
  * defaults are source-extractor's (Bertin & Arnouts 1996, A&AS 117, 393).
  */
 import { StageError } from '../../errors.ts';
-import { measureBackground, subtractBackground } from '../../image/background.ts';
+import { measureBackground } from '../../image/background.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import { median } from '../../image/median.ts';
 import { createEllipseSummer, type EllipseSummer } from '../../kernels/ellipse.ts';
-import { labelRegions, listRegions, REGION_FIELDS } from '../../kernels/label.ts';
-import { smoothSeparable } from '../../kernels/smooth.ts';
+import { findFootprints, type FootprintTask } from '../../kernels/footprints.ts';
+import { REGION_FIELDS } from '../../kernels/label.ts';
 import { ownersOf } from './clean.ts';
 import type { ExtractConfig } from './config.ts';
 import { createDeblendWork, deblend } from './deblend.ts';
+import { choosePixels, joinPixels, pixelsOf, type Pixels } from './footprints.ts';
 import { kronFlux, type ExtractPlanes } from './kron.ts';
-import { measureMoments, type Moments, type Pixels } from './moments.ts';
+import { measureMoments, type Moments } from './moments.ts';
 
 /** Bits of a source's `flags`; values are source-extractor's. */
 export const SOURCE_FLAGS = {
@@ -64,12 +65,12 @@ export type ExtractKnowledge = Readonly<{
 }>;
 
 /** Planes of the image's size; contents destroyed. */
-export type ExtractScratch = Readonly<{ filtered: Float32Array; labels: Int32Array }>;
+export type ExtractScratch = Readonly<{ light: Float32Array; labels: Int32Array }>;
 
 /** Pixels that hold no measurement. */
 const BAD_BITS = maskBits('BAD', 'NO_DATA');
-/** One side of the pyramid filter, 1 2 1. */
-const PYRAMID = Float64Array.of(0.25, 0.5, 0.25);
+/** The pyramid filter's 1 2 1. */
+const PYRAMID = { middleTap: 0.5, sideTap: 0.25 };
 
 /**
  * @param planes image: the background is taken off in place. mask: SAT is added where `saturation` says so.
@@ -78,37 +79,21 @@ const PYRAMID = Float64Array.of(0.25, 0.5, 0.25);
 export function extractSources(
   planes: ExtractPlanes, knowledge: ExtractKnowledge, config: ExtractConfig, scratch: ExtractScratch,
 ): Extraction {
-  const { width, height, image, mask } = planes, { filtered, labels } = scratch;
+  const { width, height, image, mask } = planes;
   markSaturated(planes, knowledge.saturation);
   const rowStep = width * height > config.wholeSkyPixelsMax ? 2 : 1;
   const background = measureBackground(image, mask, width, height, BAD_BITS, { ...config.background, rowStep });
   if (background === null) throw refuse('BACKGROUND_UNKNOWN', 'no part of the image shows the sky');
   const rms = median(background.sigma), level = median(background.level);
   if (!(rms > 0)) throw refuse('IMAGE_CONSTANT', 'the image is constant over most of its area');
-  subtractBackground(image, background);
-  smoothSeparable(image, mask, BAD_BITS, width, height, PYRAMID, filtered);
-  const threshold = config.thresholdSigma * rms;
-  const regions = labelRegions(filtered, width, height, 1, threshold, labels);
-  const parts: Part[] = [], work = createDeblendWork();
-  const { indices, tops } = listRegions(labels, filtered, width, height, regions, config.pixelCountMin);
-  let footprintCount = 0, used = 0;
-  for (let n = 0; n < regions.count; n++) {
-    const at = n * REGION_FIELDS, { boxes } = regions, pixelCount = boxes[at + 4];
-    if (pixelCount < config.pixelCountMin) continue;
-    footprintCount++;
-    const box = { x0: boxes[at], y0: boxes[at + 1], x1: boxes[at + 2], y1: boxes[at + 3] };
-    const pixels = indices.subarray(used, used += pixelCount);
-    // What has one top is connected at every level, and so parts at none.
-    const shares = tops[n] < 2 ? [pixels] : deblend(filtered, width, pixels, box, threshold, config.deblend, work);
-    for (const share of shares) {
-      if (share.length < config.pixelCountMin) { unlabel(labels, share); continue; }
-      parts.push({ ...partOf(filtered, width, share, threshold, config), isBlended: shares.length > 1 });
-    }
-  }
-  const found = withoutWings(parts, threshold, config.wingExponent, filtered, width);
-  // All other labels are 0.
-  found.forEach(({ pixels }, k) => { for (let i = 0; i < pixels.length; i++) labels[pixels[i]] = k + 1; });
-  const sumEllipse = createEllipseSummer({ ...planes, pixelVariance: rms * rms, badBits: BAD_BITS, labels });
+  const threshold = config.thresholdSigma * rms, mesh = { ...background, cells: background.level };
+  const { parts, footprintCount } = findParts(
+    { image, mask, zeroBits: BAD_BITS, width, height, mesh, threshold, countMin: config.pixelCountMin, ...PYRAMID },
+    config, scratch.light,
+  );
+  const found = withoutWings(parts, threshold, config.wingExponent, width);
+  const owners = markOwners(found, scratch);
+  const sumEllipse = createEllipseSummer({ ...planes, pixelVariance: rms * rms, badBits: BAD_BITS, ...owners });
   const sources = found.map((part, k) => measure(planes, knowledge.gain, sumEllipse, k + 1, part, rms, config));
   sources.sort((p, q) => p.y - q.y || p.x - q.x);
   return {
@@ -117,8 +102,48 @@ export function extractSources(
   };
 }
 
-function unlabel(labels: Int32Array, pixels: Pixels): void {
-  for (let i = 0; i < pixels.length; i++) labels[pixels[i]] = 0;
+/** Footprints, parted into their sources. */
+function findParts(
+  task: FootprintTask, config: ExtractConfig, scratch: Float32Array,
+): { parts: Part[]; footprintCount: number } {
+  const { width, threshold, countMin } = task, found = findFootprints(task, scratch), { boxes } = found.regions;
+  const parts: Part[] = [], work = createDeblendWork(), footprints = pixelsOf(found, width, countMin);
+  let n = 0;
+  for (const pixels of footprints) {
+    while (boxes[REGION_FIELDS * n + 4] < countMin) n++;
+    const [x0, y0, x1, y1] = boxes.subarray(REGION_FIELDS * n, REGION_FIELDS * n + 4);
+    // What has one top is connected at every level, and so parts at none.
+    const shares = found.tops[n] < 2 ? null : deblend(pixels, width, { x0, y0, x1, y1 }, threshold, config.deblend, work);
+    n++;
+    if (shares === null) { parts.push(partOf(pixels, false, width, threshold, countMin)); continue; }
+    for (const share of shares) {
+      if (share.length < countMin) continue;
+      parts.push(partOf(choosePixels(pixels, share), true, width, threshold, countMin));
+    }
+  }
+  return { parts, footprintCount: footprints.length };
+}
+
+/**
+ * Whose each pixel is: a bit for every one that is somebody's, and there the number of the part, from 1 on. Labels of other
+ * pixels mean nothing: to clear a bit of each costs a thirtieth of clearing them.
+ */
+function markOwners(parts: readonly Part[], { light, labels }: ExtractScratch): { marks: Uint32Array; labels: Int32Array } {
+  const marks = marksOf(light);
+  marks.fill(0);
+  parts.forEach(({ pixels: { indices } }, k) => {
+    for (let i = 0; i < indices.length; i++) {
+      const index = indices[i];
+      labels[index] = k + 1;
+      marks[index >> 5] |= 1 << (index & 31);
+    }
+  });
+  return { marks, labels };
+}
+
+/** The light's plane, which nobody needs any more, as bits of as many pixels. */
+function marksOf(light: Float32Array): Uint32Array {
+  return new Uint32Array(light.buffer, light.byteOffset, Math.ceil(light.length / 32));
 }
 
 function refuse(code: string, message: string): StageError {
@@ -133,33 +158,28 @@ function markSaturated({ image, mask }: ExtractPlanes, saturation: number | null
 
 type Part = Readonly<{ pixels: Pixels; shape: Moments; margin: number; isBlended: boolean }>;
 
-function partOf(
-  filtered: Float32Array, width: number, pixels: Pixels, threshold: number, config: ExtractConfig,
-): Omit<Part, 'isBlended'> {
+function partOf(pixels: Pixels, isBlended: boolean, width: number, threshold: number, countMin: number): Part {
   // The n highest, in falling order: few, and found in one go.
-  const highest = new Array<number>(config.pixelCountMin).fill(-Infinity), last = highest.length - 1;
-  for (let k = 0; k < pixels.length; k++) {
-    const value = filtered[pixels[k]];
+  const highest = new Array<number>(countMin).fill(-Infinity), last = highest.length - 1, { light } = pixels;
+  for (let k = 0; k < light.length; k++) {
+    const value = light[k];
     if (!(value > highest[last])) continue;
     let at = last;
     for (; at > 0 && highest[at - 1] < value; at--) highest[at] = highest[at - 1];
     highest[at] = value;
   }
-  return { pixels, shape: measureMoments(filtered, width, pixels), margin: highest[last] - threshold };
+  return { pixels, shape: measureMoments(pixels, width), margin: highest[last] - threshold, isBlended };
 }
 
-/** Parts that are a neighbour's wings go to that neighbour; its shape stays as it was. */
-function withoutWings(
-  parts: readonly Part[], threshold: number, exponent: number, filtered: Float32Array, width: number,
-): Part[] {
-  const owners = ownersOf(parts, threshold, exponent), joined = new Map<number, Pixels[]>();
-  owners.forEach((owner, i) => { joined.set(owner, [...(joined.get(owner) ?? []), parts[i].pixels]); });
+/** Parts that are a neighbour's wings go to that neighbour. */
+function withoutWings(parts: readonly Part[], threshold: number, exponent: number, width: number): Part[] {
+  const owners = ownersOf(parts, threshold, exponent), joined = parts.map((): Pixels[] => []);
+  owners.forEach((owner, i) => { joined[owner].push(parts[i].pixels); });
   return parts.flatMap((part, i) => {
     if (owners[i] !== i) return [];
-    const all = joined.get(i) ?? [];
-    if (all.length === 1) return [part];
-    const pixels = Int32Array.from(all.flatMap((list) => Array.from(list)));
-    return [{ ...part, pixels, shape: measureMoments(filtered, width, pixels) }];
+    if (joined[i].length === 1) return [part];
+    const pixels = joinPixels(joined[i]);
+    return [{ ...part, pixels, shape: measureMoments(pixels, width) }];
   });
 }
 
@@ -169,7 +189,7 @@ function measure(
 ): Source {
   const { shape, pixels } = part;
   const kron = kronFlux(sumEllipse, planes, label, shape, config.kron);
-  const outline = sumOutline(planes, pixels, rms * rms);
+  const outline = sumOutline(planes, pixels.indices, rms * rms);
   // A variance plane holds the source's own noise already.
   const sourceVariance = (flux: number): number => (
     gain === null || planes.variance !== null ? 0 : Math.max(flux, 0) / gain
@@ -179,7 +199,7 @@ function measure(
     x: shape.x, y: shape.y, flux: kron.flux, fluxErr, snr: kron.flux / fluxErr, a: shape.a, b: shape.b,
     thetaDeg: shape.thetaDeg, isophotalFlux: outline.flux,
     isophotalFluxErr: Math.sqrt(outline.variance + sourceVariance(outline.flux)),
-    pixelCount: pixels.length, kronRadiusPx: kron.radius * shape.a,
+    pixelCount: pixels.indices.length, kronRadiusPx: kron.radius * shape.a,
     flags: (kron.isCrowded ? SOURCE_FLAGS.crowded : 0) | (part.isBlended ? SOURCE_FLAGS.blended : 0)
       | (outline.isSaturated ? SOURCE_FLAGS.saturated : 0) | (outline.isAtBorder ? SOURCE_FLAGS.truncated : 0)
       | (kron.isIncomplete ? SOURCE_FLAGS.incomplete : 0),
@@ -188,7 +208,7 @@ function measure(
 
 /** Sums over the pixels of a source; bad ones count nothing. */
 function sumOutline(
-  { width, height, image, variance, mask }: ExtractPlanes, pixels: Pixels, pixelVariance: number,
+  { width, height, image, variance, mask }: ExtractPlanes, pixels: Int32Array, pixelVariance: number,
 ): { flux: number; variance: number; isSaturated: boolean; isAtBorder: boolean } {
   const saturatedBit = maskBits('SAT');
   let flux = 0, sum = 0, isSaturated = false, isAtBorder = false;

@@ -1,7 +1,5 @@
 /** Shape of a set of pixels. */
-
-/** Pixels of a source: positions y × width + x, in any order. */
-export type Pixels = Int32Array;
+import type { Pixels } from './footprints.ts';
 
 export type Moments = Readonly<{
   pixelCount: number;
@@ -23,16 +21,16 @@ const PIXEL_VARIANCE = 1 / 12;
 /**
  * First and second moments (Bertin & Arnouts 1996, §5).
  *
- * @param weights [height × width], the values of the pixels; positive there. Read only.
+ * @param pixels Their light, the weights, is positive.
  */
-export function measureMoments(weights: Float32Array, width: number, pixels: Pixels): Moments {
+export function measureMoments({ indices, light }: Pixels, width: number): Moments {
   // About the first pixel, so that squares of large coordinates do not eat the digits.
-  const x0 = pixels[0] % width, y0 = (pixels[0] - x0) / width;
+  const x0 = indices[0] % width, y0 = (indices[0] - x0) / width;
   let sum = 0, peak = -Infinity, sx = 0, sy = 0, sxx = 0, syy = 0, sxy = 0;
   // Pixels mostly come row by row: a division for each would take longer than its sums.
   let y = y0, start = y0 * width;
-  for (let k = 0; k < pixels.length; k++) {
-    const pixel = pixels[k], value = weights[pixel];
+  for (let k = 0; k < indices.length; k++) {
+    const pixel = indices[k], value = light[k];
     while (pixel >= start + width) { start += width; y++; }
     while (pixel < start) { start -= width; y--; }
     const dx = pixel - start - x0, dy = y - y0;
@@ -47,7 +45,7 @@ export function measureMoments(weights: Float32Array, width: number, pixels: Pix
   if (xx * yy - xy * xy < PIXEL_VARIANCE ** 2) { xx += PIXEL_VARIANCE; yy += PIXEL_VARIANCE; }
   const determinant = xx * yy - xy * xy, half = (xx + yy) / 2, spread = Math.hypot((xx - yy) / 2, xy);
   return {
-    pixelCount: pixels.length, sum, peak, x: x0 + mx, y: y0 + my, xx, yy, xy,
+    pixelCount: indices.length, sum, peak, x: x0 + mx, y: y0 + my, xx, yy, xy,
     cxx: yy / determinant, cyy: xx / determinant, cxy: (-2 * xy) / determinant,
     a: Math.sqrt(half + spread), b: Math.sqrt(Math.max(half - spread, 0)),
     thetaDeg: (Math.atan2(2 * xy, xx - yy) / 2) * (180 / Math.PI),
