@@ -9,6 +9,13 @@ export const apdbConfig = {
   /** Connections a process holds: the projection, the preloads of two overlapping visits, packets, a query. */
   connectionsMax: 6,
 
+  /**
+   * Connections beside these that help to read histories: while one waits for the disk the others send. Two overlapping
+   * preloads have two each. With two cores a third reader brought nothing.
+   */
+  alongConnectionsMax: 4,
+  readersAlong: 2,
+
   /** A server that does not answer in this time is down, ms. A local one needs a few. */
   connectLimitMs: 5_000,
 
@@ -28,10 +35,16 @@ export const apdbConfig = {
   objectsPerRead: 4096,
 
   /**
-   * Ranges of pixels that one COPY asks for at most. A field's 10,000 objects lie in some thousand runs; the server
+   * Ranges of pixels that one read asks for at most. A field's 10,000 objects lie in some thousand runs; the server
    * spends 10 µs a range and partition, and each halving takes in some more rows of neighbours.
    */
   rangesPerRead: 256,
+
+  /**
+   * Ranges of one COPY: a field's 220 tiles make ten pieces, which connections share out evenly enough. A piece costs
+   * 1 ms to plan, and 6 ms the first on a connection.
+   */
+  rangesPerJob: 24,
 
   /** A cache that does not answer in this time is away, ms: the tables answer in a second. */
   cacheLimitMs: 2_000,

@@ -39,8 +39,7 @@ export function chunkOfRows(
 ): HistoryChunk {
   const count = positions.length, pointSize = kind === 'source' ? SOURCE_POINT_SIZE : FORCED_POINT_SIZE;
   const read = kind === 'source' ? readSourceRow : readForcedRow;
-  const points = new Float64Array(count * pointSize), ids = new BigInt64Array(count);
-  const offsets = new Uint32Array(count), objectOf = new Int32Array(count);
+  const { points, ids, offsets, objectOf } = unsortedColumns(count, pointSize);
   const names = new BigInt64Array(2), view = viewOf(bytes), objects = new ObjectIndex();
   let offset = 0, firstPosition = Infinity, firstMjdTai = Infinity;
   for (let row = 0; row < count; row++) {
@@ -72,6 +71,22 @@ export function chunkOfRows(
   return sorted;
 }
 
+type Unsorted = Readonly<{
+  points: Float64Array; ids: BigInt64Array; offsets: Uint32Array; objectOf: Int32Array;
+}>;
+let unsorted: Unsorted | null = null;
+
+/** Columns to read rows into before they are sorted: the same ones for every chunk, so that they stay in the cache. */
+function unsortedColumns(count: number, pointSize: number): Unsorted {
+  if (unsorted === null || unsorted.ids.length < count || unsorted.points.length < count * pointSize) {
+    unsorted = {
+      points: new Float64Array(2 * count * pointSize), ids: new BigInt64Array(2 * count),
+      offsets: new Uint32Array(2 * count), objectOf: new Int32Array(2 * count),
+    };
+  }
+  return unsorted;
+}
+
 /**
  * Rows by (object, position, id). A counting sort by object, then insertion within each: a store returns the rows of
  * an object nearly in order, and then both passes are linear.
@@ -79,11 +94,11 @@ export function chunkOfRows(
 function grouped(
   objectOf: Int32Array, objectCount: number, positions: Float64Array, ids: BigInt64Array,
 ): { order: Uint32Array; starts: Uint32Array } {
-  const starts = new Uint32Array(objectCount + 1);
-  for (const object of objectOf) starts[object + 1]++;
+  const starts = new Uint32Array(objectCount + 1), count = positions.length;
+  for (let row = 0; row < count; row++) starts[objectOf[row] + 1]++;
   for (let k = 0; k < objectCount; k++) starts[k + 1] += starts[k];
-  const ends = starts.slice(0, objectCount), order = new Uint32Array(objectOf.length);
-  for (let row = 0; row < objectOf.length; row++) {
+  const ends = starts.slice(0, objectCount), order = new Uint32Array(count);
+  for (let row = 0; row < count; row++) {
     const object = objectOf[row];
     let at = ends[object]++;
     for (; at > starts[object]; at--) {

@@ -21,29 +21,16 @@ export function pixelsOf(tile: number): Readonly<{ from: number; to: number }> {
   return { from: tile * PIXELS_A_TILE, to: (tile + 1) * PIXELS_A_TILE };
 }
 
-/** More tiles than any camera's field has: a wider cone is of a person, and most of its tiles are not cached. */
-const TILES_AHEAD_MAX = 4096;
+/** More tiles than any camera's field has: a wider cone is of a person, and most of its tiles are empty. */
+const TILES_AROUND_MAX = 2048;
 
-/** A cache that has begun to read the tiles of a cone when it is made; others are read when they are asked for. */
-export function readAhead(cache: TileCache, cone: Cone): Pick<TileCache, 'read' | 'fill'> {
-  const begun = new Map<number, number>();
+/** Tiles that a cone touches, ascending; none when it is wider than any field. */
+export function tilesAround(cone: Cone): readonly number[] {
+  const tiles = new Set<number>();
   for (const { from, to } of coverOf(cone)) {
-    for (let tile = tileOf(from); tile <= tileOf(to - 1) && begun.size < TILES_AHEAD_MAX; tile++) {
-      if (!begun.has(tile)) begun.set(tile, begun.size);
-    }
+    for (let tile = tileOf(from); tile <= tileOf(to - 1) && tiles.size <= TILES_AROUND_MAX; tile++) tiles.add(tile);
   }
-  const ahead = cache.read([...begun.keys()]);
-  return {
-    fill: (tile, base) => cache.fill(tile, base),
-    read: async (tiles) => {
-      const others = tiles.filter((tile) => !begun.has(tile));
-      const [early, late] = await Promise.all([ahead, others.length === 0 ? [] : cache.read(others)]);
-      return tiles.map((tile) => {
-        const place = begun.get(tile);
-        return place === undefined ? late[others.indexOf(tile)] : early[place];
-      });
-    },
-  };
+  return tiles.size <= TILES_AROUND_MAX ? [...tiles] : [];
 }
 
 /** Where chunks are kept. It may lose any of them, and must not fail: whoever cannot be asked has nothing. */

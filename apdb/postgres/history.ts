@@ -14,6 +14,7 @@ import { CopyBinaryReader } from './copyBinary.ts';
 import { HistoryWindows } from '../historyRows.ts';
 import { HistoryStream, type RangeChunk } from './historyStream.ts';
 import type { PartitionedTable } from './partitions.ts';
+import { readTogether, type ReadJob, type SharedRead } from './readTogether.ts';
 import type { Session } from './session.ts';
 import { SOURCE_BYTES_LIMIT } from './tables.ts';
 
@@ -49,11 +50,12 @@ export async function objectsById(
 
 /** The objects with their rows of commits ≤ `asOf` since `sinceMjdTai`. @param isLatest Nothing above is stored. */
 export async function withHistory(
-  session: Session, objects: readonly ObjectRow[], sinceMjdTai: number, asOf: CommitPosition, isLatest: boolean,
+  shared: SharedRead, objects: readonly ObjectRow[], sinceMjdTai: number, asOf: CommitPosition, isLatest: boolean,
 ): Promise<ObjectHistory[]> {
   const windows = newWindows(objects, sinceMjdTai);
   const ranges = rangesAround(objects.map(({ homePixel }) => homePixel), apdbConfig.rangesPerRead);
-  await readRanges(session, ranges, sinceMjdTai, asOf, isLatest, (table, { chunk }) => windows[table].add(chunk, -1));
+  const jobs = rangeJobs(ranges, sinceMjdTai, asOf, isLatest, (table, { chunk }) => windows[table].add(chunk, -1));
+  await readTogether(shared, jobs, async () => undefined);
   return joined(objects, windows);
 }
 
@@ -74,12 +76,23 @@ export function joined(objects: readonly ObjectRow[], windows: Windows): ObjectH
     { diaObjectId, ra, dec, diaObject, sources: sources[k], forcedSources: forced[k] }));
 }
 
-/** Rows of ranges of home pixels: a chunk a range and table, in the order of the ranges. */
-export async function readRanges(
+/** Rows of ranges of home pixels: a chunk a range and table, in no order. */
+export function rangeJobs(
+  ranges: readonly PixelRange[], sinceMjdTai: number, asOf: CommitPosition, isLatest: boolean,
+  take: (table: PartitionedTable, range: RangeChunk) => void,
+): ReadJob[] {
+  const jobs: ReadJob[] = [];
+  for (let at = 0; at < ranges.length; at += apdbConfig.rangesPerJob) {
+    const some = ranges.slice(at, at + apdbConfig.rangesPerJob);
+    jobs.push((session) => readRanges(session, some, sinceMjdTai, asOf, isLatest, take));
+  }
+  return jobs;
+}
+
+async function readRanges(
   session: Session, ranges: readonly PixelRange[], sinceMjdTai: number, asOf: CommitPosition, isLatest: boolean,
   take: (table: PartitionedTable, range: RangeChunk) => void,
 ): Promise<void> {
-  if (ranges.length === 0) return;
   for (const table of ['DiaSource', 'DiaForcedSource'] as const) {
     // The sum keeps the planner from the index on commitFrom, which nearly every row passes.
     const rows = (name: string, holds: string) => `SELECT "commitFrom", payload FROM "${name}"

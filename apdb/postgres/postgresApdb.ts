@@ -12,16 +12,17 @@ import { assertAscending } from '../rows.ts';
 import { writeCorrection } from './correct.ts';
 import { objectsById, regionObjects, withHistory } from './history.ts';
 import { maintain, readRetention } from './maintain.ts';
-import { readAhead, type TileCache } from '../tiles.ts';
+import type { TileCache } from '../tiles.ts';
 import { dropAll, migrate, readEpoch } from './migrate.ts';
 import { lockPosition, readPosition, setPosition, writeCommits } from './project.ts';
+import { sharedRead } from './readTogether.ts';
 import { PostgresServer } from './session.ts';
 import type { PostgresAddress, Session } from './session.ts';
 import { solarSystemTables } from './solarSystem.ts';
 import { quotedColumns, TABLE_COLUMNS, TABLE_KEYS } from './tables.ts';
 import { objectPlaces, sourcesAfter, sourcesById, stats } from './queries.ts';
 import { rewind } from './rewind.ts';
-import { appendTiles, historyByTiles } from './tileHistory.ts';
+import { appendTiles, regionByTiles } from './tileHistory.ts';
 
 export type { PostgresAddress } from './session.ts';
 
@@ -122,14 +123,13 @@ async function loadRegion(
   const { refill, ...region } = await server.transaction('read', async (session) => {
     const projected = await readPosition(session);
     const position = readablePosition(asOf, projected);
-    // The cache is asked before the objects are known: for the tiles of the cone, where nearly all have their home.
-    const early = tiles !== null && position === projected ? readAhead(tiles, cone) : null;
-    const objects = await regionObjects(session, cone, position, position === projected);
+    const shared = await sharedRead(server, session);
     if (tiles === null || position !== projected) {
-      const histories = await withHistory(session, objects, sinceMjdTai, position, position === projected);
+      const objects = await regionObjects(session, cone, position, position === projected);
+      const histories = await withHistory(shared, objects, sinceMjdTai, position, position === projected);
       return { position, objects: histories, refill: null };
     }
-    const read = await historyByTiles(session, early ?? tiles, objects, sinceMjdTai, position);
+    const read = await regionByTiles(shared, tiles, cone, sinceMjdTai, position);
     return { position, objects: read.histories, refill: read.refill };
   });
   // Nobody waits for the cache, and it does not fail.
@@ -143,7 +143,7 @@ async function loadObjects(
   return server.transaction('read', async (session) => {
     const projected = await readPosition(session), position = readablePosition(asOf, projected);
     const objects = await objectsById(session, ids, position);
-    return withHistory(session, objects, sinceMjdTai, position, position === projected);
+    return withHistory(await sharedRead(server, session), objects, sinceMjdTai, position, position === projected);
   });
 }
 

@@ -1,49 +1,77 @@
 /** Histories by way of cached tiles: tables are read for the tiles that the cache lacks, or has not all of. */
 import type { CommitPosition } from '../../schemas/ids.ts';
-import type { ObjectHistory } from '../apdb.ts';
-import { completeTile, encodeChunk, pixelsOf, tileOf, type TileCache } from '../tiles.ts';
+import type { Cone, ObjectHistory } from '../apdb.ts';
+import {
+  completeTile, encodeChunk, pixelsOf, tileOf, tilesAround, type TileCache, type TileChunk,
+} from '../tiles.ts';
 import { CopyBinaryReader } from './copyBinary.ts';
 import { chunkOfRows, type HistoryChunk } from '../historyChunk.ts';
 import type { HistoryKind } from '../historyRows.ts';
-import { joined, newWindows, readRanges, type ObjectRow } from './history.ts';
+import { joined, newWindows, rangeJobs, regionObjects } from './history.ts';
+import { readTogether, type SharedRead } from './readTogether.ts';
 import type { Session } from './session.ts';
 import type { Placed } from './tables.ts';
 
-/** Reads the objects' rows since a time as of the last commit; `refill` then tells the cache what it lacked. */
-export async function historyByTiles(
-  session: Session, cache: Pick<TileCache, 'read' | 'fill'>, objects: readonly ObjectRow[], sinceMjdTai: number,
-  latest: CommitPosition,
+/**
+ * The objects of a cone with their rows since a time as of the last commit; `refill` then tells the cache what it
+ * lacked. The tiles of the cone are read before its objects are known: nearly all have their home in them.
+ */
+export async function regionByTiles(
+  shared: SharedRead, cache: Pick<TileCache, 'read' | 'fill'>, cone: Cone, sinceMjdTai: number, latest: CommitPosition,
 ): Promise<{ histories: ObjectHistory[]; refill: () => Promise<void> }> {
-  const tiles = [...new Set(objects.map(({ homePixel }) => tileOf(homePixel)))].sort((a, b) => a - b);
-  const touched = await touchedTiles(session, tiles);
-  const cached = await cache.read(tiles);
-  const windows = newWindows(objects, sinceMjdTai);
-  const missing: number[] = [];
-  for (const [k, tile] of tiles.entries()) {
-    const chunks = completeTile(cached[k], sinceMjdTai, touched.get(tile) ?? 0);
-    if (chunks === null) missing.push(tile);
+  const reading = { shared, cache, sinceMjdTai, latest };
+  const around = tilesAround(cone);
+  const { tiles, result: objects } = await readTiles(reading, around, () => (
+    regionObjects(shared.session, cone, latest, true)));
+  const known = new Set(around);
+  const elsewhere = new Set(objects.map(({ homePixel }) => tileOf(homePixel)).filter((tile) => !known.has(tile)));
+  const { tiles: others } = await readTiles(reading, [...elsewhere].sort((a, b) => a - b), async () => undefined);
+  const windows = newWindows(objects, sinceMjdTai), all = [...tiles, ...others];
+  for (const { chunks } of all) {
     let through = -1;
-    for (const { sources, forcedSources, position } of chunks ?? []) {
+    for (const { sources, forcedSources, position } of chunks) {
       windows.DiaSource.add(sources, through);
       windows.DiaForcedSource.add(forcedSources, through);
       through = position;
     }
   }
-  const read = { DiaSource: new Map<number, HistoryChunk>(), DiaForcedSource: new Map<number, HistoryChunk>() };
-  await readRanges(session, missing.map(pixelsOf), sinceMjdTai, latest, true, (table, { low, chunk }) => {
-    windows[table].add(chunk, -1);
-    read[table].set(low, chunk);
-  });
   const refill = async () => {
-    for (const tile of missing) {
-      const low = pixelsOf(tile).from, sources = read.DiaSource.get(low), forced = read.DiaForcedSource.get(low);
-      if (!sources || !forced) throw new Error(`tile ${tile} was asked for and did not come`);
-      await cache.fill(tile, encodeChunk({
-        isBase: true, before: 0, position: latest, sinceMjdTai, sources, forcedSources: forced,
-      }));
-    }
+    for (const { tile, isNew, chunks } of all) if (isNew) await cache.fill(tile, encodeChunk(chunks[0]));
   };
   return { histories: joined(objects, windows), refill };
+}
+
+type TileReading = Readonly<{
+  shared: SharedRead; cache: Pick<TileCache, 'read'>; sinceMjdTai: number; latest: CommitPosition;
+}>;
+/** `isNew`: read from the tables, and not in the cache. */
+type ReadTile = Readonly<{ tile: number; isNew: boolean; chunks: readonly TileChunk[] }>;
+
+/** Tiles out of the cache, and of the tables what that lacks; `meanwhile` is begun at once on the same connection. */
+async function readTiles<T>(
+  { shared, cache, sinceMjdTai, latest }: TileReading, tiles: readonly number[], meanwhile: () => Promise<T>,
+): Promise<{ tiles: readonly ReadTile[]; result: T }> {
+  const reading = cache.read(tiles);
+  const touched = await touchedTiles(shared.session, tiles);
+  const running = meanwhile();
+  running.catch(() => undefined); // It is waited for below.
+  const cached = await reading;
+  const read: ReadTile[] = [], missing: number[] = [];
+  for (const [k, tile] of tiles.entries()) {
+    const chunks = completeTile(cached[k], sinceMjdTai, touched.get(tile) ?? 0);
+    if (chunks === null) missing.push(tile); else read.push({ tile, isNew: false, chunks });
+  }
+  const found = { DiaSource: new Map<number, HistoryChunk>(), DiaForcedSource: new Map<number, HistoryChunk>() };
+  const jobs = rangeJobs(missing.map(pixelsOf), sinceMjdTai, latest, true, (table, { low, chunk }) => (
+    found[table].set(low, chunk)));
+  const result = await readTogether(shared, jobs, () => running);
+  for (const tile of missing) {
+    const low = pixelsOf(tile).from, sources = found.DiaSource.get(low), forced = found.DiaForcedSource.get(low);
+    if (!sources || !forced) throw new Error(`tile ${tile} was asked for and did not come`);
+    const base = { isBase: true, before: 0, position: latest, sinceMjdTai, sources, forcedSources: forced };
+    read.push({ tile, isNew: true, chunks: [base] });
+  }
+  return { tiles: read, result };
 }
 
 /** Rows that a projection has written, by the tiles that they belong to. */
