@@ -1,6 +1,6 @@
-/** Day-time corrections as the stores take them: new versions of stored rows, and objects that end. */
-import { decodeDiaObject, decodeDiaSource } from '../schemas/avro.ts';
-import type { DiaObject, DiaSource } from '../schemas/diaRows.ts';
+/** Day-time work as the stores take it: new versions of stored rows, objects that end, forced sources that come late. */
+import { decodeDiaForcedSource, decodeDiaObject, decodeDiaSource } from '../schemas/avro.ts';
+import type { DiaForcedSource, DiaObject, DiaSource } from '../schemas/diaRows.ts';
 import type { CommitPosition } from '../schemas/ids.ts';
 import type { Committed, CommittedCorrection } from './apdb.ts';
 import { decodeCommit, decodedAt, type DecodedCommit, type DecodedRow } from './rows.ts';
@@ -13,6 +13,7 @@ export type DecodedCorrection = Readonly<{
   closed: readonly bigint[];
   diaSources: readonly DecodedRow<DiaSource>[];
   diaObjects: readonly DecodedRow<DiaObject>[];
+  diaForcedSources: readonly DecodedRow<DiaForcedSource>[];
   bodies: DecodedBodies;
 }>;
 
@@ -47,7 +48,10 @@ export function withoutDropped(runs: readonly DecodedRun[], retainedFromMjdTai: 
     ? { correction, commits: commits.map((commit) => ({
       ...commit, diaSources: commit.diaSources.filter(isKept), diaForcedSources: commit.diaForcedSources.filter(isKept),
     })) }
-    : { commits, correction: { ...correction, diaSources: correction.diaSources.filter(isKept) } }));
+    : { commits, correction: {
+      ...correction, diaSources: correction.diaSources.filter(isKept),
+      diaForcedSources: correction.diaForcedSources.filter(isKept),
+    } }));
 }
 
 function decodeCorrection({ position, corrected }: CommittedCorrection): DecodedCorrection {
@@ -62,6 +66,7 @@ function decodeCorrection({ position, corrected }: CommittedCorrection): Decoded
     if (!Number.isFinite(corrected.correctedMjdTai)) throw new Error(`its time is ${corrected.correctedMjdTai}`);
     return {
       position, closedMjdTai: corrected.correctedMjdTai, closed: corrected.closedDiaObjectIds, diaSources, diaObjects,
+      diaForcedSources: corrected.diaForcedSources.map((payload) => decodedAt(decodeDiaForcedSource(payload), payload)),
       bodies: decodeBodies({ position, ...corrected }),
     };
   } catch (cause) {

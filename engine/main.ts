@@ -102,6 +102,7 @@ async function main(): Promise<number> {
       .runApdbClose(request.positionals.diaObjectIds, request.options);
     case 'apdb merge': return (await import('./cli/apdbCorrect.ts'))
       .runApdbMerge(request.positionals.diaObjectId, request.positionals.diaObjectIds, request.options);
+    case 'apdb precover': return (await import('./cli/apdbPrecover.ts')).runApdbPrecover(request.options, signal);
     case 'apdb stats': return (await import('./cli/apdb.ts')).runApdbStats(request.options);
     case 'apdb rebuild': return (await import('./cli/apdb.ts')).runApdbRebuild(request.options);
     case 'apdb changes': return (await import('./cli/apdbChanges.ts')).runApdbChanges(request.options);

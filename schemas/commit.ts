@@ -55,7 +55,7 @@ export type CommitEntry = Readonly<{ instrument: string; dayObs: DayObs }>
   & (OnlyFact<'associated'> | OnlyFact<'deferred'> | OnlyFact<'sealed'> | OnlyFact<'corrected'>);
 
 /** Each version of entry and rows is the one before with fields behind it, so that each is told by its length alone. */
-const [entryType, ...olderEntryTypes] = ['1/2', '1/1', '1/0'].map((version) => avro.Type.forSchema(
+const [entryType, ...olderEntryTypes] = ['1/3', '1/2', '1/1', '1/0'].map((version) => avro.Type.forSchema(
   // The cast is true of our own file.
   JSON.parse(readFileSync(new URL(`./commit/${version}/entry.avsc`, import.meta.url), 'utf8')) as avro.Schema,
 ));

@@ -185,7 +185,7 @@ function withCommits(tables: Tables, decoded: readonly DecodedCommit[]): Tables 
 }
 
 function corrected(tables: Tables, correction: DecodedCorrection): Tables {
-  const { position, closed, closedMjdTai, diaSources, diaObjects, bodies } = correction;
+  const { position, closed, closedMjdTai, diaSources, diaObjects, diaForcedSources, bodies } = correction;
   const objects = copiedObjects(tables);
   for (const version of diaObjects) {
     const id = version.row.diaObjectId;
@@ -204,11 +204,12 @@ function corrected(tables: Tables, correction: DecodedCorrection): Tables {
   for (const id of replaced) throw missingRow(correction, 'diaSource', id);
   const gone = new Set(ended);
   const added = sourcesOf({ position, diaSources });
-  assertObjectsExist({ position, diaSources, diaForcedSources: [] }, objects);
+  assertObjectsExist({ position, diaSources, diaForcedSources }, objects);
   return {
     ...tables, objects,
     sources: joined('DiaSource', tables.sources.filter((source) => !gone.has(source)), added),
     endedSources: [...tables.endedSources, ...ended.map((source) => ({ ...source, commitTo: position }))],
+    forcedSources: joined('DiaForcedSource', tables.forcedSources, forcedSourcesOf({ position, diaForcedSources })),
     bodies: foldedBodies(
       endedBodies(tables.bodies, new Set(ended.map(({ row }) => row.diaSourceId)), position), [bodies]),
   };
@@ -255,7 +256,9 @@ function sourcesOf({ position, diaSources }: Pick<DecodedCommit, 'position' | 'd
   }));
 }
 
-function forcedSourcesOf({ position, diaForcedSources }: DecodedCommit): Stored<DiaForcedSource>[] {
+function forcedSourcesOf(
+  { position, diaForcedSources }: Pick<DecodedCommit, 'position' | 'diaForcedSources'>,
+): Stored<DiaForcedSource>[] {
   return diaForcedSources.map((source) => {
     const { diaObjectId, midpointMjdTai, visit, detector } = source.row;
     return { ...source, key: `${diaObjectId} ${midpointMjdTai} ${visit} ${detector}`, commitFrom: position };

@@ -7,17 +7,18 @@ import { createPartitions } from './partitions.ts';
 import { copyRows, placed, placesOf, writeObjects } from './project.ts';
 import type { Session } from './session.ts';
 import { writeBodies } from './solarSystem.ts';
-import { quotedColumns, TABLE_COLUMNS, writeDiaSource } from './tables.ts';
+import { quotedColumns, TABLE_COLUMNS, writeDiaForcedSource, writeDiaSource } from './tables.ts';
 import { markTiles } from './tileHistory.ts';
 
 /** Writes one correction above the locked position. @throws when it is about a row that is not there. */
 export async function writeCorrection(session: Session, correction: DecodedCorrection): Promise<void> {
-  const { position, diaSources, diaObjects, bodies } = correction;
+  const { position, diaSources, diaObjects, diaForcedSources, bodies } = correction;
   const ids = diaSources.map(({ row }) => row.diaSourceId);
   const oldPixels = await endSources(session, correction, ids);
   await closeObjects(session, correction);
   const homes = await storedHomes(session, new Set([
-    ...diaSources.flatMap(({ row }) => row.diaObjectId ?? []), ...diaObjects.map(({ row }) => row.diaObjectId),
+    ...diaSources.flatMap(({ row }) => row.diaObjectId ?? []),
+    ...[...diaObjects, ...diaForcedSources].map(({ row }) => row.diaObjectId),
   ]));
   for (const { row } of diaObjects) {
     if (!homes.has(row.diaObjectId)) throw missingRow(correction, 'diaObject', row.diaObjectId);
@@ -25,11 +26,14 @@ export async function writeCorrection(session: Session, correction: DecodedCorre
   const added = diaSources.map((source) => placed(source, position, homes));
   await createPartitions(session, 'DiaSource', placesOf(added));
   await copyRows(session, 'DiaSource', added, (out, source) => writeDiaSource(out, source, position));
+  const forced = diaForcedSources.map((source) => placed(source, position, homes));
+  await createPartitions(session, 'DiaForcedSource', placesOf(forced));
+  await copyRows(session, 'DiaForcedSource', forced, (out, source) => writeDiaForcedSource(out, source, position));
   await writeObjects(session, diaObjects.map((version) => (
     { commitFrom: position, version: placed(version, position, homes) })));
   await writeBodies(session, [bodies]);
   // What is cached of these tiles holds rows that have ended: it is no answer any more.
-  await markTiles(session, position, [...oldPixels, ...added.map(({ homePixel }) => homePixel)]);
+  await markTiles(session, position, [...oldPixels, ...[...added, ...forced].map(({ homePixel }) => homePixel)]);
 }
 
 /** Moves the stored versions of the sources, and their ssSources, to the histories. @returns Their home pixels. */

@@ -78,11 +78,12 @@ function changeOf({ entry, sequence }: StoredEntry, spool: Spool): Change | null
 }
 
 function changeOfCorrection(position: CommitPosition, corrected: SkyCorrected): Change {
-  const { diaSources, diaObjects, ssSources, mpcOrbits, ...correction } = corrected;
+  const { diaSources, diaObjects, diaForcedSources, ssSources, mpcOrbits, ...correction } = corrected;
   return {
     position, visit: null, detector: null, correction,
     tables: {
       DiaObject: diaObjects.map(decodeDiaObject), DiaSource: diaSources.map(decodeDiaSource),
+      DiaForcedSource: diaForcedSources.map(decodeDiaForcedSource),
       SSSource: ssSources.map(decodeSsSource), mpc_orbits: mpcOrbits.map(decodeMpcOrbit),
     },
   };

@@ -134,8 +134,11 @@ async function countCommits(
       if (before !== undefined) violations.push(`${key} has two terminal entries: ${before} and ${sequence}`);
       ended.set(key, sequence);
     }
-    // Corrected rows are counted where they first came; an ssSource that a correction adds is a new one.
-    if (entry.corrected) ssSources += entry.corrected.ssSources.length;
+    // Corrected rows are counted where they first came; an ssSource or a forced source that one adds is a new one.
+    if (entry.corrected) {
+      ssSources += entry.corrected.ssSources.length;
+      forced += entry.corrected.diaForcedSources.length;
+    }
     const a = entry.associated;
     if (!a) continue;
     visitDetectors++;

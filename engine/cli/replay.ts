@@ -1,22 +1,14 @@
 /** `vesper replay last|DAYOBS`: runs a recorded night again and compares rows and packets byte by byte. */
 import { availableParallelism } from 'node:os';
-import { recordedRules, withholdingOf } from '../../brokers/policy.ts';
-import { loadCamera } from '../../schemas/camera.ts';
-import type { ObservatoryEvent } from '../../schemas/events.ts';
 import type { DayObs } from '../../schemas/ids.ts';
-import { ProductCatalog } from '../archive/productCatalog.ts';
 import { listRecordedNights, readRecorded } from '../stream/commitExport.ts';
 import { readCommits, type StoredEntry } from '../stream/commitLog.ts';
 import type { Log } from '../stream/log.ts';
 import { readObservatory } from '../stream/observatory.ts';
-import { replayNight, type ReplayOptions, type ReplayResult } from '../stream/replayNight.ts';
+import { replayNight, type ReplayResult } from '../stream/replayNight.ts';
 import { createDetectorPool } from '../workers/pool.ts';
-import { runDigests } from './digests.ts';
-import { isSimulated } from './instruments.ts';
-import { bodiesByDigest } from './orbitCatalogue.ts';
 import { note, print, printJson } from './output.ts';
-import { detectorProcess } from './processDetector.ts';
-import { reopenSeries } from './series.ts';
+import { recordedPixels } from './recordedPixels.ts';
 import { chooseNight, withOpenStores } from './stores.ts';
 
 type Options = Readonly<{ dataDir: string; instrument: string | null; json: boolean }>;
@@ -30,7 +22,7 @@ export async function runReplay(night: number | 'last', options: Options, signal
       const entries: StoredEntry[] = [];
       for await (const stored of readCommits(log, instrument, dayObs)) entries.push(stored);
       const facts = (await readObservatory(log, instrument, dayObs, note)).map(({ event }) => event);
-      const pixels = pixelsOf(options.dataDir, instrument, dayObs, facts, pool);
+      const pixels = recordedPixels(options.dataDir, instrument, dayObs, facts, pool);
       const isTerminal = globalThis.process.stderr.isTTY;
       return replayNight({
         log, instrument, dayObs, dataDir: options.dataDir, ...pixels, entries, facts, lookahead: 2 * threads, signal,
@@ -45,22 +37,6 @@ export async function runReplay(night: number | 'last', options: Options, signal
   } finally {
     await pool.close();
   }
-}
-
-/** How an instrument's pixels are made: a camera's by the detector pipeline, a series' by its own. */
-function pixelsOf(
-  dataDir: string, instrument: string, dayObs: DayObs, facts: readonly ObservatoryEvent[],
-  pool: ReturnType<typeof createDetectorPool>,
-): Pick<ReplayOptions, 'camera' | 'process' | 'associate' | 'knownBodies' | 'withholding'> {
-  if (!isSimulated(instrument)) return reopenSeries(dataDir, instrument);
-  const opened = facts.find((event) => event.type === 'NightOpened');
-  const camera = loadCamera(opened?.type === 'NightOpened' ? opened.arguments.camera : instrument);
-  const catalog = new ProductCatalog(dataDir, instrument);
-  return {
-    camera, process: detectorProcess(camera, dataDir, catalog, pool, runDigests()),
-    knownBodies: bodiesByDigest(catalog, camera, dayObs),
-    withholding: (digest) => withholdingOf(recordedRules(dataDir, digest)),
-  };
 }
 
 /** Commits of earlier nights: from the log, or from the exports of nights that were removed. */

@@ -51,6 +51,7 @@ export interface ApdbMaintainOptions extends RecordedOptions {
   /** Null keeps all. */
   readonly keepDays: number | null;
 }
+export interface ApdbPrecoverOptions extends RecordedOptions { readonly night: number | null; readonly days: number }
 export interface ApdbCorrectOptions extends RecordedOptions { readonly reason: string; readonly dryRun: boolean }
 export interface ApdbReassignOptions extends ApdbCorrectOptions {
   /** A diaObjectId, decimal. */
@@ -300,6 +301,7 @@ export type ParsedCommand =
   | Parsed<'apdb cone', ApdbConeOptions, { readonly ra: number; readonly dec: number; readonly radius: number }>
   | Parsed<'apdb sources', ApdbSourcesOptions>
   | Parsed<'apdb maintain', ApdbMaintainOptions>
+  | Parsed<'apdb precover', ApdbPrecoverOptions>
   | Parsed<'apdb reassign', ApdbReassignOptions, { readonly diaSourceIds: string }>
   | Parsed<'apdb withdraw', ApdbCorrectOptions, { readonly diaSourceIds: string }>
   | Parsed<'apdb close', ApdbCorrectOptions, { readonly diaObjectIds: string }>

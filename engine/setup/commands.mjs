@@ -981,6 +981,26 @@ export const COMMANDS = [
     setup: 'servers', needs: 'stores',
   },
   {
+    name: 'apdb precover',
+    summary: 'measure a night\'s new diaObjects on the visits of the days before',
+    description: [
+      'Forced photometry at the places of objects that were born in the night: on the visits of the days before, and on',
+      'those that were under way at their birth (DMS-REQ-0287). Difference images are made again from the raw frames.',
+      'The fluxes are entries of the log, and part of the history of later alerts. Called again, it does what is left.',
+      'Exit 1 when detectors could not be measured, such as those whose raw frames are gone.',
+    ],
+    examples: ['vesper apdb precover', 'vesper apdb precover --night 20261002 --days 7 --json'],
+    positionals: [],
+    options: [
+      { name: 'night', argument: 'DAYOBS', type: 'dayObs', default: null,
+        explanation: 'whose new objects, YYYYMMDD (default: the newest night)' },
+      { name: 'days', argument: 'DAYS', type: 'integer', min: 0, max: 30, default: 30,
+        explanation: 'how far back before an object was first seen' },
+      INSTRUMENT, JSON_OUTPUT, DATA_DIR,
+    ],
+    setup: 'servers', needs: 'stores',
+  },
+  {
     name: 'apdb maintain',
     summary: 'drop old sources, and put finished months in the order in which fields are read',
     description: [

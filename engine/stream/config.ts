@@ -24,6 +24,8 @@ export const streamConfig = {
   inlineRowsBytesMax: 4 * 1024 ** 2,
   /** Sources of one correction: with their objects' new rows they fit an entry. */
   correctedSourcesMax: 2000,
+  /** Objects of one entry of precovery: with 60 forced sources each, of 120 bytes, they fill half of what fits. */
+  precoveredObjectsMax: 250,
   /**
    * A source is given to an object no further away than this, arcsec: ten match radii. What lies beyond is a mistaken
    * id; a body that moves has an ssObjectId.

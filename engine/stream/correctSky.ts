@@ -12,27 +12,36 @@ import type { Log } from './log.ts';
 import { planCorrection, type CorrectionRequest } from './planCorrection.ts';
 import { catchUp } from './projector.ts';
 
-type Opened = Readonly<{ log: Log; apdb: Apdb; instrument: string; dataDir: string; now: () => number }>;
+export type OpenedSky = Readonly<{ log: Log; apdb: Apdb; instrument: string; dataDir: string; now: () => number }>;
 
 /** A correction and the entry that it became; null as long as it was only planned. */
 export type CorrectedSky = Readonly<{ corrected: SkyCorrected; position: CommitPosition | null }>;
 
+/** Makes the correction that a request asks for. @param isTrial Nothing is written. */
+export async function correctSky(
+  opened: OpenedSky, request: CorrectionRequest, isTrial: boolean,
+): Promise<CorrectedSky> {
+  return appendCorrection(opened, (position, correctedMjdTai) => (
+    planCorrection(opened.apdb, position, request, correctedMjdTai)), isTrial);
+}
+
 /**
- * Makes one correction. Rows are worked out from the APDB as of the end of the log; when another writer appends
- * meanwhile, they are worked out anew.
+ * Plans an entry from the APDB as of the end of the log and appends it; when another writer appends meanwhile, it is
+ * planned anew.
  *
  * It goes into the night that is open. A sealed night takes nothing more: then it is the first entry of the next one,
  * which is observed behind it.
  *
  * @param isTrial Nothing is written.
  */
-export async function correctSky(
-  { log, apdb, instrument, dataDir, now }: Opened, request: CorrectionRequest, isTrial: boolean,
+export async function appendCorrection(
+  { log, apdb, instrument, dataDir, now }: OpenedSky,
+  plan: (position: CommitPosition, correctedMjdTai: number) => Promise<SkyCorrected>, isTrial: boolean,
 ): Promise<CorrectedSky> {
   const dayObs = await openNight(log, dataDir, instrument);
   for (let attempt = 1; ; attempt++) {
     const position = await catchUp(log, apdb, instrument, dataDir);
-    const corrected = await planCorrection(apdb, position, request, mjdTaiOfUnixMs(now()));
+    const corrected = await plan(position, mjdTaiOfUnixMs(now()));
     if (isTrial) return { corrected, position: null };
     const commits = await CommitLog.open(log, instrument, dayObs, () => undefined);
     // What was appended since the rows were worked out may have changed them.

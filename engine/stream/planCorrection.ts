@@ -4,7 +4,8 @@
  */
 import type { Apdb, ObjectHistory } from '../../apdb/apdb.ts';
 import {
-  decodeDiaObject, decodeDiaSource, encodeDiaObject, encodeDiaSource, encodeMpcOrbit, encodeSsSource,
+  decodeDiaForcedSource, decodeDiaObject, decodeDiaSource, encodeDiaObject, encodeDiaSource, encodeMpcOrbit,
+  encodeSsSource,
 } from '../../schemas/avro.ts';
 import type { SkyCorrected } from '../../schemas/correction.ts';
 import type { DiaObject, DiaSource } from '../../schemas/diaRows.ts';
@@ -31,7 +32,7 @@ export type CorrectionRequest = Readonly<{ reason: string }> & (
   | Readonly<{ kind: 'merged'; toDiaObjectId: bigint; diaObjectIds: readonly bigint[] }>);
 
 /** An object as it is, and all its sources by id. */
-type Held = Readonly<{ history: ObjectHistory; row: DiaObject; sources: Map<bigint, Uint8Array> }>;
+export type Held = Readonly<{ history: ObjectHistory; row: DiaObject; sources: Map<bigint, Uint8Array> }>;
 
 /**
  * The correction that a request asks for.
@@ -69,8 +70,8 @@ export async function planCorrection(
     moved: rows.map(({ diaSourceId, diaObjectId }) => ({ diaSourceId, fromDiaObjectId: diaObjectId })),
     closedDiaObjectIds: objects.filter(isClosed).map(({ row }) => row.diaObjectId),
     diaSources: next,
-    diaObjects: objects.filter((object) => !isClosed(object)).map((object) => nextVersion(object, correctedMjdTai)),
-    ...bodies,
+    diaObjects: objects.filter((object) => !isClosed(object)).map((object) => nextVersion(object, [], correctedMjdTai)),
+    ...bodies, diaForcedSources: [], precoveredDiaObjectIds: [],
   };
 }
 
@@ -86,13 +87,21 @@ async function storedSources(apdb: Apdb, ids: readonly bigint[]): Promise<DiaSou
 }
 
 async function heldObjects(apdb: Apdb, position: CommitPosition, ids: readonly bigint[]): Promise<Map<bigint, Held>> {
+  const held = await openObjects(apdb, position, ids);
+  const missing = ids.find((id) => !held.has(id));
+  if (missing !== undefined) throw new Error(`diaObject ${missing} is not in the APDB, or closed`);
+  return held;
+}
+
+/** Those of the objects that are valid. */
+export async function openObjects(
+  apdb: Apdb, position: CommitPosition, ids: readonly bigint[],
+): Promise<Map<bigint, Held>> {
   const held = new Map<bigint, Held>();
   for (const history of await apdb.loadObjects(ids, -Infinity, position)) {
     const sources = new Map(Array.from(history.sources, ({ id, payload }) => [id, payload]));
     held.set(history.diaObjectId, { history, row: decodeDiaObject(history.diaObject), sources });
   }
-  const missing = ids.find((id) => !held.has(id));
-  if (missing !== undefined) throw new Error(`diaObject ${missing} is not in the APDB, or closed`);
   return held;
 }
 
@@ -142,12 +151,21 @@ async function bodiesOf(
   };
 }
 
-function nextVersion({ row, history, sources }: Held, correctedMjdTai: number): Uint8Array {
+/**
+ * The row of an object with the sources that it has now.
+ *
+ * @param late Encoded diaForcedSources that come with this version.
+ */
+export function nextVersion(
+  { row, history, sources }: Held, late: readonly Uint8Array[], correctedMjdTai: number,
+): Uint8Array {
   const rows = [...sources].map(([id, payload]) => ({ id, payload, time: decodeDiaSource(payload).midpointMjdTai }));
   const times = rows.map(({ time }) => time);
   const lastDiaSourceMjdTai = Math.max(...times), sinceMjdTai = historyStart(lastDiaSourceMjdTai);
-  const forced = Array.from(history.forcedSources, ({ id, payload, midpointMjdTai }) => (
-    { id, payload, time: midpointMjdTai }));
+  const forced = [...Array.from(history.forcedSources, ({ payload }) => payload), ...late].map((payload) => {
+    const { diaForcedSourceId, midpointMjdTai } = decodeDiaForcedSource(payload);
+    return { id: diaForcedSourceId, payload, time: midpointMjdTai };
+  });
   const inWindow = ({ time }: Readonly<{ time: number }>) => time >= sinceMjdTai;
   // What retention has dropped is counted on: the store holds fewer sources than the object has had.
   const dropped = row.nDiaSources - history.sources.length;

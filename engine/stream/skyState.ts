@@ -106,6 +106,10 @@ export class SkyState {
       const { diaObjectId, diaSourceId } = decodeDiaSource(payload);
       held(diaObjectId)?.sources.push(position, diaSourceId, payload);
     }
+    for (const payload of corrected.diaForcedSources) {
+      const { diaObjectId, diaForcedSourceId } = decodeDiaForcedSource(payload);
+      held(diaObjectId)?.forcedSources.push(position, diaForcedSourceId, payload);
+    }
     for (const payload of corrected.diaObjects) {
       const row = decodeDiaObject(payload), object = held(row.diaObjectId);
       if (!object) continue;

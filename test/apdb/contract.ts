@@ -6,11 +6,11 @@ import type { Apdb, Committed, CommittedRows } from '../../apdb/apdb.ts';
 import { ssObjectRow } from '../../engine/ephemerides/ssObjectRow.ts';
 import { newDiaSource } from '../../schemas/diaRows.ts';
 import { decodeDiaSource, encodeDiaSource, encodeSsObject } from '../../schemas/avro.ts';
-import { BEFORE_EVERYTHING, commitPosition } from '../../schemas/ids.ts';
+import { BEFORE_EVERYTHING, commitPosition, type CommitPosition } from '../../schemas/ids.ts';
 import { commitOf, lastPosition, NEXT_NIGHT, NIGHT, WHOLE_FIELD } from './commits.ts';
 import { bodyRows } from './bodies.ts';
 import type { Detection } from './commits.ts';
-import { correctedArbitrary, correctionOf, NO_CORRECTION } from './corrections.ts';
+import { correctedArbitrary, correctionOf, lateForcedSource, NO_CORRECTION } from './corrections.ts';
 import { isObjectInCone, naiveHistories, plainHistory } from './naiveFold.ts';
 
 const ALL_TIME = -Infinity;
@@ -318,6 +318,22 @@ export function apdbContract(current: () => Apdb, runs: number): void {
     expect((await apdb.solarSystem.bodies()).map(({ ssObjectId }) => ssObjectId)).toEqual([5n]);
   });
 
+  test('a forced source that comes late is there as of its own entry, and gone when that is taken back', async () => {
+    const first = commitOf(NIGHT, 1, [seen(1), seen(2, 0.6)]), payload = lateForcedSource(at(2), 1n);
+    await apdb.project([first, { position: at(2), corrected: {
+      ...NO_CORRECTION, kind: 'precovered', diaForcedSources: [payload], precoveredDiaObjectIds: [1n, 2n] } }]);
+    const late = async (asOf: CommitPosition) => {
+      const [history] = await apdb.loadObjects([1n], ALL_TIME, asOf);
+      return [...history.forcedSources].filter(({ position }) => position === at(2))
+        .map((row) => Buffer.from(row.payload));
+    };
+    expect(await late(at(1))).toEqual([]);
+    expect(await late(at(2))).toEqual([Buffer.from(payload)]);
+    expect((await apdb.counts(NIGHT)).diaForcedSources).toBe(first.diaForcedSources.length + 1);
+    await apdb.rewind(at(1));
+    expect((await apdb.counts(NIGHT)).diaForcedSources).toBe(first.diaForcedSources.length);
+  });
+
   test('a correction of what is not there is refused whole', async () => {
     const first = commitOf(NIGHT, 1, [seen(1)]), { diaSourceId } = decodeDiaSource(first.diaSources[0]);
     await apdb.project([first]);
@@ -331,6 +347,7 @@ export function apdbContract(current: () => Apdb, runs: number): void {
     const strayId = decodeDiaSource(stray.diaSources[0]).diaSourceId;
     await refused({ diaSources: stray.diaSources }, `a correction of diaSource ${strayId}, which is not stored`);
     await refused({ diaObjects: stray.diaObjects }, 'a correction of diaObject 9, which does not exist');
+    await refused({ diaForcedSources: [lateForcedSource(at(2), 9n)] }, 'a row of diaObject 9, which does not exist');
     await refused({ closedDiaObjectIds: [9n] }, 'a correction of diaObject 9, which does not exist');
     await refused({ closedDiaObjectIds: [1n], diaObjects: first.diaObjects }, 'a diaObject that comes twice');
     const toNobody = correctionOf(at(2), [first], [diaSourceId], { diaObjectId: 1n });

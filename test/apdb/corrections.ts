@@ -1,16 +1,21 @@
 /** Corrections for tests: valid ones of whatever the commits before them have left. */
 import fc from 'fast-check';
 import type { Committed, CommittedCorrection } from '../../apdb/apdb.ts';
-import { decodeDiaObject, decodeDiaSource, encodeDiaObject, encodeDiaSource } from '../../schemas/avro.ts';
+import {
+  decodeDiaObject, decodeDiaSource, encodeDiaForcedSource, encodeDiaObject, encodeDiaSource,
+} from '../../schemas/avro.ts';
 import type { CorrectionKind, SkyCorrected } from '../../schemas/correction.ts';
-import type { DiaSource } from '../../schemas/diaRows.ts';
-import { commitPosition, partsOfCommitPosition, type CommitPosition } from '../../schemas/ids.ts';
+import { newDiaForcedSource, type DiaSource } from '../../schemas/diaRows.ts';
+import {
+  asDayObs, asDetectorId, commitPosition, diaSourceIdOf, partsOfCommitPosition, visitOf, type CommitPosition,
+} from '../../schemas/ids.ts';
 import { commitsArbitrary, NEXT_NIGHT, NIGHT } from './commits.ts';
 import { naiveSky } from './naiveFold.ts';
 
 export const NO_CORRECTION: SkyCorrected = {
   kind: 'withdrawn', reason: 'a test', correctedMjdTai: 61366.25, toDiaObjectId: null, toSsObjectId: null, moved: [],
-  closedDiaObjectIds: [], diaSources: [], diaObjects: [], ssSources: [], mpcOrbits: [],
+  closedDiaObjectIds: [], diaSources: [], diaObjects: [], ssSources: [], mpcOrbits: [], diaForcedSources: [],
+  precoveredDiaObjectIds: [],
 };
 
 /** Gives the stored sources other fields, and their objects new versions. */
@@ -33,7 +38,7 @@ export function correctionOf(
   } };
 }
 
-/** One of the four kinds, of sources and objects that `choice` picks; null where there are none. */
+/** One of the kinds, of sources and objects that `choice` picks; null where there are none. */
 function anyCorrection(
   position: CommitPosition, before: readonly Committed[], kind: CorrectionKind, choice: number,
 ): CommittedCorrection | null {
@@ -44,6 +49,10 @@ function anyCorrection(
   const object = ids[choice % ids.length], other = ids[(choice + 1) % ids.length];
   const source = held[choice % Math.max(1, held.length)];
   if (kind === 'closed') return correctionOf(position, before, [], {}, { kind, closedDiaObjectIds: [object] });
+  if (kind === 'precovered') {
+    return { position, corrected: { ...NO_CORRECTION, kind, precoveredDiaObjectIds: [object], diaForcedSources: [
+      lateForcedSource(position, object)] } };
+  }
   if (kind === 'merged') {
     if (object === other) return null;
     const moved = held.filter(({ diaObjectId }) => diaObjectId === other).map(({ diaSourceId }) => diaSourceId);
@@ -57,10 +66,20 @@ function anyCorrection(
     : correctionOf(position, before, [source.diaSourceId], { diaObjectId: object }, { kind });
 }
 
+/** A flux of an object on a visit before all others; each correction has a visit of its own. */
+export function lateForcedSource(position: CommitPosition, object: bigint): Uint8Array {
+  const visit = visitOf(asDayObs(20261101), partsOfCommitPosition(position).sequence), detector = asDetectorId(3);
+  return encodeDiaForcedSource(newDiaForcedSource({
+    diaForcedSourceId: diaSourceIdOf(visit, detector, 7), diaObjectId: object, ra: 0.125, dec: -10, psfFlux: 4.5,
+    visit: BigInt(visit), detector, midpointMjdTai: 61345.5 + partsOfCommitPosition(position).dayObs % 2,
+    timeProcessedMjdTai: 61366.25,
+  }));
+}
+
 /** Two nights of commits, each with corrections behind it. */
 export const correctedArbitrary: fc.Arbitrary<Committed[]> = fc.tuple(commitsArbitrary, fc.array(fc.record({
   isNextNight: fc.boolean(), choice: fc.nat(50),
-  kind: fc.constantFrom<CorrectionKind>('reassignedToObject', 'withdrawn', 'closed', 'merged'),
+  kind: fc.constantFrom<CorrectionKind>('reassignedToObject', 'withdrawn', 'closed', 'merged', 'precovered'),
 }), { maxLength: 4 })).map(([commits, wishes]) => {
   const all: Committed[] = [];
   for (const night of [NIGHT, NEXT_NIGHT]) {

@@ -33,7 +33,7 @@ export function naiveSky(commits: readonly Committed[]) {
     sources.push(...added.sort((a, b) => Number(a.diaSourceId - b.diaSourceId)));
     for (const row of brought.diaObjects) objects.set(decodeDiaObject(row).diaObjectId, row);
     if ('corrected' in commit) for (const id of commit.corrected.closedDiaObjectIds) objects.delete(id);
-    else forcedSources.push(...commit.diaForcedSources.map((payload) => (
+    forcedSources.push(...brought.diaForcedSources.map((payload) => (
       { position, payload, ...decodeDiaForcedSource(payload) })));
   }
   return { objects, sources, forcedSources };

@@ -54,8 +54,20 @@ test('a correction comes back as it was, with ids beyond 2⁵³', () => {
       toSsObjectId: null, closedDiaObjectIds: [2n ** 63n - 1n], diaSources: [Buffer.of(1)],
       diaObjects: [Buffer.of(2, 3)],
       moved: [{ diaSourceId: 3443564869490573313n, fromDiaObjectId: null }], ssSources: [], mpcOrbits: [Buffer.of(4)],
+      diaForcedSources: [Buffer.of(5)], precoveredDiaObjectIds: [3443564869490573312n],
     } };
   expect(decodeCommitEntry(encodeCommitEntry(entry))).toEqual(entry);
+});
+
+test('a correction of schema 1.2, which knows no late forced sources, is read as having none', () => {
+  const corrected = {
+    kind: 'closed', reason: 'an artefact', correctedMjdTai: 61315.5, toDiaObjectId: null, toSsObjectId: null,
+    moved: [], closedDiaObjectIds: ['7'], diaSources: [], diaObjects: [], ssSources: [], mpcOrbits: [],
+  };
+  const bytes = typeOf('1/2').toBuffer({
+    instrument: 'minicam', dayObs: night, associated: null, deferred: null, sealed: null, solarSystem: null, corrected });
+  expect(decodeCommitEntry(bytes).corrected).toEqual({
+    ...corrected, closedDiaObjectIds: [7n], diaForcedSources: [], precoveredDiaObjectIds: [] });
 });
 
 test('entries of schema 1.1 are read, with their solar-system rows', () => {

@@ -70,7 +70,7 @@ const NO_OBJECT_FLAGS = [
 ] as const;
 
 /** diaForcedSourceIds have the top bit of the counter set, so that no diaSource of the detector has the same id. */
-const FORCED_COUNTER_BASE = 1 << 23;
+export const FORCED_COUNTER_BASE = 1 << 23;
 
 /**
  * Associate the diaSources of one visit-detector with known diaObjects and make new ones of the rest.

@@ -1,0 +1,157 @@
+/** New objects measured on the visits before, on a real log; pixels are answered by the test. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Apdb } from '../../apdb/apdb.ts';
+import { openMemoryApdb } from '../../apdb/memory/memoryApdb.ts';
+import { detectorFootprint, isInside } from '../../engine/preload.ts';
+import { associateConfig } from '../../engine/stages/associate/config.ts';
+import { Associator } from '../../engine/stream/associator.ts';
+import { CommitLog } from '../../engine/stream/commitLog.ts';
+import type { ProcessDetector } from '../../engine/stream/engineRun.ts';
+import { closeLog, openLog, type Log } from '../../engine/stream/log.ts';
+import { precoverNight, type PrecoveryResult } from '../../engine/stream/precovery.ts';
+import { catchUp } from '../../engine/stream/projector.ts';
+import { SkyState } from '../../engine/stream/skyState.ts';
+import { Spool } from '../../engine/stream/spool.ts';
+import { decodeDiaForcedSource, decodeDiaObject } from '../../schemas/avro.ts';
+import { detectorOf, loadCamera } from '../../schemas/camera.ts';
+import type { ObservatoryEvent } from '../../schemas/events.ts';
+import { startTestNats, type TestNats } from '../support/nats.ts';
+import { NIGHT, yearOfVisits, type SeenVisit } from './yearOfVisits.ts';
+
+const NOW = () => 1_800_000_000_000;
+const DEC = -20, FIELD = { raDeg: 0, decDeg: DEC, cameraAngleDeg: 0 }, DAYS = 30;
+const WHOLE_SKY = { raDeg: 0, decDeg: 0, radiusDeg: 180 };
+const camera = loadCamera('minicam');
+let nats: TestNats, log: Log;
+const dataDir = mkdtempSync(join(tmpdir(), 'vesper-precovery-'));
+beforeAll(async () => {
+  nats = await startTestNats();
+  log = await openLog(nats.url, 'test', () => undefined);
+});
+afterAll(async () => {
+  await closeLog(log);
+  await nats.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+/** A pointing that puts the visit's detector on the field. */
+function pointingOf({ names }: SeenVisit): readonly [number, number] {
+  const centre = detectorFootprint(camera, detectorOf(camera, names.detector), FIELD);
+  const east = ((centre.raDeg + 540) % 360) - 180;
+  return [(360 - east) % 360, 2 * DEC - centre.decDeg];
+}
+
+function footprintOf(visit: SeenVisit) {
+  const [raDeg, decDeg] = pointingOf(visit);
+  return detectorFootprint(camera, detectorOf(camera, visit.names.detector), { raDeg, decDeg, cameraAngleDeg: 0 });
+}
+
+/** What the log of the observatory would tell of a visit, as far as it is read. */
+function factsOf(visit: SeenVisit): ObservatoryEvent[] {
+  const { visit: id, exposure, group, detector, band, physicalFilter, exposureSeconds, midpointMjdTai } = visit.names;
+  const named = { instrument: 'minicam', dayObs: NIGHT, group, visit: id, exposure, snap: 0 } as const;
+  return [
+    {
+      type: 'NextVisitAnnounced', dayObs: NIGHT, salIndex: 0, scriptSalIndex: 0, groupId: group, coordinateSystem: 2,
+      position: pointingOf(visit), startTime: 0, rotationSystem: 2, cameraAngle: 0, filters: physicalFilter, dome: 4,
+      duration: 30, nimages: 1, instrument: 'minicam', survey: 'test', totalCheckpoints: 1, private_sndStamp: 0,
+    },
+    { ...named, type: 'ExposureEnded', band, physicalFilter, exposureSeconds, midpointMjdTai, detectors: [detector] },
+    { ...named, type: 'DetectorRead', detector, uri: 'raw', bytes: 1, checksum: `raw ${id}`, readoutEndedMs: 0 },
+  ];
+}
+
+/** A night of visits that forced nothing, committed; and precovery of it, with what it asked pixels for. */
+async function observed(instrument: string, visits: readonly SeenVisit[]) {
+  const commits = await CommitLog.open(log, instrument, NIGHT, () => undefined);
+  const state = new SkyState(), apdb = openMemoryApdb();
+  const associator = new Associator(
+    commits, state, new Spool(dataDir, instrument, NIGHT), NOW, () => undefined, associateConfig, () => undefined,
+  );
+  for (const { names, measurements, footprint } of visits) {
+    await associator.commit(names, { ...measurements, inputs: { raw: `raw ${names.visit}` } }, footprint, 0);
+  }
+  await catchUp(log, apdb, instrument, dataDir);
+  const asked: string[] = [], broken = new Set<number>();
+  const process: ProcessDetector = async ({ read, known, knownPosition }) => {
+    if (broken.has(read.visit)) {
+      return { status: 'failed', progress: [], failure: {
+        stage: 'ingest', code: 'RAW_MISSING', message: 'no raw', disposition: 'reject', details: {} } };
+    }
+    asked.push(...known.map(({ diaObjectId }) => `${diaObjectId} ${read.visit} ${read.detector}`));
+    // One object in seven lies beside the detector, as its world coordinates then tell.
+    const forced = known.filter(({ diaObjectId }) => diaObjectId % 7n !== 0n).map((place) => (
+      { ...place, psfFlux: Number(place.diaObjectId % 1000n), psfFluxErr: 2, scienceFlux: 30, scienceFluxErr: 3 }));
+    return { status: 'measured', knownPosition, progress: [], measurements: { ...visits[0].measurements, forced } };
+  };
+  const precover = (): Promise<PrecoveryResult> => precoverNight({
+    log, apdb, instrument, dataDir, now: NOW, dayObs: NIGHT, days: DAYS, threads: 2,
+    pixels: () => ({ camera, process }), facts: async () => visits.flatMap(factsOf),
+    onProgress: () => undefined, signal: new AbortController().signal,
+  });
+  return { apdb, state, commits, asked, broken, precover };
+}
+
+/** Every valid object with its forced rows, by "object visit detector". */
+async function forcedOf(apdb: Apdb) {
+  const { objects } = await apdb.loadRegion(WHOLE_SKY, -Infinity);
+  return objects.map(({ diaObject, forcedSources }) => ({
+    row: decodeDiaObject(diaObject), forced: [...forcedSources].map(({ payload }) => decodeDiaForcedSource(payload)),
+  }));
+}
+
+test('each new object has one flux on each visit-detector before that sees it, and features of them', async () => {
+  const visits = yearOfVisits(11, 6, 24, DEC);
+  const { apdb, state, asked, precover } = await observed('whole', visits);
+  const born = await forcedOf(apdb);
+  const owed = born.flatMap(({ row }) => visits.filter((visit) => (
+    visit.names.midpointMjdTai >= (row.firstDiaSourceMjdTai ?? NaN) - DAYS
+      && isInside(footprintOf(visit), row.ra, row.dec)))
+    .map(({ names }) => `${row.diaObjectId} ${names.visit} ${names.detector}`));
+  const result = await precover();
+  expect(owed.length).toBeGreaterThan(50);
+  expect(asked.toSorted()).toEqual(owed.toSorted());
+  expect(result).toMatchObject({ objects: born.length, precovered: born.length, unmeasured: [] });
+  const after = await forcedOf(apdb), ids = after.flatMap(({ forced }) => forced.map((row) => row.diaForcedSourceId));
+  expect(new Set(ids).size).toBe(ids.length);
+  expect(ids).toHaveLength(result.forcedSources);
+  const measured = after.flatMap(({ forced }) => (
+    forced.map(({ diaObjectId, visit, detector }) => `${diaObjectId} ${visit} ${detector}`)));
+  expect(measured.toSorted()).toEqual(owed.filter((text) => BigInt(text.split(' ')[0]) % 7n !== 0n).toSorted());
+  for (const { row, forced } of after.filter((one) => one.forced.length > 0)) {
+    // All its fluxes and errors are alike, so that their weighted mean is one of them.
+    expect(row.r_fpFluxMean).toBeCloseTo(Number(row.diaObjectId % 1000n), 3);
+    expect(row.r_fpFluxMeanErr).toBeCloseTo(2 / Math.sqrt(forced.length), 5);
+    expect(row.nDiaSources).toBe(born.find((one) => one.row.diaObjectId === row.diaObjectId)?.row.nDiaSources);
+  }
+  expect(await precover()).toMatchObject({ objects: 0, visitDetectors: 0, forcedSources: 0, positions: [] });
+  // An associator that reads on holds what the store holds; and a store filled from the log alone is the same.
+  const again = openMemoryApdb();
+  await catchUp(log, again, 'whole', dataDir);
+  expect(await again.digest()).toEqual(await apdb.digest());
+  expect(state.objectCount).toBe(born.length);
+}, 30_000);
+
+test('a detector that cannot be measured is told, and its objects are done when it can', async () => {
+  const visits = yearOfVisits(12, 4, 12, DEC);
+  const { apdb, asked, broken, precover } = await observed('broken', visits);
+  broken.add(visits[5].names.visit);
+  const first = await precover();
+  expect(first.unmeasured).toEqual([
+    { visit: visits[5].names.visit, detector: visits[5].names.detector, reason: 'no raw' }]);
+  expect(first.precovered).toBeLessThan(first.objects);
+  expect(first.precovered).toBeGreaterThan(0);
+  const before = (await forcedOf(apdb)).flatMap(({ forced }) => forced);
+  broken.clear();
+  asked.length = 0;
+  const second = await precover();
+  expect(second).toMatchObject({ objects: first.objects - first.precovered, unmeasured: [] });
+  expect(second.precovered).toBe(second.objects);
+  // Only what was not measured on its detector yet is asked for again.
+  expect(asked.filter((text) => before.some((row) => text === `${row.diaObjectId} ${row.visit} ${row.detector}`)))
+    .toEqual([]);
+  expect(asked.some((text) => text.endsWith(` ${visits[5].names.visit} ${visits[5].names.detector}`))).toBe(true);
+}, 30_000);
