@@ -27,6 +27,7 @@ import { differenceDefaults } from './stages/difference/config.ts';
 import { differenceImages, type DifferenceResult } from './stages/difference/difference.ts';
 import { forcedDefaults } from './stages/forced/config.ts';
 import { forcedFlux, forcedPhotometry, type ForcedFluxes } from './stages/forced/forced.ts';
+import { measureSkySources, type SkySources } from './stages/forced/skySources.ts';
 import {
   injectSources, recoverSources, type FakeOrder, type InjectedSource, type RecoveredSource,
 } from './stages/inject/inject.ts';
@@ -69,6 +70,7 @@ export type DetectorRun = {
   detections?: DetectionResult;
   measured?: MeasureResult;
   forced?: readonly ForcedFluxes[];
+  skySources?: SkySources;
   cutouts?: Uint8Array | null;
   injected?: readonly InjectedSource[];
   recovered?: readonly RecoveredSource[];
@@ -182,7 +184,9 @@ function forced(run: DetectorRun): Figures {
   const { difference: image, differencePsf } = made(run.difference), { noiseScale } = made(run.detections);
   const positions = run.inputs.known.map(({ raDeg, decDeg }) => skyToPixel(wcs, raDeg, decDeg));
   run.forced = forcedPhotometry(image, differencePsf, visitImage, psf, positions, noiseScale, forcedDefaults);
-  return { forced: positions.length };
+  const { visit, detector } = run.inputs;
+  run.skySources = measureSkySources(image, differencePsf, noiseScale, visit + detector.id, forcedDefaults);
+  return { forced: positions.length, skySources: run.skySources.count };
 }
 
 function cutouts(run: DetectorRun): Figures {

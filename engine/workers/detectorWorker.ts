@@ -182,6 +182,7 @@ function measurementsOf(task: DetectorTask, run: DetectorRun): DetectorMeasureme
     cutouts: run.cutouts ?? null, ...(recovered && { recovered }),
     summary: finite({
       ...isrSummary(run), ...calibrated.figures, ...difference.figures, noiseScale: detections.noiseScale,
+      ...skySummary(run),
     }),
     inputs: {
       raw: task.raw.checksum, bias: task.bias.checksum, flat: task.flat.checksum, template: task.template.checksum,
@@ -201,6 +202,13 @@ function isrSummary({ isrFigures }: DetectorRun): Record<string, number> {
     isrSerialCti: serialCti, isrParallelCti: parallelCti, isrRepulsionX: repulsionX, isrRepulsionY: repulsionY,
     isrFringeSkyElectrons: fringeSkyElectrons, isrStepsLeftOut: degradedCount,
   };
+}
+
+/** Level and noise of the difference where nothing was detected, by fluxes over their errors. */
+function skySummary({ skySources }: DetectorRun): Record<string, number> {
+  if (skySources === undefined) return {};
+  const { count, meanPull, pullScatter } = skySources;
+  return { skySources: count, skyMeanPull: meanPull ?? NaN, skyPullScatter: pullScatter ?? NaN };
 }
 
 /** What detection and measurement dropped, by reason. */

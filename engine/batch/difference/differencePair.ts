@@ -10,6 +10,7 @@ import { detectSources, type DetectionResult } from '../../stages/detect/detect.
 import { differenceImages, type DifferenceBuffers, type DifferenceResult } from '../../stages/difference/difference.ts';
 import type { MatchingKernel } from '../../stages/difference/kernelFit.ts';
 import { forcedFlux } from '../../stages/forced/forced.ts';
+import { measureSkySources, type SkySources } from '../../stages/forced/skySources.ts';
 import { measureSources, type MeasuredDiaSource, type MeasureResult } from '../../stages/measure/measure.ts';
 import { rateSources } from '../../stages/reliability/reliability.ts';
 import { alignByStars, alignByWcs, type Alignment } from './alignment.ts';
@@ -52,6 +53,8 @@ export type PairReport = Readonly<{
   figures: Readonly<Record<string, number>>;
   detected: number; droppedByReason: Readonly<Record<string, number>>; noiseScale: number;
   streaks: DetectionResult['streaks'];
+  /** Level and noise where nothing was detected; none of its sources is in the catalogue. */
+  skySources: SkySources;
   notes: readonly string[];
   /** Not empty: the difference is degraded. */
   faults: readonly Fault[];
@@ -92,6 +95,8 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
   const score = result.freePlane;
   const detections = detectSources(result.difference, result.differencePsf, score, pairConfig.detect);
   clock.end('detect');
+  const skySources = measureSkySources(
+    result.difference, result.differencePsf, detections.noiseScale, 0, pairConfig.forced);
   const measured = measure(visitImage, psf.psf, alignment.skyWcs ?? alignment.scienceWcs, result, detections);
   clock.end('measure');
   const { scienceWcs: _science, templateWcs: _template, skyWcs, ...aligned } = alignment;
@@ -105,6 +110,7 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
       psf: { starCount: psf.stars.length, modelError: psf.modelError, fwhmPx: middleFwhm(psf.psf) },
       figures: { ...figuresOf(result), ...shifts, ...residualSky },
       detected: detections.detected, noiseScale: detections.noiseScale, streaks: detections.streaks,
+      skySources,
       droppedByReason: { ...detections.droppedByReason, ...measured.droppedByReason },
       notes: [...own.noise.notes, ...other.noise.notes], faults,
     },

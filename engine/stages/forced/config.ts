@@ -4,6 +4,8 @@ export type ForcedConfig = Readonly<{
   halfSizePx: number;
   /** Share of Σp² that must lie on usable pixels for a flux to be given. */
   usableShareMin: number;
+  /** Sky sources of a detector, places that are tried for them, and their least distance from what is masked, pixels. */
+  skySourceCount: number; skyTriesMax: number; skyAvoidPx: number;
 }>;
 
 export const forcedDefaults: ForcedConfig = {
@@ -11,4 +13,6 @@ export const forcedDefaults: ForcedConfig = {
   halfSizePx: 10,
   // With half of the weight the error is 1.4 times larger and still honest; with less, the PSF's wings decide.
   usableShareMin: 0.5,
+  // As Rubin's. A tenth of a sigma of level shows at one sigma; in a field half covered a thousand tries find them.
+  skySourceCount: 100, skyTriesMax: 1000, skyAvoidPx: 8,
 };
