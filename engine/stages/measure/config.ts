@@ -31,6 +31,10 @@ export type MeasureConfig = Readonly<{
   trailIterationCountMax: number;
   /** Gain in χ² over a point, length in full widths and in its errors, from which a trail is reported. */
   trailChi2GainMin: number; trailLengthMinFwhm: number; trailLengthSigmaMin: number;
+  /** Glint trails: sources in a line, its greatest length, its half width, and the least distance along it; pixels. */
+  glintCountMin: number; glintLengthMaxPx: number; glintTolerancePx: number; glintSpacingPx: number;
+  /** Lines of a detector that may be called a trail by chance, and most sources that are looked through. */
+  glintChanceMax: number; glintSourcesMax: number;
 }>;
 
 export const measureDefaults: MeasureConfig = {
@@ -69,4 +73,9 @@ export const measureDefaults: MeasureConfig = {
   trailIterationCountMax: 30,
   // Two more unknowns gain 2 by chance; 25 is the 5 σ of everything else.
   trailChi2GainMin: 25, trailLengthMinFwhm: 0.8, trailLengthSigmaMin: 4,
+  // A satellite in a low orbit crosses 600 px of 0.2 arcsec in a second. Centroids of SNR 5 scatter by half a pixel;
+  // three of these on either side of the line.
+  glintCountMin: 4, glintLengthMaxPx: 600, glintTolerancePx: 1.5, glintSpacingPx: 10,
+  // One detector in a thousand; a detector with more sources than this has another trouble.
+  glintChanceMax: 1e-3, glintSourcesMax: 1500,
 };

@@ -8,6 +8,7 @@ import type { PsfModel } from '../../image/psf.ts';
 import { pixelScaleArcsec, pixelToSky, type Wcs } from '../../image/wcs.ts';
 import type { MeasureConfig } from './config.ts';
 import { dipoleFields, trailFields, type DipoleFields } from './extended.ts';
+import { findGlints } from './glints.ts';
 import { pixelFlags } from './pixelFlags.ts';
 import { createFitWorkspace, fitPsf, type FitWorkspace, type PsfFit } from './psfFit.ts';
 import { adaptiveMoments, apertureFlux, type Moments } from './shape.ts';
@@ -72,7 +73,8 @@ export function measureSources(
     ...forced, ...dipole, ...shapeFields(inputs, fit, detection, psfShapes, config),
     ...trailFields(inputs.difference, inputs.visitWcs, inputs.noiseScale, detection, workspace, config),
   }));
-  return { rows, droppedByReason };
+  const { width, height } = inputs.difference, glints = findGlints(rows, width, height, config);
+  return { rows: rows.map((row, i) => ({ ...row, glint_trail: glints[i] })), droppedByReason };
 }
 
 /** Detections whose fit ended where that of a more significant one of the same sign did. */
