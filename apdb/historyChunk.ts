@@ -182,7 +182,11 @@ export function encodeHistoryChunk(chunk: HistoryChunk): Buffer {
     Buffer.from(buffer, byteOffset, byteLength)))]);
 }
 
-/** @throws when the bytes are not those of a chunk. Encoded rows stay where they are; columns are copied. */
+/**
+ * @param bytes Kept: rows and columns stay where they are, unless they do not begin at a multiple of eight bytes; then
+ *   columns are copied.
+ * @throws when the bytes are not those of a chunk.
+ */
 export function decodeHistoryChunk(bytes: Buffer): HistoryChunk {
   const fail = () => new Error(`${bytes.length} bytes are no chunk of history`);
   if (bytes.length < HEADER_BYTES) throw fail();
@@ -190,9 +194,9 @@ export function decodeHistoryChunk(bytes: Buffer): HistoryChunk {
   const wide = 8 * (objects + rows * (2 + pointSize)), narrow = 4 * (objects + 1 + 2 * rows);
   const size = bytes.readDoubleLE(16), start = HEADER_BYTES + wide + narrow;
   if (start + size !== bytes.length) throw fail();
-  // A copy lies where columns must: at a multiple of eight bytes.
-  const from = bytes.byteOffset + HEADER_BYTES, columns = bytes.buffer.slice(from, from + wide + narrow);
-  let at = 0;
+  const from = bytes.byteOffset + HEADER_BYTES, isAligned = from % 8 === 0;
+  const columns = isAligned ? bytes.buffer : bytes.buffer.slice(from, from + wide + narrow);
+  let at = isAligned ? from : 0;
   const take = (length: number, width: number) => {
     const column = [columns, at, length] as const;
     at += length * width;

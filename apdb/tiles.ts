@@ -55,7 +55,7 @@ export type TileChunk = Readonly<{
   sources: HistoryChunk; forcedSources: HistoryChunk;
 }>;
 
-const MAGIC = 0x56_54_49_32; // "VTI2"
+const MAGIC = 0x56_54_49_33; // "VTI3"
 const HEADER_BYTES = 40;
 
 export function encodeChunk(
@@ -69,10 +69,16 @@ export function encodeChunk(
   header.writeDoubleLE(position, 16);
   header.writeDoubleLE(sinceMjdTai, 24);
   header.writeDoubleLE(encoded.length, 32);
-  return Buffer.concat([header, encoded, encodeHistoryChunk(forcedSources)]);
+  const gap = Buffer.alloc(gapBehind(encoded.length));
+  return Buffer.concat([header, encoded, gap, encodeHistoryChunk(forcedSources)]);
 }
 
-/** Null when the bytes are not a chunk. */
+/** Bytes up to the next multiple of eight, where columns can be read in place. */
+function gapBehind(length: number): number {
+  return (8 - (length % 8)) % 8;
+}
+
+/** Null when the bytes are not a chunk. They are kept. */
 export function decodeChunk(bytes: Buffer): TileChunk | null {
   if (bytes.length < HEADER_BYTES || bytes.readUInt32LE(0) !== MAGIC) return null;
   const sourceEnd = HEADER_BYTES + bytes.readDoubleLE(32);
@@ -81,7 +87,7 @@ export function decodeChunk(bytes: Buffer): TileChunk | null {
     return {
       isBase: bytes.readUInt32LE(4) === 1, before: bytes.readDoubleLE(8), position: bytes.readDoubleLE(16),
       sinceMjdTai: bytes.readDoubleLE(24), sources: decodeHistoryChunk(bytes.subarray(HEADER_BYTES, sourceEnd)),
-      forcedSources: decodeHistoryChunk(bytes.subarray(sourceEnd)),
+      forcedSources: decodeHistoryChunk(bytes.subarray(sourceEnd + gapBehind(sourceEnd))),
     };
   } catch { return null; }
 }

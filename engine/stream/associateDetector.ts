@@ -49,7 +49,7 @@ export function associateDetector(
   const near = bodies?.near(footprint, task.midpointMjdTai) ?? [];
   const matches = matchBodies(measurements.measured, near.map(predictedBody), config);
   const sinceMjdTai = historyStart(task.midpointMjdTai);
-  const known = state.objectsIn(footprint).map(({ object }) => knownDiaObject(object, sinceMjdTai));
+  const known = state.objectsIn(footprint).map(({ object }) => new KnownHeldObject(object, sinceMjdTai));
   // An object may have been closed since its position was given out to be measured.
   const forced = measurements.forced.filter(({ diaObjectId }) => (state.get(diaObjectId)?.closedBy ?? null) === null)
     .map(({ raDeg, decDeg, ...fluxes }) => ({ ...fluxes, ra: raDeg, dec: decDeg }));
@@ -119,11 +119,17 @@ export function knownPositions(state: SkyState, footprint: SkyCone, asOf: Commit
 }
 
 /** Histories are asked for when a source has been matched: half of the objects in a detector's cone lie beside it. */
-function knownDiaObject(object: HeldObject, sinceMjdTai: number): KnownDiaObject {
-  let sources: LightCurve | null = null, forced: LightCurve | null = null;
-  return {
-    last: object.latest.row,
-    get sources() { return sources ??= object.sources.since(sinceMjdTai); },
-    get forced() { return forced ??= object.forcedSources.since(sinceMjdTai); },
-  };
+class KnownHeldObject implements KnownDiaObject {
+  readonly last: KnownDiaObject['last'];
+  readonly #object: HeldObject;
+  readonly #sinceMjdTai: number;
+
+  constructor(object: HeldObject, sinceMjdTai: number) {
+    this.last = object.latest.row;
+    this.#object = object;
+    this.#sinceMjdTai = sinceMjdTai;
+  }
+
+  get sources(): LightCurve { return this.#object.sources.since(this.#sinceMjdTai); }
+  get forced(): LightCurve { return this.#object.forcedSources.since(this.#sinceMjdTai); }
 }

@@ -74,11 +74,11 @@ export class HeldRows implements LightCurve {
 
   copyTo(points: Float64Array, ids: BigInt64Array, row: number): void {
     this.#loaded?.copyTo(points, ids, row);
-    this.#added.forEach(({ id, point }, i) => {
-      const place = row + this.#loadedCount + i;
+    let place = row + this.#loadedCount;
+    for (const { id, point } of this.#added) {
       points.set(point, place * point.length);
-      ids[place] = id;
-    });
+      ids[place++] = id;
+    }
   }
 
   /** Rows of commits up to and including `asOf` that held then. */
@@ -159,6 +159,8 @@ export class HeldObject {
   /** The version that held at a commit, or null when the object was not born yet, or closed. */
   versionAt(asOf: CommitPosition): HeldVersion | null {
     if (this.closedBy !== null && this.closedBy <= asOf) return null;
-    return this.versions.findLast(({ position }) => position <= asOf) ?? null;
+    let k = this.versions.length - 1;
+    while (k >= 0 && this.versions[k].position > asOf) k--;
+    return k < 0 ? null : this.versions[k];
   }
 }

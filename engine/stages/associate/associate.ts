@@ -110,7 +110,8 @@ export function associate(
     if (obstacle !== null) withheld.push({ index: i, diaSourceId, reason: `noObject:${obstacle}` });
     if (isNew && knownIds.has(diaSourceId)) throw new Error(`diaObject ${diaSourceId} exists already`);
     const diaObjectId = matched?.last.diaObjectId ?? (isNew ? diaSourceId : null);
-    const payload = encodeDiaSource({ ...source, diaObjectId });
+    source.diaObjectId = diaObjectId;
+    const payload = encodeDiaSource(source);
     diaSources.push(new AssociatedSource(diaSourceId, isNew, payload));
     if (diaObjectId === null) return;
     const added = lightCurveOf('source', [{ id: diaSourceId, payload }]);
@@ -167,8 +168,11 @@ function forcedRows(
   });
 }
 
+/** A copy of a source that is filled as association goes on: one of 98 fields is enough. */
+type OwnSource = Omit<DiaSource, 'diaObjectId'> & { diaObjectId: bigint | null };
+
 /** The sources in order of id; errors of positions as float32, so that all that follows is what anyone would decode. */
-function soundSources(measured: readonly MeasuredDiaSource[], context: AssociationContext): DiaSource[] {
+function soundSources(measured: readonly MeasuredDiaSource[], context: AssociationContext): OwnSource[] {
   const { visit, detector, timeProcessedMjdTai, bodies } = context;
   const sources = inIdOrder('diaSource', measured, (source) => source.diaSourceId);
   const ownVisit = BigInt(visit);
@@ -189,7 +193,7 @@ function rounded(value: number | null): number | null {
   return value === null ? null : Math.fround(value);
 }
 
-function soundObjects(known: readonly KnownDiaObject[]): KnownDiaObject[] {
+function soundObjects(known: readonly KnownDiaObject[]): readonly KnownDiaObject[] {
   const objects = inIdOrder('diaObject', known, (object) => object.last.diaObjectId);
   for (const { last } of objects) assertOnSky('diaObject', last.diaObjectId, last);
   return objects;
@@ -200,8 +204,10 @@ function warningsOf(newObjects: number, { newObjectsWarningCount }: AssociateCon
   return [{ code: 'NEW_OBJECTS_MANY', newObjects, newObjectsWarningCount }];
 }
 
-/** A sorted copy. Throws when an id comes twice: a row would be lost silently. */
-function inIdOrder<Row>(name: string, rows: readonly Row[], idOf: (row: Row) => bigint): Row[] {
+/** The rows in order of id: themselves when they are. Throws when an id comes twice: a row would be lost silently. */
+function inIdOrder<Row>(name: string, rows: readonly Row[], idOf: (row: Row) => bigint): readonly Row[] {
+  const ids = rows.map(idOf);
+  if (ids.every((id, i) => i === 0 || ids[i - 1] < id)) return rows;
   const sorted = [...rows].sort((a, b) => (idOf(a) < idOf(b) ? -1 : idOf(a) > idOf(b) ? 1 : 0));
   for (let i = 1; i < sorted.length; i++) {
     if (idOf(sorted[i]) === idOf(sorted[i - 1])) throw new Error(`${name} ${idOf(sorted[i])} comes twice`);

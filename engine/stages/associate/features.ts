@@ -33,14 +33,14 @@ const forcedPoints = new PointsInOrder(FORCED_POINT_SIZE);
 export function updatedDiaObject(
   known: KnownDiaObject, added: LightCurve, forced: LightCurve, timeProcessedMjdTai: number, config: AssociateConfig,
 ): DiaObject {
-  const { last } = known;
+  const { last, sources } = known;
   added.copyTo(onePoint, oneId, 0);
   const time = onePoint[POINT.time];
-  const points = sourcePoints.gather([known.sources, added]);
+  const points = sourcePoints.gather([sources, added]);
+  const { ra, dec, raErr, decErr, ra_dec_Cov } = roundedErrors(sources.length === 0 ? meanWithLast(last, config)
+    : meanPosition(points.values, points.length, SOURCE_POINT_SIZE, POINT.ra, config));
   const row: DiaObject = {
-    ...last,
-    ...roundedErrors(known.sources.length === 0 ? meanWithLast(last, config)
-      : meanPosition(points.values, points.length, SOURCE_POINT_SIZE, POINT.ra, config)),
+    ...last, ra, dec, raErr, decErr, ra_dec_Cov,
     validityStartMjdTai: timeProcessedMjdTai,
     firstDiaSourceMjdTai: Math.min(last.firstDiaSourceMjdTai ?? time, time),
     lastDiaSourceMjdTai: Math.max(last.lastDiaSourceMjdTai ?? time, time),
@@ -50,14 +50,19 @@ export function updatedDiaObject(
   return row;
 }
 
+/** All that is null or zero in a new row: one spread of a constant is ten times as fast as two of which one varies. */
+const NO_OBJECT = newDiaObject({ diaObjectId: 0n, ra: 0, dec: 0, validityStartMjdTai: 0, nDiaSources: 0 });
+
 /** The first row of a diaObject, which takes the id of the diaSource that made it, the one row of `source`. */
 export function firstDiaObject(source: LightCurve, timeProcessedMjdTai: number, config: AssociateConfig): DiaObject {
   const points = sourcePoints.gather([source]);
   const time = points.values[POINT.time];
-  const row = newDiaObject({
-    diaObjectId: points.firstId, ...roundedErrors(meanPosition(points.values, 1, SOURCE_POINT_SIZE, POINT.ra, config)),
+  const { ra, dec, raErr, decErr, ra_dec_Cov } = roundedErrors(
+    meanPosition(points.values, 1, SOURCE_POINT_SIZE, POINT.ra, config));
+  const row: DiaObject = {
+    ...NO_OBJECT, diaObjectId: points.firstId, ra, dec, raErr, decErr, ra_dec_Cov,
     validityStartMjdTai: timeProcessedMjdTai, nDiaSources: 1, firstDiaSourceMjdTai: time, lastDiaSourceMjdTai: time,
-  });
+  };
   addFluxFeatures(row, points, forcedPoints.gather([]));
   return row;
 }

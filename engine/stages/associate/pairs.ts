@@ -15,7 +15,9 @@ import type { Covariance, LocalFrame, SkyPosition } from './position.ts';
 export function gatedPairs(
   sources: readonly SkyPosition[], objects: readonly SkyPosition[], config: AssociateConfig,
 ): PairGraph {
-  const frames = objects.map((object) => localFrame(object.ra, object.dec));
+  // Half of the objects around a detector are near no source of it, and need no frame.
+  const frames = new Array<LocalFrame | undefined>(objects.length);
+  const frameOf = (o: number) => frames[o] ??= localFrame(objects[o].ra, objects[o].dec);
   const byDec = objects.map((_, i) => i).sort((a, b) => objects[a].dec - objects[b].dec || a - b);
   const sortedDec = Float64Array.from(byDec, (i) => objects[i].dec);
   const edgeStart = new Int32Array(sources.length + 1);
@@ -29,12 +31,12 @@ export function gatedPairs(
     const near: number[] = [];
     for (let k = firstAtLeast(sortedDec, source.dec - reachDeg); k < byDec.length; k++) {
       if (sortedDec[k] > source.dec + reachDeg) break;
-      if (separationArcsec(frame, frames[byDec[k]]) <= config.matchRadiusArcsec) near.push(byDec[k]);
+      if (separationArcsec(frame, frameOf(byDec[k])) <= config.matchRadiusArcsec) near.push(byDec[k]);
     }
     near.sort((a, b) => a - b);
     for (const o of near) {
       edgeObject.push(o);
-      edgeCost.push(pairCost(source, frame, objects[o], frames[o], config));
+      edgeCost.push(pairCost(source, frame, objects[o], frameOf(o), config));
     }
     edgeStart[s + 1] = edgeObject.length;
   }

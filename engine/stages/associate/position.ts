@@ -102,8 +102,9 @@ export function meanPosition(
   // time of an association.
   for (let i = 0; i < count; i++) {
     const at = i * stride + place;
-    const { ee, nn, en } = covarianceAt(positions, at, model);
     if (positions[at + 2] >= 0 && positions[at + 3] >= 0) isMeasured = true;
+    readCovariance(positions, at, model);
+    const ee = covarianceRead[0], nn = covarianceRead[1], en = covarianceRead[2];
     const ra = positions[at] * RADIANS_PER_DEGREE, dec = positions[at + 1] * RADIANS_PER_DEGREE;
     const cosRa = Math.cos(ra), sinRa = Math.sin(ra), cosDec = Math.cos(dec), sinDec = Math.sin(dec);
     const dx = cosDec * cosRa - x0, dy = cosDec * sinRa - y0, dz = sinDec - z0;
@@ -140,15 +141,30 @@ export function meanPosition(
   };
 }
 
-/** `covarianceOf` from columns; NaN is "not known". */
-function covarianceAt(positions: Float64Array, at: number, model: ErrorModel): Covariance {
+/** ee, nn and en of the position that was read last: no object for each of the 300,000 of a visit. */
+const covarianceRead = new Float64Array(3);
+
+/** `covarianceOf` from columns, into `covarianceRead`; NaN is "not known". */
+function readCovariance(positions: Float64Array, at: number, model: ErrorModel): void {
   const raErr = positions[at + 2], decErr = positions[at + 3], covariance = positions[at + 4];
-  const fallback = model.sigmaFallbackArcsec ** 2;
-  if (Number.isNaN(raErr) || Number.isNaN(decErr)) return { ee: fallback, nn: fallback, en: 0 };
-  return withEigenvaluesAtLeast({
-    ee: (raErr * ARCSEC_PER_DEGREE) ** 2, nn: (decErr * ARCSEC_PER_DEGREE) ** 2,
-    en: (Number.isNaN(covariance) ? 0 : covariance) * ARCSEC_PER_DEGREE ** 2,
-  }, model.sigmaFloorArcsec ** 2);
+  const floor = model.sigmaFloorArcsec ** 2;
+  let ee = model.sigmaFallbackArcsec ** 2, nn = ee, en = 0;
+  if (!Number.isNaN(raErr) && !Number.isNaN(decErr)) {
+    ee = (raErr * ARCSEC_PER_DEGREE) ** 2;
+    nn = (decErr * ARCSEC_PER_DEGREE) ** 2;
+    if (Number.isNaN(covariance) || covariance === 0) {
+      ee = Math.max(ee, floor);
+      nn = Math.max(nn, floor);
+    } else {
+      en = covariance * ARCSEC_PER_DEGREE ** 2;
+      if ((ee + nn) / 2 - Math.hypot((ee - nn) / 2, en) < floor) {
+        ({ ee, nn, en } = withEigenvaluesAtLeast({ ee, nn, en }, floor));
+      }
+    }
+  }
+  covarianceRead[0] = ee;
+  covarianceRead[1] = nn;
+  covarianceRead[2] = en;
 }
 
 /** Inverse of a symmetric matrix whose determinant is positive. */
