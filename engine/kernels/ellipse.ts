@@ -49,8 +49,8 @@ function createCompiled(kernels: Kernels, task: EllipseTask): EllipseSummer {
   let work: { result: number } | null = null, out: Float64Array = new Float64Array(0);
   return (label, { x, y, xx, yy, cxx, cyy, cxy }, radius) => {
     if (work === null || !holdsWork(kernels, work)) {
-      work = layOutWork(kernels, { result: 48 });
-      if (work === null) throw new Error('the work area has no room for six numbers');
+      work = layOutWork(kernels, { result: 40 });
+      if (work === null) throw new Error('the work area has no room for five numbers');
       out = new Float64Array(kernels.memory.buffer, work.result, 5);
     }
     kernels.compiled.sumEllipse(

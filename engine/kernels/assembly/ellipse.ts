@@ -1,7 +1,5 @@
 /** Sums over an ellipse of an image. The twin in `twins/ellipse.ts` defines the result. */
 
-/** What `sumEllipse` adds up, two lanes each: pixels of even columns and of odd ones. */
-const FLUX: usize = 0, MOMENT: usize = 16, VARIANCE: usize = 32;
 
 /**
  * Pixels whose centres lie in the ellipse cxx dx² + cyy dy² + cxy dx dy ≤ radius². One that another source holds, or a
@@ -11,7 +9,7 @@ const FLUX: usize = 0, MOMENT: usize = 16, VARIANCE: usize = 32;
  * @param marks    A bit for every pixel, from the lowest of each byte on: whether a source holds it.
  * @param labels   [height × width] int32: which; means nothing where the bit is not set.
  * @param reachX, reachY Half width and height of the ellipse.
- * @param result   Eight f64, overwritten: Σ v, Σ r v, Σ variance, pixels inside, pixels that were replaced or lost.
+ * @param result   Five f64, overwritten: Σ v, Σ r v, Σ variance, pixels inside, pixels that were replaced or lost.
  */
 export function sumEllipse(
   image: usize, variance: usize, mask: usize, marks: usize, labels: usize, width: i32, height: i32, label: i32,
@@ -24,8 +22,9 @@ export function sumEllipse(
   const columns = i32x4(0, 1, 2, 3), xs = f64x2.splat(x), radii = f64x2.splat(radius2);
   const cxxs = f64x2.splat(cxx), cxys = f64x2.splat(cxy);
   const none = f64x2.splat(0), steady = f64x2.splat(pixelVariance), bad = i32x4.splat(badBits), zero = i32x4.splat(0);
-  let inside = 0, replaced = 0;
-  memory.fill(result, 0, 48);
+  // Two lanes each: pixels of even columns and of odd ones.
+  let flux = none, moment = none, sum = none, inside = 0, replaced = 0;
+  fetchBox(image, mask, marks, width, i0, i1, j0, j1, result);
   for (let j = j0; j <= j1; j++) {
     const dy = <f64>j - y, dys = f64x2.splat(dy), cyydy2 = cyy * dy * dy, square = f64x2.splat(cyydy2);
     // Where the row meets the ellipse, and a pixel more on either side: what is inside is asked again.
@@ -63,8 +62,10 @@ export function sumEllipse(
           const isLeft = i64x2.extend_low_i32x4_s(isInside), isRight = i64x2.extend_high_i32x4_s(isInside);
           const noiseLeft = variance == 0 ? steady : f64x2.promote_low_f32x4(noise);
           const noiseRight = variance == 0 ? steady : f64x2.promote_low_f32x4(v128.shuffle<i64>(noise, noise, 1, 1));
-          add(result, left, f64x2.sqrt(f64x2.max(none, r2low)), v128.and(noiseLeft, isLeft));
-          add(result, right, f64x2.sqrt(f64x2.max(none, r2high)), v128.and(noiseRight, isRight));
+          flux = f64x2.add(f64x2.add(flux, left), right);
+          moment = f64x2.add(f64x2.add(moment, f64x2.mul(f64x2.sqrt(f64x2.max(none, r2low)), left)),
+            f64x2.mul(f64x2.sqrt(f64x2.max(none, r2high)), right));
+          sum = f64x2.add(f64x2.add(sum, v128.and(noiseLeft, isLeft)), v128.and(noiseRight, isRight));
           continue;
         }
       }
@@ -79,27 +80,39 @@ export function sumEllipse(
         }
         const dx = <f64>(i + k) - x, r2 = cxx * dx * dx + cyydy2 + cxy * dx * dy;
         const noise = variance == 0 ? pixelVariance : <f64>load<f32>(variance + (<usize>used << 2));
-        addOne(result + (<usize>(k & 1) << 3), <f64>load<f32>(image + (<usize>used << 2)), r2, noise);
+        const value = <f64>load<f32>(image + (<usize>used << 2));
+        flux = f64x2.add(flux, inLane(value, k));
+        moment = f64x2.add(moment, inLane(sqrt<f64>(max<f64>(0, r2)) * value, k));
+        sum = f64x2.add(sum, inLane(noise, k));
       }
     }
   }
-  for (let k: usize = 0; k < 3; k++) {
-    const lanes = result + (k << 4);
-    store<f64>(result + (k << 3), load<f64>(lanes) + load<f64>(lanes, 8));
-  }
+  store<f64>(result, f64x2.extract_lane(flux, 0) + f64x2.extract_lane(flux, 1));
+  store<f64>(result, f64x2.extract_lane(moment, 0) + f64x2.extract_lane(moment, 1), 8);
+  store<f64>(result, f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1), 16);
   store<f64>(result, <f64>inside, 24); store<f64>(result, <f64>replaced, 32);
 }
 
-function add(result: usize, values: v128, radii: v128, variances: v128): void {
-  v128.store(result + FLUX, f64x2.add(v128.load(result + FLUX), values));
-  v128.store(result + MOMENT, f64x2.add(v128.load(result + MOMENT), f64x2.mul(radii, values)));
-  v128.store(result + VARIANCE, f64x2.add(v128.load(result + VARIANCE), variances));
+/**
+ * Reads a word of each cache line of a box. One after the other, the sums would wait for every row of a place that nobody
+ * has looked at for long; loads that depend on nothing are waited for together, ten at a time.
+ */
+function fetchBox(
+  image: usize, mask: usize, marks: usize, width: i32, i0: i32, i1: i32, j0: i32, j1: i32, out: usize,
+): void {
+  let sum = 0;
+  for (let j = j0; j <= j1; j++) {
+    const first = <usize>(j * width + i0), last = <usize>(j * width + i1);
+    for (let p = (image + (first << 2)) & ~63, end = image + (last << 2); p <= end; p += 64) sum ^= load<i32>(p);
+    for (let p = (mask + (first << 1)) & ~63, end = mask + (last << 1); p <= end; p += 64) sum ^= load<i32>(p);
+    sum ^= <i32>load<u8>(marks + (first >> 3));
+  }
+  // Stored, lest the loads be found to serve nobody.
+  store<i32>(out, sum);
 }
 
-function addOne(lane: usize, value: f64, r2: f64, variance: f64): void {
-  store<f64>(lane + FLUX, load<f64>(lane + FLUX) + value);
-  store<f64>(lane + MOMENT, load<f64>(lane + MOMENT) + sqrt<f64>(max<f64>(0, r2)) * value);
-  store<f64>(lane + VARIANCE, load<f64>(lane + VARIANCE) + variance);
+function inLane(value: f64, k: i32): v128 {
+  return (k & 1) == 0 ? f64x2.replace_lane(f64x2.splat(0), 0, value) : f64x2.replace_lane(f64x2.splat(0), 1, value);
 }
 
 /** The pixel at a place; −1 when it is outside the image. */

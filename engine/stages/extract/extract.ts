@@ -2,6 +2,7 @@
  * Sources of a single image of any kind: pixels well above the sky, joined, parted, measured. The method and its
  * defaults are source-extractor's (Bertin & Arnouts 1996, A&AS 117, 393).
  */
+import type { Box } from '../../../schemas/camera.ts';
 import { StageError } from '../../errors.ts';
 import { measureBackground } from '../../image/background.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
@@ -111,9 +112,9 @@ function findParts(
   let n = 0;
   for (const pixels of footprints) {
     while (boxes[REGION_FIELDS * n + 4] < countMin) n++;
-    const [x0, y0, x1, y1] = boxes.subarray(REGION_FIELDS * n, REGION_FIELDS * n + 4);
     // What has one top is connected at every level, and so parts at none.
-    const shares = found.tops[n] < 2 ? null : deblend(pixels, width, { x0, y0, x1, y1 }, threshold, config.deblend, work);
+    const shares = found.tops[n] < 2 ? null
+      : deblend(pixels, width, boxOf(boxes, n), threshold, config.deblend, work);
     n++;
     if (shares === null) { parts.push(partOf(pixels, false, width, threshold, countMin)); continue; }
     for (const share of shares) {
@@ -122,6 +123,11 @@ function findParts(
     }
   }
   return { parts, footprintCount: footprints.length };
+}
+
+function boxOf(boxes: Int32Array, n: number): Box {
+  const [x0, y0, x1, y1] = boxes.subarray(REGION_FIELDS * n, REGION_FIELDS * n + 4);
+  return { x0, y0, x1, y1 };
 }
 
 /**
