@@ -279,12 +279,12 @@ function cellRows(scene: Scene): ReturnType<KernelCase['prepare']> {
   return { run, result: () => [Float64Array.from(results)] };
 }
 
-function sources(scene: Scene): ReturnType<KernelCase['prepare']> {
+function sources(scene: Scene, bin: 1 | 2): ReturnType<KernelCase['prepare']> {
   const { side } = scene, image = skyOf(scene), mask = maskOf(scene), out = scene.floats(side * side);
-  const columns = Math.ceil(side / 64), cells = columns * columns, taps = gaussian(SIGMA_PX, 5);
-  const noise = NOISE * taps.reduce((sum, tap) => sum + tap * tap, 0);
+  const columns = Math.ceil(side / 64), cells = columns * columns, taps = gaussian(SIGMA_PX / bin, bin === 1 ? 5 : 3);
+  const noise = (NOISE / bin) * taps.reduce((sum, tap) => sum + tap * tap, 0);
   const task = {
-    image, zeroBits: 0x0101, width: side, height: side, y0: 0, y1: side, taps, markFactor: 3, peakFactor: 8, reach: 3,
+    image, zeroBits: 0x0101, width: side, height: side, bin, y0: 0, y1: Math.ceil(side / bin), taps, markFactor: 3, peakFactor: 8, reach: 3,
     border: 6, mesh: { columns, rows: columns, cellWidth: side / columns, cellHeight: side / columns },
     level: new Float32Array(cells), noise: new Float32Array(cells).fill(noise),
   };
@@ -340,7 +340,8 @@ export const KERNEL_CASES: readonly KernelCase[] = [
   { name: 'variance and list', prepare: noise },
   { name: 'clipped cells', prepare: background },
   { name: 'rows of clipped cells', prepare: cellRows },
-  { name: 'smooth, mark, list peaks', prepare: sources },
+  { name: 'smooth, mark, list peaks', prepare: (scene) => sources(scene, 1) },
+  { name: 'sources on means of 2 × 2', prepare: (scene) => sources(scene, 2) },
   { name: 'near masked pixels', prepare: near },
 ];
 

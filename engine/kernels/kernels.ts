@@ -216,10 +216,11 @@ export type CompiledKernels = Readonly<{
     cellWidth: number, cellHeight: number, line: number,
   ): void;
   smoothSources(
-    image: number, mask: number, zeroBits: number, width: number, height: number, y0: number, y1: number, level: number,
-    noise: number, columns: number, rows: number, cellWidth: number, cellHeight: number, line: number, taps: number,
-    half: number, out: number, padded: number, ring: number, markFactor: number, peakFactor: number, reach: number,
-    border: number, bit: number, marks: number, row: number, indices: number, capacity: number, found: number,
+    image: number, mask: number, zeroBits: number, imageWidth: number, imageHeight: number, bin: number, width: number,
+    height: number, y0: number, y1: number, level: number, noise: number, columns: number, rows: number,
+    cellWidth: number, cellHeight: number, line: number, taps: number, half: number, out: number, padded: number,
+    ring: number, markFactor: number, peakFactor: number, reach: number, border: number, bit: number, marks: number,
+    row: number, indices: number, capacity: number, found: number,
   ): number;
 }>;
 

@@ -2,7 +2,9 @@
 import { bandsOf } from './bands.ts';
 import { KERNEL_WORK_BYTES, kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
 import type { Mesh } from './mesh.ts';
-import { smoothSourcesTwin } from './twins/sources.ts';
+import { gridOf, smoothSourcesTwin } from './twins/sources.ts';
+
+export { gridOf };
 
 /** Farthest that marks can grow: a word of bits. */
 export const REACH_MAX = 63;
@@ -13,14 +15,17 @@ export type SourcesTask = Readonly<{
   /** [height × width]. Read only. NaN, and pixels with any of `zeroBits` in the mask, count as 0; so does what is outside. */
   image: Float32Array; zeroBits: number;
   width: number; height: number;
-  /** Rows that are searched and marked; rows beside them are read. */
+  /** Side of a pixel of the grid in the image's. The image's last row and column may stand for two. */
+  bin: 1 | 2;
+  /** Rows of the grid that are searched and marked; rows beside them are read. */
   y0: number; y1: number;
+  /** Over the image. */
   mesh: Mesh;
   /** Taken off the image first; null for nothing. */
   level: Float32Array | null;
-  /** Noise of the smoothed image is in proportion to it. */
+  /** Noise of the smoothed grid is in proportion to it. */
   noise: Float32Array;
-  /** As for `smoothSeparable`. */
+  /** As for `smoothSeparable`, in pixels of the grid, as are `reach` and `border`. */
   taps: Float64Array;
   /** Smoothed pixels above this many times the noise are marked; of them, peaks above that many are listed. */
   markFactor: number; peakFactor: number;
@@ -31,12 +36,12 @@ export type SourcesTask = Readonly<{
 }>;
 
 /**
- * Smooths, sets `bit` in the mask within `reach` of the pixels above the mark, and lists local maxima; of equal
+ * On the image, or on the means of 2 × 2 of its pixels: smooths, sets `bit` in the mask within `reach` of the pixels above the mark, and lists local maxima; of equal
  * neighbours the first in reading order counts.
  *
  * @param mask Same shape as the image, changed in place.
- * @param out  Same shape: the smoothed image, in rows y0 − reach − 1 … y1 + reach at least. Not the image itself.
- * @returns y × width + x of the peaks, in order.
+ * @param out  Of the grid's shape: smoothed, in rows y0 − reach − 1 … y1 + reach at least. Not the image itself.
+ * @returns y × width + x of the peaks on the grid, in order.
  */
 export function smoothSources(task: SourcesTask, mask: Uint16Array, bit: number, out: Float32Array): Int32Array {
   const { reach, border, markFactor, peakFactor, taps } = task;
@@ -45,7 +50,7 @@ export function smoothSources(task: SourcesTask, mask: Uint16Array, bit: number,
   if (!(border >= 1)) throw new Error(`a border of ${border} pixels leaves peaks without neighbours`);
   if (!(peakFactor >= markFactor)) throw new Error('a peak lies lower than what is marked');
   if (taps.length % 2 !== 1) throw new Error(`${taps.length} taps have no middle`);
-  const kernels = task.width < WIDTH_MIN ? null : kernelsOf(task.image, mask, out);
+  const kernels = task.width < WIDTH_MIN * task.bin ? null : kernelsOf(task.image, mask, out);
   return (kernels && smoothCompiled(kernels, task, mask, bit, out)) ?? smoothSourcesTwin(task, mask, bit, out);
 }
 
@@ -53,7 +58,8 @@ export function smoothSources(task: SourcesTask, mask: Uint16Array, bit: number,
 function smoothCompiled(
   kernels: Kernels, task: SourcesTask, mask: Uint16Array, bit: number, out: Float32Array,
 ): Int32Array | null {
-  const { image, width, height, mesh, level, noise, taps, reach } = task, words = (width + 63) >> 6;
+  const { image, level, noise, taps, reach, bin } = task, { width, height, mesh } = gridOf(task);
+  const words = (width + 63) >> 6;
   const bytes = {
     line: 4 * (width + 16), level: 4 * noise.length, noise: 4 * noise.length, marks: 8 * words * (2 * reach + 1),
     row: 8 * (words + 2), taps: 4 * taps.length, padded: 4 * (width + taps.length + 15),
@@ -69,8 +75,9 @@ function smoothCompiled(
   let found = 0;
   for (const band of bandsOf(kernels, task.y0, task.y1)) {
     found = kernels.compiled.smoothSources(
-      pointerTo(kernels, image), pointerTo(kernels, mask), task.zeroBits, width, height, band.y0, band.y1,
-      level === null ? 0 : work.level, work.noise, mesh.columns, mesh.rows, mesh.cellWidth, mesh.cellHeight, work.line,
+      pointerTo(kernels, image), pointerTo(kernels, mask), task.zeroBits, task.width, task.height, bin, width, height,
+      band.y0, band.y1, level === null ? 0 : work.level, work.noise, mesh.columns, mesh.rows, mesh.cellWidth,
+      mesh.cellHeight, work.line,
       work.taps, (taps.length - 1) >> 1, pointerTo(kernels, out), work.padded, work.ring, task.markFactor,
       task.peakFactor, reach, task.border, bit, work.marks, work.row, work.indices, capacity, found,
     );
