@@ -138,6 +138,10 @@ export type CompiledKernels = Readonly<{
   translateMask(mask: number, count: number, moves: number, moveCount: number): void;
   columnMedians(from: number, rawWidth: number, columns: number, count: number, out: number): void;
   selectSmallest(values: number, count: number, k: number): number;
+  gatherColumn(
+    from: number, mask: number, width: number, height: number, step: number, ignored: number, values: number,
+  ): number;
+  takeDistances(values: number, count: number, level: number): void;
   listMasked(mask: number, bits: number, count: number, indices: number, capacity: number): number;
   listSharp(
     image: number, variance: number, width: number, height: number, first: number, end: number, limit2: number,

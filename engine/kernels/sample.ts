@@ -1,7 +1,7 @@
 /** Order statistics of a few rows of pixels, for what need not see all. */
 import { kernelsOf, layOutWork, pointerTo, type PlaneView } from './kernels.ts';
 import { selectInPlace } from './select.ts';
-import { sampleCellTwin } from './twins/sample.ts';
+import { columnMomentsTwin, sampleCellTwin } from './twins/sample.ts';
 
 export type SampleTask = Readonly<{
   /** [height × width]; what is not finite is not usable. Read only. */
@@ -31,6 +31,27 @@ export function sampleCell(task: SampleTask, rows: Int32Array, x0: number, x1: n
   );
   const [median, lower] = new Float32Array(buffer, work.result, 2);
   return { count, median: median + 0, lower: lower + 0 }; // No negative zeros.
+}
+
+/** NaN where no pixel is usable. */
+export type ColumnMoments = Readonly<{ count: number; median: number; deviation: number }>;
+
+/** Median and median absolute deviation of a column's usable pixels, every `rowStep` rows; means of the middle two. */
+export function columnMoments(task: SampleTask, x: number, rowStep: number): ColumnMoments {
+  const { image, mask, width, ignoredBits } = task, height = image.length / width;
+  const kernels = kernelsOf(image, mask);
+  const work = kernels && layOutWork(kernels, { values: 4 * (Math.ceil(height / rowStep) + 3) });
+  if (kernels === null || work === null) return columnMomentsTwin(task, x, rowStep);
+  const { compiled } = kernels;
+  const count = compiled.gatherColumn(
+    pointerTo(kernels, image) + 4 * x, pointerTo(kernels, mask) + 2 * x, width, height, rowStep, ignoredBits, work.values,
+  );
+  if (count === 0) return { count, median: NaN, deviation: NaN };
+  const select = (k: number): number => compiled.selectSmallest(work.values, count, k);
+  const middle = (): number => (select((count - 1) >> 1) + select(count >> 1)) / 2;
+  const median = middle();
+  compiled.takeDistances(work.values, count, median);
+  return { count, median: median + 0, deviation: middle() }; // No negative zeros.
 }
 
 /**

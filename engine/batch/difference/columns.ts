@@ -1,5 +1,6 @@
 /** Hot and cold columns: a constant on top of the sky in every row. */
 import { columnHeights } from '../../kernels/light.ts';
+import { columnMoments, smallestOf } from '../../kernels/sample.ts';
 import { median, medianInPlace } from '../../image/median.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
@@ -52,7 +53,7 @@ function suspectColumns({ width, height, image }: MaskedImage): number[] {
   const { neighbourCount: distance, heightSigmaMin } = pairConfig.columns;
   const all = Array.from({ length: width }, (_, x) => x);
   if (width < 8 * distance || height < ROW_COUNT_MIN) return all;
-  const differences = new Float64Array(SAMPLE_MAX), step = 8 * (Math.ceil(image.length / SAMPLE_MAX) | 1);
+  const differences = new Float32Array(SAMPLE_MAX), step = 8 * (Math.ceil(image.length / SAMPLE_MAX) | 1);
   let count = 0;
   // Eight neighbours at a time: they share their lines of the cache.
   for (let first = distance; first < image.length - distance - 8; first += step) {
@@ -63,7 +64,7 @@ function suspectColumns({ width, height, image }: MaskedImage): number[] {
   }
   if (count === 0) return all;
   // The difference of a pixel and the mean of two others has √1.5 times a pixel's noise.
-  const sigma = (1.4826 * medianInPlace(differences, count)) / Math.sqrt(1.5);
+  const sigma = (1.4826 * smallestOf(differences.subarray(0, count), count >> 1, image)) / Math.sqrt(1.5);
   const heights = columnHeights(image, width, height, distance, BOUND_SIGMA * sigma);
   // Stars stand over few pixels and are cut off, beside more: all columns seem a little low.
   const usual = median(Array.from(heights.subarray(distance, width - distance)));
@@ -78,8 +79,6 @@ const ROW_COUNT_MIN = 1024;
 /** Bound of a pixel's height: a hot column's noise is within it, and a star adds no more. */
 const BOUND_SIGMA = 5;
 
-/** Columns gathered at a time: their pixels of a row share a line or two of the cache. */
-const GATHERED = 32;
 /** Fewer usable pixels of a column than this tell no level. */
 const PIXEL_COUNT_MIN = 64;
 
@@ -88,33 +87,20 @@ const PIXEL_COUNT_MIN = 64;
  * behind them at most.
  */
 function columnStatistics(
-  { width, height, image, mask }: MaskedImage, columns: readonly number[],
+  { width, image, mask }: MaskedImage, columns: readonly number[],
 ): { levels: Float64Array; scatters: Float64Array; rowCount: number } {
-  const ignored = maskBits('BAD', 'SAT', 'NO_DATA'), { rowStep } = pairConfig.columns;
+  const task = { width, image, mask, ignoredBits: maskBits('BAD', 'SAT', 'NO_DATA') };
   const levels = new Float64Array(width).fill(NaN), scatters = new Float64Array(width).fill(NaN);
-  const values = Array.from({ length: GATHERED }, () => new Float32Array(height)), counts = new Int32Array(GATHERED);
-  const wanted = new Uint8Array(width), { neighbourCount } = pairConfig.columns;
+  const wanted = new Uint8Array(width), { neighbourCount, rowStep } = pairConfig.columns;
   for (const x of columns) wanted.fill(1, Math.max(0, x - neighbourCount), x + neighbourCount + 1);
   let rowCount = 0;
-  for (let x0 = 0; x0 < width; x0 += GATHERED) {
-    const x1 = Math.min(width, x0 + GATHERED);
-    if (!wanted.subarray(x0, x1).includes(1)) continue;
-    counts.fill(0);
-    const chosen = Array.from({ length: x1 - x0 }, (_, i) => i).filter((i) => wanted[x0 + i] === 1);
-    for (let y = 0; y < height; y += rowStep) {
-      for (const i of chosen) {
-        const j = y * width + x0 + i;
-        if ((mask[j] & ignored) === 0 && image[j] === image[j]) values[i][counts[i]++] = image[j];
-      }
-    }
-    for (let x = x0; x < x1; x++) {
-      const count = counts[x - x0], column = values[x - x0];
-      if (wanted[x] === 0 || count < PIXEL_COUNT_MIN) continue;
-      rowCount = Math.max(rowCount, count);
-      levels[x] = medianInPlace(column, count);
-      for (let i = 0; i < count; i++) column[i] = Math.abs(column[i] - levels[x]);
-      scatters[x] = 1.4826 * medianInPlace(column, count);
-    }
+  for (let x = 0; x < width; x++) {
+    if (wanted[x] === 0) continue;
+    const { count, median: level, deviation } = columnMoments(task, x, rowStep);
+    if (count < PIXEL_COUNT_MIN) continue;
+    rowCount = Math.max(rowCount, count);
+    levels[x] = level;
+    scatters[x] = 1.4826 * deviation;
   }
   return { levels, scatters, rowCount };
 }

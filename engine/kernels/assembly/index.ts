@@ -13,7 +13,7 @@ export { addScaled, scalePlane, subtractRowPolynomial } from './arithmetic';
 export { columnMedians, overscanMedians } from './overscan';
 export { finishSignature } from './finish';
 export { listMasked, listSharp } from './list';
-export { sampleCell, selectSmallest } from './sample';
+export { gatherColumn, sampleCell, selectSmallest, takeDistances } from './sample';
 export { varianceRows } from './variance';
 export { removeSignature } from './signature';
 export { differenceVariance, listAbove } from './difference';

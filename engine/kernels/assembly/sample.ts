@@ -104,3 +104,28 @@ export function selectSmallest(values: usize, count: i32, k: i32): f32 {
   for (; ((end - values) & 15) != 0; end += 4) store<f32>(end, f32.MAX_VALUE);
   return selectBetween(values, end, k, least, most);
 }
+
+/**
+ * Usable values of a column, every `step` rows, closely packed; returns how many there are.
+ *
+ * @param from, mask Of its first pixel.
+ */
+export function gatherColumn(
+  from: usize, mask: usize, width: i32, height: i32, step: i32, ignored: i32, values: usize,
+): i32 {
+  const to = values, bytes = <usize>(step * width) << 2;
+  for (let y = 0; y < height; y += step, from += bytes, mask += bytes >> 1) {
+    const value = load<f32>(from);
+    if ((<i32>load<u16>(mask) & ignored) != 0 || !(abs<f32>(value) <= f32.MAX_VALUE)) continue;
+    store<f32>(values, value);
+    values += 4;
+  }
+  return <i32>((values - to) >> 2);
+}
+
+/** Every value becomes its distance from the level. */
+export function takeDistances(values: usize, count: i32, level: f64): void {
+  for (let end = values + (<usize>count << 2); values < end; values += 4) {
+    store<f32>(values, <f32>abs(<f64>load<f32>(values) - level));
+  }
+}
