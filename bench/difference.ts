@@ -26,6 +26,8 @@ const { values, positionals: fields } = parseArgs({ allowPositionals: true, opti
 } });
 if (fields.length === 0) throw new Error('a FIELD is required: see the head of this file');
 const KERNEL_SIZE = 31, main = join(import.meta.dirname, '..', 'engine', 'main.ts');
+// As the launcher has it.
+const moduleCache = join(import.meta.dirname, '..', 'node_modules', '.cache', 'vesper');
 const out = mkdtempSync(join(tmpdir(), 'vesper-bench-')), digest = createHash('sha256');
 const samples: Record<string, number[]> = {};
 const add = (name: string, value: number): void => { (samples[name] ??= []).push(value); };
@@ -53,7 +55,7 @@ function benchField(field: string): void {
   for (let run = 0; run < Number(values.runs); run++) {
     const { status, stdout, stderr } = spawnSync(process.execPath, [
       main, 'difference', file('sci.fits'), file('tmpl.fits'), ...beside, '--out-dir', out, '--json',
-    ], { encoding: 'utf8' });
+    ], { encoding: 'utf8', env: { NODE_COMPILE_CACHE: moduleCache, ...process.env } });
     if (status !== 0) throw new Error(`${field}: ${stderr.trim()}`);
     const { cpuMs } = JSON.parse(stdout) as { cpuMs: Record<string, number> }; // As the command prints it.
     for (const [step, ms] of Object.entries(cpuMs)) add(`${step}, ms`, ms);

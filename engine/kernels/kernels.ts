@@ -76,6 +76,10 @@ export type CompiledKernels = Readonly<{
     functions: number,
     functionCount: number, profiles: number, supports: number, patch: number, scratch: number, vectors: number,
   ): void;
+  stampPixels(
+    image: number, variance: number, convolved: number, unusable: number, width: number, first: number, side: number,
+    share: number, errorFraction: number, sums: number, weights: number, data: number,
+  ): number;
   normalEquations(
     vectors: number, weights: number, groups: number, pixels: number, plain: number, weighted: number, matrix: number,
   ): void;

@@ -65,7 +65,7 @@ function handOver(node, argv) {
   const prefix = setpriv === null ? [] : tiedToUs('SIGTERM', setpriv);
   const [command, ...args] = [...prefix, node, join(REPOSITORY, 'engine', 'main.ts'), ...argv];
   // A process group of its own, so that Ctrl-C reaches it through us alone, once.
-  const child = spawn(command, args, { stdio: 'inherit', cwd: userDirectory(), detached: true });
+  const child = spawn(command, args, { stdio: 'inherit', cwd: userDirectory(), detached: true, env: cachingModules() });
   const lastForwarded = { SIGINT: -Infinity, SIGTERM: -Infinity };
   const forward = (signal) => {
     if (performance.now() - lastForwarded[signal] < SAME_SIGNAL_MS) return;
@@ -83,6 +83,15 @@ function handOver(node, argv) {
     child.once('error', reject);
     child.once('exit', (code, signal) => resolve(exitCodeOf({ code, signal })));
   });
+}
+
+/**
+ * Where the command keeps its modules compiled: it names the place itself too, but by then its first ones have been
+ * read, at a quarter of its start.
+ */
+function cachingModules() {
+  const NODE_COMPILE_CACHE = join(REPOSITORY, 'node_modules', '.cache', 'vesper');
+  return { NODE_COMPILE_CACHE, ...process.env };
 }
 
 function print(text) {

@@ -8,6 +8,7 @@ export { warpCell } from './warp';
 export { stampVectors, normalEquations } from './stamps';
 export { joinRuns, numberRuns } from './label';
 export { countTops, filterRuns } from './footprints';
+export { stampPixels } from './stampPixels';
 export { sumEllipse } from './ellipse';
 export { addScaled, scalePlane, subtractRowPolynomial } from './arithmetic';
 export { columnMedians, overscanMedians } from './overscan';

@@ -68,7 +68,7 @@ const POWER_MIN = 0.25;
  * @param convolved  Noise of the convolved image.
  * @param powerY     Power of Y's noise for unit variance, in the same order: all 1 unless Y was interpolated.
  * @param varianceY, varianceX Typical variance of a pixel of Y and X.
- * @param halfSize   Half side of φ, pixels; ≤ 31.
+ * @param halfSize   Largest half side of φ, pixels; ≤ 31. Where φ ends before, it is smaller.
  */
 export function whiteningOf(
   convolved: NoisePower, powerY: Float64Array, varianceY: number, varianceX: number, halfSize: number,
@@ -79,15 +79,34 @@ export function whiteningOf(
     re[j] = Math.sqrt(white / (varianceY * Math.max(powerY[j], POWER_MIN) + varianceX * convolved.power[j])) / n;
   }
   transformBack(createFourier(SIDE), re, im);
-  const size = 2 * halfSize + 1, phi = new Float32Array(size * size);
+  const half = reachOf(re, halfSize), size = 2 * half + 1, phi = new Float32Array(size * size);
   let total = 0;
   for (let v = 0; v < size; v++) {
-    for (let u = 0; u < size; u++) total += phi[v * size + u] = re[wrap(v - halfSize) * SIDE + wrap(u - halfSize)];
+    for (let u = 0; u < size; u++) total += phi[v * size + u] = re[wrap(v - half) * SIDE + wrap(u - half)];
   }
   for (let j = 0; j < phi.length; j++) phi[j] /= total;
   const { factorX, factorY } = whitenedFactors(phi, size, convolved, powerY);
   const varianceRatio = (varianceY * factorY + varianceX * factorX) / (varianceY + varianceX * convolved.variance);
   return { kernel: phi, size, varianceRatio, factorX, factorY };
+}
+
+/** Share of Σ φ² that may be cut off: what is left of correlations is then below its root, a part in a thousand. */
+const CUT_OFF_MAX = 1e-6;
+
+/** Half side of the square around the origin that holds all but a little of Σ φ². */
+function reachOf(phi: Float64Array, most: number): number {
+  const rings = new Float64Array(most + 1);
+  let total = 0;
+  for (let v = -most; v <= most; v++) {
+    for (let u = -most; u <= most; u++) {
+      const square = phi[wrap(v) * SIDE + wrap(u)] ** 2;
+      rings[Math.max(Math.abs(u), Math.abs(v))] += square;
+      total += square;
+    }
+  }
+  let half = most, lost = 0;
+  while (half > 1 && lost + rings[half] <= CUT_OFF_MAX * total) lost += rings[half--];
+  return half;
 }
 
 /** What the φ that was cut out does to both noises, which is not quite what it was made for. */

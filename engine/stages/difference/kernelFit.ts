@@ -1,6 +1,7 @@
 /** Fit of a spatially varying matching kernel and background (Alard & Lupton 1998; constant sum: Alard 2000). */
 import { StageError } from '../../errors.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
+import { stampPixels } from '../../kernels/stampPixels.ts';
 import { createStampEquations } from '../../kernels/stamps.ts';
 import { addBasisFunction, createKernelBasis, type KernelBasis } from './basis.ts';
 import type { KernelConfig, KernelStarConfig } from './config.ts';
@@ -46,6 +47,9 @@ export type KernelFit = Readonly<{
   stampChi2Median: number;
 }>;
 
+/** Stamps whose pixels are gathered before their equations are made: 1 MB, and tables are laid out once for all. */
+const STAMPS_TOGETHER = 64;
+
 /** Ridge on the unit diagonal: suppresses what the stamps do not determine at a part in 10⁸, below float32. */
 const RIDGE = 1e-8;
 
@@ -63,13 +67,15 @@ export function fitMatchingKernel(
   const equationsAt = createStampEquations({
     basis, image: sharper.image, width: sharper.width, stampHalf: starConfig.stampHalfSizePx,
   });
-  const unknownCount = basis.functions.length + 1;
-  const all = stamps.map((stamp): StampEquations => {
-    const { weights, data, pixelCount } = stampPixels(sharper, other, unusable, stamp, starConfig);
-    const matrix = new Float64Array(unknownCount ** 2), right = new Float64Array(unknownCount);
-    const dataSquares = pixelCount > 0 ? equationsAt(stamp.x, stamp.y, weights, data, matrix, right) : 0;
-    return { ...stamp, pixelCount, matrix, right, dataSquares };
-  });
+  const unknownCount = basis.functions.length + 1, all: StampEquations[] = [];
+  for (let first = 0; first < stamps.length; first += STAMPS_TOGETHER) {
+    const some = stamps.slice(first, first + STAMPS_TOGETHER);
+    for (const { stamp, weights, data, pixelCount } of stampPixelsOf(sharper, other, unusable, some, starConfig)) {
+      const matrix = new Float64Array(unknownCount ** 2), right = new Float64Array(unknownCount);
+      const dataSquares = pixelCount > 0 ? equationsAt(stamp.x, stamp.y, weights, data, matrix, right) : 0;
+      all.push({ ...stamp, pixelCount, matrix, right, dataSquares });
+    }
+  }
   const filled = all.filter((equations) => equations.pixelCount > 0);
   const layout = layoutOf(basis, other.width, other.height, filled.length, kernelConfig);
   const normal: Normal = { matrix: new Float64Array(layout.count ** 2), right: new Float64Array(layout.count) };
@@ -130,50 +136,26 @@ type StampEquations = Readonly<{
 }>;
 
 /** What a stamp is fitted to; [stamp side²] each, 0 where a pixel may not be used. `pixelCount` 0: not at all. */
-function stampPixels(
-  sharper: MaskedImage, other: MaskedImage, unusable: Uint8Array, { x, y }: Stamp, starConfig: KernelStarConfig,
-): { weights: Float64Array; data: Float64Array; pixelCount: number } {
-  const half = starConfig.stampHalfSizePx, side = 2 * half + 1, area = side * side, { width } = other;
-  const weights = new Float64Array(area), data = new Float64Array(area), first = (y - half) * width + x - half;
-  // Sums over three rows of each column, one column more at either side; then over three columns.
-  const variances = new Float64Array(side + 2), fluxes = new Float64Array(side + 2);
-  let pixelCount = 0;
-  for (let v = 0; v < side; v++) {
-    for (let u = -1; u <= side; u++) {
-      let variance = 0, flux = 0;
-      for (let j = first + (v - 1) * width + u, k = 0; k < 3; k++, j += width) {
-        variance += other.variance[j] + CONVOLVED_VARIANCE_SHARE * sharper.variance[j];
-        flux += other.image[j];
-      }
-      variances[u + 1] = variance;
-      fluxes[u + 1] = flux;
-    }
-    for (let u = 0; u < side; u++) {
-      const j = first + v * width + u;
-      if (unusable[j] !== 0) continue;
-      data[v * side + u] = other.image[j];
-      weights[v * side + u] = stampWeight(
-        (variances[u] + variances[u + 1] + variances[u + 2]) / 9, (fluxes[u] + fluxes[u + 1] + fluxes[u + 2]) / 9,
-        starConfig.modelErrorFraction,
-      );
-      pixelCount++;
-    }
-  }
-  // A stamp that has lost most of its pixels holds the wings of a star without the star.
-  return { weights, data, pixelCount: pixelCount < area / 2 ? 0 : pixelCount };
+type StampPixels = Readonly<{ stamp: Stamp; weights: Float64Array; data: Float64Array; pixelCount: number }>;
+
+function stampPixelsOf(
+  sharper: MaskedImage, { width, image, variance }: MaskedImage, unusable: Uint8Array, stamps: readonly Stamp[],
+  { stampHalfSizePx: stampHalf, modelErrorFraction: errorFraction }: KernelStarConfig,
+): StampPixels[] {
+  const area = (2 * stampHalf + 1) ** 2, task = {
+    width, image, variance, convolvedVariance: sharper.variance, unusable, stampHalf, share: CONVOLVED_VARIANCE_SHARE,
+    errorFraction,
+  };
+  return stamps.map((stamp) => {
+    const weights = new Float64Array(area), data = new Float64Array(area);
+    const pixelCount = stampPixels(task, stamp.x, stamp.y, weights, data);
+    // A stamp that has lost most of its pixels holds the wings of a star without the star.
+    return { stamp, weights, data, pixelCount: pixelCount < area / 2 ? 0 : pixelCount };
+  });
 }
 
 /** Share of the convolved image's pixel variance that is left after its kernel: Σ K² of a kernel of 1.2 px is 0.06. */
 const CONVOLVED_VARIANCE_SHARE = 0.1;
-
-/**
- * One over the variance of a pixel, from the means of 3 × 3 pixels. Weights from the pixel's own counts would favour
- * pixels that fluctuate down: a bias of −1 electron a pixel, kernel sum and background included.
- */
-function stampWeight(variance: number, flux: number, modelErrorFraction: number): number {
-  const modelError = modelErrorFraction * flux, total = variance + modelError * modelError;
-  return total > 0 ? 1 / total : 0; // NaN neighbours are outside the usable area, and weigh nothing.
-}
 
 function dot(a: Float64Array, b: Float64Array, start: number, length: number): number {
   let sum = 0;
@@ -206,36 +188,41 @@ function layoutOf(
 }
 
 /**
- * How each unknown enters a stamp: unknown k weighs local vector `vectorOf[k]` with `factor[k]`.
+ * How the unknowns enter a stamp: local vector v is weighed by Σ_s factors[v][s] × unknown firsts[v] + s.
  */
-function unknownsAt(layout: Layout, x: number, y: number, vectorOf: Int32Array, factor: Float64Array): void {
+type Entries = Readonly<{ firsts: Int32Array; factors: readonly Float64Array[] }>;
+
+function entriesAt(layout: Layout, x: number, y: number): Entries {
   const spatial = new Float64Array(layout.spatialTerms), background = new Float64Array(layout.backgroundTerms);
   polynomialTerms(x, y, layout.width, layout.height, layout.spatialOrder, spatial);
   polynomialTerms(x, y, layout.width, layout.height, layout.backgroundOrder, background);
-  vectorOf[0] = 0;
-  factor[0] = 1;
-  let k = 1;
-  for (let n = 1; n < layout.functionCount; n++) {
-    for (let s = 0; s < layout.spatialTerms; s++, k++) { vectorOf[k] = n; factor[k] = spatial[s]; }
-  }
-  for (let s = 0; s < layout.backgroundTerms; s++, k++) {
-    vectorOf[k] = layout.functionCount;
-    factor[k] = background[s];
-  }
+  const firsts = Int32Array.from({ length: layout.functionCount + 1 }, (_, v) => (
+    v === 0 ? 0 : 1 + (v - 1) * layout.spatialTerms
+  ));
+  return { firsts, factors: Array.from(firsts, (_, v) => (
+    v === 0 ? ONE : v < layout.functionCount ? spatial : background
+  )) };
 }
+
+/** The kernel's sum is the same everywhere. */
+const ONE = Float64Array.of(1);
 
 /** Sums over stamps of what their equations say about the unknowns; lower triangle. */
 type Normal = Readonly<{ matrix: Float64Array; right: Float64Array }>;
 
 /** Adds a stamp's equations, or with `sign` −1 takes them off again. */
 function addStamp(layout: Layout, { matrix, right }: Normal, equations: StampEquations, sign: 1 | -1): void {
-  const { count } = layout, n = layout.functionCount + 1;
-  const vectorOf = new Int32Array(count), factor = new Float64Array(count);
-  unknownsAt(layout, equations.x, equations.y, vectorOf, factor);
-  for (let a = 0; a < count; a++) {
-    const row = vectorOf[a] * n, weight = sign * factor[a];
-    right[a] += weight * equations.right[vectorOf[a]];
-    for (let b = 0; b <= a; b++) matrix[a * count + b] += weight * factor[b] * equations.matrix[row + vectorOf[b]];
+  const { count } = layout, n = layout.functionCount + 1, { firsts, factors } = entriesAt(layout, equations.x, equations.y);
+  for (let v = 0; v < n; v++) {
+    for (let s = 0; s < factors[v].length; s++) {
+      const weight = sign * factors[v][s], row = (firsts[v] + s) * count;
+      right[firsts[v] + s] += weight * equations.right[v];
+      // Above the diagonal stands what nobody reads.
+      for (let u = 0; u <= v; u++) {
+        const product = weight * equations.matrix[v * n + u], others = factors[u], from = row + firsts[u];
+        for (let t = 0; t < others.length; t++) matrix[from + t] += product * others[t];
+      }
+    }
   }
 }
 
@@ -254,9 +241,10 @@ function solve(layout: Layout, normal: Normal, stampCount: number): Float64Array
 /** χ² a pixel of a stamp: Σ w d² − 2 c·b + c·A c, with c the solution at its place. */
 function chi2OfStamp(layout: Layout, equations: StampEquations, solution: Float64Array): number {
   const n = layout.functionCount + 1, local = new Float64Array(n);
-  const vectorOf = new Int32Array(layout.count), factor = new Float64Array(layout.count);
-  unknownsAt(layout, equations.x, equations.y, vectorOf, factor);
-  for (let k = 0; k < layout.count; k++) local[vectorOf[k]] += factor[k] * solution[k];
+  const { firsts, factors } = entriesAt(layout, equations.x, equations.y);
+  for (let v = 0; v < n; v++) {
+    for (let s = 0; s < factors[v].length; s++) local[v] += factors[v][s] * solution[firsts[v] + s];
+  }
   let chi2 = equations.dataSquares;
   for (let a = 0; a < n; a++) {
     chi2 += local[a] * (dot(local, equations.matrix, a * n, n) - 2 * equations.right[a]);
