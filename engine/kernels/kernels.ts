@@ -76,6 +76,14 @@ export type CompiledKernels = Readonly<{
     functions: number,
     functionCount: number, profiles: number, supports: number, patch: number, scratch: number, vectors: number,
   ): void;
+  pointProducts(
+    image: number, variance: number, mask: number, width: number, height: number, ignored: number, model: number,
+    side: number, cx: number, cy: number, isWeighed: number, result: number,
+  ): void;
+  pointFlux(
+    image: number, variance: number, mask: number, width: number, height: number, ignored: number, model: number,
+    side: number, cx: number, cy: number, products: number, result: number,
+  ): void;
   stampPixels(
     image: number, variance: number, convolved: number, unusable: number, width: number, first: number, side: number,
     share: number, errorFraction: number, sums: number, weights: number, data: number,

@@ -9,6 +9,7 @@ export { stampVectors, normalEquations } from './stamps';
 export { joinRuns, numberRuns } from './label';
 export { countTops, filterRuns } from './footprints';
 export { stampPixels } from './stampPixels';
+export { pointFlux, pointProducts } from './pointSource';
 export { sumEllipse } from './ellipse';
 export { addScaled, scalePlane, subtractRowPolynomial } from './arithmetic';
 export { columnMedians, overscanMedians } from './overscan';

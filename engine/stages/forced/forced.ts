@@ -3,6 +3,7 @@ import { maskBits } from '../../image/maskPlanes.ts';
 import type { DifferenceImage, MaskedImage, VisitImage } from '../../image/maskedImage.ts';
 import type { PsfModel } from '../../image/psf.ts';
 import { patchesOf } from '../../image/psfPatch.ts';
+import { createPointSums, type PointSums } from '../../kernels/pointSource.ts';
 import type { ForcedConfig } from './config.ts';
 
 /** A flux at a fixed position; null where it could not be measured, and then why. */
@@ -51,27 +52,26 @@ export function forcedPhotometry(
  * @param x, y Position, pixels of the image.
  */
 export function forcedFlux(planes: MaskedImage, psf: PsfModel, x: number, y: number, config: ForcedConfig): ForcedFlux {
-  const { width, height, image, variance, mask } = planes, patches = patchesOf(psf, config.halfSizePx), { half } = patches;
+  const { width, height } = planes, patches = patchesOf(psf, config.halfSizePx), { half } = patches;
   const cx = Math.round(x), cy = Math.round(y);
   if (!(cx >= 0 && cy >= 0 && cx < width && cy < height)) {
     return { flux: null, fluxErr: null, isAtEdge: true, hasNoGoodPixels: true };
   }
-  const stamp = patches.at(x, y);
-  let signal = 0, squares = 0, noise = 0, allSquares = 0, isAtEdge = false;
-  for (let v = -half, k = 0; v <= half; v++) {
-    for (let u = -half; u <= half; u++, k++) {
-      const p = stamp[k], px = cx + u, py = cy + v;
-      allSquares += p * p;
-      if (px < 0 || py < 0 || px >= width || py >= height) { isAtEdge = true; continue; }
-      const j = py * width + px;
-      if ((mask[j] & UNUSABLE) !== 0 || image[j] - image[j] !== 0 || !(variance[j] > 0)) continue;
-      signal += p * image[j];
-      squares += p * p;
-      noise += p * p * variance[j];
-    }
-  }
+  const { signal, squares, noise, allSquares } = sumsOn(planes, patches.side).flux(patches.at(x, y), cx, cy);
+  const isAtEdge = cx < half || cy < half || cx + half >= width || cy + half >= height;
   if (!(squares >= config.usableShareMin * allSquares)) {
     return { flux: null, fluxErr: null, isAtEdge, hasNoGoodPixels: true };
   }
   return { flux: signal / squares, fluxErr: Math.sqrt(noise) / squares, isAtEdge, hasNoGoodPixels: false };
+}
+
+const shared = new WeakMap<MaskedImage, { side: number; sums: PointSums }>();
+
+/** The sums over an image's pixels, made once for all positions on it. */
+function sumsOn(planes: MaskedImage, side: number): PointSums {
+  const known = shared.get(planes);
+  if (known?.side === side) return known.sums;
+  const sums = createPointSums({ ...planes, ignoredBits: UNUSABLE }, side);
+  shared.set(planes, { side, sums });
+  return sums;
 }

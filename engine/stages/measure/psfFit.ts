@@ -2,7 +2,8 @@
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
-import { createPsfPatches, patchGradient, type PsfPatches } from '../../image/psfPatch.ts';
+import { createPsfPatches, type PsfPatches } from '../../image/psfPatch.ts';
+import { createPointSums, type PointSums } from '../../kernels/pointSource.ts';
 import type { MeasureConfig } from './config.ts';
 
 export type PsfFit = Readonly<{
@@ -24,18 +25,21 @@ export type FitWorkspace = Readonly<{
   fwhmPx: number;
   /** Of the flux and its figures; of the steps towards the centroid, which need the core alone. */
   whole: PsfPatches; core: PsfPatches;
-  gradientX: Float64Array; gradientY: Float64Array;
+  wholeSums: PointSums; coreSums: PointSums;
 }>;
 
 /** Half side of the pixels that tell a centroid, in full widths: 1.4 of them hold all but 1e-3 of its information. */
 const CORE_FWHM = 1.4;
 
-export function createFitWorkspace(psf: PsfModel, config: MeasureConfig): FitWorkspace {
+/** @param planes Of the image that the sources are on. */
+export function createFitWorkspace(planes: MaskedImage, psf: PsfModel, config: MeasureConfig): FitWorkspace {
   const fwhmPx = psfFwhmPx(psf, (psf.width - 1) / 2, (psf.height - 1) / 2);
   const whole = createPsfPatches(psf, config.fitHalfSizePx);
   const core = createPsfPatches(psf, Math.min(config.fitHalfSizePx, Math.max(4, Math.ceil(CORE_FWHM * fwhmPx)) + 2));
-  const gradient = () => new Float64Array(core.side ** 2);
-  return { fwhmPx, whole, core, gradientX: gradient(), gradientY: gradient() };
+  const point = { ...planes, ignoredBits: UNUSABLE };
+  return {
+    fwhmPx, whole, core, wholeSums: createPointSums(point, whole.side), coreSums: createPointSums(point, core.side),
+  };
 }
 
 /**
@@ -80,21 +84,9 @@ type Step = Readonly<{
 
 /** One step of Gauss and Newton from (x, y); null when the equations are singular. */
 function linearStep(planes: MaskedImage, x: number, y: number, workspace: FitWorkspace): Step | null {
-  const { width, height, image, variance } = planes, { core, gradientX, gradientY } = workspace, { half, side } = core;
+  const { width, height, variance } = planes, { core, coreSums } = workspace;
   const cx = Math.round(x), cy = Math.round(y), model = core.at(x, y);
-  patchGradient(model, side, 1, gradientX);
-  patchGradient(model, side, side, gradientY);
-  // Σ over pixels of products of (p, ∂p/∂x, ∂p/∂y), and of those with the data.
-  let a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0, b0 = 0, b1 = 0, b2 = 0;
-  for (let v = Math.max(-half, -cy); v <= half && cy + v < height; v++) {
-    for (let u = Math.max(-half, -cx); u <= half && cx + u < width; u++) {
-      const j = (cy + v) * width + cx + u, k = (v + half) * side + u + half;
-      if (!isUsable(planes, j)) continue;
-      const p = model[k], gx = gradientX[k], gy = gradientY[k], d = image[j];
-      a0 += p * p; a1 += p * gx; a2 += p * gy; a3 += gx * gx; a4 += gx * gy; a5 += gy * gy;
-      b0 += p * d; b1 += gx * d; b2 += gy * d;
-    }
-  }
+  const [a0, a1, a2, a3, a4, a5, b0, b1, b2] = coreSums.products(model, cx, cy);
   const inverse = inverse3(Float64Array.of(a0, a1, a2, a3, a4, a5));
   if (inverse === null) return null;
   const flux = inverse[0] * b0 + inverse[1] * b1 + inverse[2] * b2;
@@ -104,64 +96,31 @@ function linearStep(planes: MaskedImage, x: number, y: number, workspace: FitWor
     dx: (inverse[1] * b0 + inverse[3] * b1 + inverse[4] * b2) / flux,
     dy: (inverse[2] * b0 + inverse[4] * b1 + inverse[5] * b2) / flux,
     errorPx: Math.sqrt(Math.max(0, inverse[3] * variance[middle])) / Math.abs(flux),
-    covariance: () => covarianceOf(planes, cx, cy, flux, inverse, workspace),
+    covariance: () => covarianceOf(cx, cy, flux, inverse, workspace),
   };
 }
 
 /** Σ over pixels of products with the variance between the inverses; of the model that the last step used. */
 function covarianceOf(
-  planes: MaskedImage, cx: number, cy: number, flux: number, inverse: Float64Array,
-  { core, gradientX, gradientY }: FitWorkspace,
+  cx: number, cy: number, flux: number, inverse: Float64Array, { core, coreSums }: FitWorkspace,
 ): Readonly<{ fluxErr: number; xx: number; xy: number; yy: number }> {
-  const { width, height, variance } = planes, { half, side } = core, model = core.last;
-  let c0 = 0, c1 = 0, c2 = 0, c3 = 0, c4 = 0, c5 = 0;
-  for (let v = Math.max(-half, -cy); v <= half && cy + v < height; v++) {
-    for (let u = Math.max(-half, -cx); u <= half && cx + u < width; u++) {
-      const j = (cy + v) * width + cx + u, k = (v + half) * side + u + half;
-      if (!isUsable(planes, j)) continue;
-      const p = model[k], gx = gradientX[k], gy = gradientY[k], s = variance[j];
-      c0 += s * p * p; c1 += s * p * gx; c2 += s * p * gy; c3 += s * gx * gx; c4 += s * gx * gy; c5 += s * gy * gy;
-    }
-  }
-  const covariance = sandwich3(inverse, Float64Array.of(c0, c1, c2, c3, c4, c5)), flux2 = flux * flux;
+  const noises = coreSums.noises(core.last, cx, cy);
+  const covariance = sandwich3(inverse, noises), flux2 = flux * flux;
   return {
     fluxErr: Math.sqrt(covariance[0]), xx: covariance[3] / flux2, xy: covariance[4] / flux2, yy: covariance[5] / flux2,
   };
 }
 
-function isUsable({ image, variance, mask }: MaskedImage, j: number): boolean {
-  return (mask[j] & UNUSABLE) === 0 && image[j] - image[j] === 0 && variance[j] > 0;
-}
-
-/** Variances multiplied before their logarithm is taken: 16 of up to 1e18 stay below the largest double. */
-const PRODUCT_LENGTH = 16;
-
 /** Flux at a fixed position with the figures of the fit there; null when too few pixels are usable. */
 function fluxAt(
-  planes: MaskedImage, x: number, y: number, { whole }: FitWorkspace, config: MeasureConfig,
+  { width, height }: MaskedImage, x: number, y: number, { whole, wholeSums }: FitWorkspace, config: MeasureConfig,
 ): Pick<PsfFit, 'flux' | 'fluxErr' | 'isAtEdge' | 'chi2' | 'logLikelihood' | 'pixelCount'> | null {
-  const { width, height, image, variance } = planes, { half } = whole;
-  const cx = Math.round(x), cy = Math.round(y), model = whole.at(x, y);
-  let signal = 0, squares = 0, noise = 0, allSquares = 0, pixelCount = 0;
-  let dataChi2 = 0, crossChi2 = 0, modelChi2 = 0, logarithms = 0, product = 1;
-  for (let v = -half, k = 0; v <= half; v++) {
-    for (let u = -half; u <= half; u++, k++) {
-      const p = model[k], px = cx + u, py = cy + v, j = py * width + px;
-      allSquares += p * p;
-      if (px < 0 || py < 0 || px >= width || py >= height || !isUsable(planes, j)) continue;
-      const d = image[j], s = variance[j], w = 1 / s;
-      signal += p * d;
-      squares += p * p;
-      noise += p * p * s;
-      dataChi2 += d * d * w;
-      crossChi2 += p * d * w;
-      modelChi2 += p * p * w;
-      product *= s;
-      if (++pixelCount % PRODUCT_LENGTH === 0) { logarithms += Math.log(product); product = 1; }
-    }
-  }
+  const { half } = whole, cx = Math.round(x), cy = Math.round(y);
+  const {
+    signal, squares, noise, allSquares, dataChi2, crossChi2, modelChi2, pixelCount, logVariance,
+  } = wholeSums.flux(whole.at(x, y), cx, cy);
   if (!(squares >= config.usableShareMin * allSquares)) return null;
-  logarithms += Math.log(product) + pixelCount * Math.log(2 * Math.PI);
+  const logarithms = logVariance + pixelCount * Math.log(2 * Math.PI);
   const flux = signal / squares, chi2 = dataChi2 - 2 * flux * crossChi2 + flux * flux * modelChi2;
   const isAtEdge = cx < half || cy < half || cx + half >= width || cy + half >= height;
   return {
