@@ -5,6 +5,7 @@ import { summarizeDiagnostics } from '../batch/difference/diagnostics.ts';
 import { differencePair, type PairDifference, type PairRequest } from '../batch/difference/differencePair.ts';
 import { requireOtherFolder, writePairProducts, type PairFiles } from '../batch/difference/products.ts';
 import { StepClock } from '../batch/difference/stepClock.ts';
+import { compileKernelsOnUse } from '../kernels/kernels.ts';
 import type { DifferenceOptions } from '../setup/arguments.mjs';
 import { note, print, printJson } from './output.ts';
 
@@ -12,6 +13,7 @@ export function runDifference(science: string, template: string, options: Differ
   // Loops over pixels are compiled kernels; what JavaScript is left runs so briefly that optimizing it, on other threads,
   // takes longer than it saves: a tenth of the command's CPU.
   setFlagsFromString('--no-opt');
+  compileKernelsOnUse();
   const clock = new StepClock(() => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1000;

@@ -276,7 +276,15 @@ export function loadKernels(memory: KernelMemory, workOffset: number): Kernels {
   return kernels;
 }
 
-let moduleOfThread: CompiledModule | null = null;
+let moduleOfThread: CompiledModule | null = null, isCompiledOnUse = false;
+
+/**
+ * Has each kernel compiled when it is first called, and not all of them at once, in this process: for a command that runs
+ * once and needs half of them. Before the first `loadKernels`.
+ */
+export function compileKernelsOnUse(): void {
+  isCompiledOnUse = true;
+}
 
 function compiledModule(): CompiledModule {
   if (moduleOfThread !== null) return moduleOfThread;
@@ -284,6 +292,11 @@ function compiledModule(): CompiledModule {
   // WebAssembly is not replaced while it runs: a plane that begins in the quick compiler's code would end in it, at a
   // quarter of the speed. So everything is compiled by the optimizing compiler, and now.
   setFlagsFromString('--no-liftoff');
+  if (isCompiledOnUse) {
+    setFlagsFromString('--wasm-lazy-compilation');
+    moduleOfThread = new WebAssembly.Module(bytes);
+    return moduleOfThread;
+  }
   setFlagsFromString('--no-wasm-lazy-compilation');
   try {
     moduleOfThread = new WebAssembly.Module(bytes);

@@ -142,6 +142,8 @@ function tileStamps(unusable: Uint8Array, width: number, height: number, marginP
   return stamps;
 }
 
+/** Sources that tell the width, from all over the image: of the 100 narrower ones the median is good to 1 %. */
+const WIDTH_COUNT_MAX = 200;
 /** Pixels around a star that its width is measured on. */
 const WIDTH_HALF_SIZE_PX = 8;
 
@@ -150,8 +152,9 @@ const WIDTH_HALF_SIZE_PX = 8;
  * lower quartile, since galaxies and neighbours only widen. The variance is taken off Σf², which it would raise.
  */
 export function stampFwhmPx(planes: MaskedImage, stamps: readonly Stamp[], backgroundLevel: number): number {
-  const widths: number[] = [];
-  for (const { x, y } of stamps) {
+  const widths: number[] = [], step = Math.max(1, stamps.length / WIDTH_COUNT_MAX);
+  for (let i = 0; i < stamps.length; i += step) {
+    const { x, y } = stamps[Math.floor(i)];
     const half = Math.min(WIDTH_HALF_SIZE_PX, x, y, planes.width - 1 - x, planes.height - 1 - y);
     let sum = 0, squares = 0;
     for (let v = y - half; v <= y + half; v++) {
