@@ -76,6 +76,10 @@ export type CompiledKernels = Readonly<{
     functions: number,
     functionCount: number, profiles: number, supports: number, patch: number, scratch: number, vectors: number,
   ): void;
+  addEquations(
+    matrix: number, right: number, count: number, local: number, localRight: number, vectors: number, entries: number,
+    factors: number, sign: number,
+  ): void;
   pointProducts(
     image: number, variance: number, mask: number, width: number, height: number, ignored: number, model: number,
     side: number, cx: number, cy: number, isWeighed: number, result: number,
@@ -155,6 +159,7 @@ export type CompiledKernels = Readonly<{
   ): number;
   takeDistances(values: number, count: number, level: number): void;
   listMasked(mask: number, bits: number, count: number, indices: number, capacity: number): number;
+  listAtLeast(plane: number, limit: number, count: number, indices: number): number;
   listSharp(
     image: number, variance: number, width: number, height: number, first: number, end: number, limit2: number,
     indices: number, capacity: number,

@@ -1,6 +1,6 @@
 /** Lists of pixels, so that what concerns few of them does not go over all. */
-import { kernelsOf, pointerTo } from './kernels.ts';
-import { listMaskedTwin, listSharpTwin } from './twins/list.ts';
+import { kernelsOf, layOutWork, pointerTo } from './kernels.ts';
+import { listAtLeastTwin, listMaskedTwin, listSharpTwin } from './twins/list.ts';
 
 /**
  * Pixels that have one of the bits, in order.
@@ -38,4 +38,20 @@ export function listSharp(
     pointerTo(kernels, image), pointerTo(kernels, variance), width, height, rows[0], rows[1], limit2,
     pointerTo(kernels, indices), indices.length,
   );
+}
+
+/**
+ * Pixels at or above a limit, rounded to single precision, in order.
+ *
+ * @param plane   Read only; a row, or some.
+ * @param indices As long at least, anywhere; overwritten as far as there are pixels.
+ * @returns How many there are.
+ */
+export function listAtLeast(plane: Float32Array, limit: number, indices: Int32Array): number {
+  const least = Math.fround(limit), kernels = kernelsOf(plane);
+  const work = kernels && layOutWork(kernels, { indices: 4 * plane.length });
+  if (kernels === null || work === null) return listAtLeastTwin(plane, least, indices);
+  const found = kernels.compiled.listAtLeast(pointerTo(kernels, plane), least, plane.length, work.indices);
+  indices.set(new Int32Array(kernels.memory.buffer, work.indices, found));
+  return found;
 }

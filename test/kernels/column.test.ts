@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
+import { listAtLeast } from '../../engine/kernels/list.ts';
 import { columnMoments } from '../../engine/kernels/sample.ts';
 import { testArena, type TestArena } from './memory.ts';
 import { imageOf, maskOf, planeRecipes } from './planes.ts';
@@ -20,4 +21,15 @@ test('compiled moments of a column are the twin\'s, which are those of its usabl
     expect(expected.count).toBe(n);
     if (n > 0) expect(expected.median).toBe((sorted[(n - 1) >> 1] + sorted[n >> 1]) / 2 + 0);
   }), { numRuns: 200 });
+});
+
+test('the compiled list of pixels at or above a limit is the twin\'s', () => {
+  fc.assert(fc.property(planeRecipes(1, 30), fc.constantFrom(-Infinity, -200, 0, 300.1, Infinity), (recipe, limit) => {
+    arena.reset();
+    const plane = imageOf(recipe), list = (view: Float32Array): number[] => {
+      const indices = new Int32Array(view.length);
+      return Array.from(indices.subarray(0, listAtLeast(view, limit, indices)));
+    };
+    expect(list(arena.floats(plane))).toEqual(list(plane));
+  }), { numRuns: 100 });
 });

@@ -4,6 +4,7 @@ import {
   type FitsFile, type FitsHdu, type FitsHeader,
 } from '../../image/fits.ts';
 import { inspectPlanes } from '../../kernels/inspect.ts';
+import { listAtLeast } from '../../kernels/list.ts';
 import { translateMask } from '../../kernels/match.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import { MASK_PLANES, maskBits, type MaskPlane } from '../../image/maskPlanes.ts';
@@ -172,11 +173,11 @@ function maskPixels(path: string, planes: MaskedImage, saturation: number, varia
 function growSaturated(
   { image, mask, width, height }: MaskedImage, saturation: number, rows: readonly number[], unusable: number,
 ): number {
-  const sat = maskBits('SAT'), grow = pairConfig.saturationGrowthPx;
+  const sat = maskBits('SAT'), grow = pairConfig.saturationGrowthPx, indices = new Int32Array(width);
   let lost = 0;
   for (const y of rows) {
-    for (let x = 0; x < width; x++) {
-      if (!(image[y * width + x] >= saturation)) continue;
+    const row = image.subarray(y * width, (y + 1) * width);
+    for (const x of indices.subarray(0, listAtLeast(row, saturation, indices))) {
       for (let v = Math.max(0, y - grow); v <= Math.min(height - 1, y + grow); v++) {
         for (let u = Math.max(0, x - grow); u <= Math.min(width - 1, x + grow); u++) {
           if ((mask[v * width + u] & unusable) === 0) lost++;

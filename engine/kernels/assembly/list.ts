@@ -60,3 +60,18 @@ export function listSharp(
   }
   return found;
 }
+
+/** Pixels at or above a limit, in order; there is room for all. Returns how many. */
+export function listAtLeast(plane: usize, limit: f32, count: i32, indices: usize): i32 {
+  const limits = f32x4.splat(limit), first = indices;
+  let i = 0;
+  for (; i + 4 <= count; i += 4, plane += 16) {
+    for (let lanes = i32x4.bitmask(f32x4.ge(v128.load(plane), limits)); lanes != 0; lanes &= lanes - 1, indices += 4) {
+      store<i32>(indices, i + ctz(lanes));
+    }
+  }
+  for (; i < count; i++, plane += 4) {
+    if (load<f32>(plane) >= limit) { store<i32>(indices, i); indices += 4; }
+  }
+  return <i32>((indices - first) >> 2);
+}

@@ -161,3 +161,33 @@ function addProducts(weighted: usize, plain: usize, count: i32, matrix: usize, r
   v128.store(matrix, a); v128.store(matrix, b, 16); v128.store(second, c); v128.store(second, d, 16);
   v128.store(third, e); v128.store(third, f, 16); v128.store(fourth, g); v128.store(fourth, h, 16);
 }
+
+/**
+ * Adds the equations of a stamp to those of all unknowns: unknown first[v] + s of local vector v enters with factor
+ * factors[v][s] × `sign`. On and below the diagonal of blocks; what is above the diagonal is of no use.
+ *
+ * @param matrix  [count²] float64, `right` [count].
+ * @param local   [vectors²] float64, `localRight` [vectors].
+ * @param entries [vectors × 3] int32: first unknown, how many, byte offset of the factors from `factors`.
+ */
+export function addEquations(
+  matrix: usize, right: usize, count: i32, local: usize, localRight: usize, vectors: i32, entries: usize, factors: usize,
+  sign: f64,
+): void {
+  const rowBytes = <usize>count << 3;
+  for (let v = 0; v < vectors; v++) {
+    const entry = entries + <usize>(12 * v), own = factors + <usize>load<i32>(entry, 8);
+    for (let s = 0, last = load<i32>(entry, 4); s < last; s++) {
+      const weight = sign * load<f64>(own + (<usize>s << 3)), k = <usize>(load<i32>(entry) + s);
+      store<f64>(right + (k << 3), load<f64>(right + (k << 3)) + weight * load<f64>(localRight + (<usize>v << 3)));
+      const row = matrix + rowBytes * k;
+      for (let u = 0, other = entries, p = local + (<usize>(v * vectors) << 3); u <= v; u++, other += 12, p += 8) {
+        const product = weight * load<f64>(p);
+        let to = row + (<usize>load<i32>(other) << 3), factor = factors + <usize>load<i32>(other, 8);
+        for (let end = to + (<usize>load<i32>(other, 4) << 3); to < end; to += 8, factor += 8) {
+          store<f64>(to, load<f64>(to) + product * load<f64>(factor));
+        }
+      }
+    }
+  }
+}

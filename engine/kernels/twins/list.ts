@@ -29,3 +29,10 @@ export function listSharpTwin(
   }
   return found;
 }
+
+/** Twin of `listAtLeast`. */
+export function listAtLeastTwin(plane: Float32Array, limit: number, indices: Int32Array): number {
+  let found = 0;
+  for (let i = 0; i < plane.length; i++) if (plane[i] >= limit) indices[found++] = i;
+  return found;
+}

@@ -54,8 +54,8 @@ export type KernelStarConfig = Readonly<{
   /** Stars wanted; the detector is cut into square cells such that `starsPerCell` of each make that many. */
   starCountMax: number;
   starsPerCell: number;
-  /** Stars that the kernel is fitted to at least, where there are so many; all of them tell the registration. */
-  fitStarCountMin: number;
+  /** Stars that the kernel is fitted to, where there are so many; all of them tell the registration. */
+  fitStarCount: number;
   /** Peak over noise of a source after smoothing, in both images, to be a kernel star. */
   snrMin: number;
   /** Half side of the pixels fitted around each star. */
@@ -116,8 +116,8 @@ export const differenceDefaults: DifferenceConfig = {
     starCountMax: 750,
     starsPerCell: 3,
     // A stamp determines some ten unknowns, and a spatial order of 2 has 170; of 256 cells with one star each the kernel
-    // at the edges was too uncertain for bright stars.
-    fitStarCountMin: 300,
+    // at the edges was too uncertain for bright stars. With 512 the cores of the stars between were no better.
+    fitStarCount: 350,
     // Rubin's kernel sources start at 10; below it a stamp says less than it costs.
     snrMin: 10,
     // The wings of a star of magnitude 16 are above the noise to 15 px; a smaller stamp leaves them unfitted.

@@ -1,6 +1,7 @@
 /** Fit of a spatially varying matching kernel and background (Alard & Lupton 1998; constant sum: Alard 2000). */
 import { StageError } from '../../errors.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
+import { addEquations, type StampEntries } from '../../kernels/equations.ts';
 import { stampPixels } from '../../kernels/stampPixels.ts';
 import { createStampEquations } from '../../kernels/stamps.ts';
 import { addBasisFunction, createKernelBasis, type KernelBasis } from './basis.ts';
@@ -71,15 +72,15 @@ export function fitMatchingKernel(
   for (let first = 0; first < stamps.length; first += STAMPS_TOGETHER) {
     const some = stamps.slice(first, first + STAMPS_TOGETHER);
     for (const { stamp, weights, data, pixelCount } of stampPixelsOf(sharper, other, unusable, some, starConfig)) {
-      const matrix = new Float64Array(unknownCount ** 2), right = new Float64Array(unknownCount);
-      const dataSquares = pixelCount > 0 ? equationsAt(stamp.x, stamp.y, weights, data, matrix, right) : 0;
-      all.push({ ...stamp, pixelCount, matrix, right, dataSquares });
+      const local = new Float64Array(unknownCount ** 2), localRight = new Float64Array(unknownCount);
+      const dataSquares = pixelCount > 0 ? equationsAt(stamp.x, stamp.y, weights, data, local, localRight) : 0;
+      all.push({ ...stamp, pixelCount, local, localRight, dataSquares });
     }
   }
   const filled = all.filter((equations) => equations.pixelCount > 0);
   const layout = layoutOf(basis, other.width, other.height, filled.length, kernelConfig);
   const normal: Normal = { matrix: new Float64Array(layout.count ** 2), right: new Float64Array(layout.count) };
-  for (const equations of filled) addStamp(layout, normal, equations, 1);
+  addStamps(layout, normal, filled, 1, sharper.image);
   let used = filled, iterationCount = 0, solution: Float64Array;
   for (;;) {
     requireStamps(used.length, stamps.length, starConfig);
@@ -89,8 +90,8 @@ export function fitMatchingKernel(
     const isSame = kept.length === used.length && kept.every((equations, i) => equations === used[i]);
     if (isSame || iterationCount >= starConfig.iterationCountMax) break;
     const before = new Set(used), after = new Set(kept);
-    for (const equations of used) if (!after.has(equations)) addStamp(layout, normal, equations, -1);
-    for (const equations of kept) if (!before.has(equations)) addStamp(layout, normal, equations, 1);
+    addStamps(layout, normal, used.filter((equations) => !after.has(equations)), -1, sharper.image);
+    addStamps(layout, normal, kept.filter((equations) => !before.has(equations)), 1, sharper.image);
     used = kept;
   }
   const isUsed = new Set(used);
@@ -128,9 +129,9 @@ type StampEquations = Readonly<{
   x: number; y: number;
   pixelCount: number;
   /** [n × n], n = functions + 1; full. */
-  matrix: Float64Array;
+  local: Float64Array;
   /** [n] */
-  right: Float64Array;
+  localRight: Float64Array;
   /** Σ w d². */
   dataSquares: number;
 }>;
@@ -187,12 +188,7 @@ function layoutOf(
   };
 }
 
-/**
- * How the unknowns enter a stamp: local vector v is weighed by Σ_s factors[v][s] × unknown firsts[v] + s.
- */
-type Entries = Readonly<{ firsts: Int32Array; factors: readonly Float64Array[] }>;
-
-function entriesAt(layout: Layout, x: number, y: number): Entries {
+function entriesAt(layout: Layout, x: number, y: number): StampEntries {
   const spatial = new Float64Array(layout.spatialTerms), background = new Float64Array(layout.backgroundTerms);
   polynomialTerms(x, y, layout.width, layout.height, layout.spatialOrder, spatial);
   polynomialTerms(x, y, layout.width, layout.height, layout.backgroundOrder, background);
@@ -210,20 +206,11 @@ const ONE = Float64Array.of(1);
 /** Sums over stamps of what their equations say about the unknowns; lower triangle. */
 type Normal = Readonly<{ matrix: Float64Array; right: Float64Array }>;
 
-/** Adds a stamp's equations, or with `sign` −1 takes them off again. */
-function addStamp(layout: Layout, { matrix, right }: Normal, equations: StampEquations, sign: 1 | -1): void {
-  const { count } = layout, n = layout.functionCount + 1, { firsts, factors } = entriesAt(layout, equations.x, equations.y);
-  for (let v = 0; v < n; v++) {
-    for (let s = 0; s < factors[v].length; s++) {
-      const weight = sign * factors[v][s], row = (firsts[v] + s) * count;
-      right[firsts[v] + s] += weight * equations.right[v];
-      // Above the diagonal stands what nobody reads.
-      for (let u = 0; u <= v; u++) {
-        const product = weight * equations.matrix[v * n + u], others = factors[u], from = row + firsts[u];
-        for (let t = 0; t < others.length; t++) matrix[from + t] += product * others[t];
-      }
-    }
-  }
+/** Adds stamps' equations, or with `sign` −1 takes them off again. */
+function addStamps(
+  layout: Layout, { matrix, right }: Normal, stamps: readonly StampEquations[], sign: 1 | -1, beside: Float32Array,
+): void {
+  addEquations(matrix, right, stamps, ({ x, y }) => entriesAt(layout, x, y), sign, beside);
 }
 
 function solve(layout: Layout, normal: Normal, stampCount: number): Float64Array {
@@ -247,7 +234,7 @@ function chi2OfStamp(layout: Layout, equations: StampEquations, solution: Float6
   }
   let chi2 = equations.dataSquares;
   for (let a = 0; a < n; a++) {
-    chi2 += local[a] * (dot(local, equations.matrix, a * n, n) - 2 * equations.right[a]);
+    chi2 += local[a] * (dot(local, equations.local, a * n, n) - 2 * equations.localRight[a]);
   }
   return chi2 / equations.pixelCount;
 }

@@ -85,11 +85,17 @@ export function chooseStamps(
   }
   if (stamps.length >= config.starCountForTiles) {
     const fitted: Stamp[] = [];
-    for (const rank of ranks) if (fitted.length < config.fitStarCountMin) fitted.push(...rank);
+    for (const rank of ranks) fitted.push(...spread(rank, config.fitStarCount - fitted.length));
     return { stamps, fitted, kind: 'stars', candidateCount, maskedCount, crowdedCount, passedOver };
   }
   const tiles = tileStamps(unusable, width, height, marginPx, config.stampHalfSizePx);
   return { stamps: tiles, fitted: tiles, kind: 'tiles', candidateCount, maskedCount, crowdedCount, passedOver };
+}
+
+/** So many of the stamps at most, from all over the list. */
+function spread(stamps: readonly Stamp[], most: number): Stamp[] {
+  const count = Math.min(stamps.length, Math.max(0, most));
+  return Array.from({ length: count }, (_, i) => stamps[Math.floor((i * stamps.length) / count)]);
 }
 
 type Peak = Readonly<{ x: number; y: number; sum: number }>;
