@@ -5,7 +5,6 @@ export {
   addPair, combineKernels, filterTile, kernelSpectrum, loadPair, multiplyTile, storePair, transformTile,
 } from './convolve';
 export { warpCell } from './warp';
-export { stampVectors, normalEquations } from './stamps';
 export { joinRuns, numberRuns } from './label';
 export { countTops, filterRuns } from './footprints';
 export { addEquations, normalEquations, stampVectors } from './stamps';
