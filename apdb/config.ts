@@ -49,6 +49,12 @@ export const apdbConfig = {
   /** A cache that does not answer in this time is away, ms: the tables answer in a second. */
   cacheLimitMs: 2_000,
 
+  /**
+   * What one read of a field puts into the cache at most, bytes: half of the 1 GB that ours may take, as two visits
+   * overlap. A field of 70,000 objects has twice as much, and all of it would only push out what was put in before.
+   */
+  cacheFillBytes: 512e6,
+
   /** Life of a cached tile, s: a night. What is not of tonight's fields is not worth the memory. */
   cacheSeconds: 12 * 3600,
 } as const;

@@ -168,6 +168,11 @@ const HEADER_BYTES = 40;
 
 /** As bytes: counts and lowest values, columns of 8 bytes a value, of 4, then the encoded rows. Little-endian. */
 export function encodeHistoryChunk(chunk: HistoryChunk): Buffer {
+  return Buffer.concat(historyChunkPieces(chunk));
+}
+
+/** The same bytes in pieces, which but for the first are the chunk's own. */
+export function historyChunkPieces(chunk: HistoryChunk): Buffer[] {
   const columns = [
     chunk.objects, chunk.ids, chunk.positions, chunk.points, chunk.starts, chunk.offsets, chunk.lengths, chunk.bytes,
   ];
@@ -178,8 +183,7 @@ export function encodeHistoryChunk(chunk: HistoryChunk): Buffer {
   header.writeDoubleLE(chunk.bytes.length, 16);
   header.writeDoubleLE(chunk.firstMjdTai, 24);
   header.writeDoubleLE(chunk.firstPosition, 32);
-  return Buffer.concat([header, ...columns.map(({ buffer, byteOffset, byteLength }) => (
-    Buffer.from(buffer, byteOffset, byteLength)))]);
+  return [header, ...columns.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength))];
 }
 
 /**

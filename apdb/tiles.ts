@@ -3,7 +3,7 @@
  * they are complete to. The tables tell the last commit that touched each tile; a tile that does not reach it, or does
  * not say where it stands, is a miss.
  */
-import { decodeHistoryChunk, encodeHistoryChunk, type HistoryChunk } from './historyChunk.ts';
+import { decodeHistoryChunk, historyChunkPieces, type HistoryChunk } from './historyChunk.ts';
 import type { Cone } from './apdb.ts';
 import { coverOf, PIXEL_ORDER } from './pixelization.ts';
 
@@ -37,8 +37,8 @@ export function tilesAround(cone: Cone): readonly number[] {
 export type TileCache = Readonly<{
   /** Chunks of each tile in the order in which they were kept; none for a tile that is not there. */
   read(tiles: readonly number[]): Promise<readonly (readonly Buffer[])[]>;
-  /** A new beginning for a tile. */
-  fill(tile: number, base: Buffer): Promise<void>;
+  /** A new beginning for a tile: one chunk, in pieces that must not change before it is kept. */
+  fill(tile: number, base: readonly Buffer[]): Promise<void>;
   /** Puts a chunk behind those of a tile that is there. */
   append(chunks: readonly Readonly<{ tile: number; chunk: Buffer }>[]): Promise<void>;
   close(): Promise<void>;
@@ -58,19 +58,26 @@ export type TileChunk = Readonly<{
 const MAGIC = 0x56_54_49_33; // "VTI3"
 const HEADER_BYTES = 40;
 
-export function encodeChunk(
+export function encodeChunk(chunk: TileChunk): Buffer {
+  return Buffer.concat(chunkPieces(chunk));
+}
+
+/** The same bytes in pieces, most of which are the chunk's own: a field's are not copied on their way to a cache. */
+export function chunkPieces(
   { isBase, before, position, sinceMjdTai, sources, forcedSources }: TileChunk,
-): Buffer {
-  const header = Buffer.alloc(HEADER_BYTES);
-  const encoded = encodeHistoryChunk(sources);
+): Buffer[] {
+  const header = Buffer.alloc(HEADER_BYTES), pieces = historyChunkPieces(sources), length = bytesOf(pieces);
   header.writeUInt32LE(MAGIC, 0);
   header.writeUInt32LE(isBase ? 1 : 0, 4);
   header.writeDoubleLE(before, 8);
   header.writeDoubleLE(position, 16);
   header.writeDoubleLE(sinceMjdTai, 24);
-  header.writeDoubleLE(encoded.length, 32);
-  const gap = Buffer.alloc(gapBehind(encoded.length));
-  return Buffer.concat([header, encoded, gap, encodeHistoryChunk(forcedSources)]);
+  header.writeDoubleLE(length, 32);
+  return [header, ...pieces, Buffer.alloc(gapBehind(length)), ...historyChunkPieces(forcedSources)];
+}
+
+export function bytesOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** Bytes up to the next multiple of eight, where columns can be read in place. */

@@ -175,9 +175,10 @@ async function fillMonth(
           sourceRows(sky, from, to, month, sourcesEach, isLatest, seed));
         from = to;
       }
-      // Attaching builds the indexes that the parent has.
+      // Attaching builds the indexes that the parent has. Statistics now, or autovacuum makes them in mid-measurement.
       await session.execute(`SET LOCAL maintenance_work_mem = '512MB';
-        ALTER TABLE ${parent} ATTACH PARTITION ${leaf} FOR VALUES FROM (${low}) TO (${high})`);
+        ALTER TABLE ${parent} ATTACH PARTITION ${leaf} FOR VALUES FROM (${low}) TO (${high});
+        ANALYZE ${leaf}`);
     });
   }
   const days = `FROM (${firstDay}) TO (${firstDay + DAYS_A_MONTH})`;

@@ -2,8 +2,9 @@
 import type { CommitPosition } from '../../schemas/ids.ts';
 import type { Cone, ObjectHistory } from '../apdb.ts';
 import {
-  completeTile, encodeChunk, pixelsOf, tileOf, tilesAround, type TileCache, type TileChunk,
+  bytesOf, chunkPieces, completeTile, encodeChunk, pixelsOf, tileOf, tilesAround, type TileCache, type TileChunk,
 } from '../tiles.ts';
+import { apdbConfig } from '../config.ts';
 import { CopyBinaryReader } from './copyBinary.ts';
 import { chunkOfRows, type HistoryChunk } from '../historyChunk.ts';
 import type { HistoryKind } from '../historyRows.ts';
@@ -36,7 +37,13 @@ export async function regionByTiles(
     }
   }
   const refill = async () => {
-    for (const { tile, isNew, chunks } of all) if (isNew) await cache.fill(tile, encodeChunk(chunks[0]));
+    let bytesLeft = apdbConfig.cacheFillBytes;
+    for (const { tile, isNew, chunks } of all) {
+      if (!isNew) continue;
+      const base = chunkPieces(chunks[0]);
+      if ((bytesLeft -= bytesOf(base)) < 0) return;
+      await cache.fill(tile, base);
+    }
   };
   return { histories: joined(objects, windows), refill };
 }

@@ -3,6 +3,7 @@ import { Redis } from 'ioredis';
 import { apdbConfig } from '../config.ts';
 import type { TileCache } from '../tiles.ts';
 import { BulkReader } from './bulkReader.ts';
+import { BulkWriter } from './bulkWriter.ts';
 
 /**
  * @param url   `redis://…`, or `unix:///path`.
@@ -26,8 +27,7 @@ export function openRedisTiles(url: string, epoch: string): TileCache {
       } catch { return tiles.map(() => []); }
     },
     fill: async (tile, base) => {
-      await redis.multi().del(key(tile)).rpush(key(tile), base).expire(key(tile), apdbConfig.cacheSeconds).exec()
-        .catch(() => undefined);
+      await lists.replace(key(tile), base, apdbConfig.cacheSeconds).catch(() => undefined);
     },
     append: async (chunks) => {
       await ready;
@@ -40,15 +40,27 @@ export function openRedisTiles(url: string, epoch: string): TileCache {
   };
 }
 
-type Lists = Readonly<{ read(keys: readonly string[]): Promise<readonly (readonly Buffer[])[]>; close(): void }>;
+type Lists = Readonly<{
+  read(keys: readonly string[]): Promise<readonly (readonly Buffer[])[]>;
+  /** A list of one element, given in pieces. */
+  replace(key: string, element: readonly Buffer[], seconds: number): Promise<void>;
+  close(): void;
+}>;
 
 /** The launcher's own server is read at the pace of memory; one by URL may want a password or TLS, and a client. */
 function listsOf(redis: Redis, path: string | null): Lists {
   if (path === null) {
-    return { read: (keys) => Promise.all(keys.map((key) => redis.lrangeBuffer(key, 0, -1))), close: () => undefined };
+    return {
+      read: (keys) => Promise.all(keys.map((key) => redis.lrangeBuffer(key, 0, -1))),
+      replace: async (key, element, seconds) => {
+        await redis.multi().del(key).rpush(key, Buffer.concat(element)).expire(key, seconds).exec();
+      },
+      close: () => undefined,
+    };
   }
   // Visits overlap: each read has a reader for itself, and gives it back.
   const idle: BulkReader[] = [];
+  let writer: BulkWriter | null = null;
   return {
     read: async (keys) => {
       const reader = idle.pop() ?? new BulkReader({ path }, apdbConfig.cacheLimitMs);
@@ -58,6 +70,13 @@ function listsOf(redis: Redis, path: string | null): Lists {
         if (reader.isBroken) reader.close(); else idle.push(reader);
       }
     },
-    close: () => { for (const reader of idle) reader.close(); },
+    replace: (key, element, seconds) => {
+      if (writer === null || writer.isBroken) writer = new BulkWriter(path, apdbConfig.cacheLimitMs);
+      return writer.replace(key, element, seconds);
+    },
+    close: () => {
+      for (const reader of idle) reader.close();
+      writer?.close();
+    },
   };
 }

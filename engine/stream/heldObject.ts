@@ -34,6 +34,8 @@ export class HeldVersion {
 /** A row that was committed since the region was loaded. */
 type AddedRow = Readonly<{ position: CommitPosition; id: bigint; payload: Uint8Array; point: Float64Array }>;
 
+const NOTHING_ADDED: readonly AddedRow[] = [];
+
 /** A row as packets take it. */
 export type HeldRow = Readonly<{ id: bigint; midpointMjdTai: number; payload: Uint8Array }>;
 
@@ -44,7 +46,8 @@ export type HeldRow = Readonly<{ id: bigint; midpointMjdTai: number; payload: Ui
 export class HeldRows implements LightCurve {
   readonly #loaded: HistoryRows | null;
   readonly #kind: 'source' | 'forced';
-  readonly #added: AddedRow[] = [];
+  /** Null before the first: of a field's objects most get none. */
+  #added: AddedRow[] | null = null;
   /** The corrections that ended rows, by index; nearly always none, and then without a map for each object. */
   #endedBy: Map<number, CommitPosition> | null = null;
 
@@ -53,13 +56,13 @@ export class HeldRows implements LightCurve {
     this.#loaded = loaded;
   }
 
-  get length(): number { return this.#loadedCount + this.#added.length; }
+  get length(): number { return this.#loadedCount + (this.#added?.length ?? 0); }
   get #loadedCount(): number { return this.#loaded?.length ?? 0; }
 
   push(position: CommitPosition, id: bigint, payload: Uint8Array): void {
     const point = new Float64Array(this.#kind === 'source' ? SOURCE_POINT_SIZE : FORCED_POINT_SIZE);
     (this.#kind === 'source' ? readSourcePoint : readForcedPoint)(payload, viewOf(payload), 0, point, 0);
-    this.#added.push({ position, id, payload, point });
+    (this.#added ??= []).push({ position, id, payload, point });
   }
 
   /** Ends the row of an id that holds: as of `by` and later it is not here. */
@@ -75,7 +78,7 @@ export class HeldRows implements LightCurve {
   copyTo(points: Float64Array, ids: BigInt64Array, row: number): void {
     this.#loaded?.copyTo(points, ids, row);
     let place = row + this.#loadedCount;
-    for (const { id, point } of this.#added) {
+    for (const { id, point } of this.#added ?? NOTHING_ADDED) {
       points.set(point, place * point.length);
       ids[place++] = id;
     }
@@ -96,7 +99,7 @@ export class HeldRows implements LightCurve {
   /** The rows since a time that hold now. */
   since(mjdTai: number): LightCurve {
     const isWhole = this.#endedBy === null && (this.#loaded?.isSince(mjdTai) ?? true)
-      && this.#added.every(({ point }) => point[POINT.time] >= mjdTai);
+      && (this.#added ?? NOTHING_ADDED).every(({ point }) => point[POINT.time] >= mjdTai);
     if (isWhole) return this;
     const size = this.#kind === 'source' ? SOURCE_POINT_SIZE : FORCED_POINT_SIZE;
     const points = new Float64Array(this.length * size), ids = new BigInt64Array(this.length);
@@ -121,18 +124,24 @@ export class HeldRows implements LightCurve {
     if (loaded) {
       return { id: loaded.id(index), midpointMjdTai: loaded.midpointMjdTai(index), payload: loaded.payload(index) };
     }
-    const { id, point, payload } = this.#added[index - this.#loadedCount];
+    const { id, point, payload } = this.#addedAt(index);
     return { id, midpointMjdTai: point[POINT.time], payload };
   }
 
   #id(index: number): bigint {
     return index < this.#loadedCount && this.#loaded
-      ? this.#loaded.id(index) : this.#added[index - this.#loadedCount].id;
+      ? this.#loaded.id(index) : this.#addedAt(index).id;
   }
 
   #position(index: number): CommitPosition {
     return index < this.#loadedCount && this.#loaded
-      ? this.#loaded.position(index) : this.#added[index - this.#loadedCount].position;
+      ? this.#loaded.position(index) : this.#addedAt(index).position;
+  }
+
+  #addedAt(index: number): AddedRow {
+    const row = this.#added?.[index - this.#loadedCount];
+    if (row === undefined) throw new Error(`row ${index} of ${this.length}`);
+    return row;
   }
 }
 
