@@ -4,6 +4,7 @@
  */
 import { encodeMpcOrbit, encodeSsSource } from '../../schemas/avro.ts';
 import type { AssociatedRowBytes, DiaSourcesAssociated, SolarSystemRowBytes } from '../../schemas/commit.ts';
+import type { DiaObject } from '../../schemas/diaRows.ts';
 import type { CommitPosition } from '../../schemas/ids.ts';
 import type { LightCurve } from '../../schemas/lightCurve.ts';
 import { mpcOrbitRow } from '../ephemerides/orbit.ts';
@@ -11,6 +12,7 @@ import { ssSourceRow } from '../ephemerides/ssSourceRow.ts';
 import { associate, type AssociationWarning } from '../stages/associate/associate.ts';
 import { associateConfig, type AssociateConfig } from '../stages/associate/config.ts';
 import type { KnownDiaObject } from '../stages/associate/features.ts';
+import type { SkyPosition } from '../stages/associate/position.ts';
 import { matchBodies, type BodyMatch, type PredictedBody } from '../stages/associate/knownBodies.ts';
 import { engineConfig } from '../config.ts';
 import type { SkyCone } from '../preload.ts';
@@ -118,18 +120,21 @@ export function knownPositions(state: SkyState, footprint: SkyCone, asOf: Commit
     .map(({ object, version }) => ({ diaObjectId: object.diaObjectId, raDeg: version.ra, decDeg: version.dec }));
 }
 
-/** Histories are asked for when a source has been matched: half of the objects in a detector's cone lie beside it. */
+/** Row and histories are asked for when a source has been matched: half of the objects in a detector's cone lie beside it. */
 class KnownHeldObject implements KnownDiaObject {
-  readonly last: KnownDiaObject['last'];
+  readonly diaObjectId: bigint;
+  readonly place: SkyPosition;
   readonly #object: HeldObject;
   readonly #sinceMjdTai: number;
 
   constructor(object: HeldObject, sinceMjdTai: number) {
-    this.last = object.latest.row;
+    this.diaObjectId = object.diaObjectId;
+    this.place = object.latest.place;
     this.#object = object;
     this.#sinceMjdTai = sinceMjdTai;
   }
 
+  get last(): DiaObject { return this.#object.latest.row; }
   get sources(): LightCurve { return this.#object.sources.since(this.#sinceMjdTai); }
   get forced(): LightCurve { return this.#object.forcedSources.since(this.#sinceMjdTai); }
 }

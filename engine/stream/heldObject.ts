@@ -5,8 +5,17 @@ import { BEFORE_EVERYTHING, type CommitPosition } from '../../schemas/ids.ts';
 import {
   FORCED_POINT_SIZE, POINT, readForcedPoint, readSourcePoint, SOURCE_POINT_SIZE, viewOf, type LightCurve,
 } from '../../schemas/lightCurve.ts';
+import { compileFieldReader } from '../../schemas/rowCodec.ts';
+import type { SkyPosition } from '../stages/associate/position.ts';
 import type { ObjectHistory } from '../../apdb/apdb.ts';
 import type { HistoryRows } from '../../apdb/historyRows.ts';
+
+const readPosition = compileFieldReader('diaObject', ['ra', 'dec', 'raErr', 'decErr', 'ra_dec_Cov']);
+const positionRead = new Float64Array(5);
+
+function measured(value: number): number | null {
+  return Number.isNaN(value) ? null : value;
+}
 
 /** One version of a diaObject and the commit that made it. */
 export class HeldVersion {
@@ -14,20 +23,30 @@ export class HeldVersion {
   readonly ra: number;
   readonly dec: number;
   readonly #payload: Uint8Array;
-  #row: DiaObject | null;
+  #place: SkyPosition | null = null;
 
-  /** @param row When it has been decoded already. */
-  constructor(position: CommitPosition, payload: Uint8Array, ra: number, dec: number, row: DiaObject | null = null) {
+  constructor(position: CommitPosition, payload: Uint8Array, ra: number, dec: number) {
     this.position = position;
     this.ra = ra;
     this.dec = dec;
     this.#payload = payload;
-    this.#row = row;
   }
 
+  /** Where it is, and how well that is known. */
+  get place(): SkyPosition {
+    if (this.#place === null) {
+      readPosition(this.#payload, viewOf(this.#payload), 0, positionRead, 0);
+      this.#place = {
+        ra: positionRead[0], dec: positionRead[1],
+        raErr: measured(positionRead[2]), decErr: measured(positionRead[3]), ra_dec_Cov: measured(positionRead[4]),
+      };
+    }
+    return this.#place;
+  }
+
+  /** Decoded at each call: kept, the rows of a field would be the larger part of its memory. */
   get row(): DiaObject {
-    this.#row ??= decodeDiaObject(this.#payload);
-    return this.#row;
+    return decodeDiaObject(this.#payload);
   }
 }
 

@@ -113,7 +113,7 @@ export class SkyState {
     for (const payload of corrected.diaObjects) {
       const row = decodeDiaObject(payload), object = held(row.diaObjectId);
       if (!object) continue;
-      object.versions.push(new HeldVersion(position, payload, row.ra, row.dec, row));
+      object.versions.push(new HeldVersion(position, payload, row.ra, row.dec));
       this.#grid.add(object, row.ra, row.dec);
     }
     for (const id of corrected.closedDiaObjectIds) {
@@ -129,7 +129,7 @@ export class SkyState {
       if (!isWanted(row.diaObjectId)) continue;
       const object = this.#objects.get(row.diaObjectId) ?? (isBirth(row) ? this.#hold(row.diaObjectId) : null);
       if (!object) continue;
-      object.versions.push(new HeldVersion(position, payload, row.ra, row.dec, row));
+      object.versions.push(new HeldVersion(position, payload, row.ra, row.dec));
       this.#grid.add(object, row.ra, row.dec);
     }
     for (const payload of rows.diaSources) {

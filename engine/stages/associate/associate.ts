@@ -12,6 +12,7 @@ import type { AssociateConfig } from './config.ts';
 import { firstDiaObject, updatedDiaObject } from './features.ts';
 import type { KnownDiaObject } from './features.ts';
 import { matchMinimumCost } from './matching.ts';
+import { OneSource } from './oneSource.ts';
 import { gatedPairs, unmatchedCost } from './pairs.ts';
 import type { SkyPosition } from './position.ts';
 import { EncodedRow } from './encodedRow.ts';
@@ -30,6 +31,8 @@ export type AssociationContext = Readonly<{
   /** ssObjectId of the sources that are known bodies, by diaSourceId (`matchBodies`); none without. */
   bodies?: ReadonlyMap<bigint, bigint>;
 }>;
+
+const oneSource = new OneSource();
 
 /** A diaSource with its diaObject, if it has one. */
 export class AssociatedSource extends EncodedRow<DiaSource> {
@@ -97,7 +100,7 @@ export function associate(
   const diaForcedSources = forcedRows(context);
   const forcedByObject = new Map(diaForcedSources.map(({ diaObjectId, id, encoded }) => (
     [diaObjectId, lightCurveOf('forced', [{ id, payload: encoded.payload }])])));
-  const knownIds = new Set(objects.map((object) => object.last.diaObjectId));
+  const knownIds = new Set(objects.map(({ diaObjectId }) => diaObjectId));
 
   const diaSources: AssociatedSource[] = [];
   const diaObjects: DiaObject[] = [];
@@ -109,12 +112,12 @@ export function associate(
     const isNew = matched === null && !isBody && obstacle === null;
     if (obstacle !== null) withheld.push({ index: i, diaSourceId, reason: `noObject:${obstacle}` });
     if (isNew && knownIds.has(diaSourceId)) throw new Error(`diaObject ${diaSourceId} exists already`);
-    const diaObjectId = matched?.last.diaObjectId ?? (isNew ? diaSourceId : null);
+    const diaObjectId = matched?.diaObjectId ?? (isNew ? diaSourceId : null);
     source.diaObjectId = diaObjectId;
     const payload = encodeDiaSource(source);
     diaSources.push(new AssociatedSource(diaSourceId, isNew, payload));
     if (diaObjectId === null) return;
-    const added = lightCurveOf('source', [{ id: diaSourceId, payload }]);
+    const added = oneSource.set(diaSourceId, payload);
     diaObjects.push(matched === null ? firstDiaObject(added, context.timeProcessedMjdTai, config) : updatedDiaObject(
       matched, added, forcedByObject.get(diaObjectId) ?? NO_LIGHT_CURVE, context.timeProcessedMjdTai, config));
   });
@@ -132,7 +135,7 @@ export function associate(
 function matchObjects(
   sources: readonly DiaSource[], objects: readonly KnownDiaObject[], config: AssociateConfig,
 ): Map<bigint, KnownDiaObject> {
-  const pairs = gatedPairs(sources, objects.map((object) => object.last), config);
+  const pairs = gatedPairs(sources, objects.map(({ place }) => place), config);
   const objectOfSource = matchMinimumCost(pairs, unmatchedCost(config));
   return new Map(sources.flatMap(({ diaSourceId }, i) =>
     (objectOfSource[i] < 0 ? [] : [[diaSourceId, objects[objectOfSource[i]]] as const])));
@@ -194,8 +197,8 @@ function rounded(value: number | null): number | null {
 }
 
 function soundObjects(known: readonly KnownDiaObject[]): readonly KnownDiaObject[] {
-  const objects = inIdOrder('diaObject', known, (object) => object.last.diaObjectId);
-  for (const { last } of objects) assertOnSky('diaObject', last.diaObjectId, last);
+  const objects = inIdOrder('diaObject', known, ({ diaObjectId }) => diaObjectId);
+  for (const { diaObjectId, place } of objects) assertOnSky('diaObject', diaObjectId, place);
   return objects;
 }
 

@@ -10,10 +10,13 @@ import { PointsInOrder } from './pointsInOrder.ts';
 import type { SkyPosition } from './position.ts';
 
 /**
- * A diaObject as of the last commit. `sources` and `forced` are those of the history window (12 × 30 days), in any
+ * A diaObject as of the last commit. All objects near a detector are matched by `place`, which is what `last` says too;
+ * the other fields may be made at each call, and are read once, of an object that has been matched. `sources` and `forced` are those of the history window (12 × 30 days), in any
  * order, and without those withdrawn.
  */
-export type KnownDiaObject = Readonly<{ last: DiaObject; sources: LightCurve; forced: LightCurve }>;
+export type KnownDiaObject = Readonly<{
+  diaObjectId: bigint; place: SkyPosition; last: DiaObject; sources: LightCurve; forced: LightCurve;
+}>;
 
 /** Reused by every object of a call: association runs on one thread, one detector after the other. */
 const sourcePoints = new PointsInOrder(SOURCE_POINT_SIZE);

@@ -12,7 +12,7 @@ function objectIds(result: AssociationResult): (bigint | null)[] {
 }
 
 function withoutDec(object: KnownDiaObject): KnownDiaObject {
-  return { ...object, last: { ...object.last, dec: NaN } };
+  return { ...object, place: { ...object.place, dec: NaN } };
 }
 
 describe('associate', () => {

@@ -37,11 +37,11 @@ export function measured(counter: number, ra: number, dec: number, more: Partial
 export function known(
   diaObjectId: bigint, ra: number, dec: number, sources: readonly SourcePoint[] = [], more: Partial<DiaObject> = {},
 ): KnownDiaObject {
-  const last = newDiaObject({
+  const last = decodeDiaObject(encodeDiaObject(newDiaObject({
     diaObjectId, ra, dec, raErr: 0.1 * ARCSEC, decErr: 0.1 * ARCSEC, ra_dec_Cov: 0, validityStartMjdTai: 61000,
     nDiaSources: Math.max(1, sources.length), firstDiaSourceMjdTai: 61000, lastDiaSourceMjdTai: 61300, ...more,
-  });
-  return { last: decodeDiaObject(encodeDiaObject(last)), sources: curve(sources), forced: forcedCurve([]) };
+  })));
+  return { diaObjectId, place: last, last, sources: curve(sources), forced: forcedCurve([]) };
 }
 
 /** One earlier measurement at (ra, dec) with 0.1″ errors. */
