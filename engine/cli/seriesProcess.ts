@@ -72,9 +72,11 @@ export function seriesProcess(
     if (!frame) throw new Error(`visit ${read.visit} is not of series ${manifest.instrument}`);
     const { result, path } = await differences.of(frame);
     if (result.status === 'failed') return failure(result.failure);
-    const made = result.result, { differencePsf, scale, noiseScale } = made;
+    const made = result.result, { differencePsf, scale, blurPx, noiseScale } = made;
     const forced = await pool.run(
-      'force', { frame, manifest, differencePath: path, made: { differencePsf, scale, noiseScale }, positions: known },
+      'force', {
+        frame, manifest, differencePath: path, made: { differencePsf, scale, blurPx, noiseScale }, positions: known,
+      },
     );
     await onUsed(frame);
     if (forced.status === 'failed') return failure(forced.failure);

@@ -15,14 +15,14 @@ export type FrameReport = Readonly<{
 export type NightSmoothness = Readonly<{
   /** Integer of the MJD that the night began on. */
   night: number; points: number;
-  /** Mean square of each inner point's distance from the line through its neighbours, in its error: 1 by noise alone. */
+  /** Mean square of each inner point's distance from the cubic through two points on either side, in its error: 1 by noise. */
   chi2: number;
 }>;
 
 export type SeriesQuality = Readonly<{
   frames: readonly FrameReport[];
   scatterWorst: number | null; strongWorst: number;
-  /** Of the strongest object, nights of three points and more. */
+  /** Of the strongest object, nights of five points and more. */
   smoothness: readonly NightSmoothness[];
 }>;
 
@@ -53,6 +53,9 @@ export function seriesQuality(
 
 type Measured = Readonly<{ mjd: number; flux: number; fluxErr: number }>;
 
+/** Points on either side that a point is held against: a cubic through four follows a peak, a straight line does not. */
+const BESIDE = 2;
+
 /** @param points In any order; those that were not measured are passed over. */
 export function smoothnessOf(points: readonly LightCurvePoint[]): NightSmoothness[] {
   const nights = new Map<number, Measured[]>();
@@ -62,15 +65,27 @@ export function smoothnessOf(points: readonly LightCurvePoint[]): NightSmoothnes
     nights.set(night, [...nights.get(night) ?? [], { mjd, flux, fluxErr }]);
   }
   return [...nights].sort(([a], [b]) => a - b).flatMap(([night, all]) => {
-    const inner = all.sort((a, b) => a.mjd - b.mjd).slice(1, -1);
-    if (inner.length === 0) return [];
-    const squares = inner.map((point, n) => {
-      const [before, after] = [all[n], all[n + 2]];
-      const part = after.mjd > before.mjd ? (point.mjd - before.mjd) / (after.mjd - before.mjd) : 0.5;
-      const offset = point.flux - (1 - part) * before.flux - part * after.flux;
-      const error2 = point.fluxErr ** 2 + ((1 - part) * before.fluxErr) ** 2 + (part * after.fluxErr) ** 2;
-      return (offset * offset) / error2;
+    all.sort((a, b) => a.mjd - b.mjd);
+    const inner = all.slice(BESIDE, -BESIDE);
+    const squares = inner.flatMap((point, n) => {
+      const others = [...all.slice(n, n + BESIDE), ...all.slice(n + BESIDE + 1, n + 2 * BESIDE + 1)];
+      // Through two points of one time goes no curve.
+      return new Set(others.map(({ mjd }) => mjd)).size < others.length ? [] : [squareOff(point, others)];
     });
+    if (squares.length === 0) return [];
     return [{ night, points: all.length, chi2: squares.reduce((sum, value) => sum + value, 0) / squares.length }];
   });
+}
+
+/** Square of how far a point lies off the polynomial through others, in the errors of all. */
+function squareOff(point: Measured, others: readonly Measured[]): number {
+  let flux = 0, error2 = point.fluxErr ** 2;
+  for (const other of others) {
+    // Lagrange's weight.
+    const weight = others.reduce((product, { mjd }) => (
+      mjd === other.mjd ? product : product * ((point.mjd - mjd) / (other.mjd - mjd))), 1);
+    flux += weight * other.flux;
+    error2 += (weight * other.fluxErr) ** 2;
+  }
+  return (point.flux - flux) ** 2 / error2;
 }

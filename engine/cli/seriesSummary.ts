@@ -43,9 +43,9 @@ export async function summarizeSeries(
     if (result.status === 'failed') {
       throw new Error(`${frame.file} was committed without a difference: ${result.failure.message}`);
     }
-    const { differencePsf, scale, noiseScale } = result.result;
+    const { differencePsf, scale, blurPx, noiseScale } = result.result;
     const outcome = await pool.run(
-      'force', { frame, manifest, differencePath: path, made: { differencePsf, scale, noiseScale }, positions },
+      'force', { frame, manifest, differencePath: path, made: { differencePsf, scale, blurPx, noiseScale }, positions },
     );
     if (outcome.status === 'failed') throw new Error(`no light curve on ${frame.file}: ${outcome.failure.message}`);
     return outcome.result;

@@ -4,19 +4,27 @@ import { pairNormal, pairRandom } from '../support/pairScene.ts';
 
 const point = (mjd: number, flux: number | null, fluxErr = 10) => ({ file: 'a', mjd, flux, fluxErr });
 
-test('a light curve that is straight but for its noise has a mean square of 1, a jump in it shows', () => {
+test('a light curve that is a peak but for its noise has a mean square of 1, a jump in it shows', () => {
   const random = pairRandom(4), times = Array.from({ length: 400 }, (_, n) => 100.6 + 0.002 * n + 0.001 * random());
-  const noisy = times.map((mjd) => point(mjd, 500 * (mjd - 100) + 10 * pairNormal(random)));
+  // A peak of 5000 that is 0.1 day wide: between points 0.002 day apart it bends by a third of their noise.
+  const light = (mjd: number) => 5000 * Math.exp(-0.5 * ((mjd - 101) / 0.1) ** 2);
+  const noisy = times.map((mjd) => point(mjd, light(mjd) + 10 * pairNormal(random)));
   const [{ night, points, chi2 }] = smoothnessOf(noisy);
   expect([night, points]).toEqual([100, 400]); // From one noon to the next, UTC.
-  // Squares of normal values; neighbours share points, which no more than doubles the variance of 2 a value.
-  expect(Math.abs(chi2 - 1)).toBeLessThan(4 * Math.sqrt(4 / 398));
+  // At even times residuals correlate by −0.8, 0.4, −0.11 and 0.01 with the next: 2 (1 + 2 Σ ρ²) = 5.3 a value.
+  expect(Math.abs(chi2 - 1)).toBeLessThan(4 * Math.sqrt(6 / 396));
   expect(smoothnessOf(noisy.map((p, n) => (n === 200 ? { ...p, flux: p.flux! + 1000 } : p)))[0].chi2).toBeGreaterThan(10);
 });
 
-test('nights are taken apart, and two points are no curve', () => {
-  const curve = [point(100.6, 0), point(100.7, 10), point(100.8, 20), point(101.6, 99), point(101.7, null), point(101.8, 0)];
-  expect(smoothnessOf(curve)).toMatchObject([{ night: 100, points: 3 }]);
+test('nights are taken apart, and four points are no curve', () => {
+  const curve = [0, 10, 20, 30, 40].map((flux, n) => point(100.6 + n / 100, flux));
+  expect(smoothnessOf([...curve, point(101.6, 99), ...[1, 2, 3, 4].map((n) => point(101.7 + n / 50, n)), point(101.9, null)]))
+    .toMatchObject([{ night: 100, points: 5 }, { night: 101, points: 5 }]);
+  expect(smoothnessOf(curve.slice(1))).toEqual([]);
+  // A cubic through a straight line is that line.
+  expect(smoothnessOf(curve)[0].chi2).toBeLessThan(1e-12);
+  // Two frames of one time tell no slope.
+  expect(smoothnessOf([curve[0], ...curve.slice(0, 4)])).toEqual([]);
 });
 
 test('the worst frame is named by its figures; the strongest object itself is not counted', () => {

@@ -28,6 +28,10 @@ test.skipIf(!isPresent)('the event of the SAAO frames is the strongest object, a
     const fading = points.filter(({ number }) => number >= 104 && number <= 160).map(({ flux }) => flux);
     for (let i = 1; i < fading.length; i++) expect(fading[i]).toBeLessThan(fading[i - 1]);
     for (const { number, flux } of points) if (number >= 140) expect(fluxOf(104) - flux).toBeGreaterThan(40_000);
+    // The limits of real sky: noise, constant stars, and a curve that is smooth within its errors (2 is 4 σ of 16 points).
+    expect(summary.quality.scatterWorst).toBeLessThanOrEqual(1.15);
+    expect(summary.quality.strongWorst).toBeLessThan(5);
+    for (const { chi2 } of summary.quality.smoothness) expect(chi2).toBeLessThan(2);
     // One star, one object.
     expect(summary.objects.filter(({ x, y }) => Math.hypot(x - event.x, y - event.y) < 3)).toHaveLength(1);
   } finally { rmSync(dataDir, { recursive: true, force: true }); }

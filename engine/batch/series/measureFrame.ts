@@ -11,13 +11,14 @@ import { rateSources } from '../../stages/reliability/reliability.ts';
 import { selectCutoutSide } from '../../stages/packet/cutoutSide.ts';
 import { encodeCutouts } from '../../stages/packet/spool.ts';
 import { removeDefects } from '../difference/prepare.ts';
+import { blurFrame, blursOf } from './blur.ts';
 import { seriesConfig } from './config.ts';
 import { readFrame } from './frame.ts';
 import type { SeriesFrame, SeriesManifest } from './manifest.ts';
 import { qualityOf, type FrameQuality } from './quality.ts';
 import { readPlanes, type SeriesTemplate } from './products.ts';
-import { frameWcs } from './registration.ts';
-import { subtractTemplate, type Subtraction } from './subtract.ts';
+import { findFrameStars, frameWcs } from './registration.ts';
+import { psfOnFrame, subtractTemplate, type Subtraction } from './subtract.ts';
 
 /** What the detector of a camera has: the series' only one. */
 const DETECTOR = 0 as DetectorId; // In 0 … 255.
@@ -25,6 +26,8 @@ const DETECTOR = 0 as DetectorId; // In 0 … 255.
 /** A frame's difference as later steps need it: without pixels. */
 export type FrameDifference = Readonly<{
   differencePsf: PsfModel; scale: number; noiseScale: number;
+  /** Of the Gaussian that the frame was blurred with before it was matched. */
+  blurPx: number;
   rows: readonly MeasuredDiaSource[]; cutouts: Uint8Array | null;
   detected: number; droppedByReason: Readonly<Record<string, number>>;
   figures: Readonly<Record<string, number>>; quality: FrameQuality;
@@ -55,12 +58,10 @@ export function visitPlanes(
 
 /** @throws StageError when the frame cannot be subtracted. @param keep Receives the difference image. */
 export function differenceFrame(
-  frame: SeriesFrame, manifest: SeriesManifest, { template, wcs: templateWcs, psf }: SeriesTemplate,
-  keep: (planes: DifferenceImage) => void,
+  frame: SeriesFrame, manifest: SeriesManifest, template: SeriesTemplate, keep: (planes: DifferenceImage) => void,
 ): FrameDifference {
-  const visitWcs = frameWcs(templateWcs, frame.toReference);
-  const visit = visitPlanes(frame, manifest, 1);
-  const subtraction = subtractTemplate(visit, visitWcs, template, templateWcs, psf, frame.toReference);
+  const visitWcs = frameWcs(template.wcs, frame.toReference);
+  const { subtraction, blurPx } = matchFrame(frame, manifest, template, visitWcs);
   const { difference, differencePsf, figures, scale, freePlane } = subtraction;
   const detections = detectSources(difference, differencePsf, freePlane, seriesConfig.detect);
   const measured = measure(frame, visitWcs, subtraction, detections);
@@ -70,15 +71,35 @@ export function differenceFrame(
     droppedByReason[reason] = (droppedByReason[reason] ?? 0) + count;
   }
   return {
-    differencePsf, scale, noiseScale: detections.noiseScale,
+    differencePsf, scale, blurPx, noiseScale: detections.noiseScale,
     rows: measured.rows, cutouts: cutoutsOf(visitWcs, subtraction, measured),
     detected: detections.detected, droppedByReason, quality: qualityOf(difference, measured.rows),
     figures: finite({
       ...figures, fluxScale: frame.fluxRatio * scale, noiseScale: detections.noiseScale,
       scoreScatter: detections.scoreScatter, skyAdu: frame.skyAdu,
-      seeingPx: psfFwhmPx(differencePsf, (visit.width - 1) / 2, (visit.height - 1) / 2),
+      blurPx,
+      seeingPx: psfFwhmPx(differencePsf, (difference.width - 1) / 2, (difference.height - 1) / 2),
     }),
   };
+}
+
+/** The frame minus the template; blurred, where the kernel fails by less of the light then. */
+function matchFrame(
+  frame: SeriesFrame, manifest: SeriesManifest, { template, wcs, psf }: SeriesTemplate, visitWcs: Wcs,
+): Readonly<{ subtraction: Subtraction; blurPx: number }> {
+  const visit = visitPlanes(frame, manifest, 1);
+  const { firstPx, againPx } = blursOf(
+    visit, findFrameStars(visit), psfOnFrame(psf, frame.toReference, visit.width, visit.height));
+  const match = (planes: MaskedImage, blurPx: number) => {
+    blurFrame(planes, blurPx);
+    return { blurPx, subtraction: subtractTemplate(planes, visitWcs, template, wcs, psf, frame.toReference) };
+  };
+  const failing = ({ subtraction }: ReturnType<typeof match>): number => subtraction.figures['modelErrorFraction'];
+  const first = match(visit, firstPx), share = failing(first);
+  if (firstPx > 0 || share <= seriesConfig.blur.modelErrorMax) return first;
+  const again = match(visitPlanes(frame, manifest, 1), againPx);
+  // The later subtraction has the planes of the earlier one.
+  return failing(again) < share ? again : match(visitPlanes(frame, manifest, 1), firstPx);
 }
 
 function measure(
@@ -114,13 +135,15 @@ function cutoutsOf(
  */
 export function forceFrame(
   frame: SeriesFrame, manifest: SeriesManifest, differencePath: string,
-  made: Pick<FrameDifference, 'differencePsf' | 'scale' | 'noiseScale'>,
+  made: Pick<FrameDifference, 'differencePsf' | 'scale' | 'blurPx' | 'noiseScale'>,
   positions: readonly Readonly<{ raDeg: number; decDeg: number }>[],
 ): ForcedPoint[] {
   if (positions.length === 0) return [];
   const wcs = frameWcs(manifest.referenceWcs, frame.toReference);
   const difference = asProduct('differenceImage', readPlanes(differencePath));
-  const visit = asProduct('visitImage', visitPlanes(frame, manifest, made.scale));
+  const planes = visitPlanes(frame, manifest, made.scale);
+  blurFrame(planes, made.blurPx);
+  const visit = asProduct('visitImage', planes);
   const places = positions.map(({ raDeg, decDeg }) => skyToPixel(wcs, raDeg, decDeg));
   return forcedPhotometry(
     difference, made.differencePsf, visit, made.differencePsf, places, made.noiseScale, seriesConfig.forced,

@@ -28,7 +28,7 @@ export type SeriesTasks = {
   force: [
     {
       frame: SeriesFrame; manifest: SeriesManifest; differencePath: string;
-      made: Pick<FrameDifference, 'differencePsf' | 'scale' | 'noiseScale'>;
+      made: Pick<FrameDifference, 'differencePsf' | 'scale' | 'blurPx' | 'noiseScale'>;
       positions: readonly Readonly<{ raDeg: number; decDeg: number }>[];
     }, ForcedPoint[],
   ];
