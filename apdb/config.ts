@@ -22,6 +22,12 @@ export const apdbConfig = {
   /** Longest statement of projection and reads, ms: the announcement's 20 s is the time a preload has. */
   statementLimitMs: 20_000,
 
+  /**
+   * A server that has sent nothing to end a statement in this time stands still, ms: its own limit is over, and there
+   * was time to say so.
+   */
+  silenceLimitMs: 25_000,
+
   /** Longest wait for the other writer's transaction, ms; a batch takes well under a second. */
   lockLimitMs: 10_000,
 

@@ -29,8 +29,11 @@ export class PostgresServer {
   /** Connections of `readAlong`: apart, because a transaction waits for them while it holds one of the others. */
   readonly #alongPool: pg.Pool;
   #alongCount = 0;
+  readonly #silenceLimitMs: number;
 
-  constructor(address: PostgresAddress, schema: string) {
+  /** @param silenceLimitMs Longest wait for the answer of a statement that has the statement limit. */
+  constructor(address: PostgresAddress, schema: string, silenceLimitMs: number = apdbConfig.silenceLimitMs) {
+    this.#silenceLimitMs = silenceLimitMs;
     this.schema = pg.escapeIdentifier(schema);
     this.name = `Postgres at ${nameOf(address)}, schema ${schema}`;
     this.#pool = newPool(address, apdbConfig.connectionsMax);
@@ -39,7 +42,7 @@ export class PostgresServer {
 
   /** Run `work` in one transaction: committed when it returns, rolled back when it throws. */
   async transaction<T>(kind: TransactionKind, work: (session: Session) => Promise<T>): Promise<T> {
-    return this.#within(await this.#connect(), BEGIN[kind], work);
+    return this.#within(await this.#connect(), kind, BEGIN[kind], work);
   }
 
   /**
@@ -53,16 +56,19 @@ export class PostgresServer {
       const client = await this.#alongPool.connect().catch(() => null);
       // The name is the server's own: digits and hyphens.
       const begin = `${BEGIN.read}; SET TRANSACTION SNAPSHOT ${pg.escapeLiteral(snapshot)}`;
-      if (client) await this.#within(client, begin, work);
+      if (client) await this.#within(client, 'read', begin, work);
     } finally {
       this.#alongCount--;
     }
   }
 
-  async #within<T>(client: pg.PoolClient, begin: string, work: (session: Session) => Promise<T>): Promise<T> {
+  async #within<T>(
+    client: pg.PoolClient, kind: TransactionKind, begin: string, work: (session: Session) => Promise<T>,
+  ): Promise<T> {
     // A connection that breaks between statements says so by an event; the next statement on it then fails.
     client.on('error', ignoreBrokenConnection);
-    const session = new Session(client, this.name);
+    const hasLimit = kind === 'read' || kind === 'write';
+    const session = new Session(client, this.name, hasLimit ? this.#silenceLimitMs : null);
     let isClean = false;
     try {
       await session.execute(`${begin}; SET LOCAL search_path TO ${this.schema}`);
@@ -111,10 +117,13 @@ export class Session {
   /** The server's name, for messages. */
   readonly server: string;
   readonly #client: pg.PoolClient;
+  readonly #silenceLimitMs: number | null;
 
-  constructor(client: pg.PoolClient, server: string) {
+  /** @param silenceLimitMs Null where statements walk whole tables. */
+  constructor(client: pg.PoolClient, server: string, silenceLimitMs: number | null) {
     this.#client = client;
     this.server = server;
+    this.#silenceLimitMs = silenceLimitMs;
   }
 
   /** Statements without parameters; several may be joined by semicolons. */
@@ -162,11 +171,23 @@ export class Session {
     await this.#named(() => this.#client.query(new CopyOut(sql, take)).done);
   }
 
+  /**
+   * A server ends its own statements in time, but one whose disk or machine stands still does not, and sends nothing:
+   * then the connection is cut, and who waits is told.
+   */
   async #named<T>(run: () => Promise<T>): Promise<T> {
+    const limitMs = this.#silenceLimitMs;
+    let isSilent = false;
+    const timer = limitMs === null ? undefined : setTimeout(() => {
+      isSilent = true;
+      (this.#client as unknown as { connection: pg.Connection }).connection.stream.destroy();
+    }, limitMs);
     try {
       return await run();
     } catch (error) {
-      throw namedError(this.server, error);
+      throw isSilent ? new Error(`${this.server}: no answer in ${limitMs} ms`) : namedError(this.server, error);
+    } finally {
+      clearTimeout(timer);
     }
   }
 }

@@ -5,6 +5,7 @@ import type { Apdb } from '../../apdb/apdb.ts';
 import { flagsOf } from '../../apdb/flags.ts';
 import { pixelOf } from '../../apdb/pixelization.ts';
 import { openPostgresApdb } from '../../apdb/postgres/postgresApdb.ts';
+import { PostgresServer } from '../../apdb/postgres/session.ts';
 import { decodeDiaSource } from '../../schemas/avro.ts';
 import { BEFORE_EVERYTHING, commitPosition } from '../../schemas/ids.ts';
 import { startTestPostgres } from '../support/postgres.ts';
@@ -190,6 +191,24 @@ test('a read cut off in the middle of its answer fails in one line, and the next
   }
   expect((await outcome)?.message).toMatch(/^Postgres at [^\n]*, schema apdb_minicam: [^\n]+$/);
   expect((await apdb.loadRegion(WHOLE_FIELD, -Infinity)).objects).toHaveLength(3000);
+});
+
+test.each(['SELECT 1', 'COPY (SELECT 1) TO STDOUT'])('a server that stands still in %s is left in time', async (sql) => {
+  const server = new PostgresServer(postgres.address, 'apdb_minicam', 300);
+  let stopped = 0;
+  try {
+    const outcome = server.transaction('read', async (session) => {
+      const [{ pid }] = await session.rows<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      process.kill(stopped = pid, 'SIGSTOP');
+      return sql.startsWith('COPY') ? session.copyOut(sql) : session.rows(sql);
+    });
+    await expect(outcome).rejects.toThrow(/^Postgres at [^\n]*, schema apdb_minicam: no answer in 300 ms$/);
+    // The next statement has another connection.
+    expect(await server.transaction('read', (session) => session.rows('SELECT 1 AS one'))).toEqual([{ one: 1 }]);
+  } finally {
+    if (stopped !== 0) process.kill(stopped, 'SIGCONT');
+    await server.close();
+  }
 });
 
 test('a server that cannot be reached is named in one line, without a password', async () => {
