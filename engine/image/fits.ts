@@ -37,8 +37,8 @@ export type FitsHdu = Readonly<{
   axes: readonly number[];
   /** Data as stored: big-endian, unscaled; of a compressed image, its table and heap. Read when they are asked for. */
   readonly bytes: Uint8Array;
-  /** As `bytes`, into memory of the caller's of that length. */
-  readBytesInto(out: Uint8Array): void;
+  /** As many of `bytes` from a place on, 0 when it is not given, as the caller's memory has room for. */
+  readBytesInto(out: Uint8Array, from?: number): void;
   /** Null where the pixels are not compressed. */
   tiles: TiledImage | null;
 }>;
@@ -120,7 +120,7 @@ function parseHdu(source: FitsSource, start: number, path: string, index: number
     bitpix: isTiled ? requireNumber(header, 'ZBITPIX', path) : bitpix,
     axes: isTiled ? axesOf(header, 'Z', path) : axes,
     get bytes() { return source.read(dataStart, dataBytes); },
-    readBytesInto: (out) => source.readInto(dataStart, out),
+    readBytesInto: (out, from = 0) => source.readInto(dataStart + from, out),
     tiles: isTiled ? tiledImageOf(header, axesOf(header, 'Z', path), path) : null,
   };
   return { hdu, end: dataStart + roundUp(dataBytes) };
@@ -214,18 +214,28 @@ export function readImageInto(hdu: FitsHdu, out: Float32Array | Float64Array | U
   }
   const isUnsigned16 = hdu.bitpix === 16 && scale === 1 && zero === 32768;
   // What has the plane's own size is turned round where it lies.
-  if (isUnsigned16 && out instanceof Uint16Array) return decodeUnsigned16(storedIn(hdu, out), out);
+  if (isUnsigned16 && out instanceof Uint16Array) return decodePieces(hdu, out, decodeUnsigned16);
   const isPlainFloat = hdu.bitpix === -32 && scale === 1 && zero === 0;
-  if (isPlainFloat && out instanceof Float32Array) return decodeFloat32(storedIn(hdu, out), out);
+  if (isPlainFloat && out instanceof Float32Array) return decodePieces(hdu, out, decodeFloat32);
   if (hdu.bitpix === 16 && out instanceof Float32Array) return decodeScaled16(hdu.bytes, scale, zero, blank, out);
   scaledInto(hdu.bytes, hdu.bitpix, scale, zero, blank, out);
 }
 
-/** The HDU's data, brought into the plane's own bytes. */
-function storedIn(hdu: FitsHdu, out: Float32Array | Uint16Array): Uint8Array {
-  const bytes = new Uint8Array(out.buffer, out.byteOffset, out.byteLength);
-  hdu.readBytesInto(bytes);
-  return bytes;
+/** What is read at a time of a plane that is turned round where it lies: it is then still in the second-level cache. */
+const PIECE_BYTES = 512 * 1024;
+
+/** The HDU's data, brought into the plane's own bytes and turned round there. */
+function decodePieces<Plane extends Float32Array | Uint16Array>(
+  hdu: FitsHdu, out: Plane, decode: (stored: Uint8Array, out: Plane) => void,
+): void {
+  const step = PIECE_BYTES / out.BYTES_PER_ELEMENT;
+  for (let first = 0; first < out.length; first += step) {
+    // A part of an array is one of the same kind.
+    const part = out.subarray(first, first + step) as Plane;
+    const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+    hdu.readBytesInto(bytes, first * out.BYTES_PER_ELEMENT);
+    decode(bytes, part);
+  }
 }
 
 function scaledInto(

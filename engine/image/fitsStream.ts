@@ -6,8 +6,6 @@ import { encodeHeader, type FitsHduOut, type ImagePlane } from './fits.ts';
 const BLOCK_BYTES = 2880;
 /** What is turned round at a time: it stays in the second-level cache until it has been written. */
 const CHUNK_BYTES = 256 * 1024;
-/** What is written at a time of a plane that was turned round as a whole. */
-const WRITTEN_BYTES = 8 * 1024 * 1024;
 
 /** A plane may be marked as used up: nobody needs its numbers once it is written, so that it is turned round in place. */
 export type StreamedHdu = FitsHduOut & Readonly<{ isUsedUp?: boolean }>;
@@ -40,9 +38,9 @@ export function streamFits(
 /** Numbers little-endian, as on every machine that Node 24 supports, become big-endian; the last block is filled. */
 function writePlane(file: number, data: ImagePlane, isUsedUp: boolean): void {
   if (isUsedUp && (data instanceof Float32Array || data instanceof Uint16Array)) {
-    const turned = encodeInPlace(data);
-    for (let at = 0; at < turned.length; at += WRITTEN_BYTES) writeAll(file, turned.subarray(at, at + WRITTEN_BYTES));
-    fillBlock(file, turned.length);
+    const step = CHUNK_BYTES / data.BYTES_PER_ELEMENT;
+    for (let at = 0; at < data.length; at += step) writeAll(file, encodeInPlace(data.subarray(at, at + step)));
+    fillBlock(file, data.byteLength);
     return;
   }
   const chunk = Buffer.alloc(CHUNK_BYTES), words = new Uint32Array(chunk.buffer, chunk.byteOffset, CHUNK_BYTES >> 2);
