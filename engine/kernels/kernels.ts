@@ -210,7 +210,9 @@ export type CompiledKernels = Readonly<{
     cellWidth: number, cellHeight: number, lines: number, bright: number, source: number, own: number, light: number,
     shareMin: number,
   ): void;
-  columnHeights(image: number, width: number, height: number, distance: number, limit: number, sums: number): void;
+  columnHeights(
+    image: number, width: number, height: number, rowStep: number, distance: number, limit: number, sums: number,
+  ): void;
   inspectPixels(
     image: number, variance: number, mask: number, count: number, hasVariance: number, saturation: number,
     noData: number, unusable: number, result: number,

@@ -43,17 +43,21 @@ export function addExpectedLight(
 
 /**
  * Mean height of each column's pixels over the mean of those `distance` to either side; every pixel's is bounded by
- * ± limit, so that stars count little. NaN adds nothing; the outermost `distance` columns get 0.
+ * ± limit, so that stars count little. Of every `rowStep`-th row. NaN adds nothing; the outermost `distance` columns get 0.
  *
  * @param image [height × width]. Read only.
  */
 export function columnHeights(
-  image: Float32Array, width: number, height: number, distance: number, limit: number,
+  image: Float32Array, width: number, height: number, distance: number, limit: number, rowStep = 1,
 ): Float32Array {
   const kernels = kernelsOf(image), work = kernels === null ? null : layOutWork(kernels, { sums: 4 * width });
   const sums = kernels === null || work === null ? new Float32Array(width)
     : new Float32Array(kernels.memory.buffer, work.sums, width).fill(0);
-  if (kernels === null || work === null) columnHeightsTwin(image, width, height, distance, Math.fround(limit), sums);
-  else kernels.compiled.columnHeights(pointerTo(kernels, image), width, height, distance, limit, work.sums);
-  return Float32Array.from(sums, (sum) => sum / height);
+  if (kernels === null || work === null) {
+    columnHeightsTwin(image, width, height, rowStep, distance, Math.fround(limit), sums);
+  } else {
+    kernels.compiled.columnHeights(pointerTo(kernels, image), width, height, rowStep, distance, limit, work.sums);
+  }
+  const rows = Math.ceil(height / rowStep);
+  return Float32Array.from(sums, (sum) => sum / rows);
 }

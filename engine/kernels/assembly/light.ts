@@ -85,15 +85,17 @@ function expectedVariance(
 }
 
 /**
- * sums[x] = Σ over rows of how far a pixel stands above the mean of those `distance` to its left and right, each
+ * sums[x] = Σ over every `rowStep`-th row of how far a pixel stands above the mean of those `distance` to its left and right, each
  * bounded by ± limit; what is NaN adds nothing. The outermost `distance` columns are left alone.
  *
  * @param sums [width] float32, added to.
  */
-export function columnHeights(image: usize, width: i32, height: i32, distance: i32, limit: f32, sums: usize): void {
+export function columnHeights(
+  image: usize, width: i32, height: i32, rowStep: i32, distance: i32, limit: f32, sums: usize,
+): void {
   const most = f32x4.splat(limit), least = f32x4.splat(-limit), half = f32x4.splat(0.5), reach = <usize>distance << 2;
   const end = (<usize>(width - distance)) << 2;
-  for (let y = 0; y < height; y++, image += <usize>width << 2) {
+  for (let y = 0; y < height; y += rowStep, image += <usize>(width * rowStep) << 2) {
     let x = reach;
     for (; x + 16 <= end; x += 16) {
       const p = image + x, level = f32x4.mul(half, f32x4.add(v128.load(p - reach), v128.load(p + reach)));

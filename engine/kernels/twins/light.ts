@@ -47,9 +47,10 @@ function expectedVarianceTwin(
 
 /** Twin of `columnHeights`. */
 export function columnHeightsTwin(
-  image: Float32Array, width: number, height: number, distance: number, limit: number, sums: Float32Array,
+  image: Float32Array, width: number, height: number, rowStep: number, distance: number, limit: number,
+  sums: Float32Array,
 ): void {
-  for (let y = 0; y < height; y++) {
+  for (let y = 0; y < height; y += rowStep) {
     for (let x = distance; x < width - distance; x++) {
       const j = y * width + x, d = fround(image[j] - fround(0.5 * fround(image[j - distance] + image[j + distance])));
       if (d === d) sums[x] += Math.min(Math.max(d, -limit), limit);
