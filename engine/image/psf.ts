@@ -4,7 +4,7 @@
  * PSF(x, y)[j] = Σ_k c[k][j] · P_k(u, v), with u = 2x/(width − 1) − 1, v = 2y/(height − 1) − 1 and
  * P = 1, u, v, u², uv, v² up to `order`. Plain data, so that it passes between threads and into files.
  */
-import { lanczosTaps, SHIFT_HALF_WIDTH } from '../kernels/lanczos.ts';
+import { shiftTaps, SHIFT_HALF_WIDTH } from '../kernels/shiftTaps.ts';
 
 /** The model. */
 export type PsfModel = Readonly<{
@@ -61,11 +61,11 @@ export function evaluatePsfAt(
   if (dy !== 0) { shiftRows(out, scratch, size, size, 1, dy); out.set(scratch); }
 }
 
-/** Moves a stamp along one axis by Lanczos interpolation; what lies outside the stamp is zero. */
+/** Moves a stamp along one axis; what lies outside the stamp is zero. */
 function shiftRows(
   from: Float32Array, to: Float32Array, size: number, step: number, rowStep: number, shift: number,
 ): void {
-  const taps = lanczosTaps(shift), half = SHIFT_HALF_WIDTH;
+  const taps = shiftTaps(shift), half = SHIFT_HALF_WIDTH;
   const [t0, t1, t2, t3, t4, t5, t6, t7, t8] = taps;
   for (let row = 0; row < size; row++) {
     const start = row * rowStep;

@@ -1,5 +1,5 @@
 /** A PSF moved to sub-pixel places, many times over: evaluated once a cell of the image, where it is asked for. */
-import { lanczosTaps, SHIFT_HALF_WIDTH } from '../kernels/lanczos.ts';
+import { shiftTaps, SHIFT_HALF_WIDTH } from '../kernels/shiftTaps.ts';
 import { psfTermCount, psfTerms, type PsfModel } from './psf.ts';
 
 /**
@@ -90,18 +90,18 @@ const PLACES = 256;
 let table: Float64Array | null = null;
 const taps = new Float64Array(TAPS);
 
-/** Lanczos's taps for a shift of −1/2 … 1/2, from the table. */
+/** Taps for a shift of −1/2 … 1/2, from the table. */
 function fillTaps(shift: number, taps: Float64Array): void {
   if (table === null) {
     table = new Float64Array((PLACES + 1) * TAPS);
-    for (let i = 0; i <= PLACES; i++) table.set(lanczosTaps(i / PLACES - 0.5), i * TAPS);
+    for (let i = 0; i <= PLACES; i++) table.set(shiftTaps(i / PLACES - 0.5), i * TAPS);
   }
   const place = (shift + 0.5) * PLACES, below = Math.min(PLACES - 1, Math.max(0, Math.floor(place)));
   const share = place - below;
   for (let t = 0, k = below * TAPS; t < TAPS; t++, k++) taps[t] = table[k] + share * (table[k + TAPS] - table[k]);
 }
 
-/** Lanczos along rows, then along columns. */
+/** Moves along rows, then along columns. */
 function shift(
   cell: Float64Array, padded: number, side: number, dx: number, dy: number, rows: Float64Array, out: Float64Array,
 ): void {

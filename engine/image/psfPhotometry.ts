@@ -22,7 +22,7 @@ export type PsfFitter = Readonly<{
   fit(xStart: number, yStart: number, radiusPx: number, neighbourLight: Float32Array | null): PsfFit | null;
   /** Adds stars' light to a stamp ([size × size]) whose middle pixel is image pixel (cx, cy). */
   addLight(stars: readonly PlacedFlux[], cx: number, cy: number, out: Float32Array): void;
-  /** Moves a stamp's light by (dx, dy), |·| ≤ 1, by Lanczos interpolation. @param out May be the stamp itself. */
+  /** Moves a stamp's light by (dx, dy), |·| ≤ 1. @param out May be the stamp itself. */
   move(stamp: Float32Array, dx: number, dy: number, out: Float32Array): void;
 }>;
 

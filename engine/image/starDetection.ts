@@ -42,6 +42,11 @@ export type StarDetectionConfig = Readonly<{
   borderPx: number;
   /** Clean stars, the highest, from which on peaks are not measured any more, but only serve to be taken off others. */
   cleanCountMax: number;
+  /**
+   * Of those, however, that are higher than this over their noise, so many are measured as well, evenly from all heights: in
+   * crowded fields the highest are all near saturation, and broader for it. None when they are not given.
+   */
+  sampleSigma?: number; sampleCountMax?: number;
 }>;
 
 export type DetectionScratch = Readonly<{
@@ -210,10 +215,16 @@ function starsAt(
     driftPx: 1.5 * sigmaPx + 1, flagReach2: (1.5 * fwhmPx) ** 2,
   });
   peaks.sort((a, b) => b.value - a.value || a.y - b.y || a.x - b.x);
-  let cleanCount = 0;
-  for (const peak of peaks) {
-    const at = refinedPlace(peak, smooth, filter);
-    if (cleanCount >= config.cleanCountMax) { stars.push(faintStar(peak, at, filter)); continue; }
+  let cleanCount = 0, passed = 0, step = 0;
+  for (let k = 0; k < peaks.length; k++) {
+    const peak = peaks[k], at = refinedPlace(peak, smooth, filter);
+    if (cleanCount >= config.cleanCountMax) {
+      if (step === 0) step = sampleStep(peaks, k, config);
+      if (passed++ % step !== 0 || !(peak.snr > (config.sampleSigma ?? Infinity))) {
+        stars.push(faintStar(peak, at, filter));
+        continue;
+      }
+    }
     const window = windowOf(Math.round(at.x), Math.round(at.y));
     const star = window === null ? blendedStar(smooth, peak, fwhmPx, filter, config.thresholdSigma)
       : starOf(window, peak, width, height, sigmaPx);
@@ -223,6 +234,14 @@ function starsAt(
   }
   stars.sort((a, b) => b.flux - a.flux || a.y - b.y || a.x - b.x);
   return withoutDuplicates(stars, 0.75 * fwhmPx);
+}
+
+/** From one to the next of the peaks that are measured beyond the highest. */
+function sampleStep(peaks: readonly Peak[], first: number, config: StarDetectionConfig): number {
+  const { sampleSigma = Infinity, sampleCountMax = 1 } = config;
+  let count = 0;
+  for (let k = first; k < peaks.length; k++) if (peaks[k].snr > sampleSigma) count++;
+  return Math.max(1, Math.ceil(count / sampleCountMax));
 }
 
 /** Second moments with the window's part removed: 1/σ² = 1/m − 1/σ_w². */

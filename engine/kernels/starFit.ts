@@ -1,6 +1,6 @@
 /** A PSF that varies over an image: placed at fractions of a pixel, and fitted to stars. */
 import { holdsWork, kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
-import { lanczosTaps, PAD, PHASES, PHASE_STRIDE } from './lanczos.ts';
+import { shiftTaps, PAD, PHASES, PHASE_STRIDE } from './shiftTaps.ts';
 import { createStampWork, fitStarTwin, movePaddedTwin, placePsfTwin } from './twins/starFit.ts';
 
 /** [height × width] row-major. Read only. */
@@ -40,7 +40,7 @@ let tableOfThread: Float32Array | null = null;
 function tapTable(): Float32Array {
   if (tableOfThread !== null) return tableOfThread;
   const table = new Float32Array((2 * PHASES + 1) * PHASE_STRIDE);
-  for (let p = 0; p <= 2 * PHASES; p++) table.set(lanczosTaps(p / PHASES - 1), p * PHASE_STRIDE);
+  for (let p = 0; p <= 2 * PHASES; p++) table.set(shiftTaps(p / PHASES - 1), p * PHASE_STRIDE);
   return tableOfThread = table;
 }
 

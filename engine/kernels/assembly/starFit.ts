@@ -5,7 +5,7 @@
  * right edge at least).
  */
 
-/** Lanczos-4: a pixel takes from four on each side. */
+/** A pixel that is moved takes from four on each side. */
 const PAD = 4, TAPS = 9;
 /** Floats from one phase to the next, and phases per pixel; the first is of a shift of −1. */
 const PHASE_STRIDE = 12, PHASES = 512;

@@ -1,4 +1,4 @@
-import { PAD, PHASES, PHASE_STRIDE, TAPS } from '../lanczos.ts';
+import { PAD, PHASES, PHASE_STRIDE, TAPS } from '../shiftTaps.ts';
 import type { FitPlanes, StampModel, StarFit } from '../starFit.ts';
 
 const { fround } = Math;
