@@ -7,6 +7,7 @@
  * and never import each other: what one needs of another is handed over here.
  */
 import type { Camera, Detector } from '../schemas/camera.ts';
+import type { Observation } from '../schemas/commit.ts';
 import type { Visit } from '../schemas/ids.ts';
 import type { Figures, StageName } from '../schemas/events.ts';
 import { encodeNeighbours } from '../schemas/neighbours.ts';
@@ -45,6 +46,8 @@ import { encodeCutouts } from './stages/packet/spool.ts';
 export type DetectorInputs = Readonly<{
   visit: Visit; detector: Detector; camera: Camera; band: Band; exposureSeconds: number; midpointMjdTai: number;
   boresight: Readonly<{ raDeg: number; decDeg: number; cameraAngleDeg: number }>;
+  /** What was pointed at, and why, as the raw file tells; alerts carry it. */
+  observation?: Observation;
   rawAmps: readonly RawAmp[]; bias: Float32Array; flat: Float32Array;
   /** Null where the detector has none. */
   dark: Float32Array | null; fringe: Float32Array | null; electronics: Electronics | null;

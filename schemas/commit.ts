@@ -23,6 +23,9 @@ export type AssociatedRowBytes = CommittedRowBytes & SolarSystemRowBytes;
 /** A content-addressed file of the spool: named by the SHA-256 of its bytes, hexadecimal. */
 export type SpoolFile = Readonly<{ digest: string; bytes: number }>;
 
+/** What was pointed at, and why, in the words of the raw file. */
+export type Observation = Readonly<{ target: string | null; reason: string | null }>;
+
 type OfWork = Readonly<{ group: string; visit: Visit; exposure: Exposure; detector: DetectorId; attempt: number }>;
 
 export type DiaSourcesAssociated = OfWork & Readonly<{
@@ -35,6 +38,8 @@ export type DiaSourcesAssociated = OfWork & Readonly<{
   withheld: readonly Readonly<{ index: number; reason: string }>[];
   summary: Readonly<Record<string, number>>;
   diaSourceCount: number;
+  /** Left out where nothing is known of it. */
+  observation?: Observation;
   rows: AssociatedRowBytes | null; rowsSpool: SpoolFile | null; cutoutSpool: SpoolFile | null;
 }>;
 
@@ -80,22 +85,27 @@ export function encodeCommitEntry(entry: CommitEntry): Buffer {
       rows: rows && rowBuffers(rows),
     },
     solarSystem: hasBodies ? rowBuffers(rows) : null,
-    corrected: entry.corrected && correctionToAvro(entry.corrected),
+    corrected: entry.corrected && correctionToAvro(entry.corrected), observation: a?.observation ?? null,
   });
 }
 
 /** @throws Error when the bytes are not an entry. */
 export function decodeCommitEntry(bytes: Uint8Array): CommitEntry {
-  const { solarSystem = null, corrected = null, ...facts } = decoded(
+  const { solarSystem = null, corrected = null, observation = null, ...facts } = decoded(
     [entryType, ...olderEntryTypes], bytes, 'commit entry') as DecodedEntry;
   // Older entries lack the fact, as if it were null.
   const entry = { ...facts, corrected: corrected && correctionFromAvro(corrected) } as CommitEntry;
-  const rows = entry.associated?.rows;
-  if (!entry.associated || !rows) return entry;
-  return { ...entry, associated: { ...entry.associated, rows: { ...rows, ...(solarSystem ?? NO_BODIES) } } };
+  if (!entry.associated) return entry;
+  const { rows } = entry.associated;
+  return { ...entry, associated: {
+    ...entry.associated, rows: rows && { ...rows, ...(solarSystem ?? NO_BODIES) },
+    ...(observation && { observation: { ...observation } }),
+  } };
 }
 
-type DecodedEntry = CommitEntry & Readonly<{ solarSystem?: SolarSystemRowBytes | null; corrected?: unknown }>;
+type DecodedEntry = CommitEntry & Readonly<{ 
+  solarSystem?: SolarSystemRowBytes | null; corrected?: unknown; observation?: Observation | null;
+}>;
 const NO_BODIES: SolarSystemRowBytes = { ssSources: [], mpcOrbits: [] };
 
 /** Row sets that are too large for a message, as the spool holds them. */

@@ -22,6 +22,9 @@ import type { PlannedVisit } from './schedule.ts';
 /** What kind of light an exposure took. */
 export type ObservationType = 'science' | 'bias' | 'dark' | 'flat' | 'engineering';
 
+/** As Rubin's visits of the survey tell it. */
+const SURVEY_REASON = 'field_survey_science';
+
 export type RawOptions = Readonly<{
   /** Writes the WCS of the commanded pointing when given; the camera's distortion is part of it. */
   camera?: Camera; compression?: Compression; observationType?: ObservationType;
@@ -41,6 +44,9 @@ export function encodeRaw(
     ['OBSID', `${instrument}_${plan.exposure}`, 'name of the exposure'],
     ['GROUPID', plan.group, 'group'], ['EXPOSURE', plan.exposure, 'exposure id'],
     ['SNAP', plan.snap ?? 0, 'snap of the visit'],
+    ['OBJECT', plan.field.name, 'target'],
+    ...options.observationType === undefined || options.observationType === 'science'
+      ? [['REASON', SURVEY_REASON, 'why it was taken'] as const] : [],
     ['DETECTOR', detector.id, 'detector id'], ['DETNAME', detector.name, 'detector name'],
     ['FILTER', plan.physicalFilter, 'physical filter'], ['BAND', plan.band, 'band'],
     ['EXPTIME', plan.exposureSeconds, '[s] exposure time'],

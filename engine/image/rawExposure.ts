@@ -15,6 +15,8 @@ export type RawExposure = Readonly<{
   detector: number; detectorName: string;
   physicalFilter: string; band: Band;
   exposureSeconds: number;
+  /** What was pointed at, and why; null where the header does not tell. */
+  target: string | null; reason: string | null;
   /** MJD, TAI. */
   beginMjdTai: number; midpointMjdTai: number;
   /** Where the telescope was told to point, and the camera's angle; degrees. */
@@ -51,6 +53,7 @@ export function readRawExposure(path: string, detector: Detector, rawPlane: Uint
     instrument: text('INSTRUME'), dayObs: number('DAYOBS'), sequenceNumber: number('SEQNUM'),
     observationId: text('OBSID'), group: text('GROUPID'), exposure: number('EXPOSURE'), snap: number('SNAP'),
     detector: detector.id, detectorName: text('DETNAME'), physicalFilter: text('FILTER'), band,
+    target: stringCard(header, 'OBJECT') ?? null, reason: stringCard(header, 'REASON') ?? null,
     exposureSeconds: number('EXPTIME'), beginMjdTai: number('MJD-BEG'), midpointMjdTai: number('MJD-MID'),
     boresightRaDeg: number('RA'), boresightDecDeg: number('DEC'), cameraAngleDeg: number('ROTPA'),
     amps: readAmps(file, detector, rawPlane ?? new Uint16Array(rawPixelCount(detector))),

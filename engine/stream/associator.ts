@@ -93,6 +93,7 @@ export class Associator {
           detected: measurements.detected,
           droppedByReason: measurements.droppedByReason, withheld: result.withheld, summary: measurements.summary,
           diaSourceCount: result.rows.diaSources.length,
+          ...(measurements.observation && { observation: measurements.observation }),
           rows: isInline ? result.rows : null, rowsSpool: isInline ? null : this.#spool.write(bytes), cutoutSpool,
         };
         return { ...this.#names(), associated, deferred: null, corrected: null, sealed: null };

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Apdb } from '../../apdb/apdb.ts';
 import { decodeDiaObject } from '../../schemas/avro.ts';
-import type { DiaSourcesAssociated } from '../../schemas/commit.ts';
+import type { DiaSourcesAssociated, Observation } from '../../schemas/commit.ts';
 import { commitPosition, partsOfCommitPosition, type CommitPosition } from '../../schemas/ids.ts';
 import { engineConfig } from '../config.ts';
 import { buildPackets, type Packet, type PacketHistory } from '../stages/packet/packet.ts';
@@ -51,8 +51,13 @@ export async function packCommit(
     && decodeCutouts(spool.read(associated.cutoutSpool), associated.cutoutSpool.digest);
   memory.reset();
   return buildPackets({
-    rows, withheld: associated.withheld, history, cutouts, observationReason: null, targetName: null,
+    rows, withheld: associated.withheld, history, cutouts, ...namesOf(associated.observation),
   }, undefined, memory.allocate);
+}
+
+/** As packets name what was pointed at, and why. */
+export function namesOf(observation: Observation | undefined) {
+  return { observationReason: observation?.reason ?? null, targetName: observation?.target ?? null };
 }
 
 /** Asks again while the store is away: the alerts behind would be late too, but none is lost. */

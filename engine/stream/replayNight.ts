@@ -21,7 +21,7 @@ import type { ProcessDetector } from './engineRun.ts';
 import type { KnownBodies } from './knownBodies.ts';
 import type { Log } from './log.ts';
 import type { Ended, Read } from './nightEngine.ts';
-import { historyBefore } from './packCommit.ts';
+import { historyBefore, namesOf } from './packCommit.ts';
 import { changeOf, rowsOf } from './projector.ts';
 import { readStored } from './readStream.ts';
 import { SkyState } from './skyState.ts';
@@ -172,7 +172,7 @@ async function compareCommit(
     return object ? [[id, historyBefore(object, before)] as const] : [];
   }));
   const packets = buildPackets({
-    rows, withheld, history, observationReason: null, targetName: null,
+    rows, withheld, history, ...namesOf(measurements.observation),
     cutouts: measurements.cutouts && digest ? decodeCutouts(measurements.cutouts, digest) : null,
   });
   let packetBytes: string | null = null;

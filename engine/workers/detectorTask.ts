@@ -3,6 +3,7 @@
  * memory.
  */
 import type { CommitPosition, DetectorId, Exposure, Visit } from '../../schemas/ids.ts';
+import type { Observation } from '../../schemas/commit.ts';
 import type { Band } from '../../schemas/units.ts';
 import type { PipelineEvent, StageName } from '../../schemas/events.ts';
 import type { FakeOrder, RecoveredSource } from '../stages/inject/inject.ts';
@@ -53,6 +54,8 @@ export type DetectorMeasurements = Readonly<{
   outcome: 'alerts' | 'singleFrame' | 'isr';
   measured: readonly MeasuredDiaSource[]; forced: readonly ForcedMeasurement[];
   detected: number; droppedByReason: Readonly<Record<string, number>>;
+  /** Left out where nothing is known of it. */
+  observation?: Observation;
   /** Encoded cutouts of all measured sources, as they go into the spool; null when there are none. */
   cutouts: Uint8Array | null;
   /** Figures of the detector-visit: names end in the unit. */

@@ -47,6 +47,14 @@ test('entries and rows of schema 1.0 are read, and have no solar-system rows', (
   expect(decodeRows(old.toBuffer(three))).toEqual(ROWS);
 });
 
+test('what was pointed at, and why, comes back with its entry', () => {
+  const entry = entryOf(ROWS), observation = { target: 'ELAIS-S1', reason: null };
+  if (!entry.associated) throw new Error('it is an association');
+  const told: CommitEntry = { ...entry, associated: { ...entry.associated, observation } };
+  expect(decodeCommitEntry(encodeCommitEntry(told))).toEqual(told);
+  expect(decodeCommitEntry(encodeCommitEntry(entry)).associated).not.toHaveProperty('observation');
+});
+
 test('a correction comes back as it was, with ids beyond 2⁵³', () => {
   const entry: CommitEntry = { instrument: 'minicam', dayObs: night, associated: null, deferred: null, sealed: null,
     corrected: {
@@ -80,6 +88,8 @@ test('entries of schema 1.1 are read, with their solar-system rows', () => {
 
 test('a cut or lengthened entry is refused with its length', () => {
   const bytes = encodeCommitEntry(entryOf(ROWS));
-  expect(() => decodeCommitEntry(bytes.subarray(0, bytes.length - 3))).toThrow(`entry of ${bytes.length - 3} bytes`);
+  expect(() => decodeCommitEntry(bytes.subarray(0, bytes.length - 4))).toThrow(`entry of ${bytes.length - 4} bytes`);
+  // The last three bytes are the nulls of fields that came with 1.1, 1.2 and 1.3: without them it says the same.
+  expect(decodeCommitEntry(bytes.subarray(0, bytes.length - 3))).toEqual(entryOf(ROWS));
   expect(() => decodeCommitEntry(Buffer.concat([bytes, Buffer.of(1)]))).toThrow('cannot be decoded');
 });
