@@ -31,7 +31,14 @@ test('a compiled row of cells has the statistics of its twin, to the last bit', 
       const expected = clipCells({ ...task, image, mask }, edges, y0, y1);
       expect(clipCells({ ...task, image: arena.floats(image, 1), mask: arena.words(mask, 3) }, edges, y0, y1))
         .toEqual(expected);
-    }), { numRuns: 500 });
+    }), {
+    numRuns: 500,
+    // Samples of which most are zeros: their scatter is a sum, whose last bit tells its order.
+    examples: [
+      [{ width: 65, height: 70, seed: -932632564, kind: 'signedZeros', masks: 'none' }, 'as it is', 0, 3, 0.5, 7],
+      [{ width: 45, height: 20, seed: 1065320443, kind: 'signedZeros', masks: 'none' }, 'as it is', 0, 1, 0.5, 2],
+    ],
+  });
 });
 
 test('the numbers of a cell larger than a block of sums add up as its twin\'s do', () => {

@@ -46,8 +46,9 @@ export function clippedRow(
     for (let c = 0; c < columns; c++) {
       const x0 = load<i32>(edges + (<usize>c << 2)), x1 = load<i32>(edges + (<usize>c << 2), 4);
       const rowBytes = <usize>((x1 - x0 + 7) & ~7) << 1;
-      numberRow(image, mask, y * width + x0, x1 - x0, end, ignored, starts + START_BYTES * c,
-        numbers + numberBytes * c + rowBytes * row);
+      const usable = numberRow(image, mask, y * width + x0, x1 - x0, end, ignored, starts + START_BYTES * c,
+        numbers + numberBytes * c + rowBytes * row), sum = result + (<usize>c << 5);
+      store<f64>(sum, (row == 0 ? 0 : load<f64>(sum)) + <f64>usable);
     }
   }
   const rows = (y1 - y0 + rowStep - 1) / rowStep;
@@ -153,15 +154,18 @@ function scatterOfKeys(keys: usize, count: i32, centre: f64): f64 {
   return scatterAbout(keys, count, centre);
 }
 
-/** Distances of a row's pixels from the centre as whole numbers; the last eight are filled up with unusable ones. */
+/**
+ * Distances of a row's pixels from the centre as whole numbers; the last eight are filled up with unusable ones. Returns
+ * the usable ones.
+ */
 function numberRow(
   image: usize, mask: usize, at: i32, count: i32, end: i32, ignored: i32, start: usize, out: usize,
-): void {
+): i32 {
   const centre = v128.load32_splat(start), scale = v128.load32_splat(start, 4), bits = i16x8.splat(<i16>ignored);
   const most = f32x4.splat(MOST), least = f32x4.splat(-MOST), none = i16x8.splat(0);
   const unusable = i16x8.splat(<i16>UNUSABLE), order = i16x8(0, 1, 2, 3, 4, 5, 6, 7);
   const rounder = f32x4.splat(ROUNDER);
-  let p = image + (<usize>at << 2), m = mask + (<usize>at << 1), x = 0;
+  let p = image + (<usize>at << 2), m = mask + (<usize>at << 1), x = 0, counts = none;
   for (; x < count; x += 8, p += 32, m += 16, out += 16) {
     if (at + x + 8 > end) break;
     const a = v128.load(p), b = v128.load(p, 16);
@@ -173,9 +177,11 @@ function numberRow(
     let isUsable = v128.and(i16x8.eq(v128.and(v128.load(m), bits), none),
       i16x8.narrow_i32x4_s(f32x4.eq(a, a), f32x4.eq(b, b)));
     if (x + 8 > count) isUsable = v128.and(isUsable, i16x8.lt_s(order, i16x8.splat(<i16>(count - x))));
+    counts = i16x8.sub(counts, isUsable);
     v128.store(out, v128.bitselect(whole, unusable, isUsable));
   }
-  if (x >= count) return;
+  let usable = total(i32x4.dot_i16x8_s(counts, i16x8.splat(1)));
+  if (x >= count) return usable;
   // The plane ends within these eight.
   v128.store(out, unusable);
   for (; x < count; x++, p += 4, m += 2, out += 2) {
@@ -184,7 +190,9 @@ function numberRow(
     const d = f32x4.mul(f32x4.sub(f32x4.splat(value), centre), scale);
     const whole = i32x4.sub(f32x4.add(f32x4.pmax(least, f32x4.pmin(most, d)), rounder), rounder);
     store<i16>(out, <i16>i32x4.extract_lane(whole, 0));
+    usable++;
   }
+  return usable;
 }
 
 /**
@@ -195,8 +203,6 @@ function numberRow(
  */
 function clip(numbers: usize, groups: i32, clipSigma: f64, sums: usize, result: usize): void {
   const start = load<f64>(result, 8), unit = load<f64>(result, 24);
-  sumUp(numbers, groups, <i32>-MOST, <i32>MOST, 0, sums, false);
-  store<f64>(result, load<f64>(sums + COUNT));
   let centre: f64 = 0, sigma = UNIT, mean: f64 = 0, isSettled = false, low: i32 = 0, high: i32 = 0;
   for (let round = 0; round < ROUNDS; round++) {
     const before = sigma, limit = clipSigma * sigma;

@@ -30,13 +30,14 @@ function startCell(task: CellRowTask, box: CellBox, sample: Float32Array): { cen
   let count = gather(task, box, columnStep, sampleRowStep, sample);
   if (count < SAMPLE_MIN) count = gather(task, box, 1, rowStep, sample);
   if (count === 0) return { centre: 0, sigma: 0 };
+  const inOrder = sample.slice(0, count);
   // Of a zero's sign nothing is kept.
   const centre = selectInPlace(sample, 0, count, count >> 1) + 0;
   // The 15.87 % quantile lies one σ below the median; sources only add light, so the lower side is the clean one.
   const sigma = centre - selectInPlace(sample, 0, count, Math.floor(count * 0.1587));
   if (sigma > 0) return { centre, sigma };
   // Coarse counts can tie a sixth of a cell with its median.
-  return { centre, sigma: scatterAbout(sample, count, centre) };
+  return { centre, sigma: scatterAbout(inOrder, count, centre) };
 }
 
 /** Distances of the pixels from the centre as whole numbers. */
