@@ -236,7 +236,7 @@ function variances(scene: Scene): ReturnType<KernelCase['prepare']> {
     fillVariance({
       image, variance: out.fill(1.03), isInverse: true, width: side, height: side, brightSigma: 10, smoothSigma: 1.1,
       sky: { columns: cells, rows: cells, cellWidth: size, cellHeight: size, level },
-      readNoise: [{ x0: 0, x1: side, y0: 0, y1: side, variance: 36 }],
+      readNoise: [{ x0: 0, x1: side, y0: 0, y1: side, variance: 36 }], lists: null,
     });
   };
   return { run, result: () => [out] };

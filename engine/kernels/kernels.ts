@@ -125,6 +125,10 @@ export type CompiledKernels = Readonly<{
     y: number, limits: number, bad: number, missing: number, isGuarded: number, ring: number, stride: number,
     inverse: number,
   ): number;
+  fillRuns(
+    image: number, variance: number, mask: number, width: number, height: number, list: number, count: number,
+    runMax: number, defects: number, saturated: number, filled: number, missing: number,
+  ): number;
   overscanMedians(
     from: number, rawWidth: number, count: number, rows: number, step: number, values: number, out: number,
   ): void;

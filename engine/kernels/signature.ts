@@ -84,7 +84,7 @@ export type SignaturePass = Readonly<{
  */
 const QUIET_ADU = 0.02;
 /** Bytes of an amp's record and of the task's, as `assembly/signature.ts` reads them. */
-const AMP_BYTES = 128, TASK_BYTES = 96, TOGETHER = 4;
+const AMP_BYTES = 128, TASK_BYTES = 96, LOUDNESSES = 3;
 /** Beyond what 16 bits hold. */
 const NEVER_ADU = 65536;
 
@@ -122,7 +122,7 @@ export type Talk = Readonly<{
 /** A task as the kernels compute with it. */
 export type RoundedTask = SignatureTask & Readonly<{
   talks: readonly Talk[];
-  /** Of each amp's crosstalk: loudness (0 … 3) up to which the other's usual signal serves. */
+  /** Of each amp's crosstalk: up to which loudness (0 … 2: 1, 4, 16 times the reach) the other's usual count serves. */
   quiets: readonly (readonly number[])[];
 }>;
 
@@ -147,7 +147,7 @@ function roundedTask(task: SignatureTask): RoundedTask {
     talks: task.amps.map((amp, k) => talkOf(task, amp, loudest[k])),
     quiets: task.amps.map(({ crosstalk }) => crosstalk.map(({ index, part }) => {
       const share = Math.abs(part) / loudest[index];
-      return share <= 1 / 64 ? 2 : share <= 1 / 8 ? 1 : 0;
+      return share <= 1 / 16 ? 2 : share <= 1 / 4 ? 1 : 0;
     })),
   };
 }
@@ -177,10 +177,10 @@ function prepareCompiled(
   const { amps, rows, columns } = task, count = amps.length, stride = Math.ceil((columns + 1) / 16) * 64 + 64;
   const tables = amps.map(({ table }) => (table === null ? 0 : table.values.length));
   const entries = amps.map(({ crosstalk }) => crosstalk.length), groups = Math.ceil(rows / USUAL_ROWS);
-  const loudBytes = count * TOGETHER * 16 * Math.ceil(columns / 256), usualBytes = 2 * groups;
+  const loudBytes = count * LOUDNESSES * 4 * Math.ceil(columns / 512), usualBytes = 2 * groups;
   const work = layOutWork(kernels, {
     task: TASK_BYTES, limits: 16, amps: count * AMP_BYTES, levels: count * rows * 4, columnLevels: count * columns * 4,
-    tables: 4 * sum(tables), entries: 12 * sum(entries), signals: count * (TOGETHER + 1) * stride,
+    tables: 4 * sum(tables), entries: 12 * sum(entries), signals: count * 2 * stride,
     loud: loudBytes, line: stride, ramps: count * stride, usual: count * usualBytes, room: roomBytes,
   });
   if (work === null) return null;

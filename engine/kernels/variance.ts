@@ -1,7 +1,7 @@
 /** Variance of pixels from the light that is expected there. */
 import { holdsWork, kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
 import type { Mesh } from './mesh.ts';
-import { readRow, significances, varianceRowsTwin } from './twins/variance.ts';
+import { BLOCK_PX, readRow, significances, variancePassTwin } from './twins/variance.ts';
 
 export type VarianceTask = Readonly<{
   /** [height × width], electrons after the flat. Read only. */
@@ -15,32 +15,60 @@ export type VarianceTask = Readonly<{
   readNoise: readonly Readonly<{ x0: number; x1: number; y0: number; y1: number; variance: number }>[];
   /** Significance from which a pixel's own light, or the smoothed light (in noise of a pixel), is believed. */
   brightSigma: number; smoothSigma: number;
+  /** What is listed of each row on the way; null for nothing. */
+  lists: VarianceLists | null;
+}>;
+
+/** Pixels that ask for more, of all rows that were run, row by row in the order of running. */
+export type VarianceLists = Readonly<{
+  /** [height × width]. Read only. */
+  mask: Uint16Array;
+  /**
+   * Those that stand above the mean of their four neighbours by more than `sharpSigma` standard deviations of that
+   * difference (a pixel's × √1.25), at least 0, Infinity for none, and by more than half of that in the noise of the
+   * sky; none of the outermost, none beside a pixel with one of the `blockingBits` or with one itself.
+   */
+  sharpSigma: number; blockingBits: number; sharp: Int32Array;
+  /** Those with one of the bits. */
+  markedBits: number; marked: Int32Array;
 }>;
 
 /** Rows in any order, each once: it needs the image of the rows below and above. */
-export type VariancePass = Readonly<{ run(first: number, end: number): void }>;
+export type VariancePass = Readonly<{
+  run(first: number, end: number): void;
+  /** How many there are for each list so far; when that is more than the list holds, it is not whole. */
+  found(): Readonly<{ sharp: number; marked: number }>;
+}>;
 
-const TASK_BYTES = 96;
+/** Bytes of the task, as `assembly/variance.ts` reads it, and where its lists begin. */
+const TASK_BYTES = 160, LISTS_AT = 96, BLOCK_BYTES = 16;
 
 /**
- * variance = (expected + read / response) / response, where the expected light is the sky's (0 at least), or the 3 × 3
- * binomial mean of the light where that is above it by more than `smoothSigma`, or the pixel's own. The limits are
- * those of the sky and read noise in the middle of a cell. Single precision: good to 1e-6. NaN where the image is NaN;
+ * variance = (expected + read / response) / response, where the expected light is the sky's (0 at least; that in
+ * the middle of blocks of 8 × 8 pixels), or the 3 × 3 binomial mean of the light where that is above it by more than
+ * `smoothSigma`, or then the pixel's own where it is bright. The limits are those of the block's sky and read noise. Single precision: good to 1e-6. NaN where the image is NaN;
  * beside such a pixel no mean is asked.
  *
  * @param room Byte offset of `varianceRoomBytes` of work memory that is kept while the pass runs; null to lay it out
  *             anew, and for planes outside the kernels' memory.
  */
 export function prepareVariance(task: VarianceTask, room: number | null = null): VariancePass {
-  const kernels = kernelsOf(task.image, task.variance);
-  if (kernels === null) return { run: (first, end) => { varianceRowsTwin(task, first, end); } };
-  const work = room === null ? layOutWork(kernels, { room: varianceRoomBytes(task) }) : { room };
-  if (work === null) return { run: (first, end) => { varianceRowsTwin(task, first, end); } };
+  const { image, variance, lists } = task, listed = lists === null ? [] : [lists.mask, lists.sharp, lists.marked];
+  if (lists !== null && !(lists.sharpSigma >= 0)) throw new Error(`a limit of sharpness of ${lists.sharpSigma}`);
+  const kernels = kernelsOf(image, variance, ...listed);
+  const work = kernels && (room === null ? layOutWork(kernels, { room: varianceRoomBytes(task) }) : { room });
+  if (kernels === null || work === null) return variancePassTwin(task);
   writeTask(kernels, task, work.room);
-  return { run: (first, end) => {
-    if (room === null && !holdsWork(kernels, work)) throw new Error('another kernel has taken the work of this pass');
-    kernels.compiled.varianceRows(work.room, first, end);
-  } };
+  return {
+    run: (first, end) => {
+      if (room === null && !holdsWork(kernels, work)) throw new Error('another kernel has taken the work of this pass');
+      kernels.compiled.varianceRows(work.room, first, end);
+    },
+    found: () => {
+      const [sharp, , , marked] = new Int32Array(kernels.memory.buffer, work.room + LISTS_AT + 20, 4);
+      return { sharp, marked };
+    },
+  };
 }
 
 /** All rows at once. */
@@ -49,8 +77,15 @@ export function fillVariance(task: VarianceTask): void {
 }
 
 export function varianceRoomBytes(task: Pick<VarianceTask, 'width' | 'height' | 'sky' | 'readNoise'>): number {
-  const { columns, rows } = task.sky;
-  return TASK_BYTES + 4 * (columns * rows + task.height + task.width * edgesOf(task).length);
+  return roomParts(task).end;
+}
+
+/** What lies where in the room, bytes from its start. */
+function roomParts(task: Pick<VarianceTask, 'width' | 'height' | 'sky' | 'readNoise'>) {
+  const { width, height, sky } = task, cells = TASK_BYTES, readsAt = cells + 4 * sky.columns * sky.rows;
+  const reads = readsAt + 4 * height, list = reads + 4 * width * edgesOf(task).length;
+  const count = Math.ceil(width / BLOCK_PX), blocks = list + 48 * (1 + count);
+  return { cells, readsAt, reads, list, blocks, end: blocks + 2 * BLOCK_BYTES * count };
 }
 
 /** Row 0, and those in which another box begins or ends. */
@@ -61,7 +96,7 @@ function edgesOf({ readNoise, height }: Pick<VarianceTask, 'height' | 'readNoise
 
 function writeTask(kernels: Kernels, task: VarianceTask, room: number): void {
   const { buffer } = kernels.memory, { sky, width, height } = task, edges = edgesOf(task);
-  const cells = room + TASK_BYTES, readsAt = cells + 4 * sky.columns * sky.rows, reads = readsAt + 4 * height;
+  const parts = roomParts(task), cells = room + parts.cells, readsAt = room + parts.readsAt, reads = room + parts.reads;
   new Float32Array(buffer, cells, sky.columns * sky.rows).set(sky.level);
   const offsets = new Uint32Array(buffer, readsAt, height);
   edges.forEach((y, k) => {
@@ -74,5 +109,11 @@ function writeTask(kernels: Kernels, task: VarianceTask, room: number): void {
   ];
   new Uint32Array(buffer, room, words.length).set(words);
   new Float64Array(buffer, room + 40, 2).set([sky.cellWidth, sky.cellHeight]);
-  new Float32Array(buffer, room + 56, 2).set(significances(task));
+  const { bright, source, sharp, sharp2 } = significances(task);
+  new Float32Array(buffer, room + 56, 4).set([bright, source, sharp, sharp2]);
+  const { lists } = task, list = (view: Int32Array) => [pointerTo(kernels, view), view.length, 0];
+  new Int32Array(buffer, room + LISTS_AT, 9).set(lists === null ? new Array<number>(9).fill(0) : [
+    pointerTo(kernels, lists.mask), lists.blockingBits, lists.markedBits, ...list(lists.sharp), ...list(lists.marked),
+  ]);
+  new Int32Array(buffer, room + LISTS_AT + 36, 4).set([room + parts.list, room + parts.blocks, -1, -1]);
 }

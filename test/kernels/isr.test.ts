@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { median } from '../../engine/image/median.ts';
+import { fillRuns } from '../../engine/kernels/fill.ts';
 import { finishSignature, type FinishTask } from '../../engine/kernels/finish.ts';
 import { greatestFloatTo, leastFloatFrom } from '../../engine/kernels/floats.ts';
 import { listMasked, listSharp } from '../../engine/kernels/list.ts';
 import { columnMedians, overscanMedians } from '../../engine/kernels/overscan.ts';
 import { medianOf, sampleCell, smallestOf } from '../../engine/kernels/sample.ts';
-import { fillVariance, type VarianceTask } from '../../engine/kernels/variance.ts';
+import { prepareVariance, type VarianceTask } from '../../engine/kernels/variance.ts';
 import { testArena, type TestArena } from './memory.ts';
 import { firstDifference, imageOf, maskOf, planeRecipes, randomOf, varianceOf } from './planes.ts';
 
@@ -74,6 +75,22 @@ describe('compiled ISR gives the bits of its twins', () => {
     }), { numRuns: 150 });
   });
 
+  test('fillRuns, of pixels in any order', () => {
+    fc.assert(fc.property(planeRecipes(1, 40), fc.integer({ min: 0, max: 5 }), fc.boolean(), (recipe, runMax, isSparse) => {
+      arena.reset();
+      const { width, height, seed } = recipe, random = randomOf(seed + 1), image = imageOf(recipe);
+      const mask = maskOf(recipe).map((value) => (isSparse && random() < 0.6 ? 0 : value)), variance = varianceOf(recipe);
+      const pixels = Int32Array.from(image.keys()).sort(() => random() - 0.5);
+      const bits = { defects: 0x109, saturated: 2, filled: 4, missing: 0x100 };
+      const compiled = { width, height, image: arena.floats(image), variance: arena.floats(variance), mask: arena.words(mask) };
+      const expected = fillRuns({ width, height, image, variance, mask }, bits, runMax, pixels);
+      expect(fillRuns(compiled, bits, runMax, pixels)).toBe(expected);
+      expect(firstDifference(compiled.image, image)).toBe(-1);
+      expect(firstDifference(compiled.variance, variance)).toBe(-1);
+      expect(firstDifference(compiled.mask, mask)).toBe(-1);
+    }), { numRuns: 200 });
+  });
+
   test('listMasked and listSharp, lists that overflow included', () => {
     fc.assert(fc.property(planeRecipes(1, 40), fc.integer({ min: 0, max: 0xffff }), fc.constantFrom(0, 2), fc.nat(2000),
       (recipe, bits, sigma, capacity) => {
@@ -89,9 +106,9 @@ describe('compiled ISR gives the bits of its twins', () => {
       }), { numRuns: 150 });
   });
 
-  test('fillVariance', () => {
+  test('fillVariance, with what it lists on the way', () => {
     const meshes = fc.record({ columns: fc.integer({ min: 1, max: 4 }), rows: fc.integer({ min: 1, max: 4 }) });
-    fc.assert(fc.property(planeRecipes(1, 120), meshes, fc.boolean(), (recipe, { columns, rows }, hasFlat) => {
+    fc.assert(fc.property(planeRecipes(1, 120), meshes, fc.boolean(), fc.constantFrom(7, 900), (recipe, { columns, rows }, hasFlat, capacity) => {
       arena.reset();
       const { width, height, seed } = recipe, random = randomOf(seed), image = imageOf(recipe), middle = width >> 1;
       const variance = hasFlat ? varianceOf(recipe).map((value) => value / 500) : new Float32Array(image.length).fill(-77);
@@ -101,15 +118,27 @@ describe('compiled ISR gives the bits of its twins', () => {
           columns, rows, cellWidth: width / columns, cellHeight: height / rows,
           level: Float32Array.from({ length: columns * rows }, () => 300 * (random() - 0.2)),
         },
+        lists: {
+          mask: maskOf(recipe), sharpSigma: 2, blockingBits: 0x42, markedBits: 0x17,
+          sharp: new Int32Array(capacity).fill(-1), marked: new Int32Array(capacity).fill(-1),
+        },
         readNoise: [
           { x0: 0, x1: middle, y0: 0, y1: height, variance: 36 }, { x0: middle, x1: width, y0: 0, y1: 1, variance: 49 },
           { x0: middle, x1: width, y0: 1, y1: height, variance: 25 },
         ],
       };
-      const compiled = arena.floats(variance);
-      fillVariance({ ...task, image: arena.floats(image), variance: compiled });
-      fillVariance(task);
+      const compiled = arena.floats(variance), lists = task.lists && {
+        ...task.lists, mask: arena.words(task.lists.mask), sharp: arena.ints(task.lists.sharp),
+        marked: arena.ints(task.lists.marked),
+      };
+      const passes = [prepareVariance({ ...task, image: arena.floats(image), variance: compiled, lists }), prepareVariance(task)];
+      // Rows in any order, as the two halves of a detector are read.
+      for (const pass of passes) for (const [y0, y1] of [[height >> 1, height], [0, height >> 1]]) pass.run(y0, y1);
       expect(firstDifference(compiled, variance)).toBe(-1);
+      expect(passes[0].found()).toEqual(passes[1].found());
+      if (task.lists === null || lists === null) throw new Error('no lists');
+      expect(firstDifference(lists.sharp, task.lists.sharp)).toBe(-1);
+      expect(firstDifference(lists.marked, task.lists.marked)).toBe(-1);
     }), { numRuns: 150 });
   });
 });

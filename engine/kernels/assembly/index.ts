@@ -13,6 +13,7 @@ export { pointFlux, pointProducts } from './pointSource';
 export { sumEllipse } from './ellipse';
 export { addScaled, scalePlane, subtractRowPolynomial } from './arithmetic';
 export { columnMedians, overscanMedians } from './overscan';
+export { fillRuns } from './fill';
 export { finishSignature } from './finish';
 export { listAtLeast, listMasked, listSharp } from './list';
 export { gatherColumn, sampleCell, selectSmallest, takeDistances } from './sample';

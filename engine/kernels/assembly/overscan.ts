@@ -11,8 +11,18 @@ function countUpTo(values: usize, count: i32, limit: i32): i32 {
   return i32x4.extract_lane(halves, 0) + i32x4.extract_lane(halves, 1);
 }
 
-/** The k-th smallest (from 0) of whole numbers of 16 bits, most likely within 32 of `guess`. */
+/** Values on either side of a guess that are tried one by one: rows' medians scatter by one or two ADU. */
+const NEAR = 4;
+
+/** The k-th smallest (from 0) of whole numbers of 16 bits, most likely within `NEAR` of `guess`, else within 32. */
 function select(values: usize, count: i32, k: i32, guess: i32): i32 {
+  let value = guess;
+  if (countUpTo(values, count, value) > k) {
+    for (; value > 0 && value > guess - NEAR; value--) if (countUpTo(values, count, value - 1) <= k) return value;
+    if (value == 0) return 0;
+  } else {
+    for (; value < 65535 && value < guess + NEAR; value++) if (countUpTo(values, count, value + 1) > k) return value + 1;
+  }
   let low = max(guess - 32, 0), high = min(low + 64, 65535);
   if (countUpTo(values, count, low) > k) {
     high = low;

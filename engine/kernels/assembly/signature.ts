@@ -10,12 +10,12 @@ const AMP_BYTES: usize = 128;
 const USUAL_ROWS = 256;
 /** Columns that are loud or quiet together. */
 const BLOCK = 16;
-/** Rows of an amp that are read one after another. */
-const TOGETHER = 4;
+/** How loud a block can be beside the usual count: beyond its amp's reach, and 4 and 16 times that. */
+const LOUDNESSES = 3;
 
 class Blocks {
-  /** Bytes of an amp's loudness: one for each block, and zeros to a multiple of 16. */
-  @inline static stride(columns: i32): usize { return (<usize>(columns + 255) >> 8) << 4; }
+  /** Words of 32 blocks in a row. */
+  @inline static words(columns: i32): i32 { return (columns + 32 * BLOCK - 1) / (32 * BLOCK); }
 }
 
 class Four {
@@ -59,43 +59,53 @@ function signalRow(from: usize, level: f32, columnLevels: usize, columns: i32, o
 }
 
 /**
- * How far each block of a row strays from the usual count: 0 for within `reach`, 1 beyond, 2 beyond 8 times, 3 beyond
- * 64 times that; 3 for a last block that is not whole.
+ * Which blocks of a row stray from the usual count by more than `reach`, 4 times and 16 times that; a last block that is
+ * not whole counts as one that does.
  *
- * @param loud [blocks] bytes, overwritten.
+ * @param loud [LOUDNESSES × words] bits, overwritten.
  */
 function markLoud(from: usize, columns: i32, usual: i32, reach: i32, loud: usize): void {
   const usuals = i16x8.splat(<i16>usual), near = i16x8.splat(<i16>reach);
-  const far = i16x8.splat(<i16>min(8 * reach, 65535)), farther = i16x8.splat(<i16>min(64 * reach, 65535));
-  let x = 0;
-  for (; x + BLOCK <= columns; x += BLOCK, from += 2 * BLOCK, loud++) {
-    const a = v128.load(from), b = v128.load(from, 16), most = i16x8.max_u(a, b), least = i16x8.min_u(a, b);
-    // One of the two differences is 0 unless the block has counts on both sides.
-    const away = i16x8.max_u(i16x8.sub_sat_u(most, usuals), i16x8.sub_sat_u(usuals, least));
-    const isLoud = v128.any_true(i16x8.sub_sat_u(away, near));
-    if (!isLoud) { store<u8>(loud, 0); continue; }
-    const isFar = v128.any_true(i16x8.sub_sat_u(away, far)), isFarther = v128.any_true(i16x8.sub_sat_u(away, farther));
-    store<u8>(loud, <u8>(1 + <i32>isFar + <i32>isFarther));
+  const far = i16x8.splat(<i16>min(4 * reach, 65535)), farther = i16x8.splat(<i16>min(16 * reach, 65535));
+  const words = Blocks.words(columns);
+  for (let word = 0, x = 0; word < words; word++, loud += 4) {
+    let isLoud: u32 = 0, isFar: u32 = 0, isFarther: u32 = 0;
+    for (let bit: u32 = 1; bit != 0 && x < columns; bit <<= 1, x += BLOCK, from += 2 * BLOCK) {
+      if (x + BLOCK > columns) {
+        isLoud |= bit; isFar |= bit; isFarther |= bit;
+        continue;
+      }
+      const a = v128.load(from), b = v128.load(from, 16), most = i16x8.max_u(a, b), least = i16x8.min_u(a, b);
+      // One of the two differences is 0 unless the block has counts on both sides.
+      const away = i16x8.max_u(i16x8.sub_sat_u(most, usuals), i16x8.sub_sat_u(usuals, least));
+      if (!v128.any_true(i16x8.sub_sat_u(away, near))) continue;
+      isLoud |= bit;
+      if (v128.any_true(i16x8.sub_sat_u(away, far))) isFar |= bit;
+      if (v128.any_true(i16x8.sub_sat_u(away, farther))) isFarther |= bit;
+    }
+    store<u32>(loud, isLoud);
+    store<u32>(loud + (<usize>words << 2), isFar);
+    store<u32>(loud + (<usize>words << 3), isFarther);
   }
-  if (x < columns) store<u8>(loud, 3);
 }
 
-/** Takes another amp's part out of the blocks of a row in which it is louder than `quiet`. */
-function withoutCrosstalk(
-  own: usize, other: usize, loud: usize, quiet: i32, part: f32, usual: f32, columns: i32,
-): void {
-  const quiets = i8x16.splat(<i8>quiet), parts = f32x4.splat(part), usuals = f32x4.splat(usual);
-  for (let block = 0; block * BLOCK < columns; block += 16) {
-    for (let rest = i8x16.bitmask(i8x16.gt_u(v128.load(loud + <usize>block), quiets)); rest != 0; rest &= rest - 1) {
-      let x = (block + ctz(rest)) * BLOCK;
+/** Takes another amp's part out of the blocks of a row in which it is loud: that of its counts beyond the usual one. */
+function withoutCrosstalk(own: usize, other: usize, loud: usize, part: f32, usual: i32, columns: i32): void {
+  const parts = f32x4.splat(part), usuals = i32x4.splat(usual), words = Blocks.words(columns);
+  for (let word = 0; word < words; word++) {
+    for (let rest = load<u32>(loud + (<usize>word << 2)); rest != 0; rest &= rest - 1) {
+      let x = (32 * word + ctz<i32>(rest)) * BLOCK;
       const end = min(x + BLOCK, columns);
-      for (; x + 4 <= end; x += 4) {
-        const at = <usize>x << 2, change = f32x4.mul(parts, f32x4.sub(v128.load(other + at), usuals));
-        v128.store(own + at, f32x4.sub(v128.load(own + at), change));
+      for (; x + 8 <= end; x += 8) {
+        const at = own + (<usize>x << 2), counts = v128.load(other + (<usize>x << 1));
+        const a = f32x4.convert_i32x4_s(i32x4.sub(i32x4.extend_low_i16x8_u(counts), usuals));
+        const b = f32x4.convert_i32x4_s(i32x4.sub(i32x4.extend_high_i16x8_u(counts), usuals));
+        v128.store(at, f32x4.sub(v128.load(at), f32x4.mul(parts, a)));
+        v128.store(at, f32x4.sub(v128.load(at, 16), f32x4.mul(parts, b)), 16);
       }
       for (; x < end; x++) {
-        const at = <usize>x << 2;
-        store<f32>(own + at, load<f32>(own + at) - part * (load<f32>(other + at) - usual));
+        const at = own + (<usize>x << 2), beyond = <i32>load<u16>(other + (<usize>x << 1)) - usual;
+        store<f32>(at, load<f32>(at) - part * <f32>beyond);
       }
     }
   }
@@ -160,58 +170,46 @@ function defectBits(
 }
 
 /**
- * Rows `first` … `end` − 1 of the readout, of all amps. A few rows of one amp are read after another, as readouts of
- * equal places tend to meet in the caches.
+ * Rows `first` … `end` − 1 of the readout, of all amps.
  *
  * @param task [24] int32 or float32: amps, ampCount, rawWidth, columns, image, mask, bias, dark, seconds, flat, limits,
  *             badBit, missingBits, saturatedBit, suspectBit, isFinished, signals, (nothing), loud, line, stride, 1 once
- *             a pixel is NaN, next row, inverse. `signals` is work: TOGETHER + 1 rows of columns + 1 float32 for each
- *             amp, `stride` bytes apart; `line` is one more. `loud` has TOGETHER × `Blocks.stride` bytes for each amp,
- *             at first 0.
+ *             a pixel is NaN, next row, inverse. `signals` is work: two rows of columns + 1 float32 for each amp,
+ *             `stride` bytes apart, the row's own and that before; `line` is one more. `loud` has LOUDNESSES ×
+ *             `Blocks.words` words for each amp.
  * @returns Pixels that calibrations mark.
  */
 export function removeSignature(task: usize, first: i32, end: i32): i32 {
   const amps = <usize>load<u32>(task), ampCount = load<i32>(task, 4), columns = load<i32>(task, 12);
-  const signals = <usize>load<u32>(task, 64), stride = <usize>load<u32>(task, 80), set = stride * (TOGETHER + 1);
+  const signals = <usize>load<u32>(task, 64), stride = <usize>load<u32>(task, 80);
+  const loudBytes = <usize>(Blocks.words(columns) * LOUDNESSES) << 2;
   let isNext = first > 0 && load<i32>(task, 88) == first, marked = 0;
-  for (let y0 = first; y0 < end; y0 += TOGETHER) {
-    const y1 = min(y0 + TOGETHER, end);
-    for (let k = 0; k < ampCount; k++) readAmp(task, amps + <usize>k * AMP_BYTES, k, y0, y1);
-    for (let y = y0; y < y1; y++) {
-      const rows = signals + <usize>(y - y0 + 1) * stride;
-      levelRow(task, y);
-      for (let k = 0; k < ampCount; k++) {
-        marked += finishRow(task, amps + <usize>k * AMP_BYTES, rows + <usize>k * set, rows, y, y - y0, isNext);
-      }
-      isNext = true;
+  for (let y = first; y < end; y++) {
+    let amp = amps, loud = <usize>load<u32>(task, 72);
+    for (let k = 0; k < ampCount; k++, amp += AMP_BYTES, loud += loudBytes) {
+      const reach = load<i32>(amp, 112);
+      if (reach != 0) markLoud(Amp.row(task, amp, y), columns, Usual.count(amp, y), reach, loud);
     }
-    // The next rows find the one before where this band's first had its own.
-    for (let k = 0; k < ampCount; k++) {
-      const amp = amps + <usize>k * AMP_BYTES;
-      if (load<f32>(amp, 48) == 0 && load<f32>(amp, 52) == 0) continue;
-      const from = signals + <usize>k * set;
-      memory.copy(from, from + <usize>(y1 - y0) * stride, (<usize>columns + 1) << 2);
+    // Amps without deferred charge need no row before, and share one that stays in the first-level cache.
+    const own = <usize>(y & 1) * stride, before = stride - own;
+    let row = signals;
+    amp = amps;
+    for (let k = 0; k < ampCount; k++, amp += AMP_BYTES) {
+      const isDeferred = load<f32>(amp, 48) != 0 || load<f32>(amp, 52) != 0;
+      if (isDeferred) row = signals + <usize>k * 2 * stride;
+      marked += finishRow(task, amp, row + own, isDeferred && isNext ? row + before : row + own, y, isDeferred);
     }
+    isNext = true;
   }
   store<i32>(task, end, 88);
   return marked;
 }
 
-/** Signals of an amp's rows, above a level that has the others' usual crosstalk in it, and where they are loud. */
-function readAmp(task: usize, amp: usize, k: i32, y0: i32, y1: i32): void {
-  const rawWidth = <usize>load<i32>(task, 8) << 1, columns = load<i32>(task, 12), stride = <usize>load<u32>(task, 80);
-  const reach = load<i32>(amp, 112), loudStride = Blocks.stride(columns);
-  let out = <usize>load<u32>(task, 64) + <usize>(k * (TOGETHER + 1) + 1) * stride, highest = 0;
-  let loud = <usize>load<u32>(task, 72) + <usize>(k * TOGETHER) * loudStride;
-  for (let y = y0; y < y1; y++, out += stride, loud += loudStride) {
-    const from = <usize>load<u32>(amp) + <usize>y * rawWidth;
-    if (reach != 0) markLoud(from, columns, Usual.count(amp, y), reach, loud);
-    const level = Usual.level(amp, y) + Usual.talk(task, amp, y);
-    const high = signalRow(from - 2, level, <usize>load<u32>(amp, 8), columns, out);
-    if (load<i32>(amp, 92) == 0) store<f32>(out, 0);
-    highest = max(highest, high);
+class Amp {
+  /** First imaging pixel of a row of its readout. */
+  @inline static row(task: usize, amp: usize, y: i32): usize {
+    return <usize>load<u32>(amp) + <usize>y * (<usize>load<i32>(task, 8) << 1);
   }
-  store<i32>(amp, highest, 84);
 }
 
 class Usual {
@@ -238,41 +236,28 @@ class Usual {
   }
 }
 
-/** Each amp's usual signal in a row, as its signals have it. */
-function levelRow(task: usize, y: i32): void {
-  const ampCount = load<i32>(task, 4);
-  let amp = <usize>load<u32>(task);
-  for (let k = 0; k < ampCount; k++, amp += AMP_BYTES) {
-    if (load<i32>(amp, 112) != 0) store<f32>(amp, Usual.signal(amp, y) - Usual.talk(task, amp, y), 104);
-  }
+/** One amp's row from counts to electrons. @param before The signals of the row before. Returns the pixels marked. */
+function finishRow(task: usize, amp: usize, row: usize, before: usize, y: i32, isDeferred: bool): i32 {
+  const columns = load<i32>(task, 12), raw = Amp.row(task, amp, y);
+  const level = Usual.level(amp, y) + Usual.talk(task, amp, y);
+  store<i32>(amp, signalRow(raw - 2, level, <usize>load<u32>(amp, 8), columns, row), 84);
+  if (load<i32>(amp, 92) == 0) store<f32>(row, 0);
+  removeCrosstalk(task, amp, row + 4, y, columns);
+  if (!isDeferred) return storeRow(task, amp, row + 4, raw, y, columns);
+  const parallel = load<f32>(amp, 52), line = <usize>load<u32>(task, 76);
+  withoutDeferral(
+    row, before, columns, <usize>load<u32>(amp, 80), 1 + parallel * <f32>(y + 1), parallel * <f32>y, line,
+  );
+  return storeRow(task, amp, line, raw, y, columns);
 }
 
-/** The rest of what is to be done to a row of signals. @param rows The first amp's. Returns the pixels marked. */
-function finishRow(task: usize, amp: usize, row: usize, rows: usize, y: i32, inBand: i32, isNext: bool): i32 {
-  const columns = load<i32>(task, 12), stride = <usize>load<u32>(task, 80), line = <usize>load<u32>(task, 76);
-  removeCrosstalk(task, amp, row + 4, rows + 4, inBand, columns);
-  const serial = load<f32>(amp, 48), parallel = load<f32>(amp, 52);
-  let pixels = row + 4;
-  if (serial != 0 || parallel != 0) {
-    withoutDeferral(
-      row, isNext ? row - stride : row, columns, <usize>load<u32>(amp, 80), 1 + parallel * <f32>(y + 1),
-      parallel * <f32>y, line,
-    );
-    pixels = line;
-  }
-  return storeRow(task, amp, pixels, <usize>load<u32>(amp) + <usize>y * (<usize>load<i32>(task, 8) << 1), y, columns);
-}
-
-function removeCrosstalk(task: usize, amp: usize, own: usize, signals: usize, inBand: i32, columns: i32): void {
-  const amps = <usize>load<u32>(task), set = <usize>load<u32>(task, 80) * (TOGETHER + 1);
-  const loudStride = Blocks.stride(columns), loud = <usize>load<u32>(task, 72) + <usize>inBand * loudStride;
+function removeCrosstalk(task: usize, amp: usize, own: usize, y: i32, columns: i32): void {
+  const amps = <usize>load<u32>(task), words = <usize>Blocks.words(columns) << 2;
   let entry = <usize>load<u32>(amp, 64);
   for (let rest = load<i32>(amp, 68); rest > 0; rest--, entry += 12) {
-    const other = <usize>load<i32>(entry);
-    withoutCrosstalk(
-      own, signals + other * set, loud + other * TOGETHER * loudStride, load<i32>(entry, 8), load<f32>(entry, 4),
-      load<f32>(amps + other * AMP_BYTES, 104), columns,
-    );
+    const index = <usize>load<i32>(entry), other = amps + index * AMP_BYTES;
+    const loud = <usize>load<u32>(task, 72) + (index * LOUDNESSES + <usize>load<i32>(entry, 8)) * words;
+    withoutCrosstalk(own, Amp.row(task, other, y), loud, load<f32>(entry, 4), Usual.count(other, y), columns);
   }
 }
 
@@ -337,7 +322,7 @@ function storeRow(task: usize, amp: usize, pixels: usize, raw: usize, y: i32, co
     v128.store(image + at, a); v128.store(image + at, b, 16);
     v128.store(mask + (<usize>to << 1), none);
     // Values that are no numbers come of calibrations that are none, or of none of use.
-    if (i32x4.all_true(sound)) continue;
+    if (i32x4.bitmask(sound) == 15) continue;
     for (let i = 0; i < 8; i++) {
       marked += markPixel(task, image, mask, bias, dark, flat, to + i, limits, badBit, missingBits);
     }

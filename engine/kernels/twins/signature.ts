@@ -9,7 +9,7 @@ export const USUAL_ROWS = 256;
 
 /** Twin of `prepareSignature`, in single precision. */
 export function signaturePassTwin(task: RoundedTask, out: SignaturePlanes): SignaturePass {
-  const { amps, columns } = task, row = () => new Float32Array(columns + 1);
+  const { amps, columns, rawWidth, rawX0, rawY0 } = task, row = () => new Float32Array(columns + 1);
   const ramps = amps.map((amp) => serialRamp(amp, task));
   const counts = amps.map(() => ({ saturatedCount: 0, suspectCount: 0 }));
   let signals = amps.map(row), before = amps.map(row), marked = 0, next = 0;
@@ -18,13 +18,14 @@ export function signaturePassTwin(task: RoundedTask, out: SignaturePlanes): Sign
     const usuals = amps.map((amp, k) => fround(task.talks[k].usual[Math.floor(y / USUAL_ROWS)] - amp.levels[y]));
     const shifts = amps.map(({ crosstalk }) =>
       crosstalk.reduce((sum, { index, part }) => fround(sum + fround(part * usuals[index])), 0));
-    amps.forEach((amp, k) => fillSignals(task, amp, y, fround(amp.levels[y] + shifts[k]), signals[k]));
     amps.forEach((amp, k) => {
+      fillSignals(task, amp, y, fround(amp.levels[y] + shifts[k]), signals[k]);
       amp.crosstalk.forEach(({ index, part }, i) => {
-        const loud = loudnessOf(task, index, y), usual = fround(usuals[index] - shifts[index]);
+        const loud = loudnessOf(task, index, y), usual = task.talks[index].usual[Math.floor(y / USUAL_ROWS)];
+        const start = (rawY0 + y) * rawWidth + rawX0;
         for (let x = 0; x < columns; x++) {
           if (loud[x >> 4] <= task.quiets[k][i]) continue;
-          signals[k][x + 1] = signals[k][x + 1] - fround(part * fround(signals[index][x + 1] - usual));
+          signals[k][x + 1] = signals[k][x + 1] - fround(part * (amps[index].pixels[start + x] - usual));
         }
       });
       const pixels = restored(task, amp, y, ramps[k], signals[k], isNext ? before[k] : signals[k]);
@@ -51,7 +52,7 @@ function loudnessOf(task: RoundedTask, index: number, y: number): number[] {
     for (let x = start + 16 * block; x < start + 16 * block + 16; x++) {
       farthest = Math.max(farthest, Math.abs(pixels[x] - usual[Math.floor(y / USUAL_ROWS)]));
     }
-    return farthest > 64 * reach ? 3 : farthest > 8 * reach ? 2 : farthest > reach ? 1 : 0;
+    return farthest > 16 * reach ? 3 : farthest > 4 * reach ? 2 : farthest > reach ? 1 : 0;
   });
 }
 

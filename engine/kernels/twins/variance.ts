@@ -1,61 +1,92 @@
-import type { VarianceTask } from '../variance.ts';
+import type { VarianceLists, VariancePass, VarianceTask } from '../variance.ts';
 
 const { fround } = Math;
 
+type Found = { sharp: number; marked: number };
+
 /** Twin of `prepareVariance`, in single precision. */
-export function varianceRowsTwin(task: VarianceTask, first: number, end: number): void {
-  const { width, sky: { columns, rows, cellWidth, cellHeight, level: cells } } = task;
-  const [bright, source] = significances(task), pieces = Math.max(columns - 1, 1);
+export function variancePassTwin(task: VarianceTask): VariancePass {
+  const found: Found = { sharp: 0, marked: 0 };
+  return { found: () => found, run: (first, end) => { varianceRows(task, first, end, found); } };
+}
+
+/** Side of the blocks in which the sky has one level, pixels. */
+export const BLOCK_PX = 8;
+
+function varianceRows(task: VarianceTask, first: number, end: number, found: Found): void {
   for (let y = first; y < end; y++) {
-    const v = rows === 1 ? 0 : (y + 0.5) / cellHeight - 0.5;
-    const row = Math.min(Math.max(Math.floor(v), 0), Math.max(rows - 2, 0)), part = rows === 1 ? 0 : v - row;
-    const low = row * columns, high = Math.min(row + 1, rows - 1) * columns, read = readRow(task, y);
-    let x0 = 0;
-    for (let c = 0; c < pieces; c++) {
-      const next = Math.min(c + 1, columns - 1), centre = (c + 0.5) * cellWidth - 0.5;
-      const left = cells[low + c] * (1 - part) + cells[high + c] * part;
-      const right = cells[low + next] * (1 - part) + cells[high + next] * part;
-      const slope = columns === 1 ? 0 : (right - left) / cellWidth;
-      const x1 = c + 1 === pieces ? width : Math.min(Math.ceil(centre + cellWidth) & ~7, width);
-      if (x1 <= x0) continue;
-      const middle = (x0 + x1) >> 1, level = fround(left + slope * (middle - centre));
-      const sigma = fround(Math.sqrt(fround(Math.max(level, 0) + read[middle])));
-      fillPiece(task, y, x0, x1, read, {
-        base: fround(left + slope * (x0 - centre)), slope: fround(slope), source: fround(source * sigma),
-        bright: fround(bright * sigma),
-      });
-      x0 = x1;
+    fillRow(task, y, found);
+    if (task.lists !== null) listMarked(task.lists, y * task.width, task.width, found);
+  }
+}
+
+function listMarked({ mask, markedBits, marked }: VarianceLists, start: number, width: number, found: Found): void {
+  for (let i = start; i < start + width; i++) if ((mask[i] & markedBits) !== 0) marked[found.marked++] = i;
+}
+
+/** Of one block: its sky, and the limits of what is more: 16 times the smoothed light, light, four times a rise. */
+type Block = Readonly<{ light: number; source: number; bright: number; sharp: number }>;
+
+function blockOf(task: VarianceTask, x0: number, y0: number): Block {
+  const { columns, rows, cellWidth, cellHeight, level: cells } = task.sky, { bright, source, sharp } = significances(task);
+  const u = columns === 1 ? 0 : (x0 + 4) / cellWidth - 0.5, v = rows === 1 ? 0 : (y0 + 4) / cellHeight - 0.5;
+  const column = Math.min(Math.max(Math.floor(u), 0), Math.max(columns - 2, 0));
+  const row = Math.min(Math.max(Math.floor(v), 0), Math.max(rows - 2, 0)), share = u - column, part = v - row;
+  const low = row * columns, high = Math.min(row + 1, rows - 1) * columns, next = Math.min(column + 1, columns - 1);
+  const left = cells[low + column] * (1 - part) + cells[high + column] * part;
+  const right = cells[low + next] * (1 - part) + cells[high + next] * part;
+  const level = fround(left * (1 - share) + right * share), light = level > 0 ? level : 0;
+  return { light, ...limitsOf(level, fround(Math.sqrt(fround(light + readRow(task, y0)[x0]))), bright, source, sharp) };
+}
+
+function limitsOf(level: number, sigma: number, bright: number, source: number, sharp: number): Omit<Block, 'light'> {
+  return {
+    source: fround(fround(level * 16) + fround(source * sigma)), bright: fround(level + fround(bright * sigma)),
+    sharp: fround(sharp * sigma),
+  };
+}
+
+function fillRow(task: VarianceTask, y: number, found: Found): void {
+  const { image, variance, isInverse, width, lists } = task, [below, above] = boundsOf(task, y);
+  const { sharp2 } = significances(task), read = readRow(task, y);
+  const verticalOf = (x: number): number => fround(image[below * width + x] + image[above * width + x]);
+  for (let x0 = 0; x0 < width; x0 += BLOCK_PX) {
+    const block = blockOf(task, x0, y - (y % BLOCK_PX));
+    for (let x = x0; x < Math.min(x0 + BLOCK_PX, width); x++) {
+      const i = y * width + x, value = image[i], twice = fround(value + value), inverse = isInverse ? variance[i] : 1;
+      const left = Math.max(x - 1, 0), right = Math.min(x + 1, width - 1);
+      const four = fround(verticalOf(x) + fround(image[y * width + left] + image[y * width + right]));
+      const cross = fround(four + twice), corners = fround(verticalOf(left) + verticalOf(right));
+      const sum = fround(corners + fround(cross + cross)), rise = fround(fround(twice + twice) - four);
+      let { light } = block;
+      if (sum > block.source) light = value > block.bright ? value : sum > 0 ? fround(sum * 0.0625) : 0;
+      variance[i] = Number.isNaN(value) ? NaN : fround(light + fround(read[x] * inverse)) * inverse;
+      if (!(rise > block.sharp && fround(rise * rise) > fround(variance[i] * sharp2))) continue;
+      if (lists !== null && isFree(task, lists, x, y)) lists.sharp[found.sharp++] = i;
     }
   }
 }
 
-type Piece = Readonly<{ base: number; slope: number; source: number; bright: number }>;
-
-function fillPiece(
-  task: VarianceTask, y: number, x0: number, x1: number, read: Float32Array, { base, slope, source, bright }: Piece,
-): void {
-  const { image, variance, isInverse, width } = task, [below, above] = boundsOf(task, y);
-  const columnOf = (x: number): number => {
-    const middle = image[y * width + x];
-    return fround(fround(image[below * width + x] + middle) + fround(middle + image[above * width + x]));
-  };
-  const levels = Array.from({ length: 8 }, (_, k) => fround(base + fround(slope * k)));
-  for (let x = x0; x < x1; x++) {
-    const k = (x - x0) & 7, level = levels[k], i = y * width + x, value = image[i], middle = columnOf(x);
-    levels[k] = fround(level + fround(slope * 8));
-    const left = fround(columnOf(Math.max(x - 1, 0)) + middle);
-    const right = fround(middle + columnOf(Math.min(x + 1, width - 1))), sum = fround(left + right);
-    const inverse = isInverse ? variance[i] : 1;
-    let light = level > 0 ? level : 0;
-    if (value > fround(level + bright)) light = value;
-    else if (sum > fround(fround(level * 16) + source)) light = sum > 0 ? fround(sum * 0.0625) : 0;
-    variance[i] = Number.isNaN(value) ? NaN : fround(light + fround(read[x] * inverse)) * inverse;
-  }
+/** Whether a pixel, not of the outermost, and those beside it have none of the blocking bits. */
+function isFree(
+  { width, height }: VarianceTask, { mask, blockingBits }: VarianceLists, x: number, y: number,
+): boolean {
+  if (x < 1 || y < 1 || x + 1 >= width || y + 1 >= height) return false;
+  const row = (i: number) => mask[i - 1] | mask[i] | mask[i + 1], i = y * width + x;
+  return ((row(i - width) | row(i) | row(i + width)) & blockingBits) === 0;
 }
 
-/** Of a pixel's own light, and of 16 times the smoothed; float32. */
-export function significances({ brightSigma, smoothSigma }: VarianceTask): readonly [number, number] {
-  return [Math.fround(brightSigma), Math.fround(16 * smoothSigma)];
+/**
+ * Float32, in noise of the sky: of a pixel's own light, of 16 times the smoothed, of four times a rise over the mean of
+ * four; and of the square of the last in the pixel's variance.
+ */
+export function significances(
+  { brightSigma, smoothSigma, lists }: VarianceTask,
+): Readonly<{ bright: number; source: number; sharp: number; sharp2: number }> {
+  const sharp2 = lists === null ? Infinity : fround(20 * lists.sharpSigma * lists.sharpSigma);
+  return {
+    bright: fround(brightSigma), source: fround(16 * smoothSigma), sharp: fround(Math.sqrt(sharp2) / 2), sharp2,
+  };
 }
 
 /** The read noise's variance along a row. */

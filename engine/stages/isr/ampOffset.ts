@@ -1,7 +1,7 @@
 import { Matrix, solve } from 'ml-matrix';
 import type { Amp, Box } from '../../../schemas/camera.ts';
-import { medianInPlace } from '../../image/median.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
+import { sampleCell } from '../../kernels/sample.ts';
 
 /** Step of the sky's level over a border between two amps: that of `to` less that of `from`, electrons. */
 export type AmpStep = Readonly<{ from: number; to: number; step: number; sigma: number }>;
@@ -16,8 +16,8 @@ const PIXELS_MIN = 100;
  *
  * @param planes image and mask, read only; pixels with any bit but those of `allowed` are left out.
  * @param stripPx Width of a strip.
- * @param stride  Every so many rows (columns) along a border serve: with 2, medians of 6 × 1000 pixels are good to
- *                0.02 of a pixel's noise.
+ * @param stride  Every so many rows along a border serve, and all columns: with 2, medians of 6 × 1000 pixels are good
+ *                to 0.02 of a pixel's noise.
  */
 export function measureAmpSteps(
   planes: MaskedImage, amps: readonly Amp[], stripPx: number, allowed: number, stride = 2,
@@ -49,22 +49,15 @@ function stripsOf(a: Box, b: Box, width: number): readonly [Box, Box] | null {
   return null;
 }
 
-/** Median of the usable pixels and its standard error; null when they are too few. */
+/** Median of the usable pixels and its standard error, their noise being that of the lower half; null for too few. */
 function levelOf(
   { image, mask, width }: MaskedImage, box: Box, allowed: number, stride: number,
 ): { level: number; sigma: number } | null {
-  const isTall = box.y1 - box.y0 > box.x1 - box.x0, values = new Float64Array((box.x1 - box.x0) * (box.y1 - box.y0));
-  let count = 0;
-  for (let y = box.y0; y < box.y1; y += isTall ? stride : 1) {
-    for (let x = box.x0; x < box.x1; x += isTall ? 1 : stride) {
-      const i = y * width + x;
-      if ((mask[i] & ~allowed) === 0 && Number.isFinite(image[i])) values[count++] = image[i];
-    }
-  }
+  const isTall = box.y1 - box.y0 > box.x1 - box.x0, step = isTall ? stride : 1;
+  const rows = Int32Array.from({ length: Math.ceil((box.y1 - box.y0) / step) }, (_, k) => box.y0 + k * step);
+  const { count, median, lower } = sampleCell({ image, mask, width, ignoredBits: 0xffff & ~allowed }, rows, box.x0, box.x1);
   if (count < PIXELS_MIN) return null;
-  const level = medianInPlace(values, count);
-  for (let k = 0; k < count; k++) values[k] = Math.abs(values[k] - level);
-  return { level, sigma: (1.2533 * 1.4826 * medianInPlace(values, count)) / Math.sqrt(count) };
+  return { level: median, sigma: (1.2533 * (median - lower)) / Math.sqrt(count) };
 }
 
 /**

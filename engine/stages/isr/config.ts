@@ -112,10 +112,11 @@ export const isrConfig = {
   /** Longest run that is filled, pixels: over more, a straight line is not an image. */
   interpolationRunMax: 4,
   /**
-   * Cell of the mesh from which the variance takes the sky's level, pixels, and how many of its rows are looked at:
-   * 1,000 pixels give its level to 0.04 of the sky's noise, 0.1 per cent of the variance at 1,600 e.
+   * Cell of the mesh from which the variance takes the sky's level, pixels, and how many of its rows are looked at: 500
+   * pixels give its level to 0.055 of the sky's noise, and the median of nine cells to half of that, 0.07 per cent of
+   * the variance at 1,600 e. Each row more in a cell costs 0.8 per cent of the whole assembly.
    */
-  varianceMeshPx: 128, skyRowsPerCell: 8,
+  varianceMeshPx: 128, skyRowsPerCell: 4,
   /**
    * Significance at which a source's own light counts in the variance. Below, the sky's level is used, so that the
    * noise of a pixel cannot lower its own variance: variances from raw counts favour faint negative detections.

@@ -18,7 +18,8 @@ export type CosmicRayLimits = Readonly<{ sigma: number; growthFraction: number; 
  * @param planes image and variance, any matching unit, read only; mask, changed in place. Saturated, bad and missing
  * pixels neither begin a ray nor serve as neighbours.
  * @param indices [height × width], contents destroyed.
- * @param sharp   The pixels of `listSharp`, when somebody has looked for them already.
+ * @param sharp   The pixels of `listSharp`, when somebody has looked for them already; those beside what is unusable may
+ *                be left out.
  * @returns The pixels marked, in no order.
  */
 export function markCosmicRays(
@@ -60,12 +61,13 @@ function listAround(pixels: readonly number[], width: number, mask: Uint16Array,
 }
 
 /** Bits of a pixel that is never a ray, nor is any beside it: with light missing on one side a slope looks like one. */
-const UNUSABLE = maskBits('SAT', 'BAD', 'NO_DATA', 'SUSPECT'), RAY = maskBits('CR');
+export const RAYLESS = maskBits('SAT', 'BAD', 'NO_DATA', 'SUSPECT');
+const RAY = maskBits('CR');
 
 /** Height over the mean of those of the four neighbours that are no rays, in its noise; 0 beside an unusable pixel. */
 function sharpnessOf({ width, image, variance, mask }: MaskedImage, i: number): number {
   const row = (j: number) => mask[j - 1] | mask[j] | mask[j + 1];
-  if (((row(i - width) | row(i) | row(i + width)) & UNUSABLE) !== 0) return 0;
+  if (((row(i - width) | row(i) | row(i + width)) & RAYLESS) !== 0) return 0;
   let sum = 0, count = 0;
   for (let k = 0; k < 4; k++) {
     const j = k === 0 ? i - 1 : k === 1 ? i + 1 : k === 2 ? i - width : i + width;
@@ -88,7 +90,7 @@ function isSharp(planes: MaskedImage, i: number, significance: number, contrast:
   for (let dy = -3; dy <= 3; dy++) {
     for (let dx = -3; dx <= 3; dx++) {
       const j = i + dy * width + dx;
-      if ((mask[j] & (UNUSABLE | RAY)) !== 0 || (dx === 0 && dy === 0)) continue;
+      if ((mask[j] & (RAYLESS | RAY)) !== 0 || (dx === 0 && dy === 0)) continue;
       const reach = Math.max(Math.abs(dx), Math.abs(dy));
       if (reach === 1) { near += image[j]; nearCount++; } else if (reach === 3) ring[farCount++] = image[j];
     }

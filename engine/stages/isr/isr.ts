@@ -4,13 +4,12 @@ import { maskBits } from '../../image/maskPlanes.ts';
 import { asProduct, type MaskedImage, type PostIsrImage } from '../../image/maskedImage.ts';
 import { median } from '../../image/median.ts';
 import type { RawAmp } from '../../image/rawExposure.ts';
-import { listSharp } from '../../kernels/list.ts';
-import { fillVariance, prepareVariance, varianceRoomBytes } from '../../kernels/variance.ts';
+import { prepareVariance, varianceRoomBytes, type VarianceLists } from '../../kernels/variance.ts';
 import { measureAmpSteps, solveAmpOffsets, subtractAmpOffsets } from './ampOffset.ts';
 import { isUniform, prepareAssembly, type AssemblyCounts } from './assemble.ts';
 import type { DegradedStep, IsrCalibrations, StepPlan } from './calibrations.ts';
 import type { IsrConfig } from './config.ts';
-import { markCosmicRays } from './cosmicRays.ts';
+import { markCosmicRays, RAYLESS } from './cosmicRays.ts';
 import {
   ampReports, assembleWhole, frameError, openFrame, type AmpReport, type IsrExposure, type OpenFrame,
 } from './frame.ts';
@@ -112,7 +111,7 @@ type Marks = Readonly<{
 }>;
 type MadeImage = Readonly<{
   counts: AssemblyCounts; sky: SampledSky; marks: Marks; fringeSkyElectrons: number; ampStepElectrons: number;
-  /** Pixels that may begin a cosmic ray, where they were looked for on the way. */
+  /** Pixels that may begin a cosmic ray; null when they are too many. */
   sharp: Int32Array | null;
 }>;
 
@@ -129,22 +128,26 @@ function makeImage(
   const allowed = maskBits('EDGE', 'CROSSTALK');
   if (rows !== null) {
     const sky = runStep('sky', () => skyAhead(frame, rows, out));
-    const { counts, sharp } = runStep('assemble', () => fillPlanes(frame, rows, sky, out, indices));
+    const { counts, sharp, marked } = runStep('assemble', () => fillPlanes(frame, rows, sky, out, indices));
     requireUnsaturated(counts, detector, out.mask.length);
-    const marks = runStep('masks', () => markPixels(out, detector, plan, config, indices));
+    const marks = runStep('masks', () => markPixels(out, detector, plan, config, marked ?? listMarks(out, indices)));
     const ampStepElectrons = runStep('ampSteps', () => levelAmps(out, detector, config, allowed));
     return { counts, sky, marks, fringeSkyElectrons: 0, ampStepElectrons, sharp };
   }
   const counts = runStep('assemble', () => assembleWhole(frame, out, out.variance));
   requireUnsaturated(counts, detector, out.mask.length);
-  const marks = runStep('masks', () => markPixels(out, detector, plan, config, indices));
+  const marks = runStep('masks', () => markPixels(out, detector, plan, config, listMarks(out, indices)));
   const { fringe } = plan, fringeSkyElectrons = fringe === null ? 0
     : runStep('fringe', () => subtractFringe(out, fringe, config.fringeSamplePx, allowed));
   const ampStepElectrons = runStep('ampSteps', () => levelAmps(out, detector, config, allowed));
   const every = Int32Array.from({ length: out.height }, (_, y) => y);
   const sky = runStep('sky', () => requireSky(frame, out, sampledRows(frame, every)));
-  runStep('variance', () => fillVariance(taskOf(frame, out, sky)));
-  return { counts, sky, marks, fringeSkyElectrons, ampStepElectrons, sharp: null };
+  const sharp = runStep('variance', () => {
+    const lists = listsOf(frame, out, indices), pass = prepareVariance(taskOf(frame, out, sky, lists));
+    pass.run(0, out.height);
+    return listed(lists.sharp, pass.found().sharp);
+  });
+  return { counts, sky, marks, fringeSkyElectrons, ampStepElectrons, sharp };
 }
 
 /** The sky from a few rows of readout, which are brought to electrons for it. */
@@ -161,36 +164,57 @@ function sampledRows({ detector: { width, height }, config }: OpenFrame, rows: I
   return Int32Array.from(rows.keys()).filter((y) => rows[y] % step === step >> 1);
 }
 
-/** Electrons, and the variance and sharp pixels of each row as soon as those beside it are there. */
+/** Electrons, and the variance, sharp and marked pixels of each row as soon as those beside it are there. */
 function fillPlanes(
   frame: OpenFrame, rows: Int32Array, sky: SampledSky, out: MaskedImage, indices: Int32Array,
-): { counts: AssemblyCounts; sharp: Int32Array | null } {
-  const { width, height, image } = out, { isCosmicRayRejected, cosmicRaySigma } = frame.config;
-  const task = taskOf(frame, out, sky), assembly = prepareAssembly(frame, out, out.variance, varianceRoomBytes(task));
+): { counts: AssemblyCounts; sharp: Int32Array | null; marked: Int32Array | null } {
+  const lists = listsOf(frame, out, indices), task = taskOf(frame, out, sky, lists);
+  const assembly = prepareAssembly(frame, out, out.variance, varianceRoomBytes(task));
   const variance = prepareVariance(task, assembly.room);
-  let found = 0;
   for (const { first, end, runs } of bandsOf(rows, BAND_ROWS)) {
     assembly.run(first, end);
-    for (const run of runs) {
-      variance.run(...run);
-      if (isCosmicRayRejected) {
-        found += listSharp(image, out.variance, width, height, cosmicRaySigma, indices.subarray(found), run);
-      }
-    }
+    for (const run of runs) variance.run(...run);
   }
-  return { counts: assembly.counts(), sharp: isCosmicRayRejected ? indices.slice(0, found) : null };
+  const found = variance.found(), marked = listed(lists.marked, found.marked);
+  return { counts: assembly.counts(), sharp: listed(lists.sharp, found.sharp), marked: marked && marked.sort() };
 }
 
-function taskOf({ plan, darkSeconds, detector, config }: OpenFrame, out: MaskedImage, sky: SampledSky) {
+/** Each list has half of the work memory. */
+function listsOf({ config }: OpenFrame, { mask }: MaskedImage, indices: Int32Array): VarianceLists {
+  const half = indices.length >> 1;
+  return {
+    mask, sharpSigma: config.isCosmicRayRejected ? config.cosmicRaySigma : Infinity, blockingBits: RAYLESS,
+    sharp: indices.subarray(0, half), markedBits: maskBits(...MARKS), marked: indices.subarray(half),
+  };
+}
+
+/** A copy of what was found; null when it is not all. */
+function listed(list: Int32Array, found: number): Int32Array | null {
+  return found <= list.length ? list.slice(0, found) : null;
+}
+
+function taskOf(
+  { plan, darkSeconds, detector, config }: OpenFrame, out: MaskedImage, sky: SampledSky, lists: VarianceLists,
+) {
   const darkElectrons = plan.dark === null ? 0 : Math.max(0, usualOf(plan.dark) * darkSeconds);
-  return varianceTask(out, plan.flat !== null, sky, detector.amps, config.varianceSourceSigma, darkElectrons);
+  return varianceTask(
+    out, plan.flat !== null, sky, detector.amps, config.varianceSourceSigma, darkElectrons, lists,
+  );
 }
 
-/** Saturation with what it spoils, edges, crosstalk that is not known well. */
+/** Marks of pixels that others follow from. */
+const MARKS = ['SAT', 'SUSPECT', 'BAD', 'NO_DATA'] as const;
+
+/** Pixels with one of the marks, in order. */
+function listMarks({ mask }: MaskedImage, indices: Int32Array): Int32Array {
+  return pixelsWith(mask, maskBits(...MARKS), indices);
+}
+
+/** Saturation with what it spoils, edges, crosstalk that is not known well. @param marked As of `listMarks`. */
 function markPixels(
-  out: MaskedImage, detector: Detector, plan: StepPlan, config: IsrConfig, indices: Int32Array,
+  out: MaskedImage, detector: Detector, plan: StepPlan, config: IsrConfig, marked: Int32Array,
 ): Marks {
-  const { mask, width, height } = out, { saturated, suspect, defects } = markedPixels(mask, indices);
+  const { mask, width, height } = out, { saturated, suspect, defects } = markedPixels(mask, marked);
   const bleedColumnCount = markBleeds(out, detector.amps, saturated, config, config.suspectGrowthPx);
   const crosstalkPixelCount =
     markCrosstalk(out, detector.amps, plan.amps, saturated, config.crosstalkMaskElectrons);
@@ -202,17 +226,20 @@ function markPixels(
 
 /** Pixels by their marks, each list in order. */
 function markedPixels(
-  mask: Uint16Array, indices: Int32Array,
+  mask: Uint16Array, marked: Int32Array,
 ): Readonly<{ saturated: Int32Array; suspect: Int32Array; defects: Int32Array }> {
   const kinds = [maskBits('SAT'), maskBits('SUSPECT'), maskBits('BAD', 'NO_DATA')];
-  const marked = pixelsWith(mask, kinds[0] | kinds[1] | kinds[2], indices);
-  const [saturated, suspect, defects] = kinds.map((bits) => {
-    const found = new Int32Array(marked.length);
-    let count = 0;
-    for (let k = 0; k < marked.length; k++) if ((mask[marked[k]] & bits) !== 0) found[count++] = marked[k];
-    return found.subarray(0, count);
-  });
-  return { saturated, suspect, defects };
+  const [saturated, suspect, defects] = kinds.map(() => new Int32Array(marked.length)), counts = [0, 0, 0];
+  for (const i of marked) {
+    const bits = mask[i];
+    if ((bits & kinds[0]) !== 0) saturated[counts[0]++] = i;
+    if ((bits & kinds[1]) !== 0) suspect[counts[1]++] = i;
+    if ((bits & kinds[2]) !== 0) defects[counts[2]++] = i;
+  }
+  return {
+    saturated: saturated.subarray(0, counts[0]), suspect: suspect.subarray(0, counts[1]),
+    defects: defects.subarray(0, counts[2]),
+  };
 }
 
 /** Largest step between amps; levels them when that is asked for. */

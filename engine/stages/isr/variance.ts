@@ -1,6 +1,6 @@
 import type { Amp } from '../../../schemas/camera.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
-import type { VarianceTask } from '../../kernels/variance.ts';
+import type { VarianceLists, VarianceTask } from '../../kernels/variance.ts';
 import type { SampledSky } from './sky.ts';
 
 /**
@@ -21,13 +21,14 @@ const BINOMIAL_NOISE = 0.375;
  * @param sky           Level of the sky under the sources, electrons.
  * @param amps          For the read noise of each pixel.
  * @param darkElectrons Usual charge of a pixel in the dark: its noise stays when it is subtracted.
+ * @param lists         What is to be found on the way.
  */
 export function varianceTask(
   { width, height, image, variance }: MaskedImage, isInverse: boolean, sky: SampledSky, amps: readonly Amp[],
-  sourceSigma: number, darkElectrons: number,
+  sourceSigma: number, darkElectrons: number, lists: VarianceLists | null,
 ): VarianceTask {
   return {
-    image, variance, isInverse, width, height, sky, brightSigma: BRIGHT_SIGMA,
+    image, variance, isInverse, lists, width, height, sky, brightSigma: BRIGHT_SIGMA,
     smoothSigma: sourceSigma * BINOMIAL_NOISE,
     readNoise: amps.map(({ detectorBox, readNoiseElectrons }) =>
       ({ ...detectorBox, variance: readNoiseElectrons ** 2 + darkElectrons })),
