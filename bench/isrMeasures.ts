@@ -38,7 +38,9 @@ export function measureVariance(noisy: MaskedImage, quiet: MaskedImage): Figures
 
 /** Steps between amps that the light itself does not have, relative to the sky. */
 export function measureAmpBorders(image: MaskedImage, light: MaskedImage, { amps }: Detector): Figures {
-  const difference = { ...image, image: image.image.map((value, i) => value - light.image[i]) };
+  const difference = {
+    ...image, image: image.image.map((value, i) => value - light.image[i]), mask: image.mask.slice(),
+  };
   const steps = measureAmpSteps(difference, amps, 6, maskBits('EDGE'));
   const sky = skyOf(light);
   return {

@@ -224,7 +224,7 @@ function repulsion(scene: Scene): ReturnType<KernelCase['prepare']> {
     finishSignature({
       flowX: 6e-8, flowY: 6e-8, dark, flat, darkSeconds: 30, badBit: 1, missingBits: 257, hasMissing: false,
       limits: { biasMax: 500, darkMax: 20, responseMin: 0.5, responseMax: 1.5 },
-    }, image, mask, side, side);
+    }, { image, mask, inverse: null, width: side, height: side });
   };
   return { run, result: () => [image, mask] };
 }

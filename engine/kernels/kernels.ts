@@ -120,11 +120,8 @@ export type CompiledKernels = Readonly<{
   subtractRowPolynomial(plane: number, mask: number, bits: number, count: number, columns: number, row: number,
     order: number): void;
   removeSignature(task: number, first: number, end: number): number;
-  finishSignature(
-    image: number, mask: number, width: number, height: number, dark: number, seconds: number, flat: number, x: number,
-    y: number, limits: number, bad: number, missing: number, isGuarded: number, ring: number, stride: number,
-    inverse: number,
-  ): number;
+  restoreRows(task: number, first: number, end: number): void;
+  finishRows(task: number, first: number, end: number): number;
   fillRuns(
     image: number, variance: number, mask: number, width: number, height: number, list: number, count: number,
     runMax: number, defects: number, saturated: number, filled: number, missing: number,

@@ -74,6 +74,8 @@ export type SignaturePass = Readonly<{
   run(first: number, end: number): void;
   /** Of all rows since the pass was prepared. */
   counts(): SignatureCounts;
+  /** As the counts have it. */
+  hasMissing(): boolean;
   /** Byte offset of work memory that a kernel beside may have; null without kernels. */
   room: number | null;
 }>;
@@ -207,15 +209,16 @@ function prepareCompiled(
   words.forEach((word, i) => view.setUint32(work.task + 4 * i, word, true));
   view.setFloat32(work.task + 32, task.darkSeconds, true);
   let marked = 0;
+  const hasMissing = (): boolean => view.getUint32(work.task + 84, true) !== 0;
   return {
-    room: work.room, run: (first, end) => {
+    hasMissing, room: work.room, run: (first, end) => {
       if (!holdsWork(kernels, work)) throw new Error('another kernel has taken the work area of this pass');
       for (const { y0, y1 } of bandsOf(kernels, first, end)) {
         marked += kernels.compiled.removeSignature(work.task, y0, y1);
       }
     },
     counts: () => ({
-      marked, hasMissing: view.getUint32(work.task + 84, true) !== 0, amps: amps.map((_, k) => {
+      marked, hasMissing: hasMissing(), amps: amps.map((_, k) => {
         const [saturatedCount, suspectCount] = new Int32Array(buffer, work.amps + k * AMP_BYTES + 72, 2);
         return { saturatedCount, suspectCount };
       }),

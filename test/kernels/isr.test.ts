@@ -68,8 +68,9 @@ describe('compiled ISR gives the bits of its twins', () => {
         missingBits: 0x101, hasMissing: recipe.kind === 'allNaN' || recipe.kind === 'someNaN', limits: { biasMax: 1, darkMax: 9, responseMin: 0.5, responseMax: 1.3 },
       });
       const out = arena.floats(image), bits = arena.words(mask);
-      const expected = finishSignature(task((plane) => plane), image, mask, width, height);
-      expect(finishSignature(task((plane) => arena.floats(plane)), out, bits, width, height)).toBe(expected);
+      const expected = finishSignature(task((plane) => plane), { image, mask, inverse: null, width, height });
+      const planes = { image: out, mask: bits, inverse: null, width, height };
+      expect(finishSignature(task((plane) => arena.floats(plane)), planes)).toBe(expected);
       expect(firstDifference(out, image)).toBe(-1);
       expect(firstDifference(bits, mask)).toBe(-1);
     }), { numRuns: 150 });
@@ -158,7 +159,7 @@ test('charge that repulsion moved is put back, to the cube of the share that flo
     flowX: flow, flowY: flow, dark: null, flat: null, darkSeconds: 0, badBit: 1, missingBits: 3,
     hasMissing: false,
     limits: { biasMax: 1, darkMax: 1, responseMin: 0, responseMax: 2 },
-  }, read, new Uint16Array(25), width, height);
+  }, { image: read, mask: new Uint16Array(25), inverse: null, width, height });
   // 4 × 6.25e-8 × 100,000 = 2.5 % flows from the peak; each round gains a factor of twice that, squares being steep.
   expect(Math.abs(read[12] - 100_000)).toBeLessThan(100_000 * 0.025 * 0.05 ** 2 * 2);
   // Charge is conserved, to the rounding of 25 sums of single precision.

@@ -52,92 +52,111 @@ function restored(base: usize, row: usize, below: usize, above: usize, x: f32, y
   return load<f32>(base + at) + (x * across + y * along);
 }
 
-/**
- * Puts repelled charge back in two rounds, the first from what was read, the second from the first's result; then dark
- * and flat.
- *
- * @param ring    Work: four rows of float32, `stride` bytes apart.
- * @param x, y    Part per electron, 0 for none.
- * @param isGuarded Whether pixels may be NaN.
- * @param limits  biasMax (not used), darkMax, responseMin, responseMax, float32.
- * @param inverse Gets 1 / response where there is a flat; 0 when nobody asks.
- * @returns Pixels marked.
- */
-export function finishSignature(
-  image: usize, mask: usize, width: i32, height: i32, dark: usize, seconds: f32, flat: usize, x: f32, y: f32,
-  limits: usize, badBit: i32, missingBits: i32, isGuarded: bool, ring: usize, stride: usize, inverse: usize,
-): i32 {
-  const rowBytes = <usize>width << 2, last = ring + 3 * stride;
-  let marked = 0;
-  for (let row = -1; row < height; row++) {
-    const ahead = row + 1;
-    if (ahead < height) {
-      const p = image + <usize>ahead * rowBytes;
-      restoreRow(p, p, ahead > 0 ? p - rowBytes : 0, ahead + 1 < height ? p + rowBytes : 0, x, y, width,
-        isGuarded, ring + <usize>(ahead % 3) * stride);
-    }
-    if (row < 0) continue;
-    marked += finishRow(image, mask, width, height, row, dark, seconds, flat, x, y, limits, badBit, missingBits,
-      isGuarded, ring, stride, last, inverse);
+/** Rows that each half of the image keeps of the first round, a power of 2. */
+const KEPT = 8;
+
+class Ring {
+  /** Where the first round's result of a row lies; 0 outside the image. */
+  @inline static row(task: usize, y: i32): usize {
+    const height = load<i32>(task, 12), half = y + y < height ? 0 : KEPT;
+    if (y < 0 || y >= height) return 0;
+    return <usize>load<u32>(task, 56) + <usize>(half + (y & (KEPT - 1))) * <usize>load<u32>(task, 60);
   }
+}
+
+/**
+ * First of two rounds in which repelled charge is put back, of rows `first` … `end` − 1: from what was read.
+ *
+ * @param task image, mask, width, height, dark, float32 seconds, flat, float32 parts per electron along x and y, limits
+ *             (biasMax, which is not used, darkMax, responseMin, responseMax, float32), badBit, missingBits, plane of
+ *             1 / response (0 for none), whether pixels may be NaN, work of 2 × KEPT + 1 rows of float32, their stride.
+ */
+export function restoreRows(task: usize, first: i32, end: i32): void {
+  const image = <usize>load<u32>(task), width = load<i32>(task, 8), height = load<i32>(task, 12);
+  const rowBytes = <usize>width << 2, isGuarded = load<i32>(task, 52) != 0;
+  for (let y = first; y < end; y++) {
+    const p = image + <usize>y * rowBytes;
+    restoreRow(
+      p, p, y > 0 ? p - rowBytes : 0, y + 1 < height ? p + rowBytes : 0, load<f32>(task, 28), load<f32>(task, 32), width,
+      isGuarded, Ring.row(task, y),
+    );
+  }
+}
+
+/** Second round, from the first's result of the rows themselves and those beside; dark, flat. Returns pixels marked. */
+export function finishRows(task: usize, first: i32, end: i32): i32 {
+  let marked = 0;
+  for (let y = first; y < end; y++) marked += finishRow(task, y);
   return marked;
 }
 
-function finishRow(
-  image: usize, mask: usize, width: i32, height: i32, row: i32, dark: usize, seconds: f32, flat: usize, x: f32,
-  y: f32, limits: usize, badBit: i32, missingBits: i32, isGuarded: bool, ring: usize, stride: usize, line: usize,
-  inverse: usize,
-): i32 {
-  const start = <usize>(row * width) << 2, to = image + start, m = mask + (start >> 1);
-  const below = row > 0 ? ring + <usize>((row - 1) % 3) * stride : 0, here = ring + <usize>(row % 3) * stride;
-  const above = row + 1 < height ? ring + <usize>((row + 1) % 3) * stride : 0;
-  restoreRow(to, here, below, above, x, y, width, isGuarded, line);
-  const seconds4 = f32x4.splat(seconds), darkMax = v128.load32_splat(limits, 4), nan = f32x4.splat(f32.NaN);
-  const least = v128.load32_splat(limits, 8), most = v128.load32_splat(limits, 12), zero = f32x4.splat(0);
+function finishRow(task: usize, y: i32): i32 {
+  const width = load<i32>(task, 8), dark = <usize>load<u32>(task, 16), seconds = load<f32>(task, 20);
+  const flat = <usize>load<u32>(task, 24), limits = <usize>load<u32>(task, 36), inverse = <usize>load<u32>(task, 48);
+  const start = <usize>(y * width) << 2, to = <usize>load<u32>(task) + start;
+  const m = <usize>load<u32>(task, 4) + (start >> 1);
+  const line = <usize>load<u32>(task, 56) + <usize>(2 * KEPT) * <usize>load<u32>(task, 60);
+  restoreRow(
+    to, Ring.row(task, y), Ring.row(task, y - 1), Ring.row(task, y + 1), load<f32>(task, 28), load<f32>(task, 32), width,
+    load<i32>(task, 52) != 0, line,
+  );
+  const seconds4 = f32x4.splat(seconds), darkMax = v128.load32_splat(limits, 4), one = f32x4.splat(1);
+  const least = v128.load32_splat(limits, 8), most = v128.load32_splat(limits, 12);
   let i = 0, marked = 0;
-  for (; i + 4 <= width; i += 4) {
+  for (; i + 8 <= width; i += 8) {
     const at = <usize>i << 2;
-    let value = v128.load(line + at), sound = f32x4.eq(zero, zero);
+    let a = v128.load(line + at), b = v128.load(line + at, 16);
+    let sound = v128.and(f32x4.eq(a, a), f32x4.eq(b, b));
     if (dark != 0) {
-      const current = v128.load(dark + start + at);
-      value = f32x4.sub(value, f32x4.mul(current, seconds4));
-      sound = f32x4.le(current, darkMax);
+      const currentA = v128.load(dark + start + at), currentB = v128.load(dark + start + at, 16);
+      a = f32x4.sub(a, f32x4.mul(currentA, seconds4));
+      b = f32x4.sub(b, f32x4.mul(currentB, seconds4));
+      sound = v128.and(sound, v128.and(f32x4.le(currentA, darkMax), f32x4.le(currentB, darkMax)));
     }
     if (flat != 0) {
-      const response = v128.load(flat + start + at);
-      const portion = f32x4.div(f32x4.splat(1), response);
-      value = v128.bitselect(f32x4.mul(value, portion), nan, f32x4.gt(response, zero));
-      if (inverse != 0) v128.store(inverse + start + at, portion);
-      sound = v128.and(sound, v128.and(f32x4.ge(response, least), f32x4.le(response, most)));
+      const flatA = v128.load(flat + start + at), flatB = v128.load(flat + start + at, 16);
+      const inverseA = f32x4.div(one, flatA), inverseB = f32x4.div(one, flatB);
+      a = f32x4.mul(a, inverseA);
+      b = f32x4.mul(b, inverseB);
+      if (inverse != 0) {
+        v128.store(inverse + start + at, inverseA);
+        v128.store(inverse + start + at, inverseB, 16);
+      }
+      sound = v128.and(sound, v128.and(f32x4.ge(flatA, least), f32x4.ge(flatB, least)));
+      sound = v128.and(sound, v128.and(f32x4.le(flatA, most), f32x4.le(flatB, most)));
     }
-    v128.store(to + at, value);
-    const odd = ~i32x4.bitmask(v128.and(sound, f32x4.eq(value, value))) & 15;
-    for (let rest = odd; rest != 0; rest &= rest - 1, marked++) mark(to, m, i + ctz(rest), badBit, missingBits);
+    v128.store(to + at, a);
+    v128.store(to + at, b, 16);
+    if (i32x4.bitmask(sound) == 15) continue;
+    for (let k = i; k < i + 8; k++) marked += markOdd(task, to, m, start, k);
   }
   for (; i < width; i++) {
     const at = <usize>i << 2;
-    let value = load<f32>(line + at), isSound = true;
-    if (dark != 0) {
-      const current = load<f32>(dark + start + at);
-      value -= current * seconds;
-      isSound = current <= load<f32>(limits, 4);
-    }
+    let value = load<f32>(line + at);
+    if (dark != 0) value -= load<f32>(dark + start + at) * seconds;
     if (flat != 0) {
-      const response = load<f32>(flat + start + at);
-      const portion: f32 = <f32>1 / response;
-      value = response > 0 ? value * portion : f32.NaN;
+      const portion: f32 = <f32>1 / load<f32>(flat + start + at);
+      value *= portion;
       if (inverse != 0) store<f32>(inverse + start + at, portion);
-      isSound = isSound && response >= load<f32>(limits, 8) && response <= load<f32>(limits, 12);
     }
     store<f32>(to + at, value);
-    if (isSound && value == value) continue;
-    mark(to, m, i, badBit, missingBits);
-    marked++;
+    marked += markOdd(task, to, m, start, i);
   }
   return marked;
 }
 
-function mark(row: usize, mask: usize, i: i32, badBit: i32, missingBits: i32): void {
-  const value = load<f32>(row + (<usize>i << 2)), m = mask + (<usize>i << 1);
-  store<u16>(m, load<u16>(m) | <u16>(value == value ? badBit : missingBits));
+/** Marks a pixel that the calibrations do not want; where they have no response it becomes NaN. 1 when it is marked. */
+function markOdd(task: usize, row: usize, mask: usize, start: usize, i: i32): i32 {
+  const at = <usize>i << 2, dark = <usize>load<u32>(task, 16), flat = <usize>load<u32>(task, 24);
+  const limits = <usize>load<u32>(task, 36), m = mask + (<usize>i << 1);
+  let isSound = dark == 0 || load<f32>(dark + start + at) <= load<f32>(limits, 4);
+  if (flat != 0) {
+    const response = load<f32>(flat + start + at);
+    if (!(response > 0)) store<f32>(row + at, f32.NaN);
+    isSound = isSound && response >= load<f32>(limits, 8) && response <= load<f32>(limits, 12);
+  }
+  const value = load<f32>(row + at);
+  if (isSound && value == value) return 0;
+  store<u16>(m, load<u16>(m) | <u16>(value == value ? load<i32>(task, 40) : load<i32>(task, 44)));
+  return 1;
 }

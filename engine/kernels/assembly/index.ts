@@ -14,7 +14,7 @@ export { sumEllipse } from './ellipse';
 export { addScaled, scalePlane, subtractRowPolynomial } from './arithmetic';
 export { columnMedians, overscanMedians } from './overscan';
 export { fillRuns } from './fill';
-export { finishSignature } from './finish';
+export { finishRows, restoreRows } from './finish';
 export { listAtLeast, listMasked, listSharp } from './list';
 export { gatherColumn, sampleCell, selectSmallest, takeDistances } from './sample';
 export { varianceRows } from './variance';

@@ -34,7 +34,7 @@ export function signaturePassTwin(task: RoundedTask, out: SignaturePlanes): Sign
     [signals, before] = [before, signals];
   };
   return {
-    room: null, counts: () => ({ marked, hasMissing: missing.has, amps: counts }),
+    room: null, counts: () => ({ marked, hasMissing: missing.has, amps: counts }), hasMissing: () => missing.has,
     run: (first, end) => {
       for (let y = first; y < end; y++) runRow(y, y > first || (first > 0 && next === first));
       next = end;

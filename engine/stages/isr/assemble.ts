@@ -30,6 +30,8 @@ export type AssemblyCounts = Readonly<{ amps: readonly AmpCounts[]; defectCount:
 /** Rows `first` … `end` − 1 of every readout at a time; `rows` is the most that an amp has. */
 export type Assembly = Readonly<{
   rows: number; run(first: number, end: number): void; counts(): AssemblyCounts;
+  /** Whether some pixels are NaN so far. */
+  hasMissing(): boolean;
   /** As of `prepareSignature`; null also where amps are read one after another. */
   room: number | null;
 }>;
@@ -57,7 +59,7 @@ export function prepareAssembly(
     const order = orderOf(detector.amps), task = taskOf(detector.amps[0], inOrder(amps, order), common);
     const pass = prepareSignature(task, planes, roomBytes);
     return {
-      rows: task.rows, run: pass.run, room: pass.room, counts: () => {
+      rows: task.rows, run: pass.run, room: pass.room, hasMissing: pass.hasMissing, counts: () => {
         const total = totalOf([pass]);
         return { ...total, amps: amps.map((_, k) => total.amps[order.indexOf(k)]) };
       },
@@ -67,6 +69,7 @@ export function prepareAssembly(
   const passes: SignaturePass[] = [];
   return {
     rows: Math.max(...tasks.map(({ rows }) => rows)), room: null, counts: () => totalOf(passes),
+    hasMissing: () => passes.some((pass) => pass.hasMissing()),
     // One pass has the kernels' work memory at a time: rows are all taken at once.
     run: (first, end) => {
       if (first !== 0) throw new Error('amps of different shapes are read whole');

@@ -4,7 +4,7 @@ import { StageError } from '../../errors.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import type { RawAmp } from '../../image/rawExposure.ts';
-import { finishSignature } from '../../kernels/finish.ts';
+import { finishSignature, type FinishTask } from '../../kernels/finish.ts';
 import {
   defectLimits, prepareAssembly, type AmpCounts, type AmpLevels, type AssemblyCounts, type AssemblyInputs,
 } from './assemble.ts';
@@ -50,16 +50,23 @@ export function openFrame(
 
 /** All of a frame at once. @param inverse As of `prepareSignature`. */
 export function assembleWhole(frame: OpenFrame, out: MaskedImage, inverse: Float32Array | null): AssemblyCounts {
-  const { plan: { repulsion, dark, flat }, darkSeconds, config } = frame;
-  const assembly = prepareAssembly(frame, out, inverse);
+  const { repulsion } = frame.plan, assembly = prepareAssembly(frame, out, inverse);
   assembly.run(0, assembly.rows);
   const counts = assembly.counts();
   if (repulsion === null) return counts;
-  const marked = finishSignature({
-    flowX: repulsion.x, flowY: repulsion.y, dark, flat, darkSeconds, limits: defectLimits(config),
-    badBit: maskBits('BAD'), missingBits: maskBits('BAD', 'NO_DATA'), hasMissing: counts.hasMissing,
-  }, out.image, out.mask, out.width, out.height, inverse);
+  const marked = finishSignature(finishTask(frame, repulsion, counts.hasMissing), { ...out, inverse });
   return { ...counts, defectCount: counts.defectCount + marked };
+}
+
+/** What is left to do once charge that neighbours repelled has to be put back first. */
+export function finishTask(
+  { plan: { dark, flat }, darkSeconds, config }: OpenFrame, repulsion: Readonly<{ x: number; y: number }>,
+  hasMissing: boolean,
+): FinishTask {
+  return {
+    flowX: repulsion.x, flowY: repulsion.y, dark, flat, darkSeconds, limits: defectLimits(config),
+    badBit: maskBits('BAD'), missingBits: maskBits('BAD', 'NO_DATA'), hasMissing,
+  };
 }
 
 export type AssembledFrame = Readonly<{ amps: readonly AmpReport[]; defectCount: number }>;

@@ -4,6 +4,7 @@ import { maskBits } from '../../image/maskPlanes.ts';
 import { asProduct, type MaskedImage, type PostIsrImage } from '../../image/maskedImage.ts';
 import { median } from '../../image/median.ts';
 import type { RawAmp } from '../../image/rawExposure.ts';
+import { finishRoomBytes, prepareFinish } from '../../kernels/finish.ts';
 import { prepareVariance, varianceRoomBytes, type VarianceLists } from '../../kernels/variance.ts';
 import { measureAmpSteps, solveAmpOffsets, subtractAmpOffsets } from './ampOffset.ts';
 import { isUniform, prepareAssembly, type AssemblyCounts } from './assemble.ts';
@@ -11,12 +12,12 @@ import type { DegradedStep, IsrCalibrations, StepPlan } from './calibrations.ts'
 import type { IsrConfig } from './config.ts';
 import { markCosmicRays, RAYLESS } from './cosmicRays.ts';
 import {
-  ampReports, assembleWhole, frameError, openFrame, type AmpReport, type IsrExposure, type OpenFrame,
+  ampReports, assembleWhole, finishTask, frameError, openFrame, type AmpReport, type IsrExposure, type OpenFrame,
 } from './frame.ts';
 import { subtractFringe } from './fringe.ts';
 import { interpolateDefects } from './interpolate.ts';
 import { growMask, markBleeds, markCrosstalk, markEdges, pixelsWith } from './masks.ts';
-import { bandsOf, readoutRows } from './rowOrder.ts';
+import { bandsOf, isContinuous, readoutRows } from './rowOrder.ts';
 import { measureSky, meshOf, sampleStep, type SampledSky } from './sky.ts';
 import { varianceTask } from './variance.ts';
 
@@ -51,6 +52,8 @@ export type IsrScratch = Readonly<{ indices: Int32Array }>;
 
 /** Rows of readout that are worked on at a time: with their flat and variance half of a second-level cache. */
 const BAND_ROWS = 2;
+/** Between what kernels keep side by side. */
+const ALIGNMENT_BYTES = 64;
 
 /**
  * @param raw     The detector's amps, in any order. Read only.
@@ -123,8 +126,8 @@ function makeImage(
   frame: OpenFrame, out: MaskedImage, indices: Int32Array, exposure: IsrExposure,
 ): MadeImage {
   const { detector, plan, config } = frame, { runStep = (_, work) => work() } = exposure;
-  const isLinear = plan.repulsion === null && plan.fringe === null && !config.isAmpOffsetCorrected;
-  const rows = isLinear && isUniform(detector.amps) ? readoutRows(detector) : null;
+  const isLocal = plan.fringe === null && !config.isAmpOffsetCorrected;
+  const rows = isLocal && isUniform(detector.amps) ? orderOf(frame) : null;
   const allowed = maskBits('EDGE', 'CROSSTALK');
   if (rows !== null) {
     const sky = runStep('sky', () => skyAhead(frame, rows, out));
@@ -150,9 +153,19 @@ function makeImage(
   return { counts, sky, marks, fringeSkyElectrons, ampStepElectrons, sharp };
 }
 
-/** The sky from a few rows of readout, which are brought to electrons for it. */
+/** The readout row of each row of the detector; null where the steps cannot follow each other from row to row. */
+function orderOf({ detector, plan }: OpenFrame): Int32Array | null {
+  const rows = readoutRows(detector);
+  return rows !== null && (plan.repulsion === null || isContinuous(rows)) ? rows : null;
+}
+
+/**
+ * The sky from a few rows of readout, which are brought to electrons for it: charge that neighbours repelled stays where
+ * it is, as it does not change how much there is.
+ */
 function skyAhead(frame: OpenFrame, rows: Int32Array, out: MaskedImage): SampledSky {
-  const sampled = sampledRows(frame, rows), assembly = prepareAssembly(frame, out, out.variance);
+  const sampled = sampledRows(frame, rows), whole = { ...frame, isFinished: true };
+  const assembly = prepareAssembly(whole, out, out.variance);
   for (const row of new Set(Array.from(sampled, (y) => rows[y]))) assembly.run(row, row + 1);
   requireUnsaturated(assembly.counts(), frame.detector, sampled.length * out.width);
   return requireSky(frame, out, sampled);
@@ -168,15 +181,29 @@ function sampledRows({ detector: { width, height }, config }: OpenFrame, rows: I
 function fillPlanes(
   frame: OpenFrame, rows: Int32Array, sky: SampledSky, out: MaskedImage, indices: Int32Array,
 ): { counts: AssemblyCounts; sharp: Int32Array | null; marked: Int32Array | null } {
-  const lists = listsOf(frame, out, indices), task = taskOf(frame, out, sky, lists);
-  const assembly = prepareAssembly(frame, out, out.variance, varianceRoomBytes(task));
-  const variance = prepareVariance(task, assembly.room);
-  for (const { first, end, runs } of bandsOf(rows, BAND_ROWS)) {
+  const lists = listsOf(frame, out, indices), task = taskOf(frame, out, sky, lists), { repulsion } = frame.plan;
+  const varianceBytes = Math.ceil(varianceRoomBytes(task) / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+  const assembly = prepareAssembly(
+    frame, out, out.variance, varianceBytes + (repulsion === null ? 0 : finishRoomBytes(out.width)),
+  );
+  const { room } = assembly, variance = prepareVariance(task, room);
+  const finish = repulsion && prepareFinish(
+    finishTask(frame, repulsion, false), { ...out, inverse: out.variance }, room === null ? null : room + varianceBytes,
+  );
+  for (const { first, end, runs } of bandsOf(rows, BAND_ROWS, finish === null ? 1 : 3)) {
     assembly.run(first, end);
-    for (const run of runs) variance.run(...run);
+    if (finish !== null) {
+      if (assembly.hasMissing()) finish.guard();
+      for (const run of runs[0]) finish.restore(...run);
+      for (const run of runs[1]) finish.finish(...run);
+    }
+    for (const run of runs[runs.length - 1]) variance.run(...run);
   }
-  const found = variance.found(), marked = listed(lists.marked, found.marked);
-  return { counts: assembly.counts(), sharp: listed(lists.sharp, found.sharp), marked: marked && marked.sort() };
+  const found = variance.found(), marked = listed(lists.marked, found.marked), counts = assembly.counts();
+  return {
+    counts: { ...counts, defectCount: counts.defectCount + (finish?.marked() ?? 0) },
+    sharp: listed(lists.sharp, found.sharp), marked: marked && marked.sort(),
+  };
 }
 
 /** Each list has half of the work memory. */

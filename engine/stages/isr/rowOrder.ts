@@ -19,17 +19,35 @@ export function readoutRows({ amps, width, height }: Detector): Int32Array | nul
   return covered.every((columns) => columns === width) ? rows : null;
 }
 
-/** Rows `first` … `end` − 1 of the readout, and the runs of detector rows whose neighbours are complete after them. */
-export type Band = Readonly<{ first: number; end: number; runs: readonly (readonly [number, number])[] }>;
+/** Detector rows `[first, end)`. */
+export type Run = readonly [number, number];
 
-/** Bands of `size` rows of readout; each detector row is in one run. */
-export function bandsOf(rows: Int32Array, size: number): Band[] {
+/**
+ * Rows `first` … `end` − 1 of the readout, and runs of detector rows: `runs[k]` are those all of whose neighbours up to
+ * k + 1 rows away are there after this band and were not before.
+ */
+export type Band = Readonly<{ first: number; end: number; runs: readonly (readonly Run[])[] }>;
+
+/** Bands of `size` rows of readout; each detector row is in one run of each of the `reach` distances. */
+export function bandsOf(rows: Int32Array, size: number, reach = 1): Band[] {
   const last = rows.reduce((most, row) => Math.max(most, row), 0), { length } = rows;
-  const runs: [number, number][][] = Array.from({ length: Math.floor(last / size) + 1 }, () => []);
-  for (let y = 0; y < length; y++) {
-    const complete = Math.max(rows[y], rows[Math.max(y - 1, 0)], rows[Math.min(y + 1, length - 1)]);
-    const ofBand = runs[Math.floor(complete / size)], run = ofBand.at(-1);
-    if (run !== undefined && run[1] === y) run[1]++; else ofBand.push([y, y + 1]);
+  const bands = Array.from({ length: Math.floor(last / size) + 1 }, (_, k) => ({
+    first: k * size, end: Math.min((k + 1) * size, last + 1),
+    runs: Array.from({ length: reach }, (): [number, number][] => []),
+  }));
+  let complete = rows;
+  for (let distance = 0; distance < reach; distance++) {
+    const before = complete;
+    complete = before.map((row, y) => Math.max(row, before[Math.max(y - 1, 0)], before[Math.min(y + 1, length - 1)]));
+    for (let y = 0; y < length; y++) {
+      const runs = bands[Math.floor(complete[y] / size)].runs[distance], run = runs.at(-1);
+      if (run !== undefined && run[1] === y) run[1]++; else runs.push([y, y + 1]);
+    }
   }
-  return runs.map((ofBand, k) => ({ first: k * size, end: Math.min((k + 1) * size, last + 1), runs: ofBand }));
+  return bands;
+}
+
+/** Whether rows beside each other on the detector are read at most one after another. */
+export function isContinuous(rows: Int32Array): boolean {
+  return rows.every((row, y) => y === 0 || Math.abs(row - rows[y - 1]) <= 1);
 }
