@@ -29,7 +29,7 @@ export type VarianceLists = Readonly<{
    * sky; none of the outermost, none beside a pixel with one of the `blockingBits` or with one itself.
    */
   sharpSigma: number; blockingBits: number; sharp: Int32Array;
-  /** Those with one of the bits. */
+  /** Those with some of the bits: pairs of the pixel and which of them it has. */
   markedBits: number; marked: Int32Array;
 }>;
 
@@ -111,9 +111,11 @@ function writeTask(kernels: Kernels, task: VarianceTask, room: number): void {
   new Float64Array(buffer, room + 40, 2).set([sky.cellWidth, sky.cellHeight]);
   const { bright, source, sharp, sharp2 } = significances(task);
   new Float32Array(buffer, room + 56, 4).set([bright, source, sharp, sharp2]);
-  const { lists } = task, list = (view: Int32Array) => [pointerTo(kernels, view), view.length, 0];
+  const { lists } = task, list = (view: Int32Array, each: number) =>
+    [pointerTo(kernels, view), Math.floor(view.length / each), 0];
   new Int32Array(buffer, room + LISTS_AT, 9).set(lists === null ? new Array<number>(9).fill(0) : [
-    pointerTo(kernels, lists.mask), lists.blockingBits, lists.markedBits, ...list(lists.sharp), ...list(lists.marked),
+    pointerTo(kernels, lists.mask), lists.blockingBits, lists.markedBits, ...list(lists.sharp, 1),
+    ...list(lists.marked, 2),
   ]);
   new Int32Array(buffer, room + LISTS_AT + 36, 4).set([room + parts.list, room + parts.blocks, -1, -1]);
 }

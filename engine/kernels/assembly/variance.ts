@@ -38,7 +38,7 @@ const BLOCK = 8, BLOCK_BYTES: usize = 16;
  *             height; float32 significances from which a pixel's own light, or 16 times the smoothed light, counts, and
  *             from which four times a height may be sharp; its limit (20 × the square of the sharpness). From 96 on the
  *             lists: mask, or 0 for none; bits beside which nothing is sharp, bits that are listed; list of the sharp,
- *             its room, how many were found; the same of the marked. Then work: 48 bytes for each 8 pixels of a row;
+ *             its room, how many were found; the same of the marked, each with its bits. Then work: 48 bytes for each 8 pixels of a row;
  *             `BLOCK_BYTES` for each block of a row, twice, and the row of blocks that each is of, or -1.
  */
 export function varianceRows(task: usize, first: i32, end: i32): void {
@@ -92,18 +92,19 @@ function listMarked(task: usize, y: i32, width: i32): void {
   for (; x + 16 <= width; x += 16, mask += 32) {
     const a = v128.and(v128.load(mask), wanted8), b = v128.and(v128.load(mask, 16), wanted8);
     if (!v128.any_true(v128.or(a, b))) continue;
-    for (let k = 0; k < 16; k++) {
-      if ((<i32>load<u16>(mask + (<usize>k << 1)) & wanted) != 0) append(task + 120, start + x + k);
-    }
+    for (let k = 0; k < 16; k++) appendMarked(task, <i32>load<u16>(mask + (<usize>k << 1)) & wanted, start + x + k);
   }
-  for (; x < width; x++, mask += 2) if ((<i32>load<u16>(mask) & wanted) != 0) append(task + 120, start + x);
+  for (; x < width; x++, mask += 2) appendMarked(task, <i32>load<u16>(mask) & wanted, start + x);
 }
 
-/** @param list Place of a list's address, room and number found. */
-function append(list: usize, i: i32): void {
-  const found = load<i32>(list, 8);
-  if (found < load<i32>(list, 4)) store<i32>(<usize>load<u32>(list) + (<usize>found << 2), i);
-  store<i32>(list, found + 1, 8);
+/** Adds a pixel and its bits, where it has any. */
+function appendMarked(task: usize, bits: i32, i: i32): void {
+  if (bits == 0) return;
+  const found = load<i32>(task, 128), at = <usize>load<u32>(task, 120) + (<usize>found << 3);
+  store<i32>(task, found + 1, 128);
+  if (found >= load<i32>(task, 124)) return;
+  store<i32>(at, i);
+  store<i32>(at, bits, 4);
 }
 
 /** Lists a sharp pixel, unless it lies at the image's edge or beside a pixel that hides what is sharp. */
@@ -111,7 +112,10 @@ function addSharp(task: usize, y: i32, x: i32): void {
   const width = load<i32>(task, 8), mask = <usize>load<u32>(task, 96), row = <usize>width << 1;
   if (mask == 0 || x < 1 || y < 1 || x + 1 >= width || y + 1 >= load<i32>(task, 12)) return;
   const i = y * width + x, m = mask + (<usize>i << 1) - 2, blocking = load<i32>(task, 100);
-  if (((three(m - row) | three(m) | three(m + row)) & blocking) == 0) append(task + 108, i);
+  if (((three(m - row) | three(m) | three(m + row)) & blocking) != 0) return;
+  const found = load<i32>(task, 116);
+  store<i32>(task, found + 1, 116);
+  if (found < load<i32>(task, 112)) store<i32>(<usize>load<u32>(task, 108) + (<usize>found << 2), i);
 }
 
 /** Bits of three pixels beside each other. */

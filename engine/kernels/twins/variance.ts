@@ -21,7 +21,12 @@ function varianceRows(task: VarianceTask, first: number, end: number, found: Fou
 }
 
 function listMarked({ mask, markedBits, marked }: VarianceLists, start: number, width: number, found: Found): void {
-  for (let i = start; i < start + width; i++) if ((mask[i] & markedBits) !== 0) marked[found.marked++] = i;
+  for (let i = start; i < start + width; i++) {
+    const bits = mask[i] & markedBits, at = 2 * found.marked;
+    if (bits === 0) continue;
+    found.marked++;
+    if (at + 1 < marked.length) marked.set([i, bits], at);
+  }
 }
 
 /** Of one block: its sky, and the limits of what is more: 16 times the smoothed light, light, four times a rise. */

@@ -133,13 +133,14 @@ function makeImage(
     const sky = runStep('sky', () => skyAhead(frame, rows, out));
     const { counts, sharp, marked } = runStep('assemble', () => fillPlanes(frame, rows, sky, out, indices));
     requireUnsaturated(counts, detector, out.mask.length);
-    const marks = runStep('masks', () => markPixels(out, detector, plan, config, marked ?? listMarks(out, indices)));
+    const marks = runStep('masks', () =>
+      markPixels(out, detector, plan, config, marked ?? markedPixels(out, indices)));
     const ampStepElectrons = runStep('ampSteps', () => levelAmps(out, detector, config, allowed));
     return { counts, sky, marks, fringeSkyElectrons: 0, ampStepElectrons, sharp };
   }
   const counts = runStep('assemble', () => assembleWhole(frame, out, out.variance));
   requireUnsaturated(counts, detector, out.mask.length);
-  const marks = runStep('masks', () => markPixels(out, detector, plan, config, listMarks(out, indices)));
+  const marks = runStep('masks', () => markPixels(out, detector, plan, config, markedPixels(out, indices)));
   const { fringe } = plan, fringeSkyElectrons = fringe === null ? 0
     : runStep('fringe', () => subtractFringe(out, fringe, config.fringeSamplePx, allowed));
   const ampStepElectrons = runStep('ampSteps', () => levelAmps(out, detector, config, allowed));
@@ -180,7 +181,7 @@ function sampledRows({ detector: { width, height }, config }: OpenFrame, rows: I
 /** Electrons, and the variance, sharp and marked pixels of each row as soon as those beside it are there. */
 function fillPlanes(
   frame: OpenFrame, rows: Int32Array, sky: SampledSky, out: MaskedImage, indices: Int32Array,
-): { counts: AssemblyCounts; sharp: Int32Array | null; marked: Int32Array | null } {
+): { counts: AssemblyCounts; sharp: Int32Array | null; marked: MarkedPixels | null } {
   const lists = listsOf(frame, out, indices), task = taskOf(frame, out, sky, lists), { repulsion } = frame.plan;
   const varianceBytes = Math.ceil(varianceRoomBytes(task) / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
   const assembly = prepareAssembly(
@@ -199,10 +200,10 @@ function fillPlanes(
     }
     for (const run of runs[runs.length - 1]) variance.run(...run);
   }
-  const found = variance.found(), marked = listed(lists.marked, found.marked), counts = assembly.counts();
+  const found = variance.found(), pairs = listed(lists.marked, 2 * found.marked), counts = assembly.counts();
   return {
     counts: { ...counts, defectCount: counts.defectCount + (finish?.marked() ?? 0) },
-    sharp: listed(lists.sharp, found.sharp), marked: marked && marked.sort(),
+    sharp: listed(lists.sharp, found.sharp), marked: pairs && sortMarked(pairs, out),
   };
 }
 
@@ -232,16 +233,12 @@ function taskOf(
 /** Marks of pixels that others follow from. */
 const MARKS = ['SAT', 'SUSPECT', 'BAD', 'NO_DATA'] as const;
 
-/** Pixels with one of the marks, in order. */
-function listMarks({ mask }: MaskedImage, indices: Int32Array): Int32Array {
-  return pixelsWith(mask, maskBits(...MARKS), indices);
-}
-
-/** Saturation with what it spoils, edges, crosstalk that is not known well. @param marked As of `listMarks`. */
+/** Saturation with what it spoils, edges, crosstalk that is not known well. */
 function markPixels(
-  out: MaskedImage, detector: Detector, plan: StepPlan, config: IsrConfig, marked: Int32Array,
+  out: MaskedImage, detector: Detector, plan: StepPlan, config: IsrConfig,
+  { saturated, suspect, defects }: MarkedPixels,
 ): Marks {
-  const { mask, width, height } = out, { saturated, suspect, defects } = markedPixels(mask, marked);
+  const { mask, width, height } = out;
   const bleedColumnCount = markBleeds(out, detector.amps, saturated, config, config.suspectGrowthPx);
   const crosstalkPixelCount =
     markCrosstalk(out, detector.amps, plan.amps, saturated, config.crosstalkMaskElectrons);
@@ -252,21 +249,30 @@ function markPixels(
 }
 
 /** Pixels by their marks, each list in order. */
-function markedPixels(
-  mask: Uint16Array, marked: Int32Array,
-): Readonly<{ saturated: Int32Array; suspect: Int32Array; defects: Int32Array }> {
+type MarkedPixels = Readonly<{ saturated: Int32Array; suspect: Int32Array; defects: Int32Array }>;
+
+/** From the mask. @param indices Work as large as it. */
+function markedPixels({ mask, width, height }: MaskedImage, indices: Int32Array): MarkedPixels {
+  const marked = pixelsWith(mask, maskBits(...MARKS), indices), pairs = new Int32Array(2 * marked.length);
+  marked.forEach((i, k) => { pairs[2 * k] = i; pairs[2 * k + 1] = mask[i]; });
+  return sortMarked(pairs, { width, height });
+}
+
+/** @param pairs Pixels with their bits, in order within a row; rows in any order. */
+function sortMarked(pairs: Int32Array, { width, height }: Readonly<{ width: number; height: number }>): MarkedPixels {
   const kinds = [maskBits('SAT'), maskBits('SUSPECT'), maskBits('BAD', 'NO_DATA')];
-  const [saturated, suspect, defects] = kinds.map(() => new Int32Array(marked.length)), counts = [0, 0, 0];
-  for (const i of marked) {
-    const bits = mask[i];
-    if ((bits & kinds[0]) !== 0) saturated[counts[0]++] = i;
-    if ((bits & kinds[1]) !== 0) suspect[counts[1]++] = i;
-    if ((bits & kinds[2]) !== 0) defects[counts[2]++] = i;
-  }
-  return {
-    saturated: saturated.subarray(0, counts[0]), suspect: suspect.subarray(0, counts[1]),
-    defects: defects.subarray(0, counts[2]),
-  };
+  const [saturated, suspect, defects] = kinds.map((kind) => {
+    // Where each row's begin; the row after next, so that they end as where the next begin.
+    const starts = new Int32Array(height + 2);
+    for (let k = 0; k < pairs.length; k += 2) if ((pairs[k + 1] & kind) !== 0) starts[Math.floor(pairs[k] / width) + 2]++;
+    for (let y = 2; y < starts.length; y++) starts[y] += starts[y - 1];
+    const sorted = new Int32Array(starts[height + 1]);
+    for (let k = 0; k < pairs.length; k += 2) {
+      if ((pairs[k + 1] & kind) !== 0) sorted[starts[Math.floor(pairs[k] / width) + 1]++] = pairs[k];
+    }
+    return sorted;
+  });
+  return { saturated, suspect, defects };
 }
 
 /** Largest step between amps; levels them when that is asked for. */
