@@ -46,8 +46,8 @@ const TASK_BYTES = 160, LISTS_AT = 96, BLOCK_BYTES = 16;
 /**
  * variance = (expected + read / response) / response, where the expected light is the sky's (0 at least; that in
  * the middle of blocks of 8 × 8 pixels), or the 3 × 3 binomial mean of the light where that is above it by more than
- * `smoothSigma`, or then the pixel's own where it is bright. The limits are those of the block's sky and read noise. Single precision: good to 1e-6. NaN where the image is NaN;
- * beside such a pixel no mean is asked.
+ * `smoothSigma`, or then the pixel's own where it is bright. The limits are those of the block's sky and read noise.
+ * Single precision: good to 1e-6. NaN where the image is NaN; beside such a pixel no mean is asked.
  *
  * @param room Byte offset of `varianceRoomBytes` of work memory that is kept while the pass runs; null to lay it out
  *             anew, and for planes outside the kernels' memory.

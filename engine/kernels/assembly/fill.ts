@@ -26,7 +26,8 @@ export function fillRuns(
     const i = load<i32>(list), m = mask + (<usize>i << 1), bits = <i32>load<u16>(m);
     if ((bits & defects) == 0 || (bits & (filled | saturated)) != 0) continue;
     const x = i % width, y = i / width;
-    let a = distanceToGood(m, -2, min(x, runMax), unknown), b = distanceToGood(m, 2, min(width - 1 - x, runMax), unknown);
+    let a = distanceToGood(m, -2, min(x, runMax), unknown);
+    let b = distanceToGood(m, 2, min(width - 1 - x, runMax), unknown);
     let run = a > 0 && b > 0 ? a + b - 1 : i32.MAX_VALUE, step = 1;
     // Nothing is shorter than one pixel, and the rows beside lie far away in memory.
     if (run != 1) {

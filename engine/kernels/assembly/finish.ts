@@ -77,8 +77,8 @@ export function restoreRows(task: usize, first: i32, end: i32): void {
   for (let y = first; y < end; y++) {
     const p = image + <usize>y * rowBytes;
     restoreRow(
-      p, p, y > 0 ? p - rowBytes : 0, y + 1 < height ? p + rowBytes : 0, load<f32>(task, 28), load<f32>(task, 32), width,
-      isGuarded, Ring.row(task, y),
+      p, p, y > 0 ? p - rowBytes : 0, y + 1 < height ? p + rowBytes : 0, load<f32>(task, 28), load<f32>(task, 32),
+      width, isGuarded, Ring.row(task, y),
     );
   }
 }
@@ -97,8 +97,8 @@ function finishRow(task: usize, y: i32): i32 {
   const m = <usize>load<u32>(task, 4) + (start >> 1);
   const line = <usize>load<u32>(task, 56) + <usize>(2 * KEPT) * <usize>load<u32>(task, 60);
   restoreRow(
-    to, Ring.row(task, y), Ring.row(task, y - 1), Ring.row(task, y + 1), load<f32>(task, 28), load<f32>(task, 32), width,
-    load<i32>(task, 52) != 0, line,
+    to, Ring.row(task, y), Ring.row(task, y - 1), Ring.row(task, y + 1), load<f32>(task, 28), load<f32>(task, 32),
+    width, load<i32>(task, 52) != 0, line,
   );
   const seconds4 = f32x4.splat(seconds), darkMax = v128.load32_splat(limits, 4), one = f32x4.splat(1);
   const least = v128.load32_splat(limits, 8), most = v128.load32_splat(limits, 12);

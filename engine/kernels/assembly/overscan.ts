@@ -21,7 +21,9 @@ function select(values: usize, count: i32, k: i32, guess: i32): i32 {
     for (; value > 0 && value > guess - NEAR; value--) if (countUpTo(values, count, value - 1) <= k) return value;
     if (value == 0) return 0;
   } else {
-    for (; value < 65535 && value < guess + NEAR; value++) if (countUpTo(values, count, value + 1) > k) return value + 1;
+    for (; value < 65535 && value < guess + NEAR; value++) {
+      if (countUpTo(values, count, value + 1) > k) return value + 1;
+    }
   }
   let low = max(guess - 32, 0), high = min(low + 64, 65535);
   if (countUpTo(values, count, low) > k) {

@@ -38,8 +38,8 @@ const BLOCK = 8, BLOCK_BYTES: usize = 16;
  *             height; float32 significances from which a pixel's own light, or 16 times the smoothed light, counts, and
  *             from which four times a height may be sharp; its limit (20 × the square of the sharpness). From 96 on the
  *             lists: mask, or 0 for none; bits beside which nothing is sharp, bits that are listed; list of the sharp,
- *             its room, how many were found; the same of the marked, each with its bits. Then work: 48 bytes for each 8 pixels of a row;
- *             `BLOCK_BYTES` for each block of a row, twice, and the row of blocks that each is of, or -1.
+ *             its room, how many were found; the same of the marked, each with its bits. Then work: 48 bytes for each 8
+ *             pixels of a row; `BLOCK_BYTES` for each block of a row, twice; the row of blocks that each is of, or -1.
  */
 export function varianceRows(task: usize, first: i32, end: i32): void {
   const image = <usize>load<u32>(task), variance = <usize>load<u32>(task, 4), width = load<i32>(task, 8);

@@ -33,7 +33,8 @@ function listMarked({ mask, markedBits, marked }: VarianceLists, start: number, 
 type Block = Readonly<{ light: number; source: number; bright: number; sharp: number }>;
 
 function blockOf(task: VarianceTask, x0: number, y0: number): Block {
-  const { columns, rows, cellWidth, cellHeight, level: cells } = task.sky, { bright, source, sharp } = significances(task);
+  const { columns, rows, cellWidth, cellHeight, level: cells } = task.sky;
+  const { bright, source, sharp } = significances(task);
   const u = columns === 1 ? 0 : (x0 + 4) / cellWidth - 0.5, v = rows === 1 ? 0 : (y0 + 4) / cellHeight - 0.5;
   const column = Math.min(Math.max(Math.floor(u), 0), Math.max(columns - 2, 0));
   const row = Math.min(Math.max(Math.floor(v), 0), Math.max(rows - 2, 0)), share = u - column, part = v - row;

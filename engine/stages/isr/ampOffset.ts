@@ -55,7 +55,8 @@ function levelOf(
 ): { level: number; sigma: number } | null {
   const isTall = box.y1 - box.y0 > box.x1 - box.x0, step = isTall ? stride : 1;
   const rows = Int32Array.from({ length: Math.ceil((box.y1 - box.y0) / step) }, (_, k) => box.y0 + k * step);
-  const { count, median, lower } = sampleCell({ image, mask, width, ignoredBits: 0xffff & ~allowed }, rows, box.x0, box.x1);
+  const task = { image, mask, width, ignoredBits: 0xffff & ~allowed };
+  const { count, median, lower } = sampleCell(task, rows, box.x0, box.x1);
   if (count < PIXELS_MIN) return null;
   return { level: median, sigma: (1.2533 * (median - lower)) / Math.sqrt(count) };
 }

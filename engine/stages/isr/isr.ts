@@ -264,7 +264,9 @@ function sortMarked(pairs: Int32Array, { width, height }: Readonly<{ width: numb
   const [saturated, suspect, defects] = kinds.map((kind) => {
     // Where each row's begin; the row after next, so that they end as where the next begin.
     const starts = new Int32Array(height + 2);
-    for (let k = 0; k < pairs.length; k += 2) if ((pairs[k + 1] & kind) !== 0) starts[Math.floor(pairs[k] / width) + 2]++;
+    for (let k = 0; k < pairs.length; k += 2) {
+      if ((pairs[k + 1] & kind) !== 0) starts[Math.floor(pairs[k] / width) + 2]++;
+    }
     for (let y = 2; y < starts.length; y++) starts[y] += starts[y - 1];
     const sorted = new Int32Array(starts[height + 1]);
     for (let k = 0; k < pairs.length; k += 2) {
