@@ -58,6 +58,7 @@ export async function precoverNight(options: PrecoveryOptions): Promise<Precover
   const done: SkyCorrected[] = [], positions: CommitPosition[] = [];
   for (let from = 0; from < objects.length; from += streamConfig.precoveredObjectsMax) {
     const ids = objects.slice(from, from + streamConfig.precoveredObjectsMax).map(({ diaObjectId }) => diaObjectId);
+    if (!ids.some((id) => late.has(id) || !failed.has(id))) continue; // There is nothing to tell.
     const entry = await appendCorrection(options, (asOf, processedMjdTai) => planPrecovery(apdb, asOf, {
       ids, late, forcedCounts: survey.forcedCounts, isComplete: (id) => !failed.has(id),
       reason: `precovery of ${dayObs}, ${days} days`,

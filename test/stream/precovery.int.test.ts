@@ -138,6 +138,9 @@ test('each new object has one flux on each visit-detector before that sees it, a
 test('a detector that cannot be measured is told, and its objects are done when it can', async () => {
   const visits = yearOfVisits(12, 4, 12, DEC);
   const { apdb, asked, broken, precover } = await observed('broken', visits);
+  visits.forEach(({ names }) => broken.add(names.visit));
+  expect(await precover()).toMatchObject({ precovered: 0, visitDetectors: 0, positions: [] });
+  broken.clear();
   broken.add(visits[5].names.visit);
   const first = await precover();
   expect(first.unmeasured).toEqual([
