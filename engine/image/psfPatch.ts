@@ -1,4 +1,5 @@
 /** A PSF moved to sub-pixel places, many times over: evaluated once a cell of the image, where it is asked for. */
+import { movePatch, type Patch } from '../kernels/pointSource.ts';
 import { shiftTaps, SHIFT_HALF_WIDTH } from '../kernels/shiftTaps.ts';
 import { psfTermCount, psfTerms, type PsfModel } from './psf.ts';
 
@@ -16,8 +17,8 @@ export type PsfPatches = Readonly<{
    * round(y)); valid until the next call. [side × side] row-major.
    */
   at: (x: number, y: number) => Float64Array;
-  /** What the last call filled. */
-  last: Float64Array;
+  /** What the patch at (x, y) is made of; valid until the next call. */
+  partsAt: (x: number, y: number) => Patch;
 }>;
 
 const shared = new WeakMap<PsfModel, Map<number, PsfPatches>>();
@@ -36,7 +37,7 @@ export function createPsfPatches(psf: PsfModel, half: number): PsfPatches {
   const reach = Math.min(half, (psf.size - 1) / 2), side = 2 * reach + 1, padded = side + TAPS - 1;
   const cells = new Map<number, Float64Array>(), across = Math.ceil(psf.width / CELL_PX) + 1;
   const rows = new Float64Array(padded * side), out = new Float64Array(side * side);
-  const sums = termSums(psf);
+  const sums = termSums(psf), taps = new Float64Array(2 * TAPS), tapsX = taps.subarray(0, TAPS), tapsY = taps.subarray(TAPS);
   let lastX = NaN, lastY = NaN;
   const cellOf = (x: number, y: number): Float64Array => {
     const column = Math.min(Math.max(Math.floor(x / CELL_PX), 0), across - 1);
@@ -47,13 +48,18 @@ export function createPsfPatches(psf: PsfModel, half: number): PsfPatches {
     cells.set(key, cell);
     return cell;
   };
+  const partsAt = (x: number, y: number): Patch => {
+    fillTaps(x - Math.round(x), tapsX);
+    fillTaps(y - Math.round(y), tapsY);
+    return { cell: cellOf(x, y), taps };
+  };
   return {
-    half: reach, side, last: out,
+    half: reach, side, partsAt,
     at(x, y) {
       if (x === lastX && y === lastY) return out;
       lastX = x;
       lastY = y;
-      shift(cellOf(x, y), padded, side, x - Math.round(x), y - Math.round(y), rows, out);
+      movePatch(partsAt(x, y), side, rows, out);
       return out;
     },
   };
@@ -88,7 +94,6 @@ function cropped(psf: PsfModel, sums: Float64Array, x: number, y: number, side: 
 /** Places within a pixel at which taps are tabulated; between them they are straight to (1/256)² π² / 8 = 2e-5. */
 const PLACES = 256;
 let table: Float64Array | null = null;
-const taps = new Float64Array(TAPS);
 
 /** Taps for a shift of −1/2 … 1/2, from the table. */
 function fillTaps(shift: number, taps: Float64Array): void {
@@ -99,27 +104,6 @@ function fillTaps(shift: number, taps: Float64Array): void {
   const place = (shift + 0.5) * PLACES, below = Math.min(PLACES - 1, Math.max(0, Math.floor(place)));
   const share = place - below;
   for (let t = 0, k = below * TAPS; t < TAPS; t++, k++) taps[t] = table[k] + share * (table[k + TAPS] - table[k]);
-}
-
-/** Moves along rows, then along columns. */
-function shift(
-  cell: Float64Array, padded: number, side: number, dx: number, dy: number, rows: Float64Array, out: Float64Array,
-): void {
-  fillTaps(dx, taps);
-  const [a0, a1, a2, a3, a4, a5, a6, a7, a8] = taps;
-  for (let v = 0; v < padded; v++) {
-    for (let u = 0, k = v * padded; u < side; u++, k++) {
-      rows[v * side + u] = a0 * cell[k] + a1 * cell[k + 1] + a2 * cell[k + 2] + a3 * cell[k + 3] + a4 * cell[k + 4]
-        + a5 * cell[k + 5] + a6 * cell[k + 6] + a7 * cell[k + 7] + a8 * cell[k + 8];
-    }
-  }
-  fillTaps(dy, taps);
-  const [b0, b1, b2, b3, b4, b5, b6, b7, b8] = taps;
-  for (let j = 0; j < side * side; j++) {
-    out[j] = b0 * rows[j] + b1 * rows[j + side] + b2 * rows[j + 2 * side] + b3 * rows[j + 3 * side]
-      + b4 * rows[j + 4 * side] + b5 * rows[j + 5 * side] + b6 * rows[j + 6 * side] + b7 * rows[j + 7 * side]
-      + b8 * rows[j + 8 * side];
-  }
 }
 
 /**

@@ -80,6 +80,7 @@ export type CompiledKernels = Readonly<{
     matrix: number, right: number, count: number, local: number, localRight: number, vectors: number, entries: number,
     factors: number, sign: number,
   ): void;
+  movePatch(cell: number, side: number, taps: number, rows: number, out: number): void;
   pointProducts(
     image: number, variance: number, mask: number, width: number, height: number, ignored: number, model: number,
     side: number, cx: number, cy: number, isWeighed: number, result: number,

@@ -17,7 +17,10 @@ test('compiled sums over a point source are the twin\'s, at borders and beside m
       ...planes, image: arena.floats(image), variance: arena.floats(variance), mask: arena.words(mask),
     }, side);
     for (let k = 0; k < 4; k++) {
-      const model = Float64Array.from({ length: side * side }, () => random() - 0.2);
+      const model = {
+        cell: Float64Array.from({ length: (side + 8) ** 2 }, () => random() - 0.2),
+        taps: Float64Array.from({ length: 18 }, () => random() - 0.3),
+      };
       const cx = Math.floor(random() * width), cy = Math.floor(random() * height);
       expect(compiled.products(model, cx, cy)).toEqual(twin.products(model, cx, cy));
       expect(compiled.noises(model, cx, cy)).toEqual(twin.noises(model, cx, cy));
@@ -29,7 +32,9 @@ test('compiled sums over a point source are the twin\'s, at borders and beside m
 test('of ones with a variance of e every pixel counts', () => {
   const width = 20, image = new Float32Array(400).fill(1), variance = new Float32Array(400).fill(Math.E);
   const sums = createPointSums({ width, height: 20, image, variance, mask: new Uint16Array(400), ignoredBits: 1 }, 9);
-  const model = new Float64Array(81).fill(2), flux = sums.flux(model, 10, 10);
+  // Only the middle tap weighs.
+  const model = { cell: new Float64Array(17 ** 2).fill(2), taps: Float64Array.from({ length: 18 }, (_, t) => (t % 9 === 4 ? 1 : 0)) };
+  const flux = sums.flux(model, 10, 10);
   expect(flux).toMatchObject({ signal: 162, squares: 324, allSquares: 324, pixelCount: 81 });
   // The variance is rounded to single precision.
   expect(Math.abs(flux.logVariance - 81)).toBeLessThan(81 * 2 ** -23);

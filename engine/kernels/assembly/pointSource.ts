@@ -21,6 +21,33 @@ class Slope {
   }
 }
 
+/** A value of nine neighbours, `step` bytes apart, two at a time. */
+@inline
+function nine(at: usize, step: usize, taps: usize): v128 {
+  let sum = f64x2.mul(v128.load64_splat(taps), v128.load(at));
+  for (let t: usize = 8; t < 72; t += 8) {
+    at += step;
+    sum = f64x2.add(sum, f64x2.mul(v128.load64_splat(taps + t), v128.load(at)));
+  }
+  return sum;
+}
+
+/**
+ * Moves a patch by a part of a pixel: nine taps along rows, then along columns.
+ *
+ * @param cell [(side + 8)²] float64; `taps` [2 × 9]: along x, along y.
+ * @param rows [(side + 8) × side + 1] float64, work.
+ * @param out  [side² + 1] float64, overwritten; the last one is of no use.
+ */
+export function movePatch(cell: usize, side: i32, taps: usize, rows: usize, out: usize): void {
+  const padded = side + 8, paddedBytes = <usize>padded << 3, rowBytes = <usize>side << 3;
+  // Of an odd number the last pair ends one beyond, where the next row begins.
+  for (let v = 0, from = cell, to = rows; v < padded; v++, from += paddedBytes, to += rowBytes) {
+    for (let u: usize = 0; u < rowBytes; u += 16) v128.store(to + u, nine(from + u, 8, taps));
+  }
+  for (let j: usize = 0, end = rowBytes * side; j < end; j += 16) v128.store(out + j, nine(rows + j, rowBytes, taps + 72));
+}
+
 /**
  * Σ of products of (p, ∂p/∂x, ∂p/∂y), weighed by the variance where `isWeighed`, then of those with the data.
  *

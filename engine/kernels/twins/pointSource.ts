@@ -1,4 +1,22 @@
-import type { PointPlanes } from '../pointSource.ts';
+import type { Patch, PointPlanes } from '../pointSource.ts';
+
+/** Twin of `movePatch`; `rows` is [(side + 8) × side], work. */
+export function movePatchTwin(
+  { cell, taps }: Patch, side: number, rows: Float64Array, out: Float64Array,
+): void {
+  const [a0, a1, a2, a3, a4, a5, a6, a7, a8, b0, b1, b2, b3, b4, b5, b6, b7, b8] = taps, padded = side + 8;
+  for (let v = 0; v < padded; v++) {
+    for (let u = 0, k = v * padded; u < side; u++, k++) {
+      rows[v * side + u] = a0 * cell[k] + a1 * cell[k + 1] + a2 * cell[k + 2] + a3 * cell[k + 3] + a4 * cell[k + 4]
+        + a5 * cell[k + 5] + a6 * cell[k + 6] + a7 * cell[k + 7] + a8 * cell[k + 8];
+    }
+  }
+  for (let j = 0; j < side * side; j++) {
+    out[j] = b0 * rows[j] + b1 * rows[j + side] + b2 * rows[j + 2 * side] + b3 * rows[j + 3 * side]
+      + b4 * rows[j + 4 * side] + b5 * rows[j + 5 * side] + b6 * rows[j + 6 * side] + b7 * rows[j + 7 * side]
+      + b8 * rows[j + 8 * side];
+  }
+}
 
 function isUsable({ image, variance, mask, ignoredBits }: PointPlanes, j: number): boolean {
   return (mask[j] & ignoredBits) === 0 && image[j] - image[j] === 0 && variance[j] > 0;

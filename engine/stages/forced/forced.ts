@@ -57,7 +57,7 @@ export function forcedFlux(planes: MaskedImage, psf: PsfModel, x: number, y: num
   if (!(cx >= 0 && cy >= 0 && cx < width && cy < height)) {
     return { flux: null, fluxErr: null, isAtEdge: true, hasNoGoodPixels: true };
   }
-  const { signal, squares, noise, allSquares } = sumsOn(planes, patches.side).flux(patches.at(x, y), cx, cy);
+  const { signal, squares, noise, allSquares } = sumsOn(planes, patches.side).flux(patches.partsAt(x, y), cx, cy);
   const isAtEdge = cx < half || cy < half || cx + half >= width || cy + half >= height;
   if (!(squares >= config.usableShareMin * allSquares)) {
     return { flux: null, fluxErr: null, isAtEdge, hasNoGoodPixels: true };

@@ -85,8 +85,8 @@ type Step = Readonly<{
 /** One step of Gauss and Newton from (x, y); null when the equations are singular. */
 function linearStep(planes: MaskedImage, x: number, y: number, workspace: FitWorkspace): Step | null {
   const { width, height, variance } = planes, { core, coreSums } = workspace;
-  const cx = Math.round(x), cy = Math.round(y), model = core.at(x, y);
-  const [a0, a1, a2, a3, a4, a5, b0, b1, b2] = coreSums.products(model, cx, cy);
+  const cx = Math.round(x), cy = Math.round(y), patch = core.partsAt(x, y);
+  const [a0, a1, a2, a3, a4, a5, b0, b1, b2] = coreSums.products(patch, cx, cy);
   const inverse = inverse3(Float64Array.of(a0, a1, a2, a3, a4, a5));
   if (inverse === null) return null;
   const flux = inverse[0] * b0 + inverse[1] * b1 + inverse[2] * b2;
@@ -96,15 +96,14 @@ function linearStep(planes: MaskedImage, x: number, y: number, workspace: FitWor
     dx: (inverse[1] * b0 + inverse[3] * b1 + inverse[4] * b2) / flux,
     dy: (inverse[2] * b0 + inverse[4] * b1 + inverse[5] * b2) / flux,
     errorPx: Math.sqrt(Math.max(0, inverse[3] * variance[middle])) / Math.abs(flux),
-    covariance: () => covarianceOf(cx, cy, flux, inverse, workspace),
+    covariance: () => covarianceOf(coreSums.noises(patch, cx, cy), flux, inverse),
   };
 }
 
 /** Σ over pixels of products with the variance between the inverses; of the model that the last step used. */
 function covarianceOf(
-  cx: number, cy: number, flux: number, inverse: Float64Array, { core, coreSums }: FitWorkspace,
+  noises: Float64Array, flux: number, inverse: Float64Array,
 ): Readonly<{ fluxErr: number; xx: number; xy: number; yy: number }> {
-  const noises = coreSums.noises(core.last, cx, cy);
   const covariance = sandwich3(inverse, noises), flux2 = flux * flux;
   return {
     fluxErr: Math.sqrt(covariance[0]), xx: covariance[3] / flux2, xy: covariance[4] / flux2, yy: covariance[5] / flux2,
@@ -118,7 +117,7 @@ function fluxAt(
   const { half } = whole, cx = Math.round(x), cy = Math.round(y);
   const {
     signal, squares, noise, allSquares, dataChi2, crossChi2, modelChi2, pixelCount, logVariance,
-  } = wholeSums.flux(whole.at(x, y), cx, cy);
+  } = wholeSums.flux(whole.partsAt(x, y), cx, cy);
   if (!(squares >= config.usableShareMin * allSquares)) return null;
   const logarithms = logVariance + pixelCount * Math.log(2 * Math.PI);
   const flux = signal / squares, chi2 = dataChi2 - 2 * flux * crossChi2 + flux * flux * modelChi2;
