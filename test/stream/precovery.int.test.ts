@@ -138,9 +138,6 @@ test('each new object has one flux on each visit-detector before that sees it, a
 test('a detector that cannot be measured is told, and its objects are done when it can', async () => {
   const visits = yearOfVisits(12, 4, 12, DEC);
   const { apdb, asked, broken, precover } = await observed('broken', visits);
-  visits.forEach(({ names }) => broken.add(names.visit));
-  expect(await precover()).toMatchObject({ precovered: 0, visitDetectors: 0, positions: [] });
-  broken.clear();
   broken.add(visits[5].names.visit);
   const first = await precover();
   expect(first.unmeasured).toEqual([
@@ -157,4 +154,13 @@ test('a detector that cannot be measured is told, and its objects are done when 
   expect(asked.filter((text) => before.some((row) => text === `${row.diaObjectId} ${row.visit} ${row.detector}`)))
     .toEqual([]);
   expect(asked.some((text) => text.endsWith(` ${visits[5].names.visit} ${visits[5].names.detector}`))).toBe(true);
+}, 30_000);
+
+test('an attempt that measures nothing writes nothing', async () => {
+  const visits = yearOfVisits(13, 4, 8, DEC);
+  const { broken, precover } = await observed('nothing', visits);
+  visits.forEach(({ names }) => broken.add(names.visit));
+  // At first those are told that no detector sees; then there is nothing to tell.
+  expect(await precover()).toMatchObject({ visitDetectors: 0, forcedSources: 0 });
+  expect(await precover()).toMatchObject({ precovered: 0, visitDetectors: 0, positions: [] });
 }, 30_000);
