@@ -182,8 +182,8 @@ function prepareCompiled(
   const loudBytes = count * LOUDNESSES * 4 * Math.ceil(columns / 512), usualBytes = 2 * groups;
   const work = layOutWork(kernels, {
     task: TASK_BYTES, limits: 16, amps: count * AMP_BYTES, levels: count * rows * 4, columnLevels: count * columns * 4,
-    tables: 4 * sum(tables), entries: 12 * sum(entries), signals: count * 2 * stride,
-    loud: loudBytes, line: stride, ramps: count * stride, usual: count * usualBytes, room: roomBytes,
+    tables: 4 * sum(tables), entries: 12 * sum(entries), signals: (2 * count + 1) * stride,
+    loud: loudBytes, line: stride, odd: stride, ramps: count * stride, usual: count * usualBytes, room: roomBytes,
   });
   if (work === null) return null;
   const { buffer } = kernels.memory, view = new DataView(buffer), at = (plane: Float32Array | null) =>
@@ -203,7 +203,7 @@ function prepareCompiled(
   const words = [
     work.amps, count, task.rawWidth, columns, pointerTo(kernels, out.image), pointerTo(kernels, out.mask),
     at(task.bias), at(task.dark), 0, at(task.flat), work.limits, task.badBit, task.missingBits, task.saturatedBit,
-    task.suspectBit, task.isFinished ? 1 : 0, work.signals, 0, work.loud, work.line, stride, 0, 0,
+    task.suspectBit, task.isFinished ? 1 : 0, work.signals, work.odd, work.loud, work.line, stride, 0, 0,
     at(out.inverse),
   ];
   words.forEach((word, i) => view.setUint32(work.task + 4 * i, word, true));

@@ -35,7 +35,8 @@ function taskOf(recipe: Recipe): { task: SignatureTask; width: number; height: n
     polynomial: recipe.isNonlinear ? [1e-7 * random(), -1e-12 * random()] : [0, 0],
     table: recipe.hasTable ? { values: Float32Array.from({ length: 7 }, () => 50 * random()), perAdu: 6 / 50000 } : null,
     crosstalk: recipe.hasCrosstalk ? Array.from({ length: k + 1 }, (_e, index) => ({ index, part: 1e-3 * random() ** 8 })) : [],
-    serialCti: recipe.serialCti, parallelCti: recipe.parallelCti, suspectAdu: recipe.suspectAdu,
+    serialCti: random() < 0.7 ? recipe.serialCti : 0, parallelCti: random() < 0.7 ? recipe.parallelCti : 0,
+    suspectAdu: recipe.suspectAdu,
     saturationAdu: recipe.saturationAdu, isDead: random() < 0.1,
   }));
   const task: SignatureTask = {

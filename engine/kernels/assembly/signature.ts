@@ -142,14 +142,21 @@ class Pixel {
     const at = table + (<usize>node << 2), here = load<f32>(at);
     return here + (place - <f32>node) * (load<f32>(at, 4) - here);
   }
+}
 
-  /** Signals and their correction by the table. */
-  @inline static byTable(w: v128, table: usize, perAdu: f32, last: f32): v128 {
-    let change = f32x4.splat(Pixel.tableValue(table, perAdu, last, f32x4.extract_lane(w, 0)));
-    change = f32x4.replace_lane(change, 1, Pixel.tableValue(table, perAdu, last, f32x4.extract_lane(w, 1)));
-    change = f32x4.replace_lane(change, 2, Pixel.tableValue(table, perAdu, last, f32x4.extract_lane(w, 2)));
-    change = f32x4.replace_lane(change, 3, Pixel.tableValue(table, perAdu, last, f32x4.extract_lane(w, 3)));
-    return f32x4.add(w, change);
+/**
+ * Brings a row's signals, less the bias, on a straight line by polynomial and table, in place: a table is looked up pixel
+ * by pixel, and the loop of all others need not make room for it.
+ */
+function straighten(
+  pixels: usize, columns: i32, flip: bool, bias: usize, offset: i32, c2: f32, c3: f32, table: usize, perAdu: f32, last: f32,
+): void {
+  for (let j = 0; j < columns; j++) {
+    const from = pixels + (<usize>(flip ? columns - 1 - j : j) << 2);
+    let w = load<f32>(from);
+    if (bias != 0) w -= load<f32>(bias + (<usize>(offset + j) << 2));
+    if (c2 != 0 || c3 != 0) w = w + (w * w) * (c2 + c3 * w);
+    store<f32>(from, w + Pixel.tableValue(table, perAdu, last, w));
   }
 }
 
@@ -173,9 +180,9 @@ function defectBits(
  * Rows `first` … `end` − 1 of the readout, of all amps.
  *
  * @param task [24] int32 or float32: amps, ampCount, rawWidth, columns, image, mask, bias, dark, seconds, flat, limits,
- *             badBit, missingBits, saturatedBit, suspectBit, isFinished, signals, (nothing), loud, line, stride, 1 once
+ *             badBit, missingBits, saturatedBit, suspectBit, isFinished, signals, odd, loud, line, stride, 1 once
  *             a pixel is NaN, next row, inverse. `signals` is work: two rows of columns + 1 float32 for each amp,
- *             `stride` bytes apart, the row's own and that before; `line` is one more. `loud` has LOUDNESSES ×
+ *             `stride` bytes apart, the row's own and that before, and one for all; `line` and `odd` are one more each. `loud` has LOUDNESSES ×
  *             `Blocks.words` words for each amp.
  * @returns Pixels that calibrations mark.
  */
@@ -191,13 +198,12 @@ export function removeSignature(task: usize, first: i32, end: i32): i32 {
       if (reach != 0) markLoud(Amp.row(task, amp, y), columns, Usual.count(amp, y), reach, loud);
     }
     // Amps without deferred charge need no row before, and share one that stays in the first-level cache.
-    const own = <usize>(y & 1) * stride, before = stride - own;
-    let row = signals;
+    const own = <usize>(y & 1) * stride, shared = signals + <usize>(2 * ampCount) * stride;
     amp = amps;
     for (let k = 0; k < ampCount; k++, amp += AMP_BYTES) {
-      const isDeferred = load<f32>(amp, 48) != 0 || load<f32>(amp, 52) != 0;
-      if (isDeferred) row = signals + <usize>k * 2 * stride;
-      marked += finishRow(task, amp, row + own, isDeferred && isNext ? row + before : row + own, y, isDeferred);
+      const isDeferred = load<f32>(amp, 48) != 0 || load<f32>(amp, 52) != 0, rows = signals + <usize>(2 * k) * stride;
+      const row = isDeferred ? rows + own : shared, before = isDeferred && isNext ? rows + stride - own : row;
+      marked += finishRow(task, amp, row, before, y, isDeferred);
     }
     isNext = true;
   }
@@ -268,14 +274,19 @@ function storeRow(task: usize, amp: usize, pixels: usize, raw: usize, y: i32, co
   const flat = isFinished ? <usize>load<u32>(task, 36) : 0, seconds = load<f32>(task, 32);
   const limits = <usize>load<u32>(task, 40), badBit = load<i32>(task, 44), missingBits = load<i32>(task, 48);
   const flip = load<i32>(amp, 20) != 0, offset = load<i32>(amp, 12) + y * load<i32>(amp, 16);
-  const gain = load<f32>(amp, 24), c2 = load<f32>(amp, 28), c3 = load<f32>(amp, 32), isCurved = c2 != 0 || c3 != 0;
-  const table = <usize>load<u32>(amp, 36), perAdu = load<f32>(amp, 40), last = load<f32>(amp, 44);
+  const gain = load<f32>(amp, 24), c2 = load<f32>(amp, 28), c3 = load<f32>(amp, 32), table = <usize>load<u32>(amp, 36);
+  const isCurved = table == 0 && (c2 != 0 || c3 != 0), hasBias = bias != 0 && table == 0;
   const inverse = flat != 0 ? <usize>load<u32>(task, 92) : 0, one = f32x4.splat(1);
   if (load<i32>(amp, 116) != 0) return storeDead(task, amp, raw, offset, columns);
+  if (table != 0) {
+    straighten(pixels, columns, flip, bias, offset, c2, c3, table, load<f32>(amp, 40), load<f32>(amp, 44));
+  }
   const seconds4 = f32x4.splat(seconds), biasMax = v128.load32_splat(limits), darkMax = v128.load32_splat(limits, 4);
   const least = v128.load32_splat(limits, 8), most = v128.load32_splat(limits, 12);
   const gain4 = f32x4.splat(gain), c24 = f32x4.splat(c2), c34 = f32x4.splat(c3), none = i16x8.splat(0);
-  let marked = 0, j = 0;
+  // Eights with pixels that calibrations may not want are listed and looked at afterwards.
+  const odd = <usize>load<u32>(task, 68);
+  let marked = 0, listed = 0, j = 0;
   for (; j + 8 <= columns; j += 8) {
     // Upwards on the detector: memory comes slower the other way.
     const to = offset + j, at = <usize>to << 2, from = pixels + (<usize>(flip ? columns - 8 - j : j) << 2);
@@ -287,17 +298,15 @@ function storeRow(task: usize, amp: usize, pixels: usize, raw: usize, y: i32, co
     }
     if (bias != 0) {
       const biasA = v128.load(bias + at), biasB = v128.load(bias + at, 16);
-      a = f32x4.sub(a, biasA);
-      b = f32x4.sub(b, biasB);
+      if (hasBias) {
+        a = f32x4.sub(a, biasA);
+        b = f32x4.sub(b, biasB);
+      }
       sound = v128.and(f32x4.le(f32x4.abs(biasA), biasMax), f32x4.le(f32x4.abs(biasB), biasMax));
     }
     if (isCurved) {
       a = f32x4.add(a, f32x4.mul(f32x4.mul(a, a), f32x4.add(c24, f32x4.mul(c34, a))));
       b = f32x4.add(b, f32x4.mul(f32x4.mul(b, b), f32x4.add(c24, f32x4.mul(c34, b))));
-    }
-    if (table != 0) {
-      a = Pixel.byTable(a, table, perAdu, last);
-      b = Pixel.byTable(b, table, perAdu, last);
     }
     a = f32x4.mul(a, gain4);
     b = f32x4.mul(b, gain4);
@@ -322,17 +331,20 @@ function storeRow(task: usize, amp: usize, pixels: usize, raw: usize, y: i32, co
     v128.store(image + at, a); v128.store(image + at, b, 16);
     v128.store(mask + (<usize>to << 1), none);
     // Values that are no numbers come of calibrations that are none, or of none of use.
-    if (i32x4.bitmask(sound) == 15) continue;
-    for (let i = 0; i < 8; i++) {
-      marked += markPixel(task, image, mask, bias, dark, flat, to + i, limits, badBit, missingBits);
+    store<i32>(odd + (<usize>listed << 2), to);
+    listed += i32(i32x4.bitmask(sound) != 15);
+  }
+  for (let k = 0; k < listed; k++) {
+    const to = load<i32>(odd + (<usize>k << 2));
+    for (let i = to; i < to + 8; i++) {
+      marked += markPixel(task, image, mask, bias, dark, flat, i, limits, badBit, missingBits);
     }
   }
   for (; j < columns; j++) {
     const to = offset + j, at = <usize>to << 2;
     let w = load<f32>(pixels + (<usize>(flip ? columns - 1 - j : j) << 2));
-    if (bias != 0) w -= load<f32>(bias + at);
+    if (hasBias) w -= load<f32>(bias + at);
     if (isCurved) w = w + (w * w) * (c2 + c3 * w);
-    if (table != 0) w += Pixel.tableValue(table, perAdu, last, w);
     let value = w * gain;
     if (dark != 0) value -= load<f32>(dark + at) * seconds;
     if (flat != 0) {

@@ -156,16 +156,18 @@ function fillRow(
       const quietA = f32x4.le(Light.sum(cornersA, fourA, twiceA), source);
       const quietB = f32x4.le(Light.sum(cornersB, fourB, twiceB), source);
       const flatA = f32x4.le(Light.rise(twiceA, fourA), sharp), flatB = f32x4.le(Light.rise(twiceB, fourB), sharp);
-      const quiet = i32x4.bitmask(v128.and(v128.and(quietA, quietB), v128.and(flatA, flatB)));
-      next += quiet == 15 ? 0 : 48;
+      const quiet = i32x4.bitmask(v128.and(quietA, flatA)) | (i32x4.bitmask(v128.and(quietB, flatB)) << 4);
+      store<i32>(next, quiet, 36);
+      next += quiet == 255 ? 0 : 48;
       before = b;
       a = after;
     }
   }
   for (let entry = list; entry < next; entry += 48) {
-    const from = load<i32>(entry, 32), block = blocks + <usize>(from / BLOCK) * BLOCK_BYTES;
-    fillFour(task, y, below, here, above, out, read, from, block, v128.load(entry));
-    fillFour(task, y, below, here, above, out, read, from + 4, block, v128.load(entry, 16));
+    const from = load<i32>(entry, 32), quiet = load<i32>(entry, 36);
+    const block = blocks + <usize>(from / BLOCK) * BLOCK_BYTES;
+    if ((quiet & 15) != 15) fillFour(task, y, below, here, above, out, read, from, block, v128.load(entry));
+    if ((quiet >> 4) != 15) fillFour(task, y, below, here, above, out, read, from + 4, block, v128.load(entry, 16));
   }
   for (; x < width; x++) {
     fillPixel(task, y, below, here, above, out, read, x, blocks, load<f32>(out + (<usize>x << 2)));

@@ -72,7 +72,8 @@ export function removeInstrumentSignature(
   if (frame.isDead.every((isDead) => isDead)) {
     throw frameError('FRAME_CONSTANT', detector, 'every amp reads one constant value');
   }
-  const made = makeImage(frame, out, indices, exposure), { plan } = frame, { sky, marks: { defects, ...marks } } = made;
+  const made = makeImage(frame, out, indices, exposure), { plan } = frame;
+  const { sky, marks: { defects, missing, ...marks } } = made;
   const amps = ampReports(frame, made.counts.amps);
   const rays = !config.isCosmicRayRejected ? [] : runStep('cosmicRays', () => markCosmicRays(out, {
     sigma: config.cosmicRaySigma, growthFraction: config.cosmicRayGrowthFraction, contrast: config.cosmicRayContrast,
@@ -88,7 +89,7 @@ export function removeInstrumentSignature(
         ...marks, cosmicRayPixelCount: rays.length, interpolatedCount, defectCount: made.counts.defectCount,
         saturatedCount: total(amps, 'saturatedCount'), suspectCount: total(amps, 'suspectCount'),
         degradedCount: plan.degraded.length,
-        noDataCount: defects.reduce((sum, i) => sum + ((out.mask[i] & maskBits('NO_DATA')) && 1), 0),
+        noDataCount: missing.reduce((sum, i) => sum + ((out.mask[i] & maskBits('NO_DATA')) && 1), 0),
         skyElectrons: median(sky.level), skySigmaElectrons: median(sky.sigma),
         fringeSkyElectrons: made.fringeSkyElectrons, ampStepElectrons: made.ampStepElectrons, ...chargeFigures(plan),
       },
@@ -109,8 +110,8 @@ function chargeFigures(
 
 type Marks = Readonly<{
   bleedColumnCount: number; crosstalkPixelCount: number;
-  /** Pixels that calibrations mark (BAD, NO_DATA), in order. */
-  defects: Int32Array;
+  /** Pixels that calibrations mark (BAD, NO_DATA), in order, and those without data among them. */
+  defects: Int32Array; missing: Int32Array;
 }>;
 type MadeImage = Readonly<{
   counts: AssemblyCounts; sky: SampledSky; marks: Marks; fringeSkyElectrons: number; ampStepElectrons: number;
@@ -236,7 +237,7 @@ const MARKS = ['SAT', 'SUSPECT', 'BAD', 'NO_DATA'] as const;
 /** Saturation with what it spoils, edges, crosstalk that is not known well. */
 function markPixels(
   out: MaskedImage, detector: Detector, plan: StepPlan, config: IsrConfig,
-  { saturated, suspect, defects }: MarkedPixels,
+  { saturated, suspect, defects, missing }: MarkedPixels,
 ): Marks {
   const { mask, width, height } = out;
   const bleedColumnCount = markBleeds(out, detector.amps, saturated, config, config.suspectGrowthPx);
@@ -245,11 +246,13 @@ function markPixels(
   growMask(mask, width, height, maskBits('SUSPECT'), config.suspectGrowthPx, suspect);
   growMask(mask, width, height, maskBits('SAT'), config.saturationGrowthPx, saturated);
   markEdges(mask, width, height, config.edgePx);
-  return { bleedColumnCount, crosstalkPixelCount, defects };
+  return { bleedColumnCount, crosstalkPixelCount, defects, missing };
 }
 
 /** Pixels by their marks, each list in order. */
-type MarkedPixels = Readonly<{ saturated: Int32Array; suspect: Int32Array; defects: Int32Array }>;
+type MarkedPixels = Readonly<{
+  saturated: Int32Array; suspect: Int32Array; defects: Int32Array; missing: Int32Array;
+}>;
 
 /** From the mask. @param indices Work as large as it. */
 function markedPixels({ mask, width, height }: MaskedImage, indices: Int32Array): MarkedPixels {
@@ -260,8 +263,8 @@ function markedPixels({ mask, width, height }: MaskedImage, indices: Int32Array)
 
 /** @param pairs Pixels with their bits, in order within a row; rows in any order. */
 function sortMarked(pairs: Int32Array, { width, height }: Readonly<{ width: number; height: number }>): MarkedPixels {
-  const kinds = [maskBits('SAT'), maskBits('SUSPECT'), maskBits('BAD', 'NO_DATA')];
-  const [saturated, suspect, defects] = kinds.map((kind) => {
+  const kinds = [maskBits('SAT'), maskBits('SUSPECT'), maskBits('BAD', 'NO_DATA'), maskBits('NO_DATA')];
+  const [saturated, suspect, defects, missing] = kinds.map((kind) => {
     // Where each row's begin; the row after next, so that they end as where the next begin.
     const starts = new Int32Array(height + 2);
     for (let k = 0; k < pairs.length; k += 2) {
@@ -274,7 +277,7 @@ function sortMarked(pairs: Int32Array, { width, height }: Readonly<{ width: numb
     }
     return sorted;
   });
-  return { saturated, suspect, defects };
+  return { saturated, suspect, defects, missing };
 }
 
 /** Largest step between amps; levels them when that is asked for. */
