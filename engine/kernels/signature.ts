@@ -238,7 +238,9 @@ function writeAmp(
   new Uint16Array(buffer, places.usual, talk.usual.length).set(talk.usual);
   if (amp.columnLevels) new Float32Array(buffer, places.columnLevels, columns).set(amp.columnLevels);
   if (amp.table) new Float32Array(buffer, places.table, amp.table.values.length).set(amp.table.values);
-  new Float32Array(buffer, places.ramp, columns + 1).set(serialRamp(amp, task));
+  if (amp.serialCti !== 0 || amp.parallelCti !== 0) {
+    new Float32Array(buffer, places.ramp, columns + 1).set(serialRamp(amp, task));
+  }
   amp.crosstalk.forEach(({ index, part }, i) => {
     view.setInt32(places.entry + 12 * i, index, true);
     view.setFloat32(places.entry + 12 * i + 4, part, true);

@@ -176,7 +176,9 @@ function skyAhead(frame: OpenFrame, rows: Int32Array, out: MaskedImage): Sampled
 /** Detector rows that tell the sky: those whose readout rows are so far apart. */
 function sampledRows({ detector: { width, height }, config }: OpenFrame, rows: Int32Array): Int32Array {
   const step = sampleStep(meshOf(width, height, config.varianceMeshPx), config.skyRowsPerCell);
-  return Int32Array.from(rows.keys()).filter((y) => rows[y] % step === step >> 1);
+  const sampled: number[] = [];
+  for (let y = 0; y < rows.length; y++) if (rows[y] % step === step >> 1) sampled.push(y);
+  return Int32Array.from(sampled);
 }
 
 /** Electrons, and the variance, sharp and marked pixels of each row as soon as those beside it are there. */
