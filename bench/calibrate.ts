@@ -59,7 +59,9 @@ for (let run = 0; run <= runs; run++) {
   if (run === 0) digest.update(calibrated.visitImage.image).update(JSON.stringify(calibrated.wcs));
   image.image.set(postIsr);
   const sky = timed('background of the extraction, measured', () => (
-    measureBackground(image.image, image.mask, width, height, 0, { ...extractDefaults.background, rowStep: 2 })
+    measureBackground(image.image, image.mask, width, height, 0, {
+      ...extractDefaults.background, rowStep: extractDefaults.rowStep,
+    })
   ));
   if (sky !== null) timed('background, subtracted', () => subtractBackground(image.image, sky));
   image.image.set(postIsr);

@@ -16,14 +16,15 @@ export function meshRow(
   const v = rows == 1 ? 0 : (<f64>y + 0.5) / cellHeight - 0.5;
   const row = min(max(<i32>floor(v), 0), max(rows - 2, 0)), fy = rows == 1 ? 0 : v - <f64>row;
   const below = cells + (<usize>(row * columns) << 2), above = cells + (<usize>(min(row + 1, rows - 1) * columns) << 2);
+  let left = <f64>load<f32>(below) * (1 - fy) + <f64>load<f32>(above) * fy;
   for (let column = 0; column < max(columns - 1, 1); column++) {
-    const here = <usize>column << 2, next = <usize>min(column + 1, columns - 1) << 2;
-    const left = <f64>load<f32>(below + here) * (1 - fy) + <f64>load<f32>(above + here) * fy;
+    const next = <usize>min(column + 1, columns - 1) << 2;
     const right = <f64>load<f32>(below + next) * (1 - fy) + <f64>load<f32>(above + next) * fy;
     const centre = (<f64>column + 0.5) * cellWidth - 0.5, slope = columns == 1 ? 0 : (right - left) / cellWidth;
     const x0 = column == 0 ? 0 : <i32>ceil(centre);
     const x1 = column >= columns - 2 ? width : min(<i32>ceil(centre + cellWidth), width);
     fillLine(out, x0, x1, <f32>(left + slope * (<f64>x0 - centre)), <f32>slope);
+    left = right;
   }
 }
 

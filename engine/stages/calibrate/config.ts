@@ -21,10 +21,11 @@ export const calibrateConfig = {
   bumpSigma: 5 as number | null,
   /**
    * Rows from one that counts to the next in images of more pixels than `wholeSkyPixelsMax`: the first background only
-   * has to show the sources, and every twelfth row tells a cell's level to 0.11 of the noise; every other row of the
-   * second tells it to 0.05, and nine cells have a say in each: 0.02. Small images can afford all rows.
+   * has to show the sources, and every twelfth row tells a cell's level to 0.11 of the noise; every third row of the
+   * second tells it to 0.06, and nine cells have a say in each: 0.025, a fiftieth of what a star's flux errs by. Small
+   * images can afford all rows.
    */
-  firstRowStep: 12, rowStep: 2, wholeSkyPixelsMax: 4_000_000,
+  firstRowStep: 12, rowStep: 3, wholeSkyPixelsMax: 4_000_000,
   /**
    * Smoothed light from which a pixel is kept out of the second background and marked DETECTED, σ of the smoothed sky.
    */

@@ -7,8 +7,8 @@ export type ExtractConfig = Readonly<{
   /** Fewest connected pixels of a source. */
   pixelCountMin: number;
   background: BackgroundConfig;
-  /** Images of more pixels tell their sky by every other row. */
-  wholeSkyPixelsMax: number;
+  /** Images of more pixels than this tell their sky by rows that are so far apart. */
+  wholeSkyPixelsMax: number; rowStep: number;
   deblend: Readonly<{
     /** Levels between the threshold and the peak, equal steps of the logarithm. */
     levelCount: number;
@@ -35,10 +35,11 @@ export const extractDefaults: ExtractConfig = {
   pixelCountMin: 5,
   // Much larger than stars, small enough to follow scattered light; a cell less than a fifth sky asks its neighbours.
   background: { cellPx: 64, clipSigma: 3, usableFractionMin: 0.2 },
+  // A thousand cells of every third row tell the rms that the threshold goes by as well as three hundred whole ones, and
+  // nine cells together a level to 0.025 of it.
+  wholeSkyPixelsMax: 4_000_000, rowStep: 3,
   // 32 levels part peaks whose saddle is 8 % below the lower one at 15 × the threshold; 0.005 keeps noise on a bright
   // source's top from counting as a companion.
-  // A thousand cells of every other row tell the rms that the threshold goes by as well as a hundred whole ones.
-  wholeSkyPixelsMax: 4_000_000,
   deblend: { levelCount: 32, contrastMin: 0.005, branchPixelCountMin: 3 },
   // A slow fall, r⁻²: rather one faint neighbour too few than the spikes of a bright star as sources.
   wingExponent: 1,

@@ -82,7 +82,7 @@ export function extractSources(
 ): Extraction {
   const { width, height, image, mask } = planes;
   markSaturated(planes, knowledge.saturation);
-  const rowStep = width * height > config.wholeSkyPixelsMax ? 2 : 1;
+  const rowStep = width * height > config.wholeSkyPixelsMax ? config.rowStep : 1;
   const background = measureBackground(image, mask, width, height, BAD_BITS, { ...config.background, rowStep });
   if (background === null) throw refuse('BACKGROUND_UNKNOWN', 'no part of the image shows the sky');
   const rms = median(background.sigma), level = median(background.level);
