@@ -37,7 +37,8 @@ export function createPsfPatches(psf: PsfModel, half: number): PsfPatches {
   const reach = Math.min(half, (psf.size - 1) / 2), side = 2 * reach + 1, padded = side + TAPS - 1;
   const cells = new Map<number, Float64Array>(), across = Math.ceil(psf.width / CELL_PX) + 1;
   const rows = new Float64Array(padded * side), out = new Float64Array(side * side);
-  const sums = termSums(psf), taps = new Float64Array(2 * TAPS), tapsX = taps.subarray(0, TAPS), tapsY = taps.subarray(TAPS);
+  const sums = termSums(psf), taps = new Float64Array(2 * TAPS);
+  const tapsX = taps.subarray(0, TAPS), tapsY = taps.subarray(TAPS);
   let lastX = NaN, lastY = NaN;
   const cellOf = (x: number, y: number): Float64Array => {
     const column = Math.min(Math.max(Math.floor(x / CELL_PX), 0), across - 1);

@@ -34,7 +34,8 @@ export function addEquations<System extends StampSystem>(
   const doubles = (offset: number, length: number) => new Float64Array(kernels.memory.buffer, offset, length);
   const all = doubles(work.matrix, count * count), allRight = doubles(work.right, count);
   const local = doubles(work.local, vectors * vectors), localRight = doubles(work.localRight, vectors);
-  const placed = doubles(work.factors, factorCount), entries = new Int32Array(kernels.memory.buffer, work.entries, 3 * vectors);
+  const placed = doubles(work.factors, factorCount);
+  const entries = new Int32Array(kernels.memory.buffer, work.entries, 3 * vectors);
   all.set(matrix);
   allRight.set(right);
   for (let v = 0; v < vectors; v++) entries.set([firsts[v], factors[v].length, 8 * starts[v]], 3 * v);

@@ -25,7 +25,9 @@ export function listExtremes(task: ExtremesTask): Extremes {
     threshold, work.high, work.low, work.counts,
   );
   const { buffer } = kernels.memory, [highs, lows] = new Int32Array(buffer, work.counts, 2);
-  return { high: new Int32Array(buffer, work.high, highs).slice(), low: new Int32Array(buffer, work.low, lows).slice() };
+  return {
+    high: new Int32Array(buffer, work.high, highs).slice(), low: new Int32Array(buffer, work.low, lows).slice(),
+  };
 }
 
 /** A line of all points whose distance from the origin along the direction `angle` is `distance`. */

@@ -204,8 +204,8 @@ export type CompiledKernels = Readonly<{
   mostVotes(votes: number, count: number): number;
   ringNoise(
     image: number, variance: number, mask: number, width: number, ignored: number, scale: number, limit: number,
-    x0: number, y0: number, x1: number, y1: number, x: number, y: number, inner2: number, outer2: number, window: number,
-    result: number,
+    x0: number, y0: number, x1: number, y1: number, x: number, y: number, inner2: number, outer2: number,
+    window: number, result: number,
   ): void;
   addExpectedLight(
     image: number, variance: number, width: number, height: number, cells: number, columns: number, rows: number,
@@ -288,8 +288,8 @@ export function loadKernels(memory: KernelMemory, workOffset: number): Kernels {
 let moduleOfThread: CompiledModule | null = null, isCompiledOnUse = false;
 
 /**
- * Has each kernel compiled when it is first called, and not all of them at once, in this process: for a command that runs
- * once and needs half of them. Before the first `loadKernels`.
+ * Has each kernel compiled when it is first called, and not all of them at once, in this process: for a command that
+ * runs once and needs half of them. Before the first `loadKernels`.
  */
 export function compileKernelsOnUse(): void {
   isCompiledOnUse = true;

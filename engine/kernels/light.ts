@@ -43,7 +43,8 @@ export function addExpectedLight(
 
 /**
  * Mean height of each column's pixels over the mean of those `distance` to either side; every pixel's is bounded by
- * ± limit, so that stars count little. Of every `rowStep`-th row. NaN adds nothing; the outermost `distance` columns get 0.
+ * ± limit, so that stars count little. Of every `rowStep`-th row. NaN adds nothing; the outermost `distance` columns
+ * get 0.
  *
  * @param image [height × width]. Read only.
  */

@@ -22,13 +22,16 @@ export type Patch = Readonly<{
 const PRODUCT_LENGTH = 16;
 
 export type PointSums = Readonly<{
-  /** [9] Σ of products of (p, ∂p/∂x, ∂p/∂y): 00, 01, 02, 11, 12, 22; then of each with the data. Valid until the next call. */
+  /**
+   * [9] Σ of products of (p, ∂p/∂x, ∂p/∂y): 00, 01, 02, 11, 12, 22; then of each with the data. Valid until the next
+   * call.
+   */
   products: (patch: Patch, cx: number, cy: number) => Float64Array;
   /** [6] The same of products of the three, each pixel's times its variance. */
   noises: (patch: Patch, cx: number, cy: number) => Float64Array;
   /**
-   * Σ p d, Σ p² and Σ p² s over the usable pixels, s their variance, Σ p² over all, Σ d²/s, Σ p d/s, Σ p²/s, the number of
-   * usable pixels, and Σ log s.
+   * Σ p d, Σ p² and Σ p² s over the usable pixels, s their variance, Σ p² over all, Σ d²/s, Σ p d/s, Σ p²/s, the
+   * number of usable pixels, and Σ log s.
    */
   flux: (patch: Patch, cx: number, cy: number) => Readonly<{
     signal: number; squares: number; noise: number; allSquares: number; dataChi2: number; crossChi2: number;
@@ -83,7 +86,8 @@ function createCompiled(
   kernels: Kernels, planes: PointPlanes, side: number, result: Float64Array, logs: Float64Array,
 ): Sums {
   const { width, height, ignoredBits } = planes, { compiled } = kernels, padded = side + 8;
-  const [image, variance, mask] = [planes.image, planes.variance, planes.mask].map((plane) => pointerTo(kernels, plane));
+  const [image, variance, mask] = [planes.image, planes.variance, planes.mask]
+    .map((plane) => pointerTo(kernels, plane));
   let work: WorkParts<'model' | 'rows' | 'cell' | 'taps' | 'result' | 'products'> | null = null;
   let cell = result, taps = result, sums = result, products = result, placed: Float64Array | null = null;
   const place = (patch: Patch): NonNullable<typeof work> => {

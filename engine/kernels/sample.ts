@@ -44,7 +44,8 @@ export function columnMoments(task: SampleTask, x: number, rowStep: number): Col
   if (kernels === null || work === null) return columnMomentsTwin(task, x, rowStep);
   const { compiled } = kernels;
   const count = compiled.gatherColumn(
-    pointerTo(kernels, image) + 4 * x, pointerTo(kernels, mask) + 2 * x, width, height, rowStep, ignoredBits, work.values,
+    pointerTo(kernels, image) + 4 * x, pointerTo(kernels, mask) + 2 * x, width, height, rowStep, ignoredBits,
+    work.values,
   );
   if (count === 0) return { count, median: NaN, deviation: NaN };
   const select = (k: number): number => compiled.selectSmallest(work.values, count, k);
@@ -61,7 +62,8 @@ export function columnMoments(task: SampleTask, x: number, rowStep: number): Col
  * @param beside A view on the memory whose kernels may help.
  */
 export function smallestOf(values: Float32Array, k: number, beside: PlaneView): number {
-  const { length } = values, kernels = kernelsOf(beside), work = kernels && layOutWork(kernels, { values: 4 * (length + 3) });
+  const { length } = values, kernels = kernelsOf(beside);
+  const work = kernels && layOutWork(kernels, { values: 4 * (length + 3) });
   if (!(k >= 0 && k < length)) throw new Error(`${length} values have none at place ${k}`);
   if (kernels === null || work === null) return selectInPlace(values.slice(), 0, length, k);
   new Float32Array(kernels.memory.buffer, work.values, length).set(values);

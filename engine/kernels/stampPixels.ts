@@ -4,7 +4,7 @@ import { stampPixelsTwin } from './twins/stampPixels.ts';
 
 export type StampPixelTask = Readonly<{
   width: number;
-  /** [· × width] each: the image to be matched and its variance, the variance of the one that is convolved. Read only. */
+  /** [· × width] each: the image to be matched, its variance, and that of the one that is convolved. Read only. */
   image: Float32Array; variance: Float32Array; convolvedVariance: Float32Array;
   /** Same shape; 1 where a pixel may not be used. */
   unusable: Uint8Array;

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { convolveByCell, convolveConstant, convolvePolynomial, type VaryingKernel } from '../../engine/kernels/convolve.ts';
+import {
+  convolveByCell, convolveConstant, convolvePolynomial, type VaryingKernel,
+} from '../../engine/kernels/convolve.ts';
 import { testArena, type TestArena } from './memory.ts';
 import { finiteImageOf, firstDifference, imageOf, maskOf, planeRecipes, randomOf, varianceOf, type PlaneRecipe } from './planes.ts';
 

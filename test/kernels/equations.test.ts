@@ -25,7 +25,8 @@ test('compiled sums of equations are the twin\'s: those of all products of facto
     const expected = solved(new Float32Array(1));
     expect(solved(arena.floats(new Float32Array(1)))).toEqual(expected);
     for (let v = 0; v < vectors; v++) {
-      const sum = systems.reduce((all, { factors, local }) => all + factors[v][0] * factors[0][0] * local[v * vectors], 0);
+      const sum = systems.reduce(
+        (all, { factors, local }) => all + factors[v][0] * factors[0][0] * local[v * vectors], 0);
       expect(Math.abs(expected.matrix[firsts[v] * total] - sign * sum)).toBeLessThan(1e-15);
     }
   }), { numRuns: 100 });

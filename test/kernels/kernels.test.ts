@@ -108,5 +108,6 @@ test('another kernel between two stamps changes nothing', () => {
 test('a kernel that runs inside a convolution is refused', () => {
   const { image, scratch, plane, intrude } = planesAndIntruder(), out = plane();
   expect(scratch).not.toBe(out);
-  expect(() => { convolveByCell(image, SIDE, SIDE, 5, { terms: [new Float32Array(25)], weightsAt: () => { intrude(); } }, out); }).toThrow('another kernel ran');
+  const kernel = { terms: [new Float32Array(25)], weightsAt: () => { intrude(); } };
+  expect(() => { convolveByCell(image, SIDE, SIDE, 5, kernel, out); }).toThrow('another kernel ran');
 });

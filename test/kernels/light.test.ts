@@ -43,7 +43,8 @@ test('light counts where it is bright or where its neighbours agree, and a lone 
 });
 
 test('compiled heights of columns give the bits of their twin, and find a column beside bright stars', () => {
-  fc.assert(fc.property(planeRecipes(20, 60), fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 3 }), (recipe, distance, step) => {
+  const distances = fc.integer({ min: 1, max: 9 }), steps = fc.integer({ min: 1, max: 3 });
+  fc.assert(fc.property(planeRecipes(20, 60), distances, steps, (recipe, distance, step) => {
     arena.reset();
     const { width, height } = recipe, image = imageOf(recipe);
     const compiled = columnHeights(arena.floats(image), width, height, distance, 700, step);

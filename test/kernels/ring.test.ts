@@ -28,8 +28,8 @@ test('in white noise of its variance a ring scatters by 1, without correlation',
   // Six uniform values of variance 1/12 each make a variance of 1/2.
   for (let j = 0; j < image.length; j++) for (let k = 0; k < 6; k++) image[j] += random() - 0.5;
   const task = {
-    width, height: width, image, variance: new Float32Array(image.length).fill(0.5), mask: new Uint16Array(image.length),
-    ignoredBits: 1, scale: 1, limit: 4,
+    width, height: width, image, variance: new Float32Array(image.length).fill(0.5),
+    mask: new Uint16Array(image.length), ignoredBits: 1, scale: 1, limit: 4,
   };
   const { square, count, product, pairs } = ringNoise(task, { x: 50, y: 50, inner: 20, outer: 40 });
   // Of n values the mean square scatters by √(2 / n), the mean of n products by √(1 / n).

@@ -8,7 +8,8 @@ let arena: TestArena;
 beforeAll(async () => { arena = await testArena(1024 ** 2); });
 
 test('compiled spreading of masks is the twin\'s, and what every pixel\'s own disc would set', () => {
-  fc.assert(fc.property(planeRecipes(1, 60), fc.nat(0xffff), fc.integer({ min: 0, max: 17 }), (recipe, bits, radius) => {
+  const radii = fc.integer({ min: 0, max: 17 });
+  fc.assert(fc.property(planeRecipes(1, 60), fc.nat(0xffff), radii, (recipe, bits, radius) => {
     arena.reset();
     const { width, height } = recipe, n = width * height;
     const mask = maskOf(recipe).map((value, i) => (recipe.masks === 'all' || i % 9 === 0 || i % 40 > 22 ? value : 0));
@@ -18,7 +19,8 @@ test('compiled spreading of masks is the twin\'s, and what every pixel\'s own di
     expect(firstDifference(out.subarray(0, n), expected)).toBe(-1);
     expect(out[n]).toBe(0x100);
     // Where a region's rim has all of its bits, discs around every pixel set the same.
-    const one = mask.map((value) => ((value & bits) !== 0 ? 1 : 0)), whole = new Uint16Array(n), all = new Uint16Array(n);
+    const one = mask.map((value) => ((value & bits) !== 0 ? 1 : 0));
+    const whole = new Uint16Array(n), all = new Uint16Array(n);
     spreadMask(one, width, height, 1, radius, whole);
     for (let j = 0; j < n; j++) {
       if (one[j] === 0) continue;

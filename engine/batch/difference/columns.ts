@@ -65,7 +65,8 @@ function suspectColumns({ width, height, image }: MaskedImage): number[] {
   if (count === 0) return all;
   // The difference of a pixel and the mean of two others has √1.5 times a pixel's noise.
   const sigma = (1.4826 * smallestOf(differences.subarray(0, count), count >> 1, image)) / Math.sqrt(1.5);
-  const heights = columnHeights(image, width, height, distance, BOUND_SIGMA * sigma, height >= 2 * ROW_COUNT_MIN ? 2 : 1);
+  const rowStep = height >= 2 * ROW_COUNT_MIN ? 2 : 1;
+  const heights = columnHeights(image, width, height, distance, BOUND_SIGMA * sigma, rowStep);
   // Stars stand over few pixels and are cut off, beside more: all columns seem a little low.
   const usual = median(Array.from(heights.subarray(distance, width - distance)));
   return all.filter((x) => x < distance || x >= width - distance

@@ -20,8 +20,8 @@ const UNUSED = maskBits('NO_DATA', 'SAT', 'SAT_TEMPLATE', 'BAD', 'CR');
  *
  * Those took the mode of cells that stars fill, which scatters by 2.1 times the mean of as many pixels. A difference is
  * empty enough for medians, which scatter by 1.25 of it; each cell takes the binomial mean of the 3 × 3 around it,
- * which leaves a quarter of the noise of the mode of one and follows a sky that bends from cell to cell. (Means would do
- * better still, but photons' noise is skewed: the mean of a sky of 600 electrons lies a sixth of an electron above most
+ * which leaves a quarter of the noise of the mode of one and follows a sky that bends from cell to cell. (Means would
+ * do better still, but photons' noise is skewed: the mean of a sky of 600 electrons lies a sixth of an electron above most
  * of its pixels.)
  */
 export function flattenResidualSky(difference: DifferenceImage): ResidualSky {

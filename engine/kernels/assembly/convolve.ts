@@ -51,7 +51,8 @@ export function loadPair(
 
 /** A tile as strips of [side × 16]; ones in what is returned where a pixel is not zero. */
 function loadTile(
-  plane: usize, mask: usize, bits: i32, variance: usize, width: i32, height: i32, x0: i32, y0: i32, side: i32, out: usize,
+  plane: usize, mask: usize, bits: i32, variance: usize, width: i32, height: i32, x0: i32, y0: i32, side: i32,
+  out: usize,
 ): v128 {
   const stripBytes = Strips.bytes(side);
   let any = i32x4.splat(0);
@@ -67,7 +68,8 @@ function loadTile(
       } else if (mask == 0) {
         const from = plane + (<usize>(at + x) << 2);
         any = v128.or(any, v128.or(Usable.keep(v128.load(from), to), Usable.keep(v128.load(from, 16), to + 16)));
-        any = v128.or(any, v128.or(Usable.keep(v128.load(from, 32), to + 32), Usable.keep(v128.load(from, 48), to + 48)));
+        any = v128.or(any, v128.or(
+          Usable.keep(v128.load(from, 32), to + 32), Usable.keep(v128.load(from, 48), to + 48)));
       } else {
         for (let i: usize = 0; i < 16; i += 8) {
           const k = <usize>(at + x) + i, isClear = Usable.clear(mask + (k << 1), bits), o = to + (i << 2);
@@ -89,7 +91,8 @@ function loadBeside(
   for (let i = 0; i < 16; i++) {
     let value: f32 = 0;
     if (x0 + i >= 0 && x0 + i < width) {
-      value = mask == 0 ? load<f32>(plane + (<usize>(at + i) << 2)) : Usable.one(plane, mask, bits, variance, <usize>(at + i));
+      value = mask == 0 ? load<f32>(plane + (<usize>(at + i) << 2))
+        : Usable.one(plane, mask, bits, variance, <usize>(at + i));
     }
     store<f32>(out + (<usize>i << 2), value);
     if (value != 0) any = i32x4.splat(-1);

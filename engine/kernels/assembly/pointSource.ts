@@ -45,7 +45,9 @@ export function movePatch(cell: usize, side: i32, taps: usize, rows: usize, out:
   for (let v = 0, from = cell, to = rows; v < padded; v++, from += paddedBytes, to += rowBytes) {
     for (let u: usize = 0; u < rowBytes; u += 16) v128.store(to + u, nine(from + u, 8, taps));
   }
-  for (let j: usize = 0, end = rowBytes * side; j < end; j += 16) v128.store(out + j, nine(rows + j, rowBytes, taps + 72));
+  for (let j: usize = 0, end = rowBytes * side; j < end; j += 16) {
+    v128.store(out + j, nine(rows + j, rowBytes, taps + 72));
+  }
 }
 
 /**
@@ -58,7 +60,8 @@ export function pointProducts(
   cy: i32, isWeighed: i32, result: usize,
 ): void {
   const half = side >> 1, row = <usize>side << 3;
-  let a0: f64 = 0, a1: f64 = 0, a2: f64 = 0, a3: f64 = 0, a4: f64 = 0, a5: f64 = 0, b0: f64 = 0, b1: f64 = 0, b2: f64 = 0;
+  let a0: f64 = 0, a1: f64 = 0, a2: f64 = 0, a3: f64 = 0, a4: f64 = 0, a5: f64 = 0;
+  let b0: f64 = 0, b1: f64 = 0, b2: f64 = 0;
   for (let v = max(-half, -cy), bottom = min(half, height - 1 - cy); v <= bottom; v++) {
     const isInnerRow = v >= 2 - half && v <= half - 2;
     for (let u = max(-half, -cx), right = min(half, width - 1 - cx); u <= right; u++) {
@@ -84,8 +87,8 @@ export function pointProducts(
 /**
  * Sums for a flux at a fixed place.
  *
- * @param result [8] float64: Σ p d, Σ p², Σ p² s, Σ p² of all pixels, Σ d²/s, Σ p d/s, Σ p²/s, pixels; of the usable ones,
- *               s their variance.
+ * @param result [8] float64: Σ p d, Σ p², Σ p² s, Σ p² of all pixels, Σ d²/s, Σ p d/s, Σ p²/s, pixels; of the usable
+ *               ones, s their variance.
  * @param products [side² / 16, rounded up] float64, overwritten: products of the variances of 16 usable pixels each.
  */
 export function pointFlux(
@@ -115,6 +118,7 @@ export function pointFlux(
     }
   }
   store<f64>(products, product);
-  store<f64>(result, signal); store<f64>(result, squares, 8); store<f64>(result, noise, 16); store<f64>(result, all, 24);
-  store<f64>(result, dd, 32); store<f64>(result, pd, 40); store<f64>(result, pp, 48); store<f64>(result, <f64>count, 56);
+  store<f64>(result, signal); store<f64>(result, squares, 8); store<f64>(result, noise, 16);
+  store<f64>(result, all, 24); store<f64>(result, dd, 32); store<f64>(result, pd, 40);
+  store<f64>(result, pp, 48); store<f64>(result, <f64>count, 56);
 }

@@ -1,16 +1,16 @@
 /** How the pixels of a ring scatter. The twin in `twins/ring.ts` defines the result. */
 
 /**
- * @param window     [rows + 2 × columns + 2] float64, work: the significance of every pixel of the square and around it.
+ * @param window     [rows + 2 × columns + 2] float64, work: significance of every pixel of the square and around it.
  * @param x0, y0, x1, y1 The square that holds the ring: columns and rows from the first to the last one, all with a
  *                   neighbour on every side.
  * @param x, y       Middle of the ring.
  * @param inner2, outer2 Squares of its radii.
- * @param result     6 × float64: sum, squares, count, products of neighbours, their count, largest mean of 3 × 3 pixels.
+ * @param result     6 × float64: sum, squares, count, products of neighbours, their count, largest mean of 3 × 3.
  */
 export function ringNoise(
-  image: usize, variance: usize, mask: usize, width: i32, ignored: i32, scale: f64, limit: f64, x0: i32, y0: i32, x1: i32,
-  y1: i32, x: f64, y: f64, inner2: f64, outer2: f64, window: usize, result: usize,
+  image: usize, variance: usize, mask: usize, width: i32, ignored: i32, scale: f64, limit: f64, x0: i32, y0: i32,
+  x1: i32, y1: i32, x: f64, y: f64, inner2: f64, outer2: f64, window: usize, result: usize,
 ): void {
   const columns = x1 - x0 + 3, row = <usize>columns << 3;
   for (let v = y0 - 1, to = window; v <= y1 + 1; v++) {

@@ -44,7 +44,8 @@ function isWhole(mask: usize, at: i32, width: i32, wanted: v128, none: v128): bo
   const p = mask + (<usize>at << 1), row = <usize>width << 1;
   const missing = v128.or(
     v128.or(i16x8.eq(v128.and(v128.load(p - 2), wanted), none), i16x8.eq(v128.and(v128.load(p, 2), wanted), none)),
-    v128.or(i16x8.eq(v128.and(v128.load(p - row), wanted), none), i16x8.eq(v128.and(v128.load(p + row), wanted), none)));
+    v128.or(
+      i16x8.eq(v128.and(v128.load(p - row), wanted), none), i16x8.eq(v128.and(v128.load(p + row), wanted), none)));
   return !v128.any_true(v128.or(missing, i16x8.eq(v128.and(v128.load(p), wanted), none)));
 }
 

@@ -171,8 +171,8 @@ function addProducts(weighted: usize, plain: usize, count: i32, matrix: usize, r
  * @param entries [vectors × 3] int32: first unknown, how many, byte offset of the factors from `factors`.
  */
 export function addEquations(
-  matrix: usize, right: usize, count: i32, local: usize, localRight: usize, vectors: i32, entries: usize, factors: usize,
-  sign: f64,
+  matrix: usize, right: usize, count: i32, local: usize, localRight: usize, vectors: i32, entries: usize,
+  factors: usize, sign: f64,
 ): void {
   const rowBytes = <usize>count << 3;
   for (let v = 0; v < vectors; v++) {

@@ -24,7 +24,8 @@ function isUsable({ image, variance, mask, ignoredBits }: PointPlanes, j: number
 
 /** Twin of `pointProducts`. */
 export function pointProductsTwin(
-  planes: PointPlanes, model: Float64Array, side: number, cx: number, cy: number, isWeighed: boolean, result: Float64Array,
+  planes: PointPlanes, model: Float64Array, side: number, cx: number, cy: number, isWeighed: boolean,
+  result: Float64Array,
 ): void {
   const { width, height, image, variance } = planes, half = side >> 1;
   const slope = (k: number, step: number, isInner: boolean): number => (

@@ -1,7 +1,9 @@
 import type { Ring, RingSums, RingTask } from '../ring.ts';
 
 /** Twin of `ringNoise`. */
-export function ringNoiseTwin(task: RingTask, { x, y, inner, outer }: Ring, x0: number, y0: number, x1: number, y1: number): RingSums {
+export function ringNoiseTwin(
+  task: RingTask, { x, y, inner, outer }: Ring, x0: number, y0: number, x1: number, y1: number,
+): RingSums {
   const { width } = task, at = (j: number): number => significance(task, j);
   let sum = 0, square = 0, product = 0, most = 0, count = 0, pairs = 0;
   for (let v = y0; v <= y1; v++) {

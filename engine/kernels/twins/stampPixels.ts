@@ -2,8 +2,8 @@ import type { StampPixelTask } from '../stampPixels.ts';
 
 /** Twin of `stampPixels`. */
 export function stampPixelsTwin(
-  { image, variance, convolvedVariance, unusable, width, stampHalf, share, errorFraction }: StampPixelTask, first: number,
-  weights: Float64Array, data: Float64Array,
+  { image, variance, convolvedVariance, unusable, width, stampHalf, share, errorFraction }: StampPixelTask,
+  first: number, weights: Float64Array, data: Float64Array,
 ): number {
   const side = 2 * stampHalf + 1, noises = new Float64Array(side + 2), fluxes = new Float64Array(side + 2);
   let used = 0;

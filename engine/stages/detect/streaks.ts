@@ -80,7 +80,8 @@ function highPlaces(
   });
   const placesOf = (cells: Int32Array): HighPlaces => ({
     columns, rows, cellPx, count: cells.length,
-    x: Float64Array.from(cells, (cell) => cell % columns), y: Float64Array.from(cells, (cell) => Math.floor(cell / columns)),
+    x: Float64Array.from(cells, (cell) => cell % columns),
+    y: Float64Array.from(cells, (cell) => Math.floor(cell / columns)),
   });
   return [placesOf(high), placesOf(low)];
 }

@@ -30,8 +30,8 @@ export function sampleOf(plane: Float32Array, mask: Uint16Array, bits: number): 
 }
 
 /**
- * Median of an image over its noise and 1.4826 × the median absolute deviation, from the same places, where the variance
- * is positive; NaN when nothing is used.
+ * Median of an image over its noise and 1.4826 × the median absolute deviation, from the same places, where the
+ * variance is positive; NaN when nothing is used.
  */
 export function significanceMoments(
   image: Float32Array, variance: Float32Array, mask: Uint16Array, bits: number,

@@ -50,7 +50,8 @@ export type MeasureResult = Readonly<{
 export function measureSources(
   inputs: MeasureInputs, detections: readonly Measurable[], forcedFlux: ForcedFluxAt, config: MeasureConfig,
 ): MeasureResult {
-  const workspace = createFitWorkspace(inputs.difference, inputs.differencePsf, config), psfShapes = psfMoments(inputs, workspace, config);
+  const workspace = createFitWorkspace(inputs.difference, inputs.differencePsf, config);
+  const psfShapes = psfMoments(inputs, workspace, config);
   const fits = detections.map((d) => fitPsf(inputs.difference, d.x, d.y, workspace, config));
   const droppedByReason: Partial<Record<MeasureDropReason, number>> = {};
   const drop = (reason: MeasureDropReason): void => { droppedByReason[reason] = (droppedByReason[reason] ?? 0) + 1; };
