@@ -53,11 +53,7 @@ export function benchResult(parts: Omit<BenchResult, 'machine'>): BenchResult {
 
 /** Prints a result for people, or as JSON; keeps it in `results/` when asked. */
 export function reportResult(result: BenchResult, options: Readonly<{ json: boolean; keep: boolean }>): void {
-  if (options.keep) {
-    const folder = join(import.meta.dirname, 'results');
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, `${result.bench}.json`), `${JSON.stringify(result, null, 2)}\n`);
-  }
+  if (options.keep) keepResult(result);
   if (options.json) { process.stdout.write(`${JSON.stringify(result)}\n`); return; }
   const { machine } = result;
   process.stdout.write(`${result.bench}: ${result.question}\n`);
@@ -68,6 +64,13 @@ export function reportResult(result: BenchResult, options: Readonly<{ json: bool
     );
   }
   if (result.checksum !== null) process.stdout.write(`  checksum ${result.checksum}\n`);
+}
+
+/** Writes a result into `results/`, in place of the one before. */
+export function keepResult(result: BenchResult): void {
+  const folder = join(import.meta.dirname, 'results');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `${result.bench}.json`), `${JSON.stringify(result, null, 2)}\n`);
 }
 
 function commitName(): string {

@@ -93,10 +93,13 @@ async function readRanges(
   session: Session, ranges: readonly PixelRange[], sinceMjdTai: number, asOf: CommitPosition, isLatest: boolean,
   take: (table: PartitionedTable, range: RangeChunk) => void,
 ): Promise<void> {
+  // The widest bounds, which the planner knows, leave out the partitions of other parts of the sky.
+  const low = Math.min(...ranges.map(({ from }) => from)), high = Math.max(...ranges.map(({ to }) => to));
   for (const table of ['DiaSource', 'DiaForcedSource'] as const) {
     // The sum keeps the planner from the index on commitFrom, which nearly every row passes.
     const rows = (name: string, holds: string) => `SELECT "commitFrom", payload FROM "${name}"
-        WHERE "homePixel" >= asked.low AND "homePixel" < asked.high AND "midpointMjdTai" >= ${double(sinceMjdTai)}
+        WHERE "homePixel" >= asked.low AND "homePixel" < asked.high
+          AND "homePixel" >= ${integer(low)} AND "homePixel" < ${integer(high)} AND "midpointMjdTai" >= ${double(sinceMjdTai)}
           AND "commitFrom" + 0 <= ${integer(asOf)} AND "diaObjectId" IS NOT NULL ${holds}`;
     // Rows that a correction has replaced, as of commits before it.
     const ended = isLatest || table === 'DiaForcedSource' ? ''
