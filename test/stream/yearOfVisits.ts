@@ -24,18 +24,18 @@ export function yearOfVisits(seed: number, groups: number, visits: number, decDe
   const { uniform: random, normal } = skyRandom(seed);
   const cosDec = Math.cos(decDeg * Math.PI / 180), halfDeg = 0.06;
   const things: { east: number; north: number }[] = [];
+  // No two nearer than 1″: those are one thing for every survey from the ground.
+  const add = (place: { east: number; north: number }) => {
+    if (things.every((other) => Math.hypot(other.east - place.east, other.north - place.north) >= ARCSEC)) {
+      things.push(place);
+    }
+  };
   for (let g = 0; g < groups; g++) {
     const centre = { east: (2 * random() - 1) * halfDeg, north: (2 * random() - 1) * halfDeg };
-    things.push(centre);
+    add(centre);
     for (let n = 1 + Math.floor(3 * random()); n > 0; n--) {
       const distance = (1 + 4 * random()) * ARCSEC, angle = 2 * Math.PI * random();
-      const place = {
-        east: centre.east + distance * Math.sin(angle), north: centre.north + distance * Math.cos(angle),
-      };
-      // No two nearer than 1″: those are one thing for every survey from the ground.
-      if (things.every((other) => Math.hypot(other.east - place.east, other.north - place.north) >= ARCSEC)) {
-        things.push(place);
-      }
+      add({ east: centre.east + distance * Math.sin(angle), north: centre.north + distance * Math.cos(angle) });
     }
   }
   return Array.from({ length: visits }, (_, v) => {
