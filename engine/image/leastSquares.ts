@@ -52,6 +52,21 @@ export function fitPolynomials(samples: readonly Sample[], order: number): Float
   return rights;
 }
 
+/** Variance of a fitted polynomial at a place, when weights are inverse variances of the samples. */
+export function varianceOfFit(
+  samples: readonly Pick<Sample, 'u' | 'v' | 'weight'>[], order: number, u: number, v: number,
+): number {
+  const exponents = exponentsOf(order), n = exponents.length, normal = new Float64Array(n * n);
+  const termsAt = (x: number, y: number): Float64Array => Float64Array.from(exponents, ([p, q]) => x ** p * y ** q);
+  for (const sample of samples) {
+    const terms = termsAt(sample.u, sample.v);
+    for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) normal[i * n + j] += sample.weight * terms[i] * terms[j];
+  }
+  const terms = termsAt(u, v), solved = terms.slice();
+  solveSymmetric(normal, solved);
+  return terms.reduce((sum, term, i) => sum + term * solved[i], 0);
+}
+
 /** A polynomial's value. @param coefficients In the order of `exponentsOf(order)`. */
 export function evaluatePolynomial(coefficients: ArrayLike<number>, order: number, u: number, v: number): number {
   let sum = 0, at = 0;

@@ -43,8 +43,8 @@ export type StarDetectionConfig = Readonly<{
   /** Clean stars, the highest, from which on peaks are not measured any more, but only serve to be taken off others. */
   cleanCountMax: number;
   /**
-   * Of those, however, that are higher than this over their noise, so many are measured as well, evenly from all heights: in
-   * crowded fields the highest are all near saturation, and broader for it. None when they are not given.
+   * Of those, however, that are higher than this over their noise, so many are measured as well, evenly from all
+   * heights: in crowded fields the highest are all near saturation, and broader for it. None when they are not given.
    */
   sampleSigma?: number; sampleCountMax?: number;
 }>;
@@ -150,8 +150,8 @@ export function starsOfPeaks(
 }
 
 /**
- * Seeing from which the matched filter runs on means of 2 × 2 pixels: in a quarter of the time, and in 3 pixels a peak that
- * falls between them is still 0.95 as high.
+ * Seeing from which the matched filter runs on means of 2 × 2 pixels: in a quarter of the time, and in 3 pixels a peak
+ * that falls between them is still 0.95 as high.
  */
 const BINNED_FWHM_PX = 3;
 
@@ -280,7 +280,8 @@ function blendedStar(
   }
   const { value } = peak, rise = (value - median(around)) / (1 - RING_LIGHT), snr = (peak.snr * rise) / value;
   if (!(snr > thresholdSigma)) return null;
-  return { ...UNMEASURED, ...imagePlace(peak.x, peak.y, filter), errorPx: 0.5, flux: rise / noise ** 2, snr, peak: value };
+  const place = imagePlace(peak.x, peak.y, filter);
+  return { ...UNMEASURED, ...place, errorPx: 0.5, flux: rise / noise ** 2, snr, peak: value };
 }
 
 /** What nobody looked at: such stars serve only to be taken off others. */

@@ -31,8 +31,8 @@ export type Footprints = Readonly<{
   /** Filtered light of the runs' pixels, run after run. */
   light: Float32Array;
   /**
-   * How many pixels of each region no neighbour exceeds, two at most: what has one of them is one hill. 0 for regions of
-   * fewer than `countMin` pixels.
+   * How many pixels of each region no neighbour exceeds, two at most: what has one of them is one hill. 0 for regions
+   * of fewer than `countMin` pixels.
    */
   tops: Int32Array;
 }>;

@@ -50,7 +50,7 @@ function correlation(distance: number): number {
 /** Rows of the inverse that make the taps: of correlations between taps, bordered by the powers of their places. */
 function solutionOf(): readonly Float64Array[] {
   const power = (t: number, q: number): number => (t - SHIFT_HALF_WIDTH) ** q;
-  const matrix = Array.from({ length: USED + MOMENTS }, (_, i) => Float64Array.from({ length: USED + MOMENTS }, (__, j) => (
+  const n = USED + MOMENTS, matrix = Array.from({ length: n }, (_, i) => Float64Array.from({ length: n }, (__, j) => (
     i < USED && j < USED ? correlation(i - j) : i < USED ? power(i, j - USED) : j < USED ? power(j, i - USED) : 0
   )));
   return inverseOf(matrix).slice(0, USED);

@@ -20,7 +20,8 @@ function expectSame(found: Footprints, expected: Footprints): void {
 }
 
 test('compiled footprints are the twin\'s, and so is the image that lost its sky', () => {
-  const thresholds = fc.oneof(fc.constantFrom(0, 1e-60, 1000 / 3, Infinity), fc.double({ min: -500, max: 800, noNaN: true }));
+  const doubles = fc.double({ min: -500, max: 800, noNaN: true });
+  const thresholds = fc.oneof(fc.constantFrom(0, 1e-60, 1000 / 3, Infinity), doubles);
   fc.assert(fc.property(planeRecipes(1, 90), thresholds, fc.nat(0xffff), fc.integer({ min: 1, max: 9 }),
     (recipe, threshold, zeroBits, countMin) => {
       arena.reset();
@@ -44,7 +45,8 @@ test('bands join, and so do the twin\'s rows when there are more runs than the w
   };
   for (const threshold of [300, -400]) {
     arena.reset();
-    const image = imageOf({ width, height, seed: 7, kind: 'someNaN', masks: 'some' }), mask = new Uint16Array(image.length);
+    const image = imageOf({ width, height, seed: 7, kind: 'someNaN', masks: 'some' });
+    const mask = new Uint16Array(image.length);
     const task = { mask, zeroBits: 1, width, height, mesh, threshold, countMin: 5, ...TAPS };
     // Every second pixel of every second row stands by itself: 245,000 runs, where 233,000 fit.
     if (threshold < 0) image.forEach((_, i) => { image[i] = i % 2 + Math.floor(i / width) % 2 === 0 ? 1 : -1e4; });

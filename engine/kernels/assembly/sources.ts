@@ -7,7 +7,8 @@ import { loadRow, smoothRow, smoothTwoRows } from './smooth';
 
 /**
  * Rows y0 … y1 − 1 of the grid, whose pixels are those of the image (bin 1) or means of 2 × 2 of them (bin 2). The image
- * less its mesh of levels is smoothed as by `smoothSeparable`, into `out` also in the reach + 1 rows on either side. Marks `bit` in the mask within `reach` pixels along both axes of a pixel where out >
+ * less its mesh of levels is smoothed as by `smoothSeparable`, into `out` also in the reach + 1 rows on either side.
+ * Marks `bit` in the mask within `reach` pixels along both axes of a pixel where out >
  * markFactor × noise; lists local maxima over 8 neighbours where out > peakFactor × noise, `border` pixels or more from
  * the edges; of equal neighbours the first in reading order counts.
  *
@@ -76,7 +77,9 @@ export function smoothSources(
  * @param line    [(width + 1) / 2] float32.
  * @param hasNext Whether there is a second row.
  */
-function loadBinned(image: usize, mask: usize, zeroBits: i32, line: usize, width: i32, hasNext: bool, out: usize): void {
+function loadBinned(
+  image: usize, mask: usize, zeroBits: i32, line: usize, width: i32, hasNext: bool, out: usize,
+): void {
   const bits = i16x8.splat(<i16>zeroBits), none = i16x8.splat(0), quarter = f32x4.splat(0.25);
   const pixels = <usize>width << 2, flags = <usize>width << 1;
   let x = 0;

@@ -1,7 +1,7 @@
 /** The image's WCS from reference stars, beginning with where the telescope thought it pointed. */
 import { StageError } from '../../errors.ts';
 import { fitAffine } from '../../image/affine.ts';
-import { evaluatePolynomial, exponentsOf, fitPolynomials, type Sample } from '../../image/leastSquares.ts';
+import { evaluatePolynomial, exponentsOf, fitPolynomials, varianceOfFit, type Sample } from '../../image/leastSquares.ts';
 import { robustSigma } from '../../image/median.ts';
 import type { ReferenceStar } from '../../image/references.ts';
 import { matchStarLists, type RankedPoint } from '../../image/starMatch.ts';
@@ -27,6 +27,8 @@ export type AstrometricFit = Readonly<{
   distortionOrder: number;
   /** By how much the nominal pointing was off at the detector's centre, arcseconds. */
   pointingErrorArcsec: number;
+  /** Error of the fit along one axis at the corner that it tells the least of, milliarcseconds. */
+  cornerErrorMas: number;
 }>;
 
 const FIT_ROUNDS = 6;
@@ -39,7 +41,8 @@ const FIT_ROUNDS = 6;
  * @param stars   With fits of the PSF, brightest first.
  * @param anchors All that was detected, brightest first, saturated ones too: their pattern finds the place.
  * @param nominal As commanded; may be off by the errors that the configuration allows.
- * @throws StageError WCS_STARS_TOO_FEW (reject) when fewer standards than required agree on one place.
+ * @throws StageError (reject) WCS_STARS_TOO_FEW when fewer standards than required agree on one place,
+ *         WCS_STARS_TOO_CLOSE when they lie so close together that they do not tell the detector's corners.
  */
 export function fitWcs(
   stars: readonly MeasuredStar[], anchors: readonly RankedPoint[], references: readonly ReferenceStar[], nominal: Wcs,
@@ -65,6 +68,8 @@ export function fitWcs(
   if (fit === null || fit.kept.length < config.standardCountMin) {
     throw tooFew(fit?.kept.length ?? 0, stars.length, predicted.length, config.standardCountMin);
   }
+  const cornerErrorMas = cornerErrorPx(fit) * scale * 1000;
+  if (cornerErrorMas > config.cornerErrorMasMax) throw tooClose(fit, cornerErrorMas, config.cornerErrorMasMax);
   const toSky: SkyMap = (x, y) => {
     const [u, v] = unitOf(x, y, width, height);
     const at = fit.coefficients.map((c) => evaluatePolynomial(c, fit.order, u, v));
@@ -74,7 +79,7 @@ export function fitWcs(
   return {
     wcs: tanSipOf(toSky, width, height, nominal.crval),
     pairs: fit.kept.map(({ star, reference }) => ({ star, reference })),
-    rmsMas: fit.rmsPx * scale * 1000, distortionOrder: fit.order,
+    rmsMas: fit.rmsPx * scale * 1000, distortionOrder: fit.order, cornerErrorMas,
     pointingErrorArcsec: separationArcsec(centre.raDeg, centre.decDeg, expected.raDeg, expected.decDeg),
   };
 }
@@ -185,6 +190,23 @@ function residualOf(coefficients: readonly Float64Array[], order: number, pair: 
     x: pair.value[0] - evaluatePolynomial(coefficients[0], order, pair.u, pair.v),
     y: pair.value[1] - evaluatePolynomial(coefficients[1], order, pair.u, pair.v),
   };
+}
+
+/** Formal error along one axis at the worst of the corners; larger where stars scatter by more than their errors. */
+function cornerErrorPx({ order, kept }: Fit): number {
+  const freedom = 2 * (kept.length - exponentsOf(order).length);
+  const scatter = freedom > 0 ? Math.max(1, chi2Of(kept, kept, order) / freedom) : 1;
+  const variances = [[-1, -1], [1, -1], [-1, 1], [1, 1]].map(([u, v]) => varianceOfFit(kept, order, u, v));
+  return Math.sqrt(scatter * Math.max(...variances));
+}
+
+function tooClose({ kept }: Fit, errorMas: number, errorMasMax: number): StageError {
+  return new StageError({
+    code: 'WCS_STARS_TOO_CLOSE', stage: 'calibrate', disposition: 'reject', // The same pixels will have the same stars.
+    message: `${kept.length} standards lie so close together that a corner of the detector is known to `
+      + `${errorMas.toFixed(0)} mas, ${errorMasMax} allowed`,
+    details: { matched: kept.length, errorMas, errorMasMax },
+  });
 }
 
 function tooFew(matched: number, stars: number, references: number, required: number): StageError {

@@ -45,7 +45,7 @@ export type StepRunner = <T>(step: string, work: () => T) => T;
  * @param references Of the region, for the exposure's band.
  * @param scratch  Two planes of the image's size; contents destroyed.
  * @throws StageError (reject): BACKGROUND_UNKNOWN, STARS_TOO_FEW, PSF_STARS_TOO_FEW, WCS_STARS_TOO_FEW,
- *         ZERO_POINT_STARS_TOO_FEW, ZERO_POINT_SCATTERED.
+ *         WCS_STARS_TOO_CLOSE, ZERO_POINT_STARS_TOO_FEW, ZERO_POINT_SCATTERED.
  */
 export function calibrate(
   postIsr: PostIsrImage, nominal: Wcs, references: readonly ReferenceStar[], exposureSeconds: number,
@@ -168,7 +168,8 @@ function figuresOf(
     seeingPx: fwhmPx, seeingArcsec: fwhmPx * scale, psfE1: shape.e1, psfE2: shape.e2,
     psfEllipticity: Math.hypot(shape.e1, shape.e2), pixelScaleArcsec: scale,
     wcsStandardCount: astrometry.pairs.length, wcsRmsMas: astrometry.rmsMas,
-    wcsOrder: astrometry.distortionOrder, pointingErrorArcsec: astrometry.pointingErrorArcsec,
+    wcsOrder: astrometry.distortionOrder, wcsCornerErrorMas: astrometry.cornerErrorMas,
+    pointingErrorArcsec: astrometry.pointingErrorArcsec,
     zeroPointMag: photometry.zeroPointMag, zeroPointErrMag: photometry.zeroPointErrMag,
     zeroPointScatterMag: photometry.scatterMag, zeroPointStandardCount: photometry.standardCount,
     colourTerm: photometry.colourTerm, colourTermErr: photometry.colourTermErr,

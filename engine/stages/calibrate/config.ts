@@ -93,6 +93,11 @@ export const calibrateConfig = {
     pairRadiusPx: 1.5,
     /** Standards required (LSST: astrometry from ≥ 5). */
     standardCountMin: 5,
+    /**
+     * Error that the fit may have at the detector's worst corner, milliarcseconds: a quarter of the radius within which
+     * sources are associated. Five stars strewn over it leave 10 to 50, five in a patch of 160 px 300.
+     */
+    cornerErrorMasMax: 250,
     /** Highest order of the polynomial that is fitted beside the camera's own distortion. */
     orderMax: 3,
     /** Stars for each coefficient of an axis that an order above the first needs: fewer would be noise. */

@@ -131,10 +131,12 @@ function boxOf(boxes: Int32Array, n: number): Box {
 }
 
 /**
- * Whose each pixel is: a bit for every one that is somebody's, and there the number of the part, from 1 on. Labels of other
- * pixels mean nothing: to clear a bit of each costs a thirtieth of clearing them.
+ * Whose each pixel is: a bit for every one that is somebody's, and there the number of the part, from 1 on. Labels of
+ * other pixels mean nothing: to clear a bit of each costs a thirtieth of clearing them.
  */
-function markOwners(parts: readonly Part[], { light, labels }: ExtractScratch): { marks: Uint32Array; labels: Int32Array } {
+function markOwners(
+  parts: readonly Part[], { light, labels }: ExtractScratch,
+): { marks: Uint32Array; labels: Int32Array } {
   const marks = marksOf(light);
   marks.fill(0);
   parts.forEach(({ pixels: { indices } }, k) => {
