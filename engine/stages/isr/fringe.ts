@@ -1,6 +1,7 @@
 import { Matrix, solve } from 'ml-matrix';
 import { addScaled } from '../../kernels/arithmetic.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
+import { selectInPlace } from '../../image/median.ts';
 
 /** The sky under the fringes: a polynomial of x and y of this order, which no fringe of many periods resembles. */
 const DEGREES = [[0, 0], [1, 0], [0, 1], [2, 0], [1, 1], [0, 2]] as const;
@@ -33,14 +34,7 @@ export type SmoothSky = Readonly<{ level: number; scale: number; fillRow(y: numb
 export function fitSky(
   planes: MaskedImage, fringe: Float32Array | null, stepPx: number, allowed: number,
 ): SmoothSky | null {
-  const { width, height, image, mask } = planes, samples: number[] = [];
-  for (let y = stepPx >> 1; y < height; y += stepPx) {
-    for (let i = y * width + (stepPx >> 1); i < (y + 1) * width; i += stepPx) {
-      const isKnown = fringe === null || Number.isFinite(fringe[i]);
-      if ((mask[i] & ~allowed) === 0 && Number.isFinite(image[i]) && isKnown) samples.push(i);
-    }
-  }
-  const solution = fitted(planes, fringe, samples);
+  const { width, height } = planes, solution = fitted(sampled(planes, fringe, stepPx, allowed), fringe !== null);
   if (solution === null) return null;
   return {
     level: solution[0], scale: fringe === null ? 0 : solution[DEGREES.length], fillRow: (y, out) => {
@@ -53,48 +47,98 @@ export function fitSky(
   };
 }
 
+/** Pixels that tell, row after row: place along x (−1 … 1), light, and the pattern's value there (0 without one). */
+type Samples = Readonly<{
+  u: Float64Array; light: Float64Array; pattern: Float64Array;
+  /** Of each row that is looked at: its place along y (−1 … 1), and where its samples end. */
+  rows: readonly Readonly<{ v: number; end: number }>[];
+}>;
+
+function sampled(
+  { width, height, image, mask }: MaskedImage, fringe: Float32Array | null, stepPx: number, allowed: number,
+): Samples {
+  const first = stepPx >> 1, most = Math.ceil(width / stepPx) * Math.ceil(height / stepPx), rows = [];
+  const [u, light, pattern] = [0, 1, 2].map(() => new Float64Array(most));
+  let count = 0;
+  for (let y = first; y < height; y += stepPx) {
+    for (let x = first; x < width; x += stepPx) {
+      const i = y * width + x, of = fringe === null ? 0 : fringe[i];
+      if ((mask[i] & ~allowed) !== 0 || !Number.isFinite(image[i]) || !Number.isFinite(of)) continue;
+      u[count] = (2 * x) / width - 1;
+      light[count] = image[i];
+      pattern[count++] = of;
+    }
+    rows.push({ v: (2 * y) / height - 1, end: count });
+  }
+  return { u: u.subarray(0, count), light: light.subarray(0, count), pattern: pattern.subarray(0, count), rows };
+}
+
 /** Coefficients of the sky's terms and then the fringes'; null when too few samples tell. */
-function fitted(
-  { width, height, image }: MaskedImage, fringe: Float32Array | null, samples: readonly number[],
-): Float64Array | null {
-  const terms = DEGREES.length + (fringe === null ? 0 : 1), row = new Float64Array(terms);
-  const isUsed = new Uint8Array(samples.length).fill(1);
+function fitted(samples: Samples, hasFringe: boolean): Float64Array | null {
+  const terms = DEGREES.length + (hasFringe ? 1 : 0), count = samples.u.length;
+  const isUsed = new Uint8Array(count).fill(1), residuals = new Float64Array(count), work = new Float64Array(count);
   let solution = new Float64Array(terms);
-  const fill = (i: number): void => {
-    const u = (2 * (i % width)) / width - 1, v = (2 * Math.floor(i / width)) / height - 1;
-    DEGREES.forEach(([a, b], k) => { row[k] = u ** a * v ** b; });
-    if (fringe !== null) row[terms - 1] = fringe[i];
-  };
-  const residual = (i: number): number => {
-    fill(i);
-    let value = image[i];
-    for (let k = 0; k < terms; k++) value -= solution[k] * row[k];
-    return value;
-  };
   for (let round = 0; round < ROUNDS; round++) {
-    const normal = new Float64Array(terms * terms), right = new Float64Array(terms);
-    let used = 0;
-    samples.forEach((i, n) => {
-      if (isUsed[n] === 0) return;
-      fill(i);
-      used++;
-      for (let k = 0; k < terms; k++) {
-        right[k] += row[k] * image[i];
-        for (let l = 0; l < terms; l++) normal[k * terms + l] += row[k] * row[l];
-      }
-    });
-    if (used < 10 * terms || normal[terms * terms - 1] === 0) return null;
-    const rows = Array.from({ length: terms }, (_, k) => [...normal.subarray(k * terms, (k + 1) * terms)]);
-    solution = Float64Array.from(solve(new Matrix(rows), Matrix.columnVector([...right])).to1DArray());
-    const offsets = samples.map(residual), { centre, sigma } = spreadOf(offsets, isUsed);
-    offsets.forEach((offset, n) => { isUsed[n] = Math.abs(offset - centre) <= CLIP_SIGMA * sigma ? 1 : 0; });
+    const { normal, right, used } = equationsOf(samples, isUsed, terms);
+    if (used < 10 * terms || normal[terms - 1][terms - 1] === 0) return null;
+    solution = Float64Array.from(solve(new Matrix(normal), Matrix.columnVector(right)).to1DArray());
+    fillResiduals(samples, solution, residuals);
+    const { centre, sigma } = spreadOf(residuals, isUsed, work);
+    for (let n = 0; n < count; n++) isUsed[n] = Math.abs(residuals[n] - centre) <= CLIP_SIGMA * sigma ? 1 : 0;
   }
   return solution.every(Number.isFinite) ? solution : null;
 }
 
-/** Median and scatter below it, which sources do not reach. */
-function spreadOf(values: readonly number[], isUsed: Uint8Array): { centre: number; sigma: number } {
-  const used = Float64Array.from(values.filter((_, n) => isUsed[n] === 1)).sort();
-  const centre = used[used.length >> 1];
-  return { centre, sigma: centre - used[Math.floor(0.1587 * used.length)] };
+/** Normal equations: sums along each row, of powers of x alone, then those of the rows with powers of y. */
+function equationsOf(
+  { u, light, pattern, rows }: Samples, isUsed: Uint8Array, terms: number,
+): { normal: number[][]; right: number[]; used: number } {
+  const normal = Array.from({ length: terms }, () => new Array<number>(terms).fill(0));
+  const right = new Array<number>(terms).fill(0), last = DEGREES.length;
+  let used = 0, n = 0;
+  for (const { v, end } of rows) {
+    let s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, l0 = 0, l1 = 0, l2 = 0, p0 = 0, p1 = 0, p2 = 0, square = 0, product = 0;
+    for (; n < end; n++) {
+      if (isUsed[n] === 0) continue;
+      const x = u[n], xx = x * x, l = light[n], p = pattern[n];
+      s0++; s1 += x; s2 += xx; s3 += xx * x; s4 += xx * xx;
+      l0 += l; l1 += l * x; l2 += l * xx;
+      p0 += p; p1 += p * x; p2 += p * xx;
+      square += p * p; product += p * l;
+    }
+    const powers = [s0, s1, s2, s3, s4], lights = [l0, l1, l2], patterns = [p0, p1, p2];
+    used += s0;
+    DEGREES.forEach(([a, b], k) => {
+      DEGREES.forEach(([c, d], m) => { normal[k][m] += powers[a + c] * v ** (b + d); });
+      right[k] += lights[a] * v ** b;
+      if (terms === last) return;
+      normal[k][last] += patterns[a] * v ** b;
+      normal[last][k] = normal[k][last];
+    });
+    if (terms === last) continue;
+    normal[last][last] += square;
+    right[last] += product;
+  }
+  return { normal, right, used };
+}
+
+/** Light less what the fit has of it. */
+function fillResiduals({ u, light, pattern, rows }: Samples, solution: Float64Array, out: Float64Array): void {
+  const scale = solution.length > DEGREES.length ? solution[DEGREES.length] : 0;
+  let n = 0;
+  for (const { v, end } of rows) {
+    const along = [0, 0, 0];
+    DEGREES.forEach(([a, b], k) => { along[a] += solution[k] * v ** b; });
+    const [c0, c1, c2] = along;
+    for (; n < end; n++) out[n] = light[n] - (c0 + u[n] * (c1 + u[n] * c2)) - scale * pattern[n];
+  }
+}
+
+/** Median and scatter below it, which sources do not reach. @param work As long as the values, contents destroyed. */
+function spreadOf(values: Float64Array, isUsed: Uint8Array, work: Float64Array): { centre: number; sigma: number } {
+  let used = 0;
+  for (let n = 0; n < values.length; n++) if (isUsed[n] === 1) work[used++] = values[n];
+  const centre = selectInPlace(work, 0, used, used >> 1);
+  // Whatever is below the median lies before it now.
+  return { centre, sigma: centre - selectInPlace(work, 0, used >> 1, Math.floor(0.1587 * used)) };
 }
