@@ -538,7 +538,7 @@ export const COMMANDS = [
       'Takes biases, darks and flats by their headers (OBSTYPE, DETECTOR, BAND), of a camera or of `vesper simulate',
       'calibrations`, and writes for each detector what vesper isr needs. Linearity, charge transfer and repulsion come of',
       'pairs of flats at four levels or more. Science exposures of four places or more give a band\'s fringe frame, where its',
-      'sky has fringes; those of many bright stars (forty of LSSTCam) the crosstalk between amps. Exit 1 when a detector',
+      'sky has fringes; those of many bright stars (eighty of LSSTCam) the crosstalk between amps. Exit 1 when a detector',
       'gets no bias or no flat.',
     ],
     examples: ['vesper calibrations frames/ --out calibrations/ --json'],

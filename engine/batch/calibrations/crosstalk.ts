@@ -4,8 +4,16 @@ import { medianInPlace, robustSigma } from '../../image/median.ts';
 import type { RawAmp } from '../../image/rawExposure.ts';
 import { calibrationsConfig } from './config.ts';
 
-/** Bright pixels of one amp over their surroundings, ADU, and what all amps read at the same time over theirs. */
-type Bright = Readonly<{ signals: number[]; readings: readonly number[][] }>;
+/**
+ * Bright pixels of one amp over their surroundings, ADU, and what all amps read at the same time over theirs: both less
+ * the same of a pixel beside. In a crowded field pixels stand below the mean of their surroundings mostly, by several
+ * ADU, and clipped means follow them; two pixels differ as often one way as the other.
+ */
+type Bright = Readonly<{
+  signals: number[]; readings: readonly number[][];
+  /** Of each pixel: those of one star have one number. */
+  stars: number[];
+}>;
 
 /** Of each amp, what was seen while it was bright. */
 export type TalkSamples = readonly Bright[];
@@ -14,9 +22,13 @@ export type Coefficient = Readonly<{ part: number; error: number }>;
 
 /** Surroundings along the row: beyond a star's ghost, and near enough for one sky. */
 const NEAR_PX = 6, FAR_PX = 9;
+/** From a bright pixel to the one that it is compared with, along the row: surroundings and all lie clear of it. */
+const CONTROL_PX = 24;
+/** Side of the cells whose bright pixels count as one star: what else lies there errs for all of them alike. */
+const STAR_PX = 32;
 
 export function createTalkSamples({ amps }: Detector): TalkSamples {
-  return amps.map(() => ({ signals: [], readings: amps.map(() => []) }));
+  return amps.map(() => ({ signals: [], readings: amps.map(() => []), stars: [] }));
 }
 
 /**
@@ -26,19 +38,28 @@ export function createTalkSamples({ amps }: Detector): TalkSamples {
  */
 export function addTalkSamples(samples: TalkSamples, raw: readonly RawAmp[], { amps }: Detector): void {
   amps.forEach(({ rawData: { x0, x1, y0, y1 }, biasLevelAdu, saturationAdu }, source) => {
-    const { pixels, width } = raw[source], { signals, readings } = samples[source];
+    const { pixels, width } = raw[source], { signals, readings, stars } = samples[source];
+    // Beyond those of the exposures before.
+    const first = (stars.at(-1) ?? -1) + 1, columns = Math.ceil(width / STAR_PX);
     const least = calibrationsConfig.crosstalkSignalMin * (saturationAdu - biasLevelAdu);
     for (let y = y0; y < y1; y++) {
       for (let x = x0 + FAR_PX; x < x1 - FAR_PX; x++) {
         const i = y * width + x;
         if (pixels[i] < biasLevelAdu + least || pixels[i] >= saturationAdu) continue;
-        const signal = overSurroundings(pixels, i);
-        if (signal < least) continue;
+        const control = x + CONTROL_PX + FAR_PX < x1 ? i + CONTROL_PX : i - CONTROL_PX;
+        if (x - CONTROL_PX < x0 + FAR_PX && control < i) continue;
+        const signal = difference(pixels, i, control);
+        if (signal < least || pixels[control] >= saturationAdu) continue;
         signals.push(signal);
-        readings.forEach((list, victim) => { list.push(overSurroundings(raw[victim].pixels, i)); });
+        stars.push(first + Math.floor(y / STAR_PX) * columns + Math.floor(x / STAR_PX));
+        readings.forEach((list, victim) => { list.push(difference(raw[victim].pixels, i, control)); });
       }
     }
   });
+}
+
+function difference(pixels: Uint16Array, i: number, control: number): number {
+  return overSurroundings(pixels, i) - overSurroundings(pixels, control);
 }
 
 function overSurroundings(pixels: Uint16Array, i: number): number {
@@ -54,26 +75,29 @@ function overSurroundings(pixels: Uint16Array, i: number): number {
  * @returns [victim][source]; null where the pixels are too few.
  */
 export function fitCrosstalk(samples: TalkSamples): (Coefficient | null)[][] {
-  return samples.map((_, victim) => samples.map(({ signals, readings }, source) =>
-    (victim === source ? null : fitCoefficient(signals, readings[victim]))));
+  return samples.map((_, victim) => samples.map((bright, source) =>
+    (victim === source ? null : fitCoefficient(bright, bright.readings[victim]))));
 }
 
-function fitCoefficient(signals: readonly number[], readings: readonly number[]): Coefficient | null {
+function fitCoefficient({ signals, stars }: Bright, readings: readonly number[]): Coefficient | null {
   if (signals.length < calibrationsConfig.crosstalkPixelsMin) return null;
   const ratios = Float64Array.from(signals, (signal, k) => readings[k] / signal);
   let part = medianInPlace(ratios, ratios.length), error = Infinity;
   for (let round = 0; round < calibrationsConfig.crosstalkRounds; round++) {
     const residuals = readings.map((reading, k) => reading - part * signals[k]), sigma = robustSigma(residuals);
     const limit = calibrationsConfig.crosstalkClipSigma * sigma;
+    const pulls = new Map<number, number>();
     let product = 0, square = 0;
     for (let k = 0; k < signals.length; k++) {
       if (Math.abs(residuals[k]) > limit) continue;
       product += signals[k] * readings[k];
       square += signals[k] * signals[k];
+      pulls.set(stars[k], (pulls.get(stars[k]) ?? 0) + signals[k] * residuals[k]);
     }
     if (square === 0) return null;
     part = product / square;
-    error = sigma / Math.sqrt(square);
+    // Pixels of one star err together where the other amp's sky is crowded: stars count, not pixels.
+    error = Math.sqrt([...pulls.values()].reduce((sum, pull) => sum + pull * pull, 0)) / square;
   }
   return { part, error };
 }

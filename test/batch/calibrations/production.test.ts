@@ -176,13 +176,13 @@ describe('crosstalk of exposures', () => {
   const detector = twoAmpDetector(256, 256), [left, right] = detector.amps, part = 2e-4, noiseAdu = 6;
 
   /** Raw amps of a sky with stars; the second gets part of the first, where the converter has not clipped it yet. */
-  function exposure(seed: number): RawAmp[] {
+  function exposure(seed: number, faintCount = 0): RawAmp[] {
     const random = skyRandom(seed), { rawWidth: width, rawHeight: height } = left;
     const light = detector.amps.map(() => {
       const signal = new Float64Array(width * height).fill(800);
-      for (let k = 0; k < 12; k++) {
+      for (let k = 0; k < 12 + faintCount; k++) {
         const x = 12 + Math.floor((width - 24) * random.uniform()), y = 4 + Math.floor((height - 8) * random.uniform());
-        const peak = 80_000 * random.uniform();
+        const peak = k < 12 ? 80_000 * random.uniform() : 40 / (0.02 + random.uniform());
         for (let v = -4; v <= 4; v++) {
           for (let u = -4; u <= 4; u++) signal[(y + v) * width + x + u] += peak * Math.exp(-(u * u + v * v) / 4);
         }
@@ -199,12 +199,12 @@ describe('crosstalk of exposures', () => {
     const samples = createTalkSamples(detector);
     for (let seed = 1; seed <= 24; seed++) addTalkSamples(samples, exposure(seed), detector);
     const [[, unheard], [heard]] = fitCrosstalk(samples);
-    // Noise of a pixel and of the mean of eight over the signals' root of squares.
+    // Noise of two pixels and of their means of eight over the signals' root of squares.
     const squares = samples[0].signals.reduce((sum, signal) => sum + signal * signal, 0);
-    const expected = noiseAdu * Math.sqrt(1 + 1 / 8) / Math.sqrt(squares);
+    const expected = noiseAdu * Math.sqrt(2 * (1 + 1 / 8)) / Math.sqrt(squares);
     expect((heard?.error ?? 0) / expected).toBeGreaterThan(0.9);
-    // A twentieth of the pixels have a star of their own amp near, and shift by up to the clipping's four sigma: their
-    // squares add up to 0.05 × 16 / 3 of the variance.
+    // A tenth of the pairs have a star of their own amp near, and shift by up to the clipping's four sigma: their
+    // squares add up to 0.1 × 16 / 3 of the variance, a quarter of the error.
     expect((heard?.error ?? 0) / expected).toBeLessThan(1.3);
     expect(Math.abs((heard?.part ?? 0) - part)).toBeLessThan(5 * expected);
     expect(Math.abs(unheard?.part ?? 1)).toBeLessThan(5 * (unheard?.error ?? 0));
@@ -212,6 +212,14 @@ describe('crosstalk of exposures', () => {
     expect(usable?.rows[1][0]).toBe(heard?.part);
     expect(usable?.rows[0]).toEqual([0, 0]);
     expect(usable?.report).toMatchObject({ pairs: 2, significant: 1, exposures: 24 });
+  });
+
+  test('is not made of a crowded sky, whose pixels stand below the mean of their surroundings mostly', () => {
+    const samples = createTalkSamples(detector);
+    for (let seed = 101; seed <= 112; seed++) addTalkSamples(samples, exposure(seed, 600), detector);
+    const [[, unheard], [heard]] = fitCrosstalk(samples);
+    expect(Math.abs((unheard?.part ?? 1) / (unheard?.error ?? 0))).toBeLessThan(4);
+    expect(Math.abs(((heard?.part ?? 1) - part) / (heard?.error ?? 0))).toBeLessThan(4);
   });
 
   test('is left to the camera where pixels are few', () => {
