@@ -35,7 +35,7 @@ export function answerRegistryRequest(method: string, path: string, accept?: str
     .split('/')
     .slice(1)
     .filter((segment, i, all) => segment !== '' || i < all.length - 1);
-  const answer = answers[segments[0]];
+  const answer = answers.get(segments[0]);
   if (answer === undefined) return null;
   if (!accepts(accept)) return failure(406, 406, 'HTTP 406 Not Acceptable');
   if (method !== 'GET')
@@ -45,12 +45,13 @@ export function answerRegistryRequest(method: string, path: string, accept?: str
 
 const jsonHeaders = { 'content-type': CONTENT_TYPE } as const;
 
-const answers: Readonly<Partial<Record<string, (segments: readonly string[]) => RegistryAnswer>>> = {
-  schemas: answerSchemas,
-  subjects: answerSubjects,
-  config: (segments) => answerSetting(segments, { compatibilityLevel: COMPATIBILITY }),
-  mode: (segments) => answerSetting(segments, { mode: 'READONLY' }),
-};
+/** By the first segment, in a Map: a request may name what every object has, such as `constructor`. */
+const answers: ReadonlyMap<string, (segments: readonly string[]) => RegistryAnswer> = new Map([
+  ['schemas', answerSchemas],
+  ['subjects', answerSubjects],
+  ['config', (segments) => answerSetting(segments, { compatibilityLevel: COMPATIBILITY })],
+  ['mode', (segments) => answerSetting(segments, { mode: 'READONLY' })],
+]);
 
 function answerSchemas(segments: readonly string[]): RegistryAnswer {
   if (segments.length === 1) return success(alertSchemaVersions().map(registeredVersion));

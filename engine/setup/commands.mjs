@@ -724,7 +724,7 @@ export const COMMANDS = [
     description: [
       'Renders pairs and visits with the simulator, subtracts them with the stages of the pipeline, labels what is found',
       'by the injected truth and boosts decision trees on it. Writes model.json and modelCard.json; to ship them, they go',
-      'to engine/stages/reliability. The same seed and numbers give the same bytes. Takes ten minutes on two cores.',
+      'to engine/stages/reliability. The same seed and numbers give the same bytes. Takes ten minutes of one core.',
     ],
     examples: ['vesper train reliability --out trained/'],
     positionals: [],
@@ -734,7 +734,7 @@ export const COMMANDS = [
         explanation: 'the same seed gives the same model' },
       { name: 'pairs', argument: 'N', type: 'integer', min: 2, max: 40_000, default: 520,
         explanation: 'pairs of images to learn from' },
-      { name: 'skies', argument: 'N', type: 'integer', min: 0, max: 1000, default: 10,
+      { name: 'skies', argument: 'N', type: 'integer', min: 0, max: 1000, default: 6,
         explanation: 'skies of the survey to learn from, four visits of each' },
       { name: 'unseen', argument: 'N', type: 'integer', min: 1, max: 40_000, default: 140,
         explanation: 'pairs of settings beyond those learned from, to judge the model by' },

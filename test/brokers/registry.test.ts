@@ -63,5 +63,7 @@ test('a client that accepts nothing that the registry sends gets 406; Confluentâ
 test('nothing can be registered or deleted, and other paths are not the registryâ€™s', () => {
   expect(answerRegistryRequest('POST', '/subjects/alert-packet/versions')?.status).toBe(405);
   expect(answerRegistryRequest('DELETE', '/subjects/alert-packet')?.status).toBe(405);
-  expect(answerRegistryRequest('GET', '/')).toBeNull();
+  for (const path of ['/', '/constructor', '/__proto__', '/toString']) {
+    expect(answerRegistryRequest('GET', path)).toBeNull();
+  }
 });
