@@ -80,6 +80,7 @@ export class BulkReader {
         const size = Math.min(this.#skip, bytes.length - at);
         this.#skip -= size;
         at += size;
+        if (this.#skip === 0) this.#settleWhenWhole();
       } else if (this.#element) {
         const size = Math.min(this.#element.length - this.#filled, bytes.length - at);
         bytes.copy(this.#element, this.#filled, at, at + size);
@@ -109,7 +110,6 @@ export class BulkReader {
   #beginList(size: number): void {
     this.#lists.push([]);
     this.#elementsLeft = size;
-    if (size === 0) this.#endList();
   }
 
   #beginElement(size: number): void {
@@ -122,11 +122,13 @@ export class BulkReader {
     this.#lists[this.#lists.length - 1].push(element);
     this.#element = null;
     this.#skip += 2;
-    if (--this.#elementsLeft === 0) this.#endList();
+    this.#elementsLeft--;
   }
 
-  #endList(): void {
-    if (this.#lists.length === this.#wanted) this.#settle?.resolve(this.#lists);
+  /** Nothing of the answer is left to come, the ends of its lines included. */
+  #settleWhenWhole(): void {
+    const isWhole = this.#elementsLeft === 0 && this.#element === null && this.#lists.length === this.#wanted;
+    if (isWhole) this.#settle?.resolve(this.#lists);
   }
 
   /** Nothing can be read any more: answers that still come would be taken for those of the next read. */

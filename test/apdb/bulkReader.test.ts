@@ -58,7 +58,8 @@ test('whatever the pieces that the answer comes in, the lists are those that wer
     };
     const read = await reader.read(keys);
     expect(read.map((list) => list.map((bytes) => [...bytes]))).toEqual(kept.map((list) => list.map((b) => [...b])));
-  }), { numRuns: 30 });
+  // The first once was taken for whole before the end of its line had come, which then spoilt the next answer.
+  }), { numRuns: 30, examples: [[[[]], [1]], [[[new Uint8Array(0)]], [1]]] });
 });
 
 test.each([

@@ -20,12 +20,17 @@ const dataDir = mkdtempSync(join(tmpdir(), 'vesper-cached-'));
 let stores: Stores;
 let redis: Redis;
 let apdb: Apdb;
+/** Names what is cached since the last reset; fills of before may still be under way. */
+let epoch: string | null = null;
 
 beforeAll(async () => {
   chmodSync(dataDir, 0o755); // Postgres's account must be able to enter.
   stores = await startStores({ dataDir, need: { nats: false, redis: true }, env: { PATH: process.env['PATH'] } });
   redis = new Redis((stores.redisUrl ?? '').replace('unix://', ''));
-  apdb = await openPostgresApdb(stores.postgres, 'cached', (epoch) => openRedisTiles(stores.redisUrl ?? '', epoch));
+  apdb = await openPostgresApdb(stores.postgres, 'cached', (since) => {
+    epoch = since;
+    return openRedisTiles(stores.redisUrl ?? '', since);
+  });
 });
 
 afterAll(async () => {
@@ -42,7 +47,7 @@ const seen = (object: number, ra = 0.5) => ({ object, ra, dec: -10, isVersion: t
 /** Tiles are written behind the answer. */
 async function cachedTiles(count: number): Promise<string[]> {
   for (;;) {
-    const keys = await redis.keys('vesper:apdb:*');
+    const keys = await redis.keys(`vesper:apdb:${epoch}:*`);
     if (keys.length >= count) return keys.sort();
     await new Promise((resolve) => { setTimeout(resolve, 5); });
   }
