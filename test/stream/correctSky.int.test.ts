@@ -1,48 +1,35 @@
 /** Day-time corrections on a real log: fenced, behind sealed nights, recomputed when another writer was first. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Apdb } from '../../apdb/apdb.ts';
 import { openMemoryApdb } from '../../apdb/memory/memoryApdb.ts';
 import { associateConfig } from '../../engine/stages/associate/config.ts';
 import { Associator } from '../../engine/stream/associator.ts';
 import { CommitLog, readCommits } from '../../engine/stream/commitLog.ts';
 import { correctSky } from '../../engine/stream/correctSky.ts';
-import { closeLog, openLog, type Log } from '../../engine/stream/log.ts';
 import { catchUp } from '../../engine/stream/projector.ts';
 import { SkyState } from '../../engine/stream/skyState.ts';
 import { Spool } from '../../engine/stream/spool.ts';
 import { decodeDiaObject, decodeDiaSource } from '../../schemas/avro.ts';
 import { commitPosition, nextDayObs } from '../../schemas/ids.ts';
-import { startTestNats, type TestNats } from '../support/nats.ts';
+import { serveLog } from '../support/log.ts';
 import { NIGHT, yearOfVisits, type SeenVisit } from './yearOfVisits.ts';
 
 const NOW = () => 1_800_000_000_000;
 const WHOLE_SKY = { raDeg: 0, decDeg: 0, radiusDeg: 180 };
-let nats: TestNats, log: Log;
-const dataDir = mkdtempSync(join(tmpdir(), 'vesper-correct-'));
-beforeAll(async () => {
-  nats = await startTestNats();
-  log = await openLog(nats.url, 'test', () => undefined);
-});
-afterAll(async () => {
-  await closeLog(log);
-  await nats.stop();
-  rmSync(dataDir, { recursive: true, force: true });
-});
+const served = serveLog();
+const { dataDir } = served;
 
 /** A night of some visits of a few objects, and its projection. */
 async function observed(instrument: string, visits: readonly SeenVisit[]) {
-  const commits = await CommitLog.open(log, instrument, NIGHT, () => undefined);
+  const commits = await CommitLog.open(served.log, instrument, NIGHT, () => undefined);
   const state = new SkyState();
   const associator = new Associator(
     commits, state, new Spool(dataDir, instrument, NIGHT), NOW, () => undefined, associateConfig, () => undefined,
   );
   for (const { names, measurements, footprint } of visits) await associator.commit(names, measurements, footprint, 0);
   const apdb = openMemoryApdb();
-  await catchUp(log, apdb, instrument, dataDir);
-  return { associator, state, apdb, opened: { log, apdb, instrument, dataDir, now: NOW } };
+  await catchUp(served.log, apdb, instrument, dataDir);
+  return { associator, state, apdb, opened: { log: served.log, apdb, instrument, dataDir, now: NOW } };
 }
 
 async function objectsOf(apdb: Apdb) {
@@ -96,7 +83,7 @@ test('an object that loses its last source is closed; behind a sealed night the 
   await expect(correctSky(opened, request, false)).rejects.toThrow(/^diaSource \d+ was withdrawn at MJD/);
   // A store that is filled from the log alone is the same.
   const again = openMemoryApdb();
-  await catchUp(log, again, 'sealed', dataDir);
+  await catchUp(served.log, again, 'sealed', dataDir);
   expect(await again.digest()).toEqual(await apdb.digest());
 }, 30_000);
 
@@ -113,11 +100,11 @@ test('a running associator reads a correction of another process and associates 
   await associator.commit(names, measurements, footprint, 0);
   expect(state.get(object.id)?.closedBy).toBe(commitPosition(NIGHT, 6));
   const entries = [];
-  for await (const stored of readCommits(log, 'running', NIGHT)) entries.push(stored.entry);
+  for await (const stored of readCommits(served.log, 'running', NIGHT)) entries.push(stored.entry);
   expect(entries.map(({ associated, corrected }) => [associated !== null, corrected?.kind ?? null])).toEqual([
     ...visits.slice(0, 5).map(() => [true, null]), [false, 'closed'], [true, null]]);
   // What would have been matched with it makes an object of its own.
-  await catchUp(log, apdb, 'running', dataDir);
+  await catchUp(served.log, apdb, 'running', dataDir);
   const now = await objectsOf(apdb);
   expect(now.some(({ id }) => id === object.id)).toBe(false);
   expect(now.find(({ id }) => id === near(object.row)?.diaSourceId)?.row.nDiaSources).toBe(1);
@@ -131,7 +118,7 @@ test('two corrections at once are both made, each of the rows as the other has l
   const withdraw = (store: Apdb, id: bigint) => correctSky(
     { ...opened, apdb: store }, { kind: 'withdrawn', reason: 'a test', diaSourceIds: [id] }, false);
   await Promise.all([withdraw(second, rows.sources[0]), withdraw(third, rows.sources[1])]);
-  await catchUp(log, apdb, 'atOnce', dataDir);
+  await catchUp(served.log, apdb, 'atOnce', dataDir);
   const object = (await objectsOf(apdb)).find(({ id }) => id === rows.id);
   expect(object?.row.nDiaSources).toBe(rows.row.nDiaSources - 2);
   expect(object?.sources).toEqual(rows.sources.slice(2));

@@ -1,8 +1,7 @@
 /** ALERTS on a real server: commit order, nothing lost or doubled when packing fails, and a new run goes on behind. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { Distributor, type PackCommit } from '../../engine/stream/distributor.ts';
 import type { StoredEntry } from '../../engine/stream/commitLog.ts';
-import { closeLog, openLog, type Log } from '../../engine/stream/log.ts';
 import { readStored } from '../../engine/stream/readStream.ts';
 import { openNightStreams } from '../../engine/stream/streams.ts';
 import type { Packet } from '../../engine/stages/packet/packet.ts';
@@ -10,17 +9,9 @@ import {
   asDayObs, asDetectorId, BEFORE_EVERYTHING, exposureOf, partsOfCommitPosition, visitOf, type DayObs,
 } from '../../schemas/ids.ts';
 import { streams } from '../../schemas/subjects.ts';
-import { startTestNats, type TestNats } from '../support/nats.ts';
+import { serveLog } from '../support/log.ts';
 
-let nats: TestNats, log: Log;
-beforeAll(async () => {
-  nats = await startTestNats();
-  log = await openLog(nats.url, 'test', () => undefined);
-});
-afterAll(async () => {
-  await closeLog(log);
-  await nats.stop();
-});
+const served = serveLog();
 
 /** Commit `sequence` of a night, with `sequence` alerts. */
 function commit(dayObs: DayObs, sequence: number): StoredEntry {
@@ -40,7 +31,7 @@ const packets = (sequence: number): Packet[] => Array.from({ length: sequence },
 function distributor(dayObs: DayObs, pack: PackCommit): { distributor: Distributor; failures: string[]; published: number[] } {
   const failures: string[] = [], published: number[] = [];
   const made = new Distributor({
-    log, instrument: 'minicam', dayObs, pack, report: () => undefined, now: () => 1000,
+    log: served.log, instrument: 'minicam', dayObs, pack, report: () => undefined, now: () => 1000,
     onPublished: ({ associated }) => { published.push(associated.detector); },
     onFailed: (error) => { failures.push(error.message); },
   });
@@ -49,7 +40,7 @@ function distributor(dayObs: DayObs, pack: PackCommit): { distributor: Distribut
 
 async function stored(dayObs: DayObs): Promise<string[]> {
   const found: string[] = [];
-  for await (const message of readStored(log, streams.alerts('minicam', dayObs))) found.push(message.string());
+  for await (const message of readStored(served.log, streams.alerts('minicam', dayObs))) found.push(message.string());
   return found;
 }
 
@@ -58,7 +49,7 @@ const sequenceOf = (position: Parameters<PackCommit>[1]) => partsOfCommitPositio
 
 test('when one commit cannot be packed, none behind it goes out; the next run publishes all that is owed, once', async () => {
   const dayObs = asDayObs(20261001);
-  await openNightStreams(log, 'minicam', dayObs);
+  await openNightStreams(served.log, 'minicam', dayObs);
   const broken = distributor(dayObs, async (_, position) => {
     if (sequenceOf(position) === 2) throw new Error('spool file is missing');
     return packets(sequenceOf(position));
@@ -79,7 +70,7 @@ test('when one commit cannot be packed, none behind it goes out; the next run pu
 
 test('a distributor that died within a commit is continued behind its last alert', async () => {
   const dayObs = asDayObs(20261002);
-  await openNightStreams(log, 'minicam', dayObs);
+  await openNightStreams(served.log, 'minicam', dayObs);
   const first = distributor(dayObs, async (_, position) => packets(sequenceOf(position)).slice(0, 3));
   await first.distributor.resume();
   first.distributor.enqueue(commit(dayObs, 5));
@@ -93,7 +84,7 @@ test('a distributor that died within a commit is continued behind its last alert
 
 test('of two distributors at work one is refused and publishes nothing out of order', async () => {
   const dayObs = asDayObs(20261003);
-  await openNightStreams(log, 'minicam', dayObs);
+  await openNightStreams(served.log, 'minicam', dayObs);
   const pack: PackCommit = async (_, position) => packets(sequenceOf(position));
   const [a, b] = [distributor(dayObs, pack), distributor(dayObs, pack)];
   await Promise.all([a.distributor.resume(), b.distributor.resume()]);
@@ -108,11 +99,11 @@ test('of two distributors at work one is refused and publishes nothing out of or
 
 test('a stream whose messages have all gone is read to its end at once', async () => {
   const dayObs = asDayObs(20261004);
-  await openNightStreams(log, 'minicam', dayObs);
+  await openNightStreams(served.log, 'minicam', dayObs);
   const gone = distributor(dayObs, async (_, position) => packets(sequenceOf(position)));
   await gone.distributor.resume();
   gone.distributor.enqueue(commit(dayObs, 3));
   await gone.distributor.drain();
-  await log.jsm.streams.purge(streams.alerts('minicam', dayObs));
+  await served.log.jsm.streams.purge(streams.alerts('minicam', dayObs));
   expect(await stored(dayObs)).toEqual([]);
 });

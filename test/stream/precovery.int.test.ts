@@ -1,8 +1,5 @@
 /** New objects measured on the visits before, on a real log; pixels are answered by the test. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Apdb } from '../../apdb/apdb.ts';
 import { openMemoryApdb } from '../../apdb/memory/memoryApdb.ts';
 import { detectorFootprint, isInside } from '../../engine/preload.ts';
@@ -10,7 +7,6 @@ import { associateConfig } from '../../engine/stages/associate/config.ts';
 import { Associator } from '../../engine/stream/associator.ts';
 import { CommitLog } from '../../engine/stream/commitLog.ts';
 import type { ProcessDetector } from '../../engine/stream/engineRun.ts';
-import { closeLog, openLog, type Log } from '../../engine/stream/log.ts';
 import { precoverNight, type PrecoveryResult } from '../../engine/stream/precovery.ts';
 import { catchUp } from '../../engine/stream/projector.ts';
 import { SkyState } from '../../engine/stream/skyState.ts';
@@ -18,24 +14,15 @@ import { Spool } from '../../engine/stream/spool.ts';
 import { decodeDiaForcedSource, decodeDiaObject } from '../../schemas/avro.ts';
 import { detectorOf, loadCamera } from '../../schemas/camera.ts';
 import type { ObservatoryEvent } from '../../schemas/events.ts';
-import { startTestNats, type TestNats } from '../support/nats.ts';
+import { serveLog } from '../support/log.ts';
 import { NIGHT, yearOfVisits, type SeenVisit } from './yearOfVisits.ts';
 
 const NOW = () => 1_800_000_000_000;
 const DEC = -20, FIELD = { raDeg: 0, decDeg: DEC, cameraAngleDeg: 0 }, DAYS = 30;
 const WHOLE_SKY = { raDeg: 0, decDeg: 0, radiusDeg: 180 };
 const camera = loadCamera('minicam');
-let nats: TestNats, log: Log;
-const dataDir = mkdtempSync(join(tmpdir(), 'vesper-precovery-'));
-beforeAll(async () => {
-  nats = await startTestNats();
-  log = await openLog(nats.url, 'test', () => undefined);
-});
-afterAll(async () => {
-  await closeLog(log);
-  await nats.stop();
-  rmSync(dataDir, { recursive: true, force: true });
-});
+const served = serveLog();
+const { dataDir } = served;
 
 /** A pointing that puts the visit's detector on the field. */
 function pointingOf({ names }: SeenVisit): readonly [number, number] {
@@ -66,7 +53,7 @@ function factsOf(visit: SeenVisit): ObservatoryEvent[] {
 
 /** A night of visits that forced nothing, committed; and precovery of it, with what it asked pixels for. */
 async function observed(instrument: string, visits: readonly SeenVisit[]) {
-  const commits = await CommitLog.open(log, instrument, NIGHT, () => undefined);
+  const commits = await CommitLog.open(served.log, instrument, NIGHT, () => undefined);
   const state = new SkyState(), apdb = openMemoryApdb();
   const associator = new Associator(
     commits, state, new Spool(dataDir, instrument, NIGHT), NOW, () => undefined, associateConfig, () => undefined,
@@ -74,7 +61,7 @@ async function observed(instrument: string, visits: readonly SeenVisit[]) {
   for (const { names, measurements, footprint } of visits) {
     await associator.commit(names, { ...measurements, inputs: { raw: `raw ${names.visit}` } }, footprint, 0);
   }
-  await catchUp(log, apdb, instrument, dataDir);
+  await catchUp(served.log, apdb, instrument, dataDir);
   const asked: string[] = [], broken = new Set<number>();
   const process: ProcessDetector = async ({ read, known, knownPosition }) => {
     if (broken.has(read.visit)) {
@@ -88,7 +75,7 @@ async function observed(instrument: string, visits: readonly SeenVisit[]) {
     return { status: 'measured', knownPosition, progress: [], measurements: { ...visits[0].measurements, forced } };
   };
   const precover = (): Promise<PrecoveryResult> => precoverNight({
-    log, apdb, instrument, dataDir, now: NOW, dayObs: NIGHT, days: DAYS, threads: 2,
+    log: served.log, apdb, instrument, dataDir, now: NOW, dayObs: NIGHT, days: DAYS, threads: 2,
     pixels: () => ({ camera, process }), facts: async () => visits.flatMap(factsOf),
     onProgress: () => undefined, signal: new AbortController().signal,
   });
@@ -130,7 +117,7 @@ test('each new object has one flux on each visit-detector before that sees it, a
   expect(await precover()).toMatchObject({ objects: 0, visitDetectors: 0, forcedSources: 0, positions: [] });
   // An associator that reads on holds what the store holds; and a store filled from the log alone is the same.
   const again = openMemoryApdb();
-  await catchUp(log, again, 'whole', dataDir);
+  await catchUp(served.log, again, 'whole', dataDir);
   expect(await again.digest()).toEqual(await apdb.digest());
   expect(state.objectCount).toBe(born.length);
 }, 30_000);

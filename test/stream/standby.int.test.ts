@@ -1,34 +1,22 @@
 /** Two associators on one log: whichever is killed, every visit-detector has one entry, and there is no gap. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { associateConfig } from '../../engine/stages/associate/config.ts';
 import { Associator, workKey } from '../../engine/stream/associator.ts';
 import { CommitLog, readCommits } from '../../engine/stream/commitLog.ts';
-import { closeLog, openLog, type Log } from '../../engine/stream/log.ts';
+import { openLog } from '../../engine/stream/log.ts';
 import { rowsOf } from '../../engine/stream/projector.ts';
 import { SkyState } from '../../engine/stream/skyState.ts';
 import { Spool } from '../../engine/stream/spool.ts';
 import { decodeDiaObject } from '../../schemas/avro.ts';
-import { startTestNats, type TestNats } from '../support/nats.ts';
+import { serveLog } from '../support/log.ts';
 import { NIGHT, yearOfVisits, type SeenVisit } from './yearOfVisits.ts';
 
-let nats: TestNats, log: Log;
-const dataDir = mkdtempSync(join(tmpdir(), 'vesper-standby-'));
-beforeAll(async () => {
-  nats = await startTestNats();
-  log = await openLog(nats.url, 'test', () => undefined);
-});
-afterAll(async () => {
-  await closeLog(log);
-  await nats.stop();
-  rmSync(dataDir, { recursive: true, force: true });
-});
+const served = serveLog();
+const { dataDir } = served;
 
 /** A process of the engine: its own memory of the sky, its own reading of the log. */
 async function openAssociator(instrument: string): Promise<{ commit(visit: SeenVisit): Promise<void> }> {
-  const own = await openLog(nats.url, 'associator', () => undefined);
+  const own = await openLog(served.nats.url, 'associator', () => undefined);
   const commits = await CommitLog.open(own, instrument, NIGHT, () => undefined);
   const associator = new Associator(
     commits, new SkyState(), new Spool(dataDir, instrument, NIGHT), () => 1_800_000_000_000, () => undefined,
@@ -39,7 +27,7 @@ async function openAssociator(instrument: string): Promise<{ commit(visit: SeenV
 
 async function storedWork(instrument: string) {
   const stored = [];
-  for await (const entry of readCommits(log, instrument, NIGHT)) stored.push(entry);
+  for await (const entry of readCommits(served.log, instrument, NIGHT)) stored.push(entry);
   return stored;
 }
 
