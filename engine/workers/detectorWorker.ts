@@ -80,7 +80,8 @@ function ingest(task: DetectorTask): DetectorRun {
   const inputs: DetectorInputs = {
     visit: task.visit, camera, detector, band: task.band, exposureSeconds: task.exposureSeconds,
     midpointMjdTai: task.midpointMjdTai,
-    boresight: task.boresight, observation: { target: raw.target, reason: raw.reason }, rawAmps: raw.amps, bias: readPlane(task.bias.path, planes.bias, detector),
+    boresight: task.boresight, observation: { target: raw.target, reason: raw.reason }, rawAmps: raw.amps,
+    bias: readPlane(task.bias.path, planes.bias, detector),
     flat: readPlane(task.flat.path, planes.flat, detector),
     dark: task.dark && readPlane(task.dark.path, planes.dark, detector),
     fringe: task.fringe && readPlane(task.fringe.path, planes.fringe, detector),
@@ -179,7 +180,8 @@ function measurementsOf(task: DetectorTask, run: DetectorRun): DetectorMeasureme
       const { psfFlux, scienceFlux } = forced[i];
       return psfFlux === null && scienceFlux === null ? [] : [{ ...known, ...forced[i] }];
     }),
-    ...(run.inputs.observation && { observation: run.inputs.observation }), cutouts: run.cutouts ?? null, ...(recovered && { recovered }),
+    ...(run.inputs.observation && { observation: run.inputs.observation }),
+    cutouts: run.cutouts ?? null, ...(recovered && { recovered }),
     summary: finite({
       ...isrSummary(run), ...calibrated.figures, ...difference.figures, noiseScale: detections.noiseScale,
       ...skySummary(run),

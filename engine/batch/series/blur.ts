@@ -8,6 +8,7 @@ import type { MaskedImage } from '../../image/maskedImage.ts';
 import { median } from '../../image/median.ts';
 import { evaluatePsf, type PsfModel } from '../../image/psf.ts';
 import { gaussianTaps } from '../../image/smooth.ts';
+import { FWHM_PER_SIGMA } from '../../image/starDetection.ts';
 import { smoothSeparable } from '../../kernels/smooth.ts';
 import { spreadMask } from '../../kernels/spread.ts';
 import { adaptiveMoments, type Moments } from '../../stages/measure/shape.ts';
@@ -25,7 +26,7 @@ export type Blurs = Readonly<{ firstPx: number; againPx: number }>;
  */
 export function blursOf(frame: MaskedImage, { stars, fwhmPx }: FrameStars, psf: PsfModel): Blurs {
   const { starCount, starCountMin, halfSizeFwhm, marginPx2 } = seriesConfig.blur;
-  const { width, height, image } = frame, start = (fwhmPx / 2.3548) ** 2;
+  const { width, height, image } = frame, start = (fwhmPx / FWHM_PER_SIGMA) ** 2;
   const moments = (plane: Float32Array, across: number, down: number, x: number, y: number): Moments | null => (
     adaptiveMoments(plane, across, down, x, y, 1, Math.ceil(halfSizeFwhm * fwhmPx), start, seriesConfig.measure));
   const own = stars.slice(0, starCount).flatMap(({ x, y }) => moments(image, width, height, x, y) ?? []);
