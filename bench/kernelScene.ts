@@ -90,14 +90,13 @@ function warp(scene: Scene): ReturnType<KernelCase['prepare']> {
     return Math.abs(d) >= 4 ? 0 : d === 0 ? 1 : (Math.sin(x) * Math.sin(x / 4)) / (x * x / 4);
   });
   const bits = { noData: 256, carried: 1 | 16384, moved: [[2, 512], [4096, 8192]] } as const;
-  const warpCell = createWarp({ from, out, taps, halfWidth: 4, phases: 1024, bits });
+  const warpCells = createWarp({ from, out, taps, halfWidth: 4, phases: 1024, bits });
   const c = Math.cos(0.005), s = Math.sin(0.005);
   const run = (): void => {
     for (let y = 0; y < side; y += 64) {
-      for (let x = 0; x < side; x += 64) {
-        warpCell({ tx: c * x - s * y + 2.3, ty: s * x + c * y - 1.7, xx: c, xy: -s, yx: s, yy: c }, x, y,
-          Math.min(x + 64, side), Math.min(y + 64, side));
-      }
+      warpCells(Array.from({ length: Math.ceil(side / 64) }, (_, i) => (
+        { tx: c * 64 * i - s * y + 2.3, ty: s * 64 * i + c * y - 1.7, xx: c, xy: -s, yx: s, yy: c })),
+      64, y, Math.min(y + 64, side));
     }
   };
   return { run, result: () => [out.image, out.variance, out.mask] };

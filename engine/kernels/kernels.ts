@@ -67,9 +67,9 @@ export type CompiledKernels = Readonly<{
     x0: number, y0: number, yImaginary: number, columnWeights: number, rowWeights: number, strip: number,
     twiddles: number,
   ): void;
-  warpCell(
-    planes: number, width: number, height: number, outWidth: number, x0: number, y0: number, x1: number, y1: number,
-    affine: number, area: number, part: number, taps: number, phases: number, bits: number, list: number,
+  warpCells(
+    planes: number, width: number, height: number, outWidth: number, y0: number, y1: number, cellPx: number,
+    cells: number, taps: number, phases: number, bits: number, list: number,
   ): number;
   stampVectors(
     image: number, width: number, left: number, top: number, side: number, stride: number, half: number,

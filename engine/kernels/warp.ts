@@ -1,13 +1,13 @@
 /** Interpolation of a masked image onto another grid, cell by cell. */
 import { holdsWork, kernelsOf, layOutWork, pointerTo, type Kernels, type WorkParts } from './kernels.ts';
-import { warpCellTwin } from './twins/warp.ts';
+import { warpCellsTwin } from './twins/warp.ts';
 
 /** Planes of one grid, row-major. */
 export type WarpPlanes = Readonly<{
   width: number; height: number; image: Float32Array; variance: Float32Array; mask: Uint16Array;
 }>;
 
-/** Source position of output pixel (x0 + i, y0 + j): (tx + i·xx + j·xy, ty + i·yx + j·yy). */
+/** Source position of a cell's pixel (i, j), counted from its first: (tx + i·xx + j·xy, ty + i·yx + j·yy). */
 export type WarpAffine = Readonly<{ tx: number; ty: number; xx: number; xy: number; yx: number; yy: number }>;
 
 export type WarpBits = Readonly<{
@@ -31,13 +31,27 @@ export type WarpTask = Readonly<{
   halfWidth: number; phases: number; bits: WarpBits;
 }>;
 
-/** Warps the output pixels x0 ≤ x < x1, y0 ≤ y < y1; returns how many have data. */
-export type WarpCell = (affine: WarpAffine, x0: number, y0: number, x1: number, y1: number) => number;
+/** What holds in a cell. */
+export type WarpCell = Readonly<{
+  affine: WarpAffine;
+  /** Of an output pixel, in the source. */
+  area: number;
+  /** As `sharedPart` has it. */
+  part: number;
+}>;
+
+/**
+ * Warps the output rows y0 ≤ y < y1 and returns how many of their pixels have data. Each affine holds in a cell of
+ * `cellPx` columns, the first from column 0 on, the last to the row's end.
+ */
+export type WarpCells = (affines: readonly WarpAffine[], cellPx: number, y0: number, y1: number) => number;
 
 /** The half width that is compiled: two vectors of four taps. */
 const COMPILED_HALF_WIDTH = 4;
 /** Bytes that the compiled warp keeps for each pixel of a row, and for the row. */
 const LIST_BYTES = 20, LIST_ROW_BYTES = 32;
+/** Doubles that tell the compiled warp of a cell. */
+const CELL_FLOATS = 8;
 /** Lengths of a part of a row, longest first; multiples of 4. */
 const PARTS = [64, 32, 16, 8] as const;
 
@@ -45,7 +59,7 @@ const PARTS = [64, 32, 16, 8] as const;
 const DRIFT_MAX = 2;
 
 /** Pixels of a row that may share the taps of their middle one: so many that none drifts too far; 0 where 8 are too many. */
-export function sharedPart({ xx, yx }: WarpAffine, phases: number): number {
+function sharedPart({ xx, yx }: WarpAffine, phases: number): number {
   const drift = Math.max(Math.abs(xx - 1), Math.abs(yx));
   return PARTS.find((part) => (part / 2) * drift * phases <= DRIFT_MAX) ?? 0;
 }
@@ -58,40 +72,53 @@ export function sharedPart({ xx, yx }: WarpAffine, phases: number): number {
  * Where pixels of the output lie nearly one source pixel apart, parts of a row take the phase of their middle pixel, as
  * `sharedPart` has it: a column is then summed once and not eight times.
  */
-export function createWarp(task: WarpTask): WarpCell {
+export function createWarp(task: WarpTask): WarpCells {
   const { from, out, taps, halfWidth } = task;
   const kernels = kernelsOf(from.image, from.variance, from.mask, out.image, out.variance, out.mask);
   const compiled = kernels === null || halfWidth !== COMPILED_HALF_WIDTH ? null : createCompiledWarp(kernels, task);
   if (compiled !== null) return compiled;
   const rounded = Float32Array.from(taps);
-  return (affine, x0, y0, x1, y1) => (
-    warpCellTwin(task, rounded, affine, sharedPart(affine, task.phases), x0, y0, x1, y1));
+  return (affines, cellPx, y0, y1) => (
+    warpCellsTwin(task, rounded, cellsOf(affines, cellPx, task), cellPx, y0, y1));
+}
+
+/** @throws Error when they do not make a row of the output. */
+function cellsOf(affines: readonly WarpAffine[], cellPx: number, { out, phases }: WarpTask): WarpCell[] {
+  if (affines.length !== Math.ceil(out.width / cellPx)) throw new Error(
+    `${affines.length} cells of ${cellPx} px do not make a row of ${out.width} px`);
+  return affines.map((affine) => {
+    const { xx, xy, yx, yy } = affine;
+    return { affine, area: Math.abs(xx * yy - xy * yx), part: sharedPart(affine, phases) };
+  });
 }
 
 /** Null when the work area has no room for the taps. */
-function createCompiledWarp(kernels: Kernels, task: WarpTask): WarpCell | null {
+function createCompiledWarp(kernels: Kernels, task: WarpTask): WarpCells | null {
   const { from, out, phases } = task;
   let work = layOutWarp(kernels, task);
   if (work === null) return null;
-  return ({ tx, ty, xx, xy, yx, yy }, x0, y0, x1, y1) => {
-    if (x0 === 0) kernels.holder.checkpoint?.();
-    // Other kernels may have run since the last cell.
+  return (affines, cellPx, y0, y1) => {
+    kernels.holder.checkpoint?.();
+    // Other kernels may have run since the last cells.
     if (work === null || !holdsWork(kernels, work)) work = layOutWarp(kernels, task);
     if (work === null) throw new Error('the work area has shrunk');
-    new Float64Array(kernels.memory.buffer, work.affine, 6).set([tx, ty, xx, xy, yx, yy]);
-    const area = Math.abs(xx * yy - xy * yx), part = sharedPart({ tx, ty, xx, xy, yx, yy }, phases);
-    return kernels.compiled.warpCell(
-      work.planes, from.width, from.height, out.width, x0, y0, x1, y1, work.affine, area, part, work.taps, phases,
-      work.bits, work.list,
+    const cells = new Float64Array(kernels.memory.buffer, work.cells, CELL_FLOATS * affines.length);
+    cellsOf(affines, cellPx, task).forEach(({ affine: { tx, ty, xx, xy, yx, yy }, area, part }, c) => {
+      cells.set([tx, ty, xx, xy, yx, yy, area, part], CELL_FLOATS * c);
+    });
+    return kernels.compiled.warpCells(
+      work.planes, from.width, from.height, out.width, y0, y1, cellPx, work.cells, work.taps, phases, work.bits,
+      work.list,
     );
   };
 }
 
-type WarpParts = WorkParts<'taps' | 'planes' | 'affine' | 'bits' | 'list'>;
+type WarpParts = WorkParts<'taps' | 'planes' | 'cells' | 'bits' | 'list'>;
 
 function layOutWarp(kernels: Kernels, { from, out, taps, bits }: WarpTask): WarpParts | null {
   const work = layOutWork(kernels, {
-    taps: taps.length * 4, planes: 24, affine: 48, bits: 24, list: ((out.width + 3) & ~3) * LIST_BYTES + LIST_ROW_BYTES,
+    taps: taps.length * 4, planes: 24, cells: out.width * CELL_FLOATS * 8, bits: 24,
+    list: ((out.width + 3) & ~3) * LIST_BYTES + LIST_ROW_BYTES,
   });
   if (work === null) return null;
   const { buffer } = kernels.memory;

@@ -70,17 +70,17 @@ function planesAndIntruder() {
   return { image, plane, bits, mask, scratch, intrude };
 }
 
-test('another kernel between two cells of a warp changes nothing', () => {
+test('another kernel between two bands of a warp changes nothing', () => {
   const { image, plane, bits, mask, intrude } = planesAndIntruder(), width = SIDE, height = SIDE;
   const taps = Float64Array.from({ length: 5 * 8 }, (_, i) => 1 / (1 + i)), variance = plane();
   const [disturbed, calm] = [true, false].map((isDisturbed) => {
     const out = { width, height, image: plane(), variance: plane(), mask: bits() };
-    const warpCell = createWarp({
+    const warpCells = createWarp({
       from: { width, height, image, variance, mask }, out, taps, halfWidth: 4, phases: 4,
       bits: { noData: 1, carried: 2, moved: [[4, 8], [16, 32]] },
     });
-    for (let x = 0; x < SIDE; x += 16) {
-      warpCell({ tx: x + 0.3, ty: 0.4, xx: 1, xy: 0, yx: 0, yy: 1 }, x, 0, x + 16, SIDE);
+    for (let y = 0; y < SIDE; y += 16) {
+      warpCells([{ tx: 0.3, ty: y + 0.4, xx: 1, xy: 0, yx: 0, yy: 1 }], SIDE, y, y + 16);
       if (isDisturbed) intrude();
     }
     return [...out.image];

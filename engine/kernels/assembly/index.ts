@@ -4,7 +4,7 @@ export { normalizeByNoise, smoothSeparable } from './smooth';
 export {
   addPair, combineKernels, filterTile, kernelSpectrum, loadPair, multiplyTile, storePair, transformTile,
 } from './convolve';
-export { warpCell } from './warp';
+export { warpCells } from './warp';
 export { joinRuns, numberRuns } from './label';
 export { countTops, filterRuns } from './footprints';
 export { addEquations, normalEquations, stampVectors } from './stamps';

@@ -22,38 +22,53 @@ class List {
 }
 
 /**
+ * Rows y0 ≤ y < y1 of the output, cell after cell: planes are then read and written along their rows, and not in steps of
+ * a row of 4,096 px, which all fall into the same few sets of the cache.
+ *
  * @param planes  Pointers, u32: the source's image, variance, mask; then those of the output.
  * @param width, height Size of the source.
- * @param affine  Six f64: source position of output pixel (x0 + i, y0 + j) is (tx + i xx + j xy, ty + i yx + j yy).
- * @param part    Pixels of a row, a multiple of 4, that may share the taps of their middle one; 0 for none.
+ * @param cellPx  Columns of a cell.
+ * @param cells   Eight f64 for each cell: source position of its pixel (i, j), counted from its first column and y0, is
+ *                (tx + i xx + j xy, ty + i yx + j yy) for tx, ty, xx, xy, yx, yy; then the area of an output pixel in the
+ *                source; then how many pixels of a row, a multiple of 4, may share the taps of their middle one, 0 for none.
  * @param taps    [(phases + 1) × 8] float32.
  * @param bits    u32: bits that mean "no data", bits that are carried over, then two pairs of a bit and what it
  *                becomes.
- * @param list    20 bytes for each pixel of a row, rounded up to a multiple of 4 pixels, and 32 more, work.
+ * @param list    20 bytes for each pixel of a cell's row, rounded up to a multiple of 4 pixels, and 32 more, work.
  * @returns Pixels that have data.
  */
-export function warpCell(
-  planes: usize, width: i32, height: i32, outWidth: i32, x0: i32, y0: i32, x1: i32, y1: i32, affine: usize, area: f32,
-  part: i32, taps: usize, phases: i32, bits: usize, list: usize,
+export function warpCells(
+  planes: usize, width: i32, height: i32, outWidth: i32, y0: i32, y1: i32, cellPx: i32, cells: usize, taps: usize,
+  phases: i32, bits: usize, list: usize,
 ): i32 {
-  const count = x1 - x0, size = <usize>((count + 3) & ~3), step = part == 0 ? count : part;
   let covered = 0;
   for (let y = y0; y < y1; y++) {
-    const dy = <f64>(y - y0);
-    for (let first = 0; first < count; first += step) {
-      const end = min(first + step, count), out = y * outWidth + x0 + first;
-      let shared = 0;
-      if (part != 0) {
-        shared = (end - first) & ~3;
-        const found = shared == 0 ? -1
-          : warpShared(planes, width, height, affine, dy, first, shared, area, taps, phases, bits,
-            List.columns(list, size), out);
-        if (found < 0) shared = 0; else covered += found;
-      }
-      if (shared < end - first) covered += warpEach(
-        planes, width, height, affine, dy, first + shared, end - first - shared, area, taps, phases, bits, list, size,
-        out + shared);
+    const dy = <f64>(y - y0), out = y * outWidth;
+    for (let x = 0, cell = cells; x < outWidth; x += cellPx, cell += 64) {
+      covered += warpRow(planes, width, height, cell, dy, min(cellPx, outWidth - x), taps, phases, bits, list, out + x);
     }
+  }
+  return covered;
+}
+
+/** One row of a cell, from pixel `out` of the output on. */
+function warpRow(
+  planes: usize, width: i32, height: i32, cell: usize, dy: f64, count: i32, taps: usize, phases: i32, bits: usize,
+  list: usize, out: i32,
+): i32 {
+  const size = <usize>((count + 3) & ~3), area = <f32>load<f64>(cell, 48), part = <i32>load<f64>(cell, 56);
+  const step = part == 0 ? count : part;
+  let covered = 0;
+  for (let first = 0; first < count; first += step) {
+    const end = min(first + step, count);
+    let shared = part == 0 ? 0 : (end - first) & ~3;
+    const found = shared == 0 ? -1
+      : warpShared(planes, width, height, cell, dy, first, shared, area, taps, phases, bits, List.columns(list, size),
+        out + first);
+    if (found < 0) shared = 0; else covered += found;
+    if (shared < end - first) covered += warpEach(
+      planes, width, height, cell, dy, first + shared, end - first - shared, area, taps, phases, bits, list, size,
+      out + first + shared);
   }
   return covered;
 }

@@ -1,15 +1,23 @@
-import type { WarpAffine, WarpTask } from '../warp.ts';
+import type { WarpAffine, WarpCell, WarpTask } from '../warp.ts';
 
 const { floor, fround } = Math;
 
 /** Source pixel of a position and its taps' phases. */
 type Place = { ix: number; iy: number; px: number; py: number };
 
-/** Twin of the compiled warp of a cell; `taps` are those of the task in single precision, `part` is `sharedPart`'s. */
-export function warpCellTwin(
-  task: WarpTask, taps: Float32Array, affine: WarpAffine, part: number, x0: number, y0: number, x1: number, y1: number,
+/** Twin of the compiled warp of a row of cells; `taps` are those of the task in single precision. */
+export function warpCellsTwin(
+  task: WarpTask, taps: Float32Array, cells: readonly WarpCell[], cellPx: number, y0: number, y1: number,
 ): number {
-  const area = fround(Math.abs(affine.xx * affine.yy - affine.xy * affine.yx));
+  const { width } = task.out;
+  return cells.reduce((covered, cell, c) => (
+    covered + warpCell(task, taps, cell, c * cellPx, y0, Math.min((c + 1) * cellPx, width), y1)), 0);
+}
+
+function warpCell(
+  task: WarpTask, taps: Float32Array, cell: WarpCell, x0: number, y0: number, x1: number, y1: number,
+): number {
+  const { affine, part } = cell, area = fround(cell.area);
   const columns = new Float32Array(2 * task.halfWidth), step = part === 0 ? x1 - x0 : part;
   let covered = 0;
   for (let y = y0; y < y1; y++) {

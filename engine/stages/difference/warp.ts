@@ -51,19 +51,20 @@ export function warpTemplate(
 ): WarpResult {
   const halfWidth = config.lanczosHalfWidth, tapCount = 2 * halfWidth;
   const taps = lanczosTable(halfWidth);
-  const warpCell = createWarp({ from: template, out, taps, halfWidth, phases: PHASES, bits: BITS });
+  const warpCells = createWarp({ from: template, out, taps, halfWidth, phases: PHASES, bits: BITS });
   const phasesX = new Float64Array(PHASES + 1), phasesY = new Float64Array(PHASES + 1);
   let covered = 0;
   const cornersAt = (y: number): Corner[] => cornersOf(templateWcs, visitWcs, displacement, out.width, y, config.cellPx);
   let below = cornersAt(0);
   for (let y0 = 0; y0 < out.height; y0 += config.cellPx) {
     const y1 = Math.min(y0 + config.cellPx, out.height), above = cornersAt(y1);
-    for (let x0 = 0, c = 0; x0 < out.width; x0 += config.cellPx, c++) {
-      const x1 = Math.min(x0 + config.cellPx, out.width);
-      const affine = affineOfCell(below[c], below[c + 1], above[c], above[c + 1], x1 - x0, y1 - y0);
-      covered += warpCell(affine, x0, y0, x1, y1);
-      if (Number.isFinite(affine.tx)) countPhases(affine, x1 - x0, y1 - y0, phasesX, phasesY);
-    }
+    const affines = below.slice(1).map((corner, c) => {
+      const w = Math.min(config.cellPx, out.width - c * config.cellPx);
+      const affine = affineOfCell(below[c], corner, above[c], above[c + 1], w, y1 - y0);
+      if (Number.isFinite(affine.tx)) countPhases(affine, w, y1 - y0, phasesX, phasesY);
+      return affine;
+    });
+    covered += warpCells(affines, config.cellPx, y0, y1);
     below = above;
   }
   const coverageFraction = covered / (out.width * out.height);
