@@ -14,6 +14,8 @@ export type DifferenceConfig = Readonly<{
   decorrelationHalfSizePx: number;
   /** Factor by which the template's PSF must be wider than the visit's before the visit is convolved in its place. */
   convolveScienceRatio: number;
+  /** Share of what the visit's noise adds to the kernel's equations that is taken off, when the visit is convolved. */
+  kernelNoiseRemoved: number;
   /** A convolved pixel is masked when this share of its kernel fell on a pixel without data or saturated. */
   maskSpreadFraction: number;
   /** Largest median reduced χ² of the kernel's stamps that still counts as a subtraction. */
@@ -145,6 +147,9 @@ export const differenceDefaults: DifferenceConfig = {
   isDecorrelated: true,
   decorrelationHalfSizePx: 15,
   convolveScienceRatio: 1.03,
+  // None leaves 4e-4 of a star's light at its peak (χ² 1.4 at magnitude 16); at 0.9 nothing is left. More than there is
+  // must not be taken off: of a variance plane that is too high by a quarter this is all.
+  kernelNoiseRemoved: 0.8,
   // A saturated pixel lacks up to some 10⁵ electrons: 2e-4 of it is 20 electrons, below the noise of a sky of 600.
   maskSpreadFraction: 2e-4,
   stampChi2Max: 10,

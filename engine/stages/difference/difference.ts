@@ -87,7 +87,7 @@ export function differenceImages(
   const sharper = isTemplateSharper ? warp.warped : visitImage, other = isTemplateSharper ? visitImage : warp.warped;
   const fit = fitMatchingKernel(
     sharper, other, unusable, choice.fitted, blurSigmaPx(widths.template, widths.visit), config.kernel,
-    config.kernelStars,
+    config.kernelStars, isTemplateSharper ? 0 : config.kernelNoiseRemoved,
   );
   const { kernel } = fit, middle = new Float32Array(kernel.size ** 2);
   evaluateKernel(kernel, (visitImage.width - 1) / 2, (visitImage.height - 1) / 2, middle);

@@ -6,6 +6,7 @@ import { stampPixels } from '../../kernels/stampPixels.ts';
 import { createStampEquations } from '../../kernels/stamps.ts';
 import { addBasisFunction, createKernelBasis, type KernelBasis } from './basis.ts';
 import type { KernelConfig, KernelStarConfig } from './config.ts';
+import { basisProducts, weightedNoise } from './noiseBias.ts';
 import { evaluatePolynomial, polynomialTerms, solveSymmetric, termCount } from './polynomial.ts';
 import type { Stamp } from './stamps.ts';
 import { medianOf, robustMoments } from './statistics.ts';
@@ -58,11 +59,13 @@ const RIDGE = 1e-8;
  * @param sharper   The image that is convolved; what is not finite counts as 0.
  * @param other     The image that it is to match.
  * @param unusable  [height × width], 1 where a pixel may not be fitted.
+ * @param noiseRemoved Share of what the sharper image's noise, taken as white, adds to the equations that is taken off.
+ *                     Where none would be left to fit, nothing is.
  * @throws StageError KERNEL_STARS_TOO_FEW.
  */
 export function fitMatchingKernel(
   sharper: MaskedImage, other: MaskedImage, unusable: Uint8Array, stamps: readonly Stamp[], blurSigmaPx: number,
-  kernelConfig: KernelConfig, starConfig: KernelStarConfig,
+  kernelConfig: KernelConfig, starConfig: KernelStarConfig, noiseRemoved = 0,
 ): KernelFit {
   const basis = createKernelBasis(blurSigmaPx, kernelConfig);
   const equationsAt = createStampEquations({
@@ -74,7 +77,9 @@ export function fitMatchingKernel(
     for (const { stamp, weights, data, pixelCount } of stampPixelsOf(sharper, other, unusable, some, starConfig)) {
       const local = new Float64Array(unknownCount ** 2), localRight = new Float64Array(unknownCount);
       const dataSquares = pixelCount > 0 ? equationsAt(stamp.x, stamp.y, weights, data, local, localRight) : 0;
-      all.push({ ...stamp, pixelCount, local, localRight, dataSquares });
+      const noise = noiseRemoved === 0 ? 0 : noiseRemoved * weightedNoise(
+        sharper.variance, sharper.width, stamp.x, stamp.y, weights, starConfig.stampHalfSizePx);
+      all.push({ ...stamp, pixelCount, local, localRight, dataSquares, noise });
     }
   }
   const filled = all.filter((equations) => equations.pixelCount > 0);
@@ -94,6 +99,7 @@ export function fitMatchingKernel(
     addStamps(layout, normal, kept.filter((equations) => !before.has(equations)), 1, sharper.image);
     used = kept;
   }
+  if (noiseRemoved > 0) solution = solveWithoutNoise(layout, normal, basis, used, sharper.image) ?? solution;
   const isUsed = new Set(used);
   const fitted = all.map((equations): FittedStamp => {
     const { x, y, pixelCount, dataSquares } = equations;
@@ -134,6 +140,8 @@ type StampEquations = Readonly<{
   localRight: Float64Array;
   /** Σ w d². */
   dataSquares: number;
+  /** What of Σ w V of the convolved image is to be taken off. */
+  noise: number;
 }>;
 
 /** What a stamp is fitted to; [stamp side²] each, 0 where a pixel may not be used. `pixelCount` 0: not at all. */
@@ -211,6 +219,25 @@ function addStamps(
   layout: Layout, { matrix, right }: Normal, stamps: readonly StampEquations[], sign: 1 | -1, beside: Float32Array,
 ): void {
   addEquations(matrix, right, stamps, ({ x, y }) => entriesAt(layout, x, y), sign, beside);
+}
+
+/**
+ * The solution without what the noise of the convolved image adds to the equations; null where that leaves nothing to
+ * solve, as when the variance says more noise than there is. `normal` is changed.
+ */
+function solveWithoutNoise(
+  layout: Layout, normal: Normal, basis: KernelBasis, stamps: readonly StampEquations[], beside: Float32Array,
+): Float64Array | null {
+  const n = basis.functions.length, products = basisProducts(basis), localRight = new Float64Array(n + 1);
+  addStamps(layout, normal, stamps.map((equations) => {
+    const local = new Float64Array((n + 1) ** 2);
+    for (let a = 0; a < n; a++) {
+      for (let b = 0; b < n; b++) local[a * (n + 1) + b] = equations.noise * products[a * n + b];
+    }
+    return { ...equations, local, localRight };
+  }), -1, beside);
+  const right = normal.right.slice();
+  return solveSymmetric(normal.matrix.slice(), right, RIDGE) ? right : null;
 }
 
 function solve(layout: Layout, normal: Normal, stampCount: number): Float64Array {
