@@ -64,14 +64,19 @@ export function interpolationPower(noiseX: Float64Array, noiseY: Float64Array): 
  */
 const POWER_MIN = 0.25;
 
+/** Share of Σ φ² that may be cut off: what is left of correlations is then below its root, a part in a thousand. */
+const CUT_OFF_MAX = 1e-6;
+
 /**
  * @param convolved  Noise of the convolved image.
  * @param powerY     Power of Y's noise for unit variance, in the same order: all 1 unless Y was interpolated.
  * @param varianceY, varianceX Typical variance of a pixel of Y and X.
  * @param halfSize   Largest half side of φ, pixels; ≤ 31. Where φ ends before, it is smaller.
+ * @param cutOffMax  Share of Σ φ² that may then be cut off. The sum of what is cut off scales φ: a part in a hundred.
  */
 export function whiteningOf(
   convolved: NoisePower, powerY: Float64Array, varianceY: number, varianceX: number, halfSize: number,
+  cutOffMax = CUT_OFF_MAX,
 ): Whitening {
   const n = SIDE * SIDE, re = new Float64Array(n), im = new Float64Array(n);
   const white = varianceY + varianceX * convolved.sum * convolved.sum;
@@ -79,7 +84,7 @@ export function whiteningOf(
     re[j] = Math.sqrt(white / (varianceY * Math.max(powerY[j], POWER_MIN) + varianceX * convolved.power[j])) / n;
   }
   transformBack(createFourier(SIDE), re, im);
-  const half = reachOf(re, halfSize), size = 2 * half + 1, phi = new Float32Array(size * size);
+  const half = reachOf(re, halfSize, cutOffMax), size = 2 * half + 1, phi = new Float32Array(size * size);
   let total = 0;
   for (let v = 0; v < size; v++) {
     for (let u = 0; u < size; u++) total += phi[v * size + u] = re[wrap(v - half) * SIDE + wrap(u - half)];
@@ -90,11 +95,8 @@ export function whiteningOf(
   return { kernel: phi, size, varianceRatio, factorX, factorY };
 }
 
-/** Share of Σ φ² that may be cut off: what is left of correlations is then below its root, a part in a thousand. */
-const CUT_OFF_MAX = 1e-6;
-
 /** Half side of the square around the origin that holds all but a little of Σ φ². */
-function reachOf(phi: Float64Array, most: number): number {
+function reachOf(phi: Float64Array, most: number, cutOffMax: number): number {
   const rings = new Float64Array(most + 1);
   let total = 0;
   for (let v = -most; v <= most; v++) {
@@ -105,7 +107,7 @@ function reachOf(phi: Float64Array, most: number): number {
     }
   }
   let half = most, lost = 0;
-  while (half > 1 && lost + rings[half] <= CUT_OFF_MAX * total) lost += rings[half--];
+  while (half > 1 && lost + rings[half] <= cutOffMax * total) lost += rings[half--];
   return half;
 }
 

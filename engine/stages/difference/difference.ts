@@ -1,7 +1,7 @@
 /** The difference stage: template warped, matched to the visit, subtracted, and the noise made white. */
 import { StageError } from '../../errors.ts';
 import { addScaled, scalePlane, subtractPolynomial } from '../../kernels/arithmetic.ts';
-import { convolveConstant } from '../../kernels/convolve.ts';
+import { convolveByCell, convolveConstant } from '../../kernels/convolve.ts';
 import { differenceVariance } from '../../kernels/difference.ts';
 import { blankMasked, subtractMatched } from '../../kernels/match.ts';
 import { spreadMask } from '../../kernels/spread.ts';
@@ -18,7 +18,7 @@ import {
 } from './decorrelate.ts';
 import { listStamps, residualFraction, type StampRecord } from './diagnostics.ts';
 import { evaluateKernel, fitMatchingKernel, type KernelFit, type MatchingKernel } from './kernelFit.ts';
-import { psfThroughConstant, psfThroughKernel } from './psfOfDifference.ts';
+import { psfThroughConstant, psfThroughKernel, psfThroughLocal } from './psfOfDifference.ts';
 import { measureDisplacement, type Displacement } from './register.ts';
 import { termDegrees } from './polynomial.ts';
 import { chooseStamps, markUnusable, stampFwhmPx, type StampChoice } from './stamps.ts';
@@ -28,6 +28,7 @@ import {
   varianceSlope,
 } from './subtract.ts';
 import { warpTemplate, type WarpResult } from './warp.ts';
+import { localWhitening, termsAt, WHOLE, type LocalWhitening } from './whitenLocally.ts';
 
 export type DifferenceInputs = Readonly<{
   visitImage: VisitImage; visitPsf: PsfModel; visitWcs: Wcs;
@@ -94,10 +95,10 @@ export function differenceImages(
   const typicalSharper = typicalVariance(sharper), typicalOther = typicalVariance(other);
   const power = isTemplateSharper
     ? noisePowerOf(middle, kernel.size, warp.noiseX, warp.noiseY) : noisePowerOf(middle, kernel.size, WHITE, WHITE);
-  const whitening = whiteningOf(
-    power, isTemplateSharper ? interpolationPower(WHITE, WHITE) : interpolationPower(warp.noiseX, warp.noiseY),
-    typicalOther, typicalSharper, config.decorrelationHalfSizePx,
-  );
+  const powerY = isTemplateSharper ? interpolationPower(WHITE, WHITE) : interpolationPower(warp.noiseX, warp.noiseY);
+  const halfSize = config.decorrelationHalfSizePx, isLocal = !isTemplateSharper && kernel.order > 0;
+  const whitening = whiteningOf(power, powerY, typicalOther, typicalSharper, halfSize, isLocal ? WHOLE : undefined);
+  const local = isLocal ? localWhitening(kernel, powerY, typicalOther, typicalSharper, halfSize) : null;
   const scale = isTemplateSharper ? 1 : 1 / kernel.sum;
   const { matched, raw, background } = isTemplateSharper
     ? subtractMatchedTemplate(visitImage, warp.warped, kernel, middle, power.variance, buffers, config)
@@ -106,7 +107,7 @@ export function differenceImages(
     );
   if (displacement !== null) allowForScatter(displacement, matched, raw, config.registration.scatterMinPx);
   const { difference, freePlane } = config.isDecorrelated
-    ? whiten(raw, whitening, buffers.scratch) : { difference: raw, freePlane: buffers.scratch };
+    ? whiten(raw, whitening, local, buffers.scratch) : { difference: raw, freePlane: buffers.scratch };
   blankMasked(difference, NO_DATA);
   const matchedTemplatePsf = isTemplateSharper ? inputs.visitPsf : psfThroughKernel(inputs.visitPsf, kernel);
   const figures = {
@@ -123,7 +124,7 @@ export function differenceImages(
     difference: asProduct('differenceImage', difference), matchedTemplate: asProduct('matchedTemplate', matched),
     freePlane,
     differencePsf: config.isDecorrelated
-      ? psfThroughConstant(matchedTemplatePsf, whitening.kernel, whitening.size) : matchedTemplatePsf,
+      ? whitenedPsf(matchedTemplatePsf, whitening, local) : matchedTemplatePsf,
     matchedTemplatePsf,
     templateNoiseFactor: isTemplateSharper
       ? psfErrorFactor(power, middlePsf(inputs.visitPsf), inputs.visitPsf.size) : 1,
@@ -285,11 +286,23 @@ function allowForScatter(
   addRegistrationVariance(image, width, height, scatterXPx, scatterYPx, difference.variance);
 }
 
-/** The difference with its image in the plane that was free, and the plane that is free now. */
+function whitenedPsf(psf: PsfModel, { kernel, size }: Whitening, local: LocalWhitening | null): PsfModel {
+  return local === null ? psfThroughConstant(psf, kernel, size) : psfThroughLocal(psf, local);
+}
+
+/**
+ * The difference with its image in the plane that was free, and the plane that is free now. Where φ is local the noise
+ * it leaves is everywhere what it is in the middle.
+ */
 function whiten(
-  { image, variance, mask, width, height }: MaskedImage, whitening: Whitening, free: Float32Array,
+  { image, variance, mask, width, height }: MaskedImage, whitening: Whitening, local: LocalWhitening | null,
+  free: Float32Array,
 ): { difference: MaskedImage; freePlane: Float32Array } {
-  convolveConstant(image, width, height, whitening.size, whitening.kernel, free);
+  if (local === null) convolveConstant(image, width, height, whitening.size, whitening.kernel, free);
+  else {
+    const { size, terms } = local;
+    convolveByCell(image, width, height, size, { terms, weightsAt: (x, y, out) => termsAt(local, x, y, out) }, free);
+  }
   scalePlane(variance, whitening.varianceRatio);
   return { difference: { image: free, variance, mask, width, height }, freePlane: image };
 }

@@ -43,6 +43,36 @@ export function evaluatePolynomial(
 }
 
 /**
+ * Polynomials through stamps at places of a grid over the detector, its borders included: least squares, pixel by pixel.
+ *
+ * @param stampAt Writes the stamp of a place, [length].
+ * @returns One a term, [length], in the order of `polynomialTerms`.
+ */
+export function fitStamps(
+  width: number, height: number, length: number, order: number, grid: number,
+  stampAt: (x: number, y: number, out: Float64Array) => void,
+): Float32Array[] {
+  const terms = termCount(order), matrix = new Float64Array(terms * terms), right = new Float64Array(terms * length);
+  const value = new Float64Array(length), p = new Float64Array(terms);
+  for (let i = 0; i < grid * grid; i++) {
+    const x = ((width - 1) * (i % grid)) / (grid - 1), y = ((height - 1) * Math.floor(i / grid)) / (grid - 1);
+    stampAt(x, y, value);
+    polynomialTerms(x, y, width, height, order, p);
+    for (let a = 0; a < terms; a++) {
+      for (let b = 0; b < terms; b++) matrix[a * terms + b] += p[a] * p[b];
+      for (let j = 0; j < length; j++) right[a * length + j] += p[a] * value[j];
+    }
+  }
+  const coefficients = Array.from({ length: terms }, () => new Float32Array(length)), column = new Float64Array(terms);
+  for (let j = 0; j < length; j++) {
+    for (let a = 0; a < terms; a++) column[a] = right[a * length + j];
+    solveSymmetric(matrix.slice(), column, 0);
+    for (let a = 0; a < terms; a++) coefficients[a][j] = column[a];
+  }
+  return coefficients;
+}
+
+/**
  * Solves A x = b for a symmetric positive A, in place.
  *
  * Columns are scaled to a unit diagonal first, and `ridge` is added to it, so that terms that the data do not

@@ -1,7 +1,8 @@
 /** PSF models of what the difference stage makes out of the visit's PSF. */
 import { evaluatePsf, psfTermCount, type PsfModel } from '../../image/psf.ts';
 import { evaluateKernel, type MatchingKernel } from './kernelFit.ts';
-import { polynomialTerms, solveSymmetric } from './polynomial.ts';
+import { fitStamps } from './polynomial.ts';
+import { phiAt, type LocalWhitening } from './whitenLocally.ts';
 
 /** Places along each axis at which a PSF is sampled: 25 in all for at most 6 terms. */
 const GRID = 5;
@@ -14,28 +15,16 @@ const GRID = 5;
 export function convolvedPsf(
   psf: PsfModel, kernelSize: number, kernelAt: (x: number, y: number, out: Float32Array) => void, order: 0 | 1 | 2,
 ): PsfModel {
-  const n = psf.size * psf.size, terms = psfTermCount(order);
-  const stamp = new Float32Array(n), kernel = new Float32Array(kernelSize * kernelSize), value = new Float64Array(n);
-  const matrix = new Float64Array(terms * terms), right = new Float64Array(terms * n), p = new Float64Array(terms);
-  for (let i = 0; i < GRID * GRID; i++) {
-    const x = ((psf.width - 1) * (i % GRID)) / (GRID - 1), y = ((psf.height - 1) * Math.floor(i / GRID)) / (GRID - 1);
+  const n = psf.size * psf.size, stamp = new Float32Array(n), kernel = new Float32Array(kernelSize * kernelSize);
+  const terms = fitStamps(psf.width, psf.height, n, order, GRID, (x, y, value) => {
     evaluatePsf(psf, x, y, stamp);
     kernelAt(x, y, kernel);
     convolveStamp(stamp, psf.size, kernel, kernelSize, value);
     const total = value.reduce((sum, light) => sum + light, 0);
     for (let j = 0; j < n; j++) value[j] /= total;
-    polynomialTerms(x, y, psf.width, psf.height, order, p);
-    for (let a = 0; a < terms; a++) {
-      for (let b = 0; b < terms; b++) matrix[a * terms + b] += p[a] * p[b];
-      for (let j = 0; j < n; j++) right[a * n + j] += p[a] * value[j];
-    }
-  }
-  const coefficients = new Float32Array(terms * n), column = new Float64Array(terms);
-  for (let j = 0; j < n; j++) {
-    for (let a = 0; a < terms; a++) column[a] = right[a * n + j];
-    solveSymmetric(matrix.slice(), column, 0);
-    for (let a = 0; a < terms; a++) coefficients[a * n + j] = column[a];
-  }
+  });
+  const coefficients = new Float32Array(terms.length * n);
+  terms.forEach((term, k) => { coefficients.set(term, k * n); });
   return { size: psf.size, width: psf.width, height: psf.height, order, coefficients };
 }
 
@@ -55,6 +44,11 @@ export function psfThroughConstant(psf: PsfModel, kernel: Float32Array, kernelSi
   // What the kernel throws beyond the stamp is missing: the middle of the detector has unit sum.
   for (let j = 0; j < coefficients.length; j++) coefficients[j] /= sums[0];
   return { ...psf, coefficients };
+}
+
+/** A PSF after convolution with φ of every place. */
+export function psfThroughLocal(psf: PsfModel, whitening: LocalWhitening): PsfModel {
+  return convolvedPsf(psf, whitening.size, (x, y, out) => phiAt(whitening, x, y, out), 2);
 }
 
 /** Direct convolution; what lies outside the stamp is zero. */
