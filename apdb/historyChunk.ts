@@ -39,20 +39,55 @@ export function chunkOfRows(
 ): HistoryChunk {
   const count = positions.length, pointSize = kind === 'source' ? SOURCE_POINT_SIZE : FORCED_POINT_SIZE;
   const read = kind === 'source' ? readSourceRow : readForcedRow;
-  const { points, ids, offsets, objectOf } = unsortedColumns(count, pointSize);
+  const columns = unsortedColumns(count, pointSize), { points, ids, offsets, objectOf } = columns;
   const names = new BigInt64Array(2), view = viewOf(bytes), objects = new ObjectIndex();
-  let offset = 0, firstPosition = Infinity, firstMjdTai = Infinity;
+  let offset = 0;
   for (let row = 0; row < count; row++) {
     read(bytes, view, offset, points, row * pointSize, names);
     ids[row] = names[0];
     objectOf[row] = objects.indexOf(names);
     offsets[row] = offset;
     offset += lengths[row];
+  }
+  if (offset !== bytes.length) throw new Error(`${count} rows of ${offset} bytes in ${bytes.length}`);
+  return sortedChunk({ ...columns, positions, lengths, pointSize }, objects, bytes);
+}
+
+/** One chunk of the rows of several, of the same point size. */
+export function mergedChunk(chunks: readonly HistoryChunk[]): HistoryChunk {
+  if (chunks.length === 1) return chunks[0];
+  const count = chunks.reduce((sum, { ids }) => sum + ids.length, 0), [{ pointSize }] = chunks;
+  const columns = unsortedColumns(count, pointSize), objects = new ObjectIndex(), name = new BigInt64Array(2);
+  const positions = new Float64Array(count), lengths = new Uint32Array(count);
+  let row = 0, byte = 0;
+  for (const chunk of chunks) {
+    columns.points.set(chunk.points, row * pointSize);
+    columns.ids.set(chunk.ids, row);
+    positions.set(chunk.positions, row);
+    lengths.set(chunk.lengths, row);
+    for (let k = 0; k < chunk.objects.length; k++) {
+      name[1] = chunk.objects[k];
+      columns.objectOf.fill(objects.indexOf(name), row + chunk.starts[k], row + chunk.starts[k + 1]);
+    }
+    for (let from = 0; from < chunk.ids.length; from++) columns.offsets[row + from] = byte + chunk.offsets[from];
+    row += chunk.ids.length;
+    byte += chunk.bytes.length;
+  }
+  const bytes = Buffer.concat(chunks.map((chunk) => chunk.bytes));
+  return sortedChunk({ ...columns, positions, lengths, pointSize }, objects, bytes);
+}
+
+function sortedChunk(
+  { points, ids, offsets, objectOf, positions, lengths, pointSize }: Unsorted & Readonly<{
+    positions: Float64Array; lengths: Uint32Array; pointSize: number;
+  }>, objects: ObjectIndex, bytes: Uint8Array,
+): HistoryChunk {
+  const count = positions.length, { order, starts } = grouped(objectOf, objects.count, positions, ids);
+  let firstPosition = Infinity, firstMjdTai = Infinity;
+  for (let row = 0; row < count; row++) {
     if (positions[row] < firstPosition) firstPosition = positions[row];
     if (points[row * pointSize] < firstMjdTai) firstMjdTai = points[row * pointSize];
   }
-  if (offset !== bytes.length) throw new Error(`${count} rows of ${offset} bytes in ${bytes.length}`);
-  const { order, starts } = grouped(objectOf, objects.count, positions, ids);
   const sorted: HistoryChunk = {
     objects: objects.ids(), starts, ids: new BigInt64Array(count), positions: new Float64Array(count),
     points: new Float64Array(count * pointSize), pointSize, offsets: new Uint32Array(count),
@@ -162,6 +197,9 @@ class ObjectIndex {
     for (let k = 0; k < count; k++) this.#find(this.#halves[2 * k], this.#halves[2 * k + 1]);
   }
 }
+
+/** Names what the bytes below mean, columns of points included: raised whenever that changes. */
+export const HISTORY_LAYOUT = 3;
 
 /** Columns of a chunk with their bytes a value, in the order in which they are kept. */
 const HEADER_BYTES = 40;

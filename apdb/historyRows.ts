@@ -133,17 +133,37 @@ export class HistoryWindows {
 
   /** One window for each object, by its place. */
   finish(): HistoryRows[] {
-    return Array.from(this.#segments, (segments) => (segments ? new HistoryRows(segments) : NOTHING));
+    return Array.from(this.#segments, (segments) => (segments ? new HistoryRows(inOrder(segments)) : NOTHING));
+  }
+
+  #isWanted({ positions, points, pointSize }: HistoryChunk, row: number, through: number): boolean {
+    return positions[row] > through && points[row * pointSize + POINT.time] >= this.#sinceMjdTai;
   }
 
   #addWanted(segments: HistorySegment[], chunk: HistoryChunk, start: number, end: number, through: number): void {
-    for (let row = start; row < end; row++) {
-      const isWanted = chunk.positions[row] > through
-        && chunk.points[row * chunk.pointSize + POINT.time] >= this.#sinceMjdTai;
-      if (!isWanted) continue;
-      const last = segments.at(-1);
-      if (last?.chunk === chunk && last.end === row) segments[segments.length - 1] = { ...last, end: row + 1 };
-      else segments.push({ chunk, start: row, end: row + 1 });
+    for (let row = start; row < end;) {
+      let first = row;
+      while (first < end && !this.#isWanted(chunk, first, through)) first++;
+      row = first;
+      while (row < end && this.#isWanted(chunk, row, through)) row++;
+      if (row > first) segments.push({ chunk, start: first, end: row });
     }
   }
+}
+
+/** Segments such that the rows of each follow those of the one before; rows of a late commit lie between others. */
+function inOrder(segments: HistorySegment[]): readonly HistorySegment[] {
+  if (segments.length === 1) return segments;
+  segments.sort((a, b) => compareRows(a.chunk, a.start, b.chunk, b.start));
+  const isOrdered = segments.every((next, k) => (
+    k === 0 || compareRows(segments[k - 1].chunk, segments[k - 1].end - 1, next.chunk, next.start) < 0));
+  if (isOrdered) return segments;
+  return segments.flatMap(({ chunk, start, end }) => (
+    Array.from({ length: end - start }, (_, k) => ({ chunk, start: start + k, end: start + k + 1 }))))
+    .sort((a, b) => compareRows(a.chunk, a.start, b.chunk, b.start));
+}
+
+function compareRows(a: HistoryChunk, rowOfA: number, b: HistoryChunk, rowOfB: number): number {
+  const later = a.positions[rowOfA] - b.positions[rowOfB];
+  return later !== 0 ? later : a.ids[rowOfA] < b.ids[rowOfB] ? -1 : 1;
 }

@@ -5,6 +5,8 @@ const STEP_DAYS = 30;
 
 export type Maintained = Readonly<{
   droppedPartitions: number; clusteredPartitions: number;
+  /** Parts of the sky whose history of finished months was written anew as preloads read it. */
+  packedTiles: number;
   /** Sources before it are not in the tables, MJD TAI; null when all are. */
   retainedFromMjdTai: number | null;
 }>;

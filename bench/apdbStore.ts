@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Apdb } from '../apdb/apdb.ts';
 import { openPostgresApdb } from '../apdb/postgres/postgresApdb.ts';
 import { openRedisTiles } from '../apdb/redis/redisTiles.ts';
+import { packHistory } from '../apdb/postgres/packedHistory.ts';
 import { PostgresServer } from '../apdb/postgres/session.ts';
 import { TABLE_COLUMNS, quotedColumns } from '../apdb/postgres/tables.ts';
 import { PIXEL_ORDER } from '../apdb/pixelization.ts';
@@ -16,8 +17,10 @@ export const INSTRUMENT = 'bench';
 const SCHEMA = `apdb_${INSTRUMENT}`;
 /** Rows of one COPY: 16 MB. */
 const ROWS_A_COPY = 25_000;
-/** Bytes on disk of one source with its share of the indexes, and of everything beside the sources, measured. */
-const BYTES_A_SOURCE = 640;
+/** A day of the last month: what is packed follows from it. */
+const LAST_MJD = FIRST_MJD + MONTHS * DAYS_A_MONTH - 1;
+/** Bytes on disk of one source with its share of the indexes and its packed copy, and of everything beside the sources, measured. */
+const BYTES_A_SOURCE = 1_120;
 const BYTES_BESIDE = 2e9;
 
 export class BenchStore {
@@ -71,7 +74,7 @@ export class BenchStore {
 
   /**
    * Fills the tables: objects, and their sources month by month into partitions without indexes, which are built when
-   * the rows are in.
+   * the rows are in; then packed as the day-time work would have left them.
    *
    * @param note Told of each month.
    */
@@ -88,6 +91,7 @@ export class BenchStore {
       }
       await server.transaction('maintain', (session) => session.execute(
         `UPDATE projection SET position = ${HISTORY_POSITION}; ANALYZE "DiaObjectLast"`));
+      note(`${await packHistory(server, LAST_MJD, FIRST_MJD / DAYS_A_MONTH)} tiles are packed`);
     } finally {
       await server.close();
     }

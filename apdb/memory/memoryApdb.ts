@@ -100,7 +100,7 @@ export function openMemoryApdb(): Apdb {
       retainedFromMjdTai = retainedFrom(retainedFromMjdTai, keepFromMjdTai);
       tables = folded(EMPTY, BEFORE_EVERYTHING, projected, retainedFromMjdTai);
       return {
-        droppedPartitions: 0, clusteredPartitions: 0,
+        droppedPartitions: 0, clusteredPartitions: 0, packedTiles: 0,
         retainedFromMjdTai: retainedFromMjdTai === -Infinity ? null : retainedFromMjdTai,
       };
     },

@@ -12,7 +12,7 @@ import { coverOf, isInCone } from '../pixelization.ts';
 import { rangesAround } from '../pixelRanges.ts';
 import { CopyBinaryReader } from './copyBinary.ts';
 import { HistoryWindows } from '../historyRows.ts';
-import { HistoryStream, type RangeChunk } from './historyStream.ts';
+import { historyStream, type RangeChunk } from './historyStream.ts';
 import type { PartitionedTable } from './partitions.ts';
 import { readTogether, type ReadJob, type SharedRead } from './readTogether.ts';
 import type { Session } from './session.ts';
@@ -54,7 +54,8 @@ export async function withHistory(
 ): Promise<ObjectHistory[]> {
   const windows = newWindows(objects, sinceMjdTai);
   const ranges = rangesAround(objects.map(({ homePixel }) => homePixel), apdbConfig.rangesPerRead);
-  const jobs = rangeJobs(ranges, sinceMjdTai, asOf, isLatest, (table, { chunk }) => windows[table].add(chunk, -1));
+  const spans = [{ fromMjdTai: sinceMjdTai, toMjdTai: Infinity }];
+  const jobs = rangeJobs(ranges, spans, asOf, isLatest, (table, { chunk }) => windows[table].add(chunk, -1));
   await readTogether(shared, jobs, async () => undefined);
   return joined(objects, windows);
 }
@@ -76,21 +77,24 @@ export function joined(objects: readonly ObjectRow[], windows: Windows): ObjectH
     { diaObjectId, ra, dec, diaObject, sources: sources[k], forcedSources: forced[k] }));
 }
 
-/** Rows of ranges of home pixels: a chunk a range and table, in no order. */
+/** Times `from` ≤ t < `to`, MJD TAI. */
+export type TimeSpan = Readonly<{ fromMjdTai: number; toMjdTai: number }>;
+
+/** Rows of ranges of home pixels in some of the spans: a chunk a range and table, in no order. */
 export function rangeJobs(
-  ranges: readonly PixelRange[], sinceMjdTai: number, asOf: CommitPosition, isLatest: boolean,
+  ranges: readonly PixelRange[], spans: readonly TimeSpan[], asOf: CommitPosition, isLatest: boolean,
   take: (table: PartitionedTable, range: RangeChunk) => void,
 ): ReadJob[] {
   const jobs: ReadJob[] = [];
   for (let at = 0; at < ranges.length; at += apdbConfig.rangesPerJob) {
     const some = ranges.slice(at, at + apdbConfig.rangesPerJob);
-    jobs.push((session) => readRanges(session, some, sinceMjdTai, asOf, isLatest, take));
+    jobs.push((session) => readRanges(session, some, spans, asOf, isLatest, take));
   }
   return jobs;
 }
 
 async function readRanges(
-  session: Session, ranges: readonly PixelRange[], sinceMjdTai: number, asOf: CommitPosition, isLatest: boolean,
+  session: Session, ranges: readonly PixelRange[], spans: readonly TimeSpan[], asOf: CommitPosition, isLatest: boolean,
   take: (table: PartitionedTable, range: RangeChunk) => void,
 ): Promise<void> {
   // The widest bounds, which the planner knows, leave out the partitions of other parts of the sky.
@@ -99,12 +103,12 @@ async function readRanges(
     // The sum keeps the planner from the index on commitFrom, which nearly every row passes.
     const rows = (name: string, holds: string) => `SELECT "commitFrom", payload FROM "${name}"
         WHERE "homePixel" >= asked.low AND "homePixel" < asked.high
-          AND "homePixel" >= ${integer(low)} AND "homePixel" < ${integer(high)} AND "midpointMjdTai" >= ${double(sinceMjdTai)}
+          AND "homePixel" >= ${integer(low)} AND "homePixel" < ${integer(high)} AND (${isWithin(spans)})
           AND "commitFrom" + 0 <= ${integer(asOf)} AND "diaObjectId" IS NOT NULL ${holds}`;
     // Rows that a correction has replaced, as of commits before it.
     const ended = isLatest || table === 'DiaForcedSource' ? ''
       : ` UNION ALL ${rows('DiaSourceHistory', `AND "commitTo" > ${integer(asOf)}`)}`;
-    const stream = new HistoryStream(table === 'DiaSource' ? 'source' : 'forced', (range) => take(table, range));
+    const stream = historyStream(table === 'DiaSource' ? 'source' : 'forced', (range) => take(table, range));
     // The aggregates keep the planner from walking the tables once and the ranges for each row.
     await session.copyOutPieces(`COPY (
       SELECT asked.low, s.keys, s.rows FROM ${rangeTable(ranges)}, LATERAL (
@@ -139,6 +143,11 @@ function holdsAt(asOf: CommitPosition): string {
 function idTable(ids: readonly bigint[]): string {
   const list = ids.map((id) => BigInt.asIntN(64, id).toString()).join(',');
   return `unnest('{${list}}'::bigint[]) WITH ORDINALITY AS asked (id, place)`;
+}
+
+function isWithin(spans: readonly TimeSpan[]): string {
+  return spans.map(({ fromMjdTai, toMjdTai }) => (
+    `"midpointMjdTai" >= ${double(fromMjdTai)} AND "midpointMjdTai" < ${double(toMjdTai)}`)).join(' OR ');
 }
 
 /** A number's shortest decimal form names the same double to Postgres. @throws on NaN. */

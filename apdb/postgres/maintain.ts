@@ -1,7 +1,8 @@
 /** Work of the day: old months dropped whole, and finished ones put in the order in which fields are read. */
 import { retainedFrom, type Maintained } from '../retention.ts';
 import { PARTITION_DAYS } from './partitions.ts';
-import { lockPosition } from './project.ts';
+import { dropPackedBefore, packHistory } from './packedHistory.ts';
+import { lockPosition } from './position.ts';
 import type { PostgresServer, Session } from './session.ts';
 
 const SOURCE_TABLES = ['DiaSource', 'DiaForcedSource'] as const;
@@ -18,7 +19,7 @@ async function writeRetention(session: Session, mjdTai: number): Promise<void> {
 }
 
 /**
- * Drops the months before a time, then clusters the finished ones that have not been.
+ * Drops the months before a time, clusters the finished ones that have not been, and packs what a preload reads.
  *
  * @param keepFromMjdTai Null keeps all. The month that holds it is kept whole.
  */
@@ -32,7 +33,9 @@ export async function maintain(server: PostgresServer, keepFromMjdTai: number | 
       `SET LOCAL maintenance_work_mem = '256MB'; CLUSTER "${leaf}" USING "${index}"; ANALYZE "${leaf}"`));
     clustered++;
   }
-  return { droppedPartitions: dropped, clusteredPartitions: clustered, retainedFromMjdTai };
+  const { firstMonth, lastMjdTai } = await server.transaction('readAll', timesOf);
+  const packed = lastMjdTai === null ? 0 : await packHistory(server, lastMjdTai, firstMonth);
+  return { droppedPartitions: dropped, clusteredPartitions: clustered, packedTiles: packed, retainedFromMjdTai };
 }
 
 async function dropMonths(
@@ -51,6 +54,7 @@ async function dropMonths(
     dropped += Number(leaves);
     await session.execute(`DROP TABLE "${name}"`);
   }
+  await dropPackedBefore(session, from / PARTITION_DAYS);
   await session.rows('DELETE FROM "DiaSourceHistory" WHERE "midpointMjdTai" < $1', [from]);
   if (from > before) {
     // Cached tiles still hold what is gone.
@@ -58,6 +62,21 @@ async function dropMonths(
       UPDATE metadata SET value = gen_random_uuid()::text WHERE name = 'epoch'`);
   }
   return { dropped, retainedFromMjdTai: from };
+}
+
+async function timesOf(session: Session): Promise<{ firstMonth: number; lastMjdTai: number | null }> {
+  const first = Math.min(...(await monthsOf(session)).map(({ days }) => days));
+  return { firstMonth: first / PARTITION_DAYS, lastMjdTai: await lastSourceTime(session) };
+}
+
+/** MJD TAI of the last diaSource; null when there is none. */
+async function lastSourceTime(session: Session): Promise<number | null> {
+  const months = (await monthsOf(session)).filter(({ name }) => name.startsWith('DiaSource_'));
+  for (const { name } of months.sort((a, b) => b.days - a.days)) {
+    const [{ last }] = await session.rows<{ last: number | null }>(`SELECT max("midpointMjdTai") AS last FROM "${name}"`);
+    if (last !== null) return last;
+  }
+  return null;
 }
 
 /** Tables of months and the days that they begin with. */
@@ -73,8 +92,7 @@ async function monthsOf(session: Session): Promise<{ name: string; days: number 
 
 /** Partitions of finished months that were never clustered, with the index that has the pixel first. */
 async function unclustered(session: Session): Promise<{ leaf: string; index: string }[]> {
-  const [{ last }] = await session.rows<{ last: number | null }>(
-    'SELECT max("midpointMjdTai") AS last FROM "DiaSource"');
+  const last = await lastSourceTime(session);
   const finished = (await monthsOf(session)).filter(({ days }) => last !== null && days + PARTITION_DAYS <= last);
   const found: { leaf: string; index: string }[] = [];
   for (const { name } of finished) {

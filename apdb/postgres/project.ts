@@ -16,19 +16,6 @@ import { touchTiles } from './tileHistory.ts';
 /** A row with a full payload, as COPY has it; the buffer grows by doubling where it falls short. */
 const TYPICAL_ROW_BYTES = 640;
 
-/** The stored position, locked to the end of the transaction: writers go one after the other. */
-export async function lockPosition(session: Session): Promise<CommitPosition> {
-  return positionOf(await session.rows<{ position: string }>('SELECT position FROM projection FOR UPDATE'));
-}
-
-export async function readPosition(session: Session): Promise<CommitPosition> {
-  return positionOf(await session.rows<{ position: string }>('SELECT position FROM projection'));
-}
-
-export async function setPosition(session: Session, position: CommitPosition): Promise<void> {
-  await session.rows('UPDATE projection SET position = $1', [position]);
-}
-
 /**
  * Write the rows of commits above the locked position. Rows go straight into the tables: the position has
  * excluded what is there already, and the unique keys refuse what contradicts it.
@@ -143,8 +130,4 @@ async function copyInto<Row>(
   const out = new CopyBinaryWriter(rows.length * TYPICAL_ROW_BYTES);
   for (const row of rows) write(out, row);
   await session.copyIn(`COPY "${table}" (${quotedColumns(columns)}) FROM STDIN (FORMAT binary)`, out.finish());
-}
-
-function positionOf(rows: readonly { position: string }[]): CommitPosition {
-  return Number(rows[0].position) as CommitPosition; // The one row, which only ever held positions.
 }

@@ -6,7 +6,7 @@ import type { ObjectPlace } from '../closePairs.ts';
 import { CopyBinaryReader } from './copyBinary.ts';
 import { readRetention } from './maintain.ts';
 import { PARTITION_DAYS } from './partitions.ts';
-import { readPosition } from './project.ts';
+import { readPosition } from './position.ts';
 import type { Session } from './session.ts';
 
 /** diaSources by (time, id) behind a cursor, as many as asked for or all that are left. */

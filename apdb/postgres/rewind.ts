@@ -1,6 +1,7 @@
 /** Going back to an earlier commit, so that what came after it can be projected anew. */
 import type { CommitPosition } from '../../schemas/ids.ts';
-import { lockPosition, setPosition } from './project.ts';
+import { lockPosition, setPosition } from './position.ts';
+import { unpackHistory } from './packedHistory.ts';
 import type { Session } from './session.ts';
 import { quotedColumns, TABLE_COLUMNS } from './tables.ts';
 
@@ -28,5 +29,6 @@ export async function rewind(session: Session, to: CommitPosition): Promise<void
   // Whatever is cached may hold what is gone: no cache of the earlier filling is looked at any more.
   await session.execute(`DELETE FROM "HistoryTile";
     UPDATE metadata SET value = gen_random_uuid()::text WHERE name = 'epoch'`);
+  await unpackHistory(session);
   await setPosition(session, to);
 }

@@ -204,6 +204,9 @@ const MAINTENANCE_LIMIT = `SET LOCAL statement_timeout = ${apdbConfig.maintenanc
  */
 const BY_INDEX = ['seqscan', 'hashjoin', 'mergejoin'].map((way) => `SET LOCAL enable_${way} = off`).join('; ');
 
+/** The same for work on tables of which a few rows at a time are read. */
+export const MAINTAIN_BY_INDEX = BY_INDEX;
+
 /** The objects of Rubin's fullest field, 70,000 of 0.4 kB, are put in order without files. */
 const SORT_IN_MEMORY = "SET LOCAL work_mem = '48MB'";
 

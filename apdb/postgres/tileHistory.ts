@@ -6,10 +6,12 @@ import {
 } from '../tiles.ts';
 import { apdbConfig } from '../config.ts';
 import { CopyBinaryReader } from './copyBinary.ts';
-import { chunkOfRows, type HistoryChunk } from '../historyChunk.ts';
+import { chunkOfRows, mergedChunk, type HistoryChunk } from '../historyChunk.ts';
 import type { HistoryKind } from '../historyRows.ts';
-import { joined, newWindows, rangeJobs, regionObjects } from './history.ts';
-import { readTogether, type SharedRead } from './readTogether.ts';
+import { joined, newWindows, rangeJobs, regionObjects, type TimeSpan } from './history.ts';
+import { ANY_MONTH, markStale, packedJobs, packedTiles, spansBeside, type PackedTiles } from './packedHistory.ts';
+import { PARTITION_DAYS, type PartitionedTable } from './partitions.ts';
+import { readTogether, type ReadJob, type SharedRead } from './readTogether.ts';
 import type { Session } from './session.ts';
 import type { Placed } from './tables.ts';
 
@@ -28,19 +30,25 @@ export async function regionByTiles(
   const elsewhere = new Set(objects.map(({ homePixel }) => tileOf(homePixel)).filter((tile) => !known.has(tile)));
   const { tiles: others } = await readTiles(reading, [...elsewhere].sort((a, b) => a - b), async () => undefined);
   const windows = newWindows(objects, sinceMjdTai), all = [...tiles, ...others];
-  for (const { chunks } of all) {
+  for (const { cached, parts } of all) {
     let through = -1;
-    for (const { sources, forcedSources, position } of chunks) {
+    for (const { sources, forcedSources, position } of cached) {
       windows.DiaSource.add(sources, through);
       windows.DiaForcedSource.add(forcedSources, through);
       through = position;
     }
+    for (const table of ['DiaSource', 'DiaForcedSource'] as const) {
+      for (const chunk of parts[table]) windows[table].add(chunk, -1);
+    }
   }
   const refill = async () => {
     let bytesLeft = apdbConfig.cacheFillBytes;
-    for (const { tile, isNew, chunks } of all) {
-      if (!isNew) continue;
-      const base = chunkPieces(chunks[0]);
+    for (const { tile, cached, parts } of all) {
+      if (cached.length > 0) continue;
+      const base = chunkPieces({
+        isBase: true, before: 0, position: latest, sinceMjdTai, sources: mergedChunk(parts.DiaSource),
+        forcedSources: mergedChunk(parts.DiaForcedSource),
+      });
       if ((bytesLeft -= bytesOf(base)) < 0) return;
       await cache.fill(tile, base);
     }
@@ -51,8 +59,10 @@ export async function regionByTiles(
 type TileReading = Readonly<{
   shared: SharedRead; cache: Pick<TileCache, 'read'>; sinceMjdTai: number; latest: CommitPosition;
 }>;
-/** `isNew`: read from the tables, and not in the cache. */
-type ReadTile = Readonly<{ tile: number; isNew: boolean; chunks: readonly TileChunk[] }>;
+/** Rows of a tile out of the tables, packed or not: each once, in any number of chunks. */
+type Parts = Readonly<Record<PartitionedTable, HistoryChunk[]>>;
+/** Out of the cache, or else in parts out of the tables. */
+type ReadTile = Readonly<{ tile: number; cached: readonly TileChunk[]; parts: Parts }>;
 
 /** Tiles out of the cache, and of the tables what that lacks; `meanwhile` is begun at once on the same connection. */
 async function readTiles<T>(
@@ -60,30 +70,48 @@ async function readTiles<T>(
 ): Promise<{ tiles: readonly ReadTile[]; result: T }> {
   const reading = cache.read(tiles);
   const touched = await touchedTiles(shared.session, tiles);
+  const packed = await packedTiles(shared.session, tiles);
   const running = meanwhile();
   running.catch(() => undefined); // It is waited for below.
   const cached = await reading;
   const read: ReadTile[] = [], missing: number[] = [];
   for (const [k, tile] of tiles.entries()) {
     const chunks = completeTile(cached[k], sinceMjdTai, touched.get(tile) ?? 0);
-    if (chunks === null) missing.push(tile); else read.push({ tile, isNew: false, chunks });
+    if (chunks === null) missing.push(tile);
+    read.push({ tile, cached: chunks ?? [], parts: { DiaSource: [], DiaForcedSource: [] } });
   }
-  const found = { DiaSource: new Map<number, HistoryChunk>(), DiaForcedSource: new Map<number, HistoryChunk>() };
-  const jobs = rangeJobs(missing.map(pixelsOf), sinceMjdTai, latest, true, (table, { low, chunk }) => (
-    found[table].set(low, chunk)));
-  const result = await readTogether(shared, jobs, () => running);
-  for (const tile of missing) {
-    const low = pixelsOf(tile).from, sources = found.DiaSource.get(low), forced = found.DiaForcedSource.get(low);
-    if (!sources || !forced) throw new Error(`tile ${tile} was asked for and did not come`);
-    const base = { isBase: true, before: 0, position: latest, sinceMjdTai, sources, forcedSources: forced };
-    read.push({ tile, isNew: true, chunks: [base] });
+  const result = await readTogether(shared, partJobs(read, packed, missing, sinceMjdTai, latest), () => running);
+  for (const { tile, cached, parts } of read) {
+    if (cached.length === 0 && parts.DiaSource.length === 0) throw new Error(`tile ${tile} did not come`);
   }
   return { tiles: read, result };
 }
 
+/** Reads of what the cache has not: chunks of what is packed, rows of the rest. */
+function partJobs(
+  read: readonly ReadTile[], packed: PackedTiles | null, missing: readonly number[], sinceMjdTai: number,
+  latest: CommitPosition,
+): ReadJob[] {
+  const parts = new Map(read.map((one) => [one.tile, one.parts]));
+  const take = (table: PartitionedTable, tile: number, chunk: HistoryChunk) => parts.get(tile)?.[table].push(chunk);
+  const rowJobs = (tiles: readonly number[], spans: readonly TimeSpan[]) => (
+    rangeJobs(tiles.map(pixelsOf), spans, latest, true, (table, { low, chunk }) => take(table, tileOf(low), chunk)));
+  const always = [{ fromMjdTai: sinceMjdTai, toMjdTai: Infinity }];
+  if (packed === null) return rowJobs(missing, always);
+  const good = missing.filter((tile) => !packed.stale.has(tile));
+  return [
+    ...rowJobs(missing.filter((tile) => packed.stale.has(tile)), always),
+    ...rowJobs(good, spansBeside(packed.months, sinceMjdTai)),
+    ...packedJobs(packed, good, ({ tile, sources, forcedSources }) => {
+      take('DiaSource', tile, sources);
+      take('DiaForcedSource', tile, forcedSources);
+    }),
+  ];
+}
+
 /** Rows that a projection has written, by the tiles that they belong to. */
 type TileRows = Readonly<{ before: number; sources: WrittenRow[]; forcedSources: WrittenRow[] }>;
-type WrittenRow = Placed<Readonly<{ diaObjectId: bigint | null }>> & Readonly<{ position: CommitPosition }>;
+type WrittenRow = Placed<Readonly<{ diaObjectId: bigint | null; midpointMjdTai: number }>> & Readonly<{ position: CommitPosition }>;
 
 /** Marks the tiles of rows as touched by commits up to `through`; in the transaction that writes the rows. */
 export async function touchTiles(
@@ -108,7 +136,18 @@ export async function touchTiles(
     if (of !== undefined) tiles.set(tile, { ...of, before });
   }
   await touch(session, names, through);
+  await markStale(session, through, firstMonths([...sources, ...forcedSources]));
   return tiles;
+}
+
+/** The first month in which rows are, by tile. */
+function firstMonths(rows: readonly WrittenRow[]): Map<number, number> {
+  const months = new Map<number, number>();
+  for (const { homePixel, row } of rows) {
+    const tile = tileOf(homePixel), month = Math.floor(row.midpointMjdTai / PARTITION_DAYS);
+    if (month < (months.get(tile) ?? Infinity)) months.set(tile, month);
+  }
+  return months;
 }
 
 /** Marks the tiles of home pixels as touched by a commit whose rows no cache is told of. */
@@ -116,7 +155,9 @@ export async function markTiles(
   session: Session, through: CommitPosition, homePixels: readonly number[],
 ): Promise<void> {
   const names = [...new Set(homePixels.map(tileOf))].sort((a, b) => a - b);
-  if (names.length > 0) await touch(session, names, through);
+  if (names.length === 0) return;
+  await touch(session, names, through);
+  await markStale(session, through, new Map(names.map((tile) => [tile, ANY_MONTH])));
 }
 
 async function touch(session: Session, tiles: readonly number[], through: CommitPosition): Promise<void> {

@@ -145,7 +145,7 @@ export async function runApdbMaintain(options: ApdbMaintainOptions): Promise<num
     const seconds = (performance.now() - startMs) / 1000;
     if (options.json) { printJson({ instrument, keepDays, ...done, seconds }); return 0; }
     print(`APDB of ${instrument}: ${done.droppedPartitions} partitions dropped, `
-      + `${done.clusteredPartitions} clustered in ${seconds.toFixed(1)} s; sources are kept ${
+      + `${done.clusteredPartitions} clustered, ${done.packedTiles} tiles packed in ${seconds.toFixed(1)} s; sources are kept ${
         done.retainedFromMjdTai === null ? 'without end' : `from MJD ${done.retainedFromMjdTai} on`}`);
     return 0;
   });

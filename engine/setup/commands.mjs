@@ -1005,7 +1005,9 @@ export const COMMANDS = [
     summary: 'drop old sources, and put finished months in the order in which fields are read',
     description: [
       'The work of a day without a visit. Months are dropped whole and for good: `apdb rebuild` leaves them out, and the',
-      'log keeps them. Objects and their sums stay. Finished months are clustered by sky pixel, each once.',
+      'log keeps them. Objects and their sums stay. Finished months are clustered by sky pixel, each once; those that',
+      'have been over for a month are also packed, tile by tile, as cold preloads take them: two thirds as much disk',
+      'again. Packed tiles with later changes are read from their rows until this command runs again.',
     ],
     examples: ['vesper apdb maintain --keep-days 400 --json'],
     positionals: [],

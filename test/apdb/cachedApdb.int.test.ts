@@ -73,6 +73,45 @@ test('whatever was cached before, a region holds what a fold of the commits hold
   }), { numRuns: 12 });
 });
 
+test('whenever history was packed, a region holds what a fold of the commits holds, also after going back', async () => {
+  let packedTiles = 0;
+  const step = fc.record({
+    isPacked: fc.boolean(), isAtOnce: fc.boolean(), isCached: fc.boolean(), back: fc.integer({ min: 0, max: 8 }),
+  });
+  const steps = fc.array(step, { minLength: 10, maxLength: 10 });
+  await fc.assert(fc.asyncProperty(correctedArbitrary, steps, async (commits, kinds) => {
+    await apdb.reset();
+    for (const [k, commit] of commits.entries()) {
+      const { isPacked, isAtOnce, isCached, back } = kinds[k % kinds.length];
+      // What is packed while commits come must not be of before them for good.
+      if (isAtOnce) {
+        const [maintained] = await Promise.all([apdb.maintain(null), apdb.project([commit])]);
+        packedTiles += maintained.packedTiles;
+      } else await apdb.project([commit]);
+      if (isPacked) packedTiles += (await apdb.maintain(null)).packedTiles;
+      if (back === 0 && k > 0) {
+        await apdb.rewind(commits[k - 1].position);
+        await apdb.project([commit]);
+      }
+      if (!isCached) await redis.flushall();
+      const region = await apdb.loadRegion(WHOLE_FIELD, 0);
+      expect(region.objects.map(plainHistory)).toEqual(naiveHistories(commits, 0, commit.position));
+    }
+  }), { numRuns: 8 });
+  expect(packedTiles).toBeGreaterThan(0);
+});
+
+test('months that were dropped do not come back out of packed history', async () => {
+  await apdb.reset();
+  const commits = [61180, 61210, 61240, 61364].map((time, k) => commitOf(NIGHT, k + 1, [seen(1)], time));
+  await apdb.project(commits);
+  expect((await apdb.maintain(null)).packedTiles).toBe(1);
+  expect((await apdb.maintain(61200)).retainedFromMjdTai).toBe(61200);
+  await redis.flushall();
+  const [{ sources }] = (await apdb.loadRegion(WHOLE_FIELD, 0)).objects;
+  expect([...sources].map(({ midpointMjdTai }) => midpointMjdTai)).toEqual([61210, 61240, 61364]);
+});
+
 test('a commit of the night is put behind the tiles that are cached, which then serve the next visit', async () => {
   await apdb.reset();
   await redis.flushall();

@@ -56,7 +56,8 @@ export function commitOf(
 export const commitsArbitrary: fc.Arbitrary<CommittedRows[]> = fc.array(fc.record({
   gap: fc.integer({ min: 1, max: 3 }),
   isNextNight: fc.boolean(),
-  ageDays: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 390, noNaN: true })),
+  ageDays: fc.oneof(
+    fc.constant(0), fc.double({ min: 0, max: 390, noNaN: true }), fc.integer({ min: 40, max: 330 })),
   detections: fc.uniqueArray(fc.record({
     object: fc.integer({ min: 1, max: 12 }),
     ra: fc.double({ min: -1, max: 1, noNaN: true }).map((ra) => (ra + 360) % 360),
