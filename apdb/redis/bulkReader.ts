@@ -9,6 +9,11 @@ import { connect, type Socket } from 'node:net';
 
 const RECEIVE_BYTES = 1024 * 1024;
 const CR = 13;
+/**
+ * Lists under way at once. The server holds its answers in fresh memory until they are sent: with all of a field's 220
+ * asked for at once that is as much again as it keeps.
+ */
+const LISTS_ASKED_MAX = 8;
 /** A line of the protocol is a type, a number and the end; an error's message is cut here. */
 const LINE_BYTES_MAX = 512;
 
@@ -18,7 +23,9 @@ export class BulkReader {
   readonly #limitMs: number;
   #ready: Promise<void>;
   #lists: Buffer[][] = [];
-  #wanted = 0;
+  #keys: readonly string[] = [];
+  /** How many of the keys have been asked for. */
+  #asked = 0;
   /** Elements of the list that is arriving, and the bytes of the one element. */
   #elementsLeft = 0;
   #element: Buffer | null = null;
@@ -59,9 +66,9 @@ export class BulkReader {
       return await new Promise<Buffer[][]>((resolve, reject) => {
         this.#settle = { resolve, reject };
         this.#lists = [];
-        this.#wanted = keys.length;
-        this.#socket.write(keys.map((key) => (
-          `*4\r\n$6\r\nLRANGE\r\n$${Buffer.byteLength(key)}\r\n${key}\r\n$1\r\n0\r\n$2\r\n-1\r\n`)).join(''));
+        this.#keys = keys;
+        this.#asked = 0;
+        this.#ask();
       });
     } finally {
       clearTimeout(timer);
@@ -72,6 +79,15 @@ export class BulkReader {
 
   close(): void {
     this.#fail(new Error('closed'));
+  }
+
+  /** Asks for as many lists as may be under way. */
+  #ask(): void {
+    const until = Math.min(this.#keys.length, this.#lists.length + LISTS_ASKED_MAX);
+    if (until === this.#asked) return;
+    this.#socket.write(this.#keys.slice(this.#asked, until).map((key) => (
+      `*4\r\n$6\r\nLRANGE\r\n$${Buffer.byteLength(key)}\r\n${key}\r\n$1\r\n0\r\n$2\r\n-1\r\n`)).join(''));
+    this.#asked = until;
   }
 
   #receive(bytes: Buffer): void {
@@ -110,6 +126,7 @@ export class BulkReader {
   #beginList(size: number): void {
     this.#lists.push([]);
     this.#elementsLeft = size;
+    this.#ask();
   }
 
   #beginElement(size: number): void {
@@ -127,7 +144,7 @@ export class BulkReader {
 
   /** Nothing of the answer is left to come, the ends of its lines included. */
   #settleWhenWhole(): void {
-    const isWhole = this.#elementsLeft === 0 && this.#element === null && this.#lists.length === this.#wanted;
+    const isWhole = this.#elementsLeft === 0 && this.#element === null && this.#lists.length === this.#keys.length;
     if (isWhole) this.#settle?.resolve(this.#lists);
   }
 

@@ -62,6 +62,23 @@ test('whatever the pieces that the answer comes in, the lists are those that wer
   }), { numRuns: 30, examples: [[[[]], [1]], [[[new Uint8Array(0)]], [1]]] });
 });
 
+test('no more than eight lists are under way at once, and all come', async () => {
+  const kept = Array.from({ length: 50 }, (_, k) => [Uint8Array.of(k)]);
+  let asked = 0, answered = 0, atOnce = 0;
+  answer = (socket, request) => {
+    asked += request.split('LRANGE').length - 1;
+    atOnce = Math.max(atOnce, asked - answered);
+    setImmediate(() => {
+      const upTo = asked;
+      socket.write(encoded(kept.slice(answered, upTo)));
+      answered = upTo;
+    });
+  };
+  const read = await reader.read(kept.map((_, k) => `tile:${k}`));
+  expect(read.map((list) => [...list[0]])).toEqual(kept.map(([bytes]) => [...bytes]));
+  expect(atOnce).toBe(8);
+});
+
 test.each([
   ['an error', (socket: Socket) => socket.write('-NOAUTH Authentication required.\r\n'), 'the cache says -NOAUTH'],
   ['another type', (socket: Socket) => socket.write(':7\r\n'), 'the cache says :7'],
