@@ -65,6 +65,17 @@ export const engineConfig = {
   fakesQueueMax: 32,
   /** How long the end of a night waits for second passes under way, ms; what is not done by then is dropped. */
   fakesEndLimitMs: 10_000,
+  /** Visits that a new diaObject is measured on, days before its birth (DMS-REQ-0287). */
+  precoveryDays: 30,
+  /**
+   * New diaObjects of so many nights before are taken up by a running night, days: a night's rest is done within 24
+   * hours by the next, and a clouded one between does no harm. Older ones are the command's.
+   */
+  precoveryOwedDays: 3,
+  /** Detectors that are measured before their fluxes are written: of these a night that is killed repeats them. */
+  precoveryDetectorsAtOnce: 9,
+  /** How long the end of a night waits until what was measured is written, ms: a read and an entry. */
+  precoveryWriteLimitMs: 10_000,
   /** Pause between two looks of a stand-by whether the night has lost its process, ms: far below the alerts' minute. */
   standbyPollMs: 100,
   /** Pause between tries to start a database that has died, ms: a full disk is not emptied faster. */

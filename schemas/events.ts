@@ -173,6 +173,12 @@ export type PipelineEvent =
       type: 'ConsumersSampled'; instrument: string; dayObs: DayObs; group: string;
       consumers: readonly ConsumerFigures[]; filters: readonly FilterFigures[];
     }>
+  /** How far precovery has come: sums of this run, as of the entry that it has just appended. */
+  | Readonly<{
+      type: 'ObjectsPrecovered'; instrument: string; dayObs: DayObs; group: string; commitSequence: number;
+      /** New diaObjects of which nothing is left to be measured, fluxes, and new diaObjects that are owed yet. */
+      precovered: number; forcedSources: number; owed: number;
+    }>
   | (OfVisit & Readonly<{
       type: 'VisitCompleted'; detectors: number; committed: number; deferred: number;
       diaSources: number; alerts: number; readoutEndedMs: number; latencyMsMax: number | null;

@@ -90,6 +90,7 @@ export type NightSummary = Readonly<{
   telemetry: NightView['telemetry'];
   lastCommand: NightView['lastCommand'];
   sampled: NightView['sampled'];
+  precovery: Readonly<{ precovered: number; forcedSources: number; owed: number }> | null;
   malformed: number;
   budgetSeconds: number;
   live: NightCounts;
@@ -134,6 +135,9 @@ export function summarizeNight(night: NightView): NightSummary {
     telemetry: night.telemetry,
     lastCommand: night.lastCommand,
     sampled: night.sampled,
+    precovery: night.precovery && {
+      precovered: night.precovery.precovered, forcedSources: night.precovery.forcedSources, owed: night.precovery.owed,
+    },
     malformed: night.malformed,
     budgetSeconds: brokersConfig.latencyBudgetSeconds,
     live: {

@@ -90,6 +90,8 @@ export type NightView = Readonly<{
   lastCommand: Extract<ObservatoryEvent, { type: 'ControlCommanded' }> | null;
   /** Consumers and filters as they were told of last; null before. */
   sampled: Pick<Extract<PipelineEvent, { type: 'ConsumersSampled' }>, 'consumers' | 'filters'> | null;
+  /** How far precovery has come, as told last; null before. */
+  precovery: Extract<PipelineEvent, { type: 'ObjectsPrecovered' }> | null;
   /** Events that could not be read. */
   malformed: number;
 }>;
@@ -105,6 +107,7 @@ export function emptyNight(instrument: string, dayObs: DayObs): NightView {
     visits: {},
     telemetry: null,
     sampled: null,
+    precovery: null,
     lastCommand: null,
     malformed: 0,
   };
@@ -146,6 +149,11 @@ function apply(night: Draft, event: ObservatoryEvent | PipelineEvent, timeMs: nu
     case 'ConsumersSampled':
       // The stream of progress goes on from night to night.
       if (event.dayObs === night.dayObs) night.sampled = { consumers: event.consumers, filters: event.filters };
+      return;
+    case 'ObjectsPrecovered':
+      if (event.dayObs === night.dayObs && event.commitSequence > (night.precovery?.commitSequence ?? -1)) {
+        night.precovery = event;
+      }
       return;
     case 'ControlCommanded':
       if (isLaterCommand(event, night.lastCommand)) night.lastCommand = event;
@@ -225,7 +233,7 @@ function fakesOf(known: DetectorFakes | undefined, event: FakesEvent): DetectorF
 }
 
 type DetectorEvent = Exclude<
-  PipelineEvent, FakesEvent | { type: 'VisitPreloaded' | 'VisitCompleted' | 'ConsumersSampled' }
+  PipelineEvent, FakesEvent | { type: 'VisitPreloaded' | 'VisitCompleted' | 'ConsumersSampled' | 'ObjectsPrecovered' }
 >;
 
 function evolveAttempt(attempt: Attempt, event: DetectorEvent, timeMs: number): Attempt {

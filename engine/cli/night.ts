@@ -11,6 +11,7 @@ import { openPostgresApdb } from '../../apdb/postgres/postgresApdb.ts';
 import { openRedisTiles } from '../../apdb/redis/redisTiles.ts';
 import { loadCamera } from '../../schemas/camera.ts';
 import type { PipelineEvent } from '../../schemas/events.ts';
+import type { DayObs } from '../../schemas/ids.ts';
 import { createObservatory } from '../../simulator/observatory.ts';
 import { progressOf } from '../../simulator/nightProgress.ts';
 import { streams } from '../../schemas/subjects.ts';
@@ -35,6 +36,7 @@ import { planFollowedNight, planPerformedNight, planRecordedNight, SIMULATED, ty
 import { bodiesOfNight } from './orbitCatalogue.ts';
 import { note, print, printJson } from './output.ts';
 import { detectorProcess, warmProducts } from './processDetector.ts';
+import { recordedPixels } from './recordedPixels.ts';
 import { adoptProducts, readRecordedNight, tellNight } from './recordedNight.ts';
 import { awaitTurn } from './standby.ts';
 import { Teardown, within } from './teardown.ts';
@@ -109,6 +111,8 @@ async function observe(
   if (!warmPool) teardown.add(() => pool.close());
   const fakes = options.fakes > 0 ? createDetectorPool(1, true) : null;
   if (fakes) teardown.add(() => fakes.close());
+  const precovery = options.noPrecovery ? null : createDetectorPool(1, true);
+  if (precovery) teardown.add(() => precovery.close());
   const past = await readObservatory(log, instrument, dayObs, note);
   const catalog = new ProductCatalog(dataDir, instrument);
   const progress = visitProgress(past);
@@ -122,6 +126,15 @@ async function observe(
     ...(fakes && { fakes: {
       process: detectorProcess(camera, dataDir, catalog, fakes, runDigests()), idle: () => pool.idle(),
       share: options.fakes, seed: night.seed,
+    } }),
+    ...(precovery && { precovery: {
+      days: engineConfig.precoveryDays,
+      idle: async () => {
+        await fakes?.idle();
+        await pool.idle();
+      },
+      pixels: (night, facts) => recordedPixels(dataDir, instrument, night, facts, precovery),
+      facts: async (night) => (await readObservatory(log, instrument, night, note)).map(({ event }) => event),
     } }),
     warm: (visit, boresight) => warmProducts(camera, catalog, visit, boresight, dayObs),
     knownBodies: () => bodiesOfNight(catalog, camera, dayObs, note),
@@ -147,10 +160,10 @@ async function observe(
     note(`told ${await tellNight(log, recorded, { pace: options.pace, told, signal })} events of ${options.from}`);
   }
   const isStopped = await Promise.race([run.settled().then(() => false), aborted(signal).then(() => true)]);
-  if (isStopped) {
-    note(`night ${dayObs} was stopped before its end; start again to resume it`);
-    return 1;
-  }
+  if (isStopped) return stopped(dayObs);
+  const owed = await Promise.race([run.finishPrecovery(1000 * options.precoveryWait), aborted(signal).then(() => 0)]);
+  if (signal.aborted) return stopped(dayObs);
+  if (owed > 0) note(`precovery: ${owed} new objects are left to the next night, or to "npx vesper apdb precover"`);
   // The seal comes last: a night that is killed before is taken up again, one that is sealed is over.
   await within(engineConfig.drainLimitMs, 'archiving and delivering the alerts', brokers.drain());
   await within(engineConfig.drainLimitMs, 'sealing the night and its projection', run.seal());
@@ -158,7 +171,7 @@ async function observe(
   const audit = await countNight({ log, apdb, dataDir, instrument, dayObs });
   dashboard.setCounts({ counts: audit.counts, closes: audit.closes, violations: audit.violations });
   const truthDir = productsFrom ?? dataDir; // A recording keeps its truth beside its products.
-  const summary = await summarizeNight({ log, dataDir: truthDir, instrument, dayObs }, audit);
+  const summary = await summarizeNight({ log, dataDir, truthDir, instrument, dayObs }, audit);
   if (options.json) printJson(summary); else print(formatSummary(summary));
   if (!audit.closes) note(formatAudit(audit));
   if (options.keepRunning) {
@@ -166,6 +179,11 @@ async function observe(
     await aborted(signal);
   }
   return audit.closes ? 0 : 1;
+}
+
+function stopped(dayObs: DayObs): number {
+  note(`night ${dayObs} was stopped before its end; start again to resume it`);
+  return 1;
 }
 
 /** Waits for a night that somebody else opens; commands that publish one find the stores by the record of this run. */

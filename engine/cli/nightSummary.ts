@@ -13,8 +13,10 @@ import { engineConfig } from '../config.ts';
 import { readCommits } from '../stream/commitLog.ts';
 import type { Log } from '../stream/log.ts';
 import { readObservatory } from '../stream/observatory.ts';
+import { PrecoverySurvey } from '../stream/precoverySurvey.ts';
 import { readStored } from '../stream/readStream.ts';
 import { readFakes } from '../stream/secondPass.ts';
+import { Spool } from '../stream/spool.ts';
 import type { NightAudit } from './countNight.ts';
 import { fakeOf, isBright, sharesOf, type Shares } from './efficiencyTable.ts';
 import { parseTruth, scoreVisit, type MeasuredAlert, type TruthScore } from './scoreTruth.ts';
@@ -39,8 +41,12 @@ export type NightSummary = Readonly<{
   truth: TruthScore;
   /** Synthetic sources of the second passes; null when there were none. */
   fakes: NightFakes | null;
+  precovery: NightPrecovered;
   countsClose: boolean; withinBudgetFraction: number | null;
 }>;
+
+/** New diaObjects of the night, those measured on the visits before, and such fluxes that its log holds. */
+export type NightPrecovered = Readonly<{ newDiaObjects: number; precovered: number; forcedSources: number }>;
 
 export type NightFakes = Shares & Readonly<{
   detectors: number; dropped: number; masked: number;
@@ -54,12 +60,13 @@ type VisitFacts = {
 };
 
 export async function summarizeNight(
-  sources: Readonly<{ log: Log; dataDir: string; instrument: string; dayObs: DayObs }>, audit: NightAudit,
+  sources: Readonly<{ log: Log; dataDir: string; truthDir: string; instrument: string; dayObs: DayObs }>,
+  audit: NightAudit,
 ): Promise<NightSummary> {
-  const { dataDir, instrument, dayObs } = sources;
-  const facts = await readFacts(sources);
+  const { truthDir, instrument, dayObs } = sources;
+  const facts = await readFacts(sources), precovery = await precoveredIn(sources);
   const truths = [...facts].map(([visit, { alerts }]) => {
-    const path = join(dataDir, productPaths.truth(instrument, dayObs, asVisit(visit)));
+    const path = join(truthDir, productPaths.truth(instrument, dayObs, asVisit(visit)));
     return scoreVisit(existsSync(path) ? parseTruth(readFileSync(path, 'utf8')) : [], alerts);
   });
   const latencies = [...facts.values()].flatMap((visit) => visit.latencies);
@@ -86,10 +93,23 @@ export async function summarizeNight(
       reliableFound: sum.reliableFound + score.reliableFound,
       reliableFalseAlerts: sum.reliableFalseAlerts + score.reliableFalseAlerts,
     }), { injected: 0, detectable: 0, found: 0, falseAlerts: 0, reliableFound: 0, reliableFalseAlerts: 0 }),
-    fakes, countsClose: audit.closes,
+    fakes, precovery, countsClose: audit.closes,
     withinBudgetFraction: latencies.length === 0 ? null
       : latencies.filter((seconds) => seconds <= engineConfig.alertBudgetSeconds).length / latencies.length,
   };
+}
+
+async function precoveredIn(
+  { log, dataDir, instrument, dayObs }: Readonly<{ log: Log; dataDir: string; instrument: string; dayObs: DayObs }>,
+): Promise<NightPrecovered> {
+  const survey = new PrecoverySurvey((night) => night === dayObs), spool = new Spool(dataDir, instrument, dayObs);
+  let forcedSources = 0;
+  for await (const { entry, sequence } of readCommits(log, instrument, dayObs)) {
+    survey.take(entry, sequence, spool);
+    forcedSources += entry.corrected?.diaForcedSources.length ?? 0;
+  }
+  const newDiaObjects = survey.born.size;
+  return { newDiaObjects, precovered: newDiaObjects - survey.open().length, forcedSources };
 }
 
 async function fakesOf(
@@ -160,7 +180,7 @@ export function formatSummary(summary: NightSummary): string {
     String(v.visit), `${v.committed}/${v.detectors}`, String(v.diaSources), String(v.alerts),
     seconds(v.latencySeconds.p50), seconds(v.latencySeconds.p98), seconds(v.latencySeconds.max),
   ]);
-  const { totals, truth, fakes } = summary;
+  const { totals, truth, fakes, precovery } = summary;
   const { withinBudgetFraction } = summary;
   const inBudget = withinBudgetFraction === null ? '–' : `${(100 * withinBudgetFraction).toFixed(1)} %`;
   const percent = (part: number, whole: number) => (whole === 0 ? '–' : `${((100 * part) / whole).toFixed(1)} %`);
@@ -179,6 +199,8 @@ export function formatSummary(summary: NightSummary): string {
         + `with SNR ≥ 8: ${fakes.bright.reliable} of ${fakes.bright.injected}`
         + (fakes.dropped > 0 ? `; ${fakes.dropped} detectors dropped` : ''),
     ]),
+    `precovery   ${precovery.precovered} of ${precovery.newDiaObjects} new objects measured on the visits before, `
+      + `${precovery.forcedSources} fluxes`,
     `budget      ${inBudget} of alerts within ${engineConfig.alertBudgetSeconds} s of the end of readout`,
     `counts      ${summary.countsClose ? 'all close' : 'DO NOT CLOSE: run "npx vesper verify"'}`,
   ].join('\n');

@@ -29,6 +29,9 @@ export interface NightOptions extends JsonOption, DataDirOption {
   readonly products: string | null;
   /** Part of a visit's detectors that get synthetic sources after its alerts have left. */
   readonly fakes: number;
+  readonly noPrecovery: boolean;
+  /** Seconds that the end of the night gives it. */
+  readonly precoveryWait: number;
 }
 export interface BenchOptions extends JsonOption, DataDirOption {
   readonly orbits: number;

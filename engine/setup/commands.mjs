@@ -100,6 +100,7 @@ export const COMMANDS = [
     description: [
       'Simulates an observatory, runs every exposure through the real pipeline, delivers the alerts to two consumers',
       'and checks that every count closes. An interrupted night is resumed with the arguments it was begun with.',
+      'When there is nothing else to do, new objects are measured on the visits before (precovery), at lowest priority.',
       'With --from it takes a night that `simulate night` rendered, without rendering again; with --follow the',
       'next night that somebody publishes to OBSERVATORY, such as `simulate night --publish`, frames where DetectorRead',
       'says. Templates and calibrations are those of the data directory, or of --products (--from: its own).',
@@ -131,6 +132,10 @@ export const COMMANDS = [
         explanation: 'the same seed gives the same sky' },
       { name: 'fakes', argument: 'SHARE', type: 'number', min: 0, max: 1, default: 0.25,
         explanation: 'part of a visit\'s detectors that get synthetic sources when its alerts have left' },
+      { name: 'no-precovery', type: 'flag',
+        explanation: 'do not measure new objects on the visits before while there is nothing else to do' },
+      { name: 'precovery-wait', argument: 'S', type: 'number', min: 0, max: 86_400, default: 5,
+        explanation: 'seconds that the end of the night waits for it; the rest is left to the next night' },
       { name: 'keep-running', type: 'flag', explanation: 'keep stores and dashboard up after the night' },
       { name: 'dashboard-port', argument: 'N', type: 'integer', min: 0, max: 65_535, default: 0,
         explanation: 'port of the live page; 0 takes any free one' },

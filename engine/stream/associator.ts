@@ -2,8 +2,11 @@
  * The one ordered writer of COMMITS (DESIGN §8): associates each visit-detector against the sky as of the last commit
  * read, spools what the packets will need, and appends the entry behind a fence.
  */
-import { encodeRows, type CommitEntry, type DiaSourcesAssociated } from '../../schemas/commit.ts';
-import { commitPosition } from '../../schemas/ids.ts';
+import {
+  encodeCommitEntry, encodeRows, sha256, type CommitEntry, type DiaSourcesAssociated,
+} from '../../schemas/commit.ts';
+import type { SkyCorrected } from '../../schemas/correction.ts';
+import { commitPosition, type CommitPosition } from '../../schemas/ids.ts';
 import { messageId } from '../../schemas/subjects.ts';
 import { mjdTaiOfUnixMs } from '../../schemas/time.ts';
 import { engineConfig } from '../config.ts';
@@ -119,6 +122,26 @@ export class Associator {
     });
   }
 
+  /**
+   * Appends a correction that was worked out as of a commit.
+   *
+   * @returns False when entries have come since: it is to be worked out anew.
+   */
+  correct(corrected: SkyCorrected, asOf: CommitPosition): Promise<boolean> {
+    return this.#serially(async () => {
+      if (this.#state.position !== asOf) return false;
+      const entry: CommitEntry = { ...this.#names(), associated: null, deferred: null, corrected, sealed: null };
+      try {
+        this.#accept(await this.#commits.append(entry, correctionId(entry)));
+        return true;
+      } catch (error) {
+        if (!(error instanceof CommitRefused)) throw error;
+        error.stored.forEach((stored) => this.#accept(stored));
+        return false;
+      }
+    });
+  }
+
   /** Ends the night. */
   seal(): Promise<void> {
     return this.#serially(async () => {
@@ -160,7 +183,7 @@ export class Associator {
     return { instrument: this.#commits.instrument, dayObs: this.#commits.dayObs };
   }
 
-  #serially(step: () => Promise<void>): Promise<void> {
+  #serially<T>(step: () => Promise<T>): Promise<T> {
     const next = this.#chain.then(step);
     this.#chain = next.catch(() => undefined); // The caller of `next` handles it.
     return next;
@@ -174,6 +197,11 @@ export function inputsOf(
   return {
     ...inputs, ...(bodies && { orbits: bodies.digest }), ...(withholding && { policy: withholding.digest }),
   };
+}
+
+/** Message id of a correction: the same for the same bytes. */
+export function correctionId(entry: CommitEntry): string {
+  return `${entry.instrument}.${entry.dayObs}.SkyCorrected.${sha256(encodeCommitEntry(entry))}`;
 }
 
 /** Visit and detector: the unit that has exactly one terminal entry. */

@@ -1,10 +1,11 @@
 /** Day-time work: a correction appended to COMMITS behind the fence of every writer, and projected. */
 import type { Apdb } from '../../apdb/apdb.ts';
-import { encodeCommitEntry, sha256 } from '../../schemas/commit.ts';
+import { encodeCommitEntry } from '../../schemas/commit.ts';
 import type { SkyCorrected } from '../../schemas/correction.ts';
 import { commitPosition, nextDayObs, type CommitPosition, type DayObs } from '../../schemas/ids.ts';
 import { mjdTaiOfUnixMs } from '../../schemas/time.ts';
 import { engineConfig } from '../config.ts';
+import { correctionId } from './associator.ts';
 import { listRecordedNights } from './commitExport.ts';
 import { CommitLog, CommitRefused, isNightSealed } from './commitLog.ts';
 import { streamConfig } from './config.ts';
@@ -53,7 +54,7 @@ export async function appendCorrection(
         if (bytes.length > streamConfig.inlineRowsBytesMax) {
           throw new Error(`a correction of ${bytes.length} bytes does not fit an entry: correct fewer at once`);
         }
-        const stored = await commits.append(entry, `${instrument}.${dayObs}.SkyCorrected.${sha256(bytes)}`);
+        const stored = await commits.append(entry, correctionId(entry));
         await catchUp(log, apdb, instrument, dataDir);
         return { corrected, position: commitPosition(dayObs, stored.sequence) };
       }

@@ -23,6 +23,7 @@ import { Distributor } from './distributor.ts';
 import type { KnownBodies } from './knownBodies.ts';
 import type { Log } from './log.ts';
 import { NightBodies } from './nightBodies.ts';
+import { NightPrecovery, type PrecoverySource } from './nightPrecovery.ts';
 import { NightEngine, type Ended, type NightPorts, type Read } from './nightEngine.ts';
 import { PacketMemory } from './packetMemory.ts';
 import { packCommit } from './packCommit.ts';
@@ -61,6 +62,8 @@ export type EngineOptions = Readonly<{
   knownBodies?: () => Promise<KnownBodies | null>;
   /** How visits whose alerts have left are processed once more with synthetic sources; left out where they are not. */
   fakes?: Pick<SecondPassPorts, 'process' | 'idle'> & SecondPassOrder;
+  /** How new diaObjects are measured on the visits before; left out where they are not. */
+  precovery?: PrecoverySource | null;
   now: () => number;
   /** How long raws are waited for, ms; by default `engineConfig.rawWaitMs`. */
   rawWaitMs?: number;
@@ -84,6 +87,9 @@ export class EngineRun {
   readonly #archive: ArchiveTally;
   readonly #bodies: NightBodies;
   readonly #secondPass: SecondPass | null;
+  readonly #precovery: NightPrecovery | null;
+  /** Visit-detectors without a terminal entry, and the commit that their objects were given out as of. */
+  readonly #atWork = new Map<string, CommitPosition>();
   #following: Following | null = null;
 
   /** Brings the projection to the end of the log, reads the night, and publishes what an earlier run owed. */
@@ -137,6 +143,12 @@ export class EngineRun {
     this.#secondPass = options.fakes ? new SecondPass({
       ...options.fakes, position: () => this.#state.position, report: this.#progress.report, now,
     }, options.fakes) : null;
+    this.#precovery = options.precovery ? new NightPrecovery({
+      ...options.precovery, log, apdb, instrument, dataDir: options.dataDir, dayObs, now, note: options.note,
+      report: this.#progress.report, position: () => this.#state.position, projected: () => this.#projector.drain(),
+      oldestAtWork: () => Math.min(Infinity, ...this.#atWork.values()),
+      append: (corrected, asOf) => this.#associator.correct(corrected, asOf),
+    }) : null;
     this.#engine = new NightEngine(camera, instrument, this.#ports());
   }
 
@@ -150,7 +162,9 @@ export class EngineRun {
         note(`${streams.observatory(instrument)} ${message.seq}: ${reason}`);
         return;
       }
-      if (event.dayObs === dayObs && event.instrument === instrument) this.#engine.onObservatory(event);
+      if (event.dayObs !== dayObs || event.instrument !== instrument) return;
+      this.#precovery?.onFact(event);
+      this.#engine.onObservatory(event);
     }, fail);
   }
 
@@ -173,6 +187,16 @@ export class EngineRun {
     return this.#engine.settled();
   }
 
+  /**
+   * Gives precovery the time that it still has; what it does not get to is left to the next night.
+   *
+   * @returns New diaObjects that are owed yet.
+   */
+  async finishPrecovery(limitMs: number): Promise<number> {
+    await this.#precovery?.finish(limitMs);
+    return this.#precovery?.owed ?? 0;
+  }
+
   /** Ends the night in the log and waits until alerts and projection have caught up. */
   async seal(): Promise<void> {
     await this.#associator.seal();
@@ -185,6 +209,7 @@ export class EngineRun {
   async stop(): Promise<void> {
     this.#engine.stop();
     this.#secondPass?.stop();
+    this.#precovery?.stop();
     await this.#distributor.stop();
     this.#regions.stop();
     await this.unfollow();
@@ -194,9 +219,12 @@ export class EngineRun {
 
   #onEntry(stored: StoredEntry, projected: CommitPosition): void {
     const { entry, sequence } = stored;
+    const work = entry.associated ?? entry.deferred;
+    if (work) this.#atWork.delete(workKey(work));
     this.#engine.onEntry(entry, sequence);
     if (commitPosition(entry.dayObs, sequence) > projected) this.#projector.enqueue(stored, this.#spool);
     this.#distributor.enqueue(stored);
+    this.#precovery?.onEntry(stored);
   }
 
   #ports(): NightPorts {
@@ -215,11 +243,15 @@ export class EngineRun {
           durationMs: now() - startMs,
         });
       },
-      completed: (visit) => this.#secondPass?.add(visit),
+      completed: (visit) => {
+        this.#secondPass?.add(visit);
+        this.#precovery?.wake();
+      },
       release: (group) => this.#regions.release(group),
       process: (ended, read, boresight, attempt) => {
         const footprint = detectorFootprint(camera, detectorOf(camera, read.detector), boresight);
         const knownPosition = this.#state.position;
+        this.#atWork.set(workKey(read), knownPosition);
         return process({
           ended, read, boresight, attempt, known: knownPositions(this.#state, footprint, knownPosition), knownPosition,
         });

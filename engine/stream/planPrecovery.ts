@@ -1,11 +1,11 @@
 /** The entry of COMMITS that late forced photometry becomes. */
 import type { Apdb } from '../../apdb/apdb.ts';
-import { encodeDiaForcedSource } from '../../schemas/avro.ts';
+import { decodeDiaForcedSource, encodeDiaForcedSource } from '../../schemas/avro.ts';
 import type { SkyCorrected } from '../../schemas/correction.ts';
 import { newDiaForcedSource, type DiaForcedSource } from '../../schemas/diaRows.ts';
 import { asDetectorId, diaSourceIdOf, type CommitPosition, type Visit } from '../../schemas/ids.ts';
 import { FORCED_COUNTER_BASE } from '../stages/associate/associate.ts';
-import { nextVersion, openObjects } from './planCorrection.ts';
+import { nextVersion, openObjects, type Held } from './planCorrection.ts';
 
 /** A forced measurement of a visit that was committed without it; nJy, degrees. */
 export type LateFlux = Pick<DiaForcedSource,
@@ -36,7 +36,7 @@ export async function planPrecovery(
 ): Promise<SkyCorrected> {
   const counts = new Map(forcedCounts), held = await openObjects(apdb, position, ids);
   const rows = [...held.values()].map((object) => ({
-    object, payloads: (late.get(object.row.diaObjectId) ?? []).map((flux) => (
+    object, payloads: unmeasured(object, late.get(object.row.diaObjectId) ?? []).map((flux) => (
       encodeDiaForcedSource(newDiaForcedSource({
         ...flux, diaForcedSourceId: nextId(counts, flux), timeProcessedMjdTai: processedMjdTai,
       })))),
@@ -49,6 +49,19 @@ export async function planPrecovery(
     diaForcedSources: rows.flatMap(({ payloads }) => payloads),
     precoveredDiaObjectIds: [...held.keys()].filter(isComplete),
   };
+}
+
+/** A second flux of one visit-detector could not be projected, and an entry is for ever: it is left out. */
+function unmeasured({ history }: Held, late: readonly LateFlux[]): LateFlux[] {
+  const measured = new Set(Array.from(history.forcedSources, ({ payload }) => {
+    const { visit, detector } = decodeDiaForcedSource(payload);
+    return visitDetectorKey(visit, detector);
+  }));
+  return late.filter(({ visit, detector }) => {
+    const key = visitDetectorKey(visit, detector), isNew = !measured.has(key);
+    measured.add(key);
+    return isNew;
+  });
 }
 
 export function visitDetectorKey(visit: number | bigint, detector: number): string {

@@ -28,7 +28,9 @@ export function progressReporter(
     const detector = 'detector' in event ? event.detector : 'all';
     const id = messageId({
       instrument: event.instrument, group: event.group, exposure: 'exposure' in event ? event.exposure : 0, snap: 0,
-      detector, event: event.type, attempt: 'attempt' in event ? event.attempt : 0,
+      // What is told once an entry is named by it.
+      detector, event: event.type,
+      attempt: 'attempt' in event ? event.attempt : 'commitSequence' in event ? event.commitSequence : 0,
     });
     const subject = subjects.pipeline(event.instrument, visit, detector, event.type);
     const sent = log.js

@@ -126,17 +126,22 @@ class PixelQueue {
   }
 }
 
-/** The recorded facts that one commit came from. */
-export function factsOf(
-  facts: readonly ObservatoryEvent[], a: DiaSourcesAssociated,
-): { ended: Ended; read: Read; boresight: Boresight } {
+type CommitFacts = { ended: Ended; read: Read; boresight: Boresight };
+
+/** The recorded facts that one commit came from. @throws Error when the log does not hold them any more. */
+export function factsOf(facts: readonly ObservatoryEvent[], a: DiaSourcesAssociated): CommitFacts {
+  const found = findFacts(facts, a);
+  if (found) return found;
+  throw new Error(`the log does not hold the facts of visit ${a.visit}, detector ${a.detector} any more`);
+}
+
+/** The recorded facts that one commit came from; null when the log does not hold them any more. */
+export function findFacts(facts: readonly ObservatoryEvent[], a: DiaSourcesAssociated): CommitFacts | null {
   const ended = facts.find((event): event is Ended => event.type === 'ExposureEnded' && event.visit === a.visit);
   const read = facts.find((event): event is Read => event.type === 'DetectorRead' && event.visit === a.visit
     && event.detector === a.detector && event.checksum === a.inputs['raw']);
   const announced = facts.find((event) => event.type === 'NextVisitAnnounced' && event.groupId === a.group);
-  if (!ended || !read || announced?.type !== 'NextVisitAnnounced') {
-    throw new Error(`the log does not hold the facts of visit ${a.visit}, detector ${a.detector} any more`);
-  }
+  if (!ended || !read || announced?.type !== 'NextVisitAnnounced') return null;
   return { ended, read, boresight: boresightOf(announced) };
 }
 

@@ -60,13 +60,22 @@ const secondPass = (sequence: number, detector: number): TimedEvent[] => {
   ];
 };
 
+const precovered = (commitSequence: number): TimedEvent => ({ timeMs: FIRST_READOUT_MS + commitSequence, event: {
+  type: 'ObjectsPrecovered', instrument: INSTRUMENT, dayObs: NIGHT, group: '', commitSequence,
+  precovered: 2 * commitSequence, forcedSources: 3 * commitSequence, owed: 20 - commitSequence,
+} });
+
 const events = [
-  ...sampleNightEvents({ visits: 2, detectors: 3 }), ...ofSummit(61366), ...ofSummit(61365),
+  precovered(9), precovered(7), ...sampleNightEvents({ visits: 2, detectors: 3 }), ...ofSummit(61366), ...ofSummit(61365),
   ...secondPass(1, 0), ...secondPass(1, 1), ...secondPass(2, 0).slice(0, 1),
 ];
 
 test('synthetic sources add up over detectors; one that was dropped and measured later counts as measured', () => {
   expect(summarizeNight(fold(events)).fakes).toEqual({ usable: 92, reliable: 76, dropped: 1 });
+});
+
+test('precovery is shown as of its last entry, in whatever order entries are told', () => {
+  expect(summarizeNight(fold(events)).precovery).toEqual({ precovered: 18, forcedSources: 27, owed: 11 });
 });
 
 test('the summit is shown as it was last, whatever was told last', () => {

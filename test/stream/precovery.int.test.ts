@@ -1,55 +1,21 @@
 /** New objects measured on the visits before, on a real log; pixels are answered by the test. */
 import { expect, test } from 'vitest';
-import type { Apdb } from '../../apdb/apdb.ts';
 import { openMemoryApdb } from '../../apdb/memory/memoryApdb.ts';
-import { detectorFootprint, isInside } from '../../engine/preload.ts';
+import { isInside } from '../../engine/preload.ts';
 import { associateConfig } from '../../engine/stages/associate/config.ts';
 import { Associator } from '../../engine/stream/associator.ts';
 import { CommitLog } from '../../engine/stream/commitLog.ts';
-import type { ProcessDetector } from '../../engine/stream/engineRun.ts';
 import { precoverNight, type PrecoveryResult } from '../../engine/stream/precovery.ts';
 import { catchUp } from '../../engine/stream/projector.ts';
 import { SkyState } from '../../engine/stream/skyState.ts';
 import { Spool } from '../../engine/stream/spool.ts';
-import { decodeDiaForcedSource, decodeDiaObject } from '../../schemas/avro.ts';
-import { detectorOf, loadCamera } from '../../schemas/camera.ts';
-import type { ObservatoryEvent } from '../../schemas/events.ts';
 import { serveLog } from '../support/log.ts';
+import { answeringPixels, camera, DAYS, DEC, factsOf, footprintOf, forcedOf } from './precoverySky.ts';
 import { NIGHT, yearOfVisits, type SeenVisit } from './yearOfVisits.ts';
 
 const NOW = () => 1_800_000_000_000;
-const DEC = -20, FIELD = { raDeg: 0, decDeg: DEC, cameraAngleDeg: 0 }, DAYS = 30;
-const WHOLE_SKY = { raDeg: 0, decDeg: 0, radiusDeg: 180 };
-const camera = loadCamera('minicam');
 const served = serveLog();
 const { dataDir } = served;
-
-/** A pointing that puts the visit's detector on the field. */
-function pointingOf({ names }: SeenVisit): readonly [number, number] {
-  const centre = detectorFootprint(camera, detectorOf(camera, names.detector), FIELD);
-  const east = ((centre.raDeg + 540) % 360) - 180;
-  return [(360 - east) % 360, 2 * DEC - centre.decDeg];
-}
-
-function footprintOf(visit: SeenVisit) {
-  const [raDeg, decDeg] = pointingOf(visit);
-  return detectorFootprint(camera, detectorOf(camera, visit.names.detector), { raDeg, decDeg, cameraAngleDeg: 0 });
-}
-
-/** What the log of the observatory would tell of a visit, as far as it is read. */
-function factsOf(visit: SeenVisit): ObservatoryEvent[] {
-  const { visit: id, exposure, group, detector, band, physicalFilter, exposureSeconds, midpointMjdTai } = visit.names;
-  const named = { instrument: 'minicam', dayObs: NIGHT, group, visit: id, exposure, snap: 0 } as const;
-  return [
-    {
-      type: 'NextVisitAnnounced', dayObs: NIGHT, salIndex: 0, scriptSalIndex: 0, groupId: group, coordinateSystem: 2,
-      position: pointingOf(visit), startTime: 0, rotationSystem: 2, cameraAngle: 0, filters: physicalFilter, dome: 4,
-      duration: 30, nimages: 1, instrument: 'minicam', survey: 'test', totalCheckpoints: 1, private_sndStamp: 0,
-    },
-    { ...named, type: 'ExposureEnded', band, physicalFilter, exposureSeconds, midpointMjdTai, detectors: [detector] },
-    { ...named, type: 'DetectorRead', detector, uri: 'raw', bytes: 1, checksum: `raw ${id}`, readoutEndedMs: 0 },
-  ];
-}
 
 /** A night of visits that forced nothing, committed; and precovery of it, with what it asked pixels for. */
 async function observed(instrument: string, visits: readonly SeenVisit[]) {
@@ -62,32 +28,13 @@ async function observed(instrument: string, visits: readonly SeenVisit[]) {
     await associator.commit(names, { ...measurements, inputs: { raw: `raw ${names.visit}` } }, footprint, 0);
   }
   await catchUp(served.log, apdb, instrument, dataDir);
-  const asked: string[] = [], broken = new Set<number>();
-  const process: ProcessDetector = async ({ read, known, knownPosition }) => {
-    if (broken.has(read.visit)) {
-      return { status: 'failed', progress: [], failure: {
-        stage: 'ingest', code: 'RAW_MISSING', message: 'no raw', disposition: 'reject', details: {} } };
-    }
-    asked.push(...known.map(({ diaObjectId }) => `${diaObjectId} ${read.visit} ${read.detector}`));
-    // One object in seven lies beside the detector, as its world coordinates then tell.
-    const forced = known.filter(({ diaObjectId }) => diaObjectId % 7n !== 0n).map((place) => (
-      { ...place, psfFlux: Number(place.diaObjectId % 1000n), psfFluxErr: 2, scienceFlux: 30, scienceFluxErr: 3 }));
-    return { status: 'measured', knownPosition, progress: [], measurements: { ...visits[0].measurements, forced } };
-  };
+  const { asked, broken, process } = answeringPixels(visits);
   const precover = (): Promise<PrecoveryResult> => precoverNight({
     log: served.log, apdb, instrument, dataDir, now: NOW, dayObs: NIGHT, days: DAYS, threads: 2,
     pixels: () => ({ camera, process }), facts: async () => visits.flatMap(factsOf),
     onProgress: () => undefined, signal: new AbortController().signal,
   });
   return { apdb, state, commits, asked, broken, precover };
-}
-
-/** Every valid object with its forced rows, by "object visit detector". */
-async function forcedOf(apdb: Apdb) {
-  const { objects } = await apdb.loadRegion(WHOLE_SKY, -Infinity);
-  return objects.map(({ diaObject, forcedSources }) => ({
-    row: decodeDiaObject(diaObject), forced: [...forcedSources].map(({ payload }) => decodeDiaForcedSource(payload)),
-  }));
 }
 
 test('each new object has one flux on each visit-detector before that sees it, and features of them', async () => {

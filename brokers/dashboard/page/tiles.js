@@ -33,6 +33,9 @@ export function drawTiles(night, visits, verified) {
       ? ''
       : `${count(Math.round(night.live.published / done))} a visit, ` +
           plural(sumOf(visits, 'newDiaObjects'), 'new object') +
+          (night.precovery === null
+            ? ''
+            : `, ${count(night.precovery.precovered)} precovered`) +
           (usable === 0 ? '' : `; ${Math.round((100 * reliable) / usable)}\u00a0% of synthetic sources found`),
   );
   setFigure('visits-figure', count(done), night.visitsPlanned === null ? '' : ` of ${count(night.visitsPlanned)}`);
