@@ -1,5 +1,5 @@
 /** The index of products: what calibrations, templates and references exist, and which one serves a visit. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { productPaths, type Product, type ProductIndex, type DetectorProductKind } from '../../schemas/products.ts';
 import type { DayObs, DetectorId } from '../../schemas/ids.ts';
@@ -18,6 +18,8 @@ export type LocatedProduct = Product & Readonly<{ path: string }>;
 export class ProductCatalog {
   readonly #dataDir: string;
   readonly #instrument: string;
+  /** The index as it was read last: a visit of 189 detectors asks it 1,500 times. */
+  #held: { state: string; index: ProductIndex } | null = null;
 
   constructor(dataDir: string, instrument: string) {
     this.#dataDir = dataDir;
@@ -25,7 +27,7 @@ export class ProductCatalog {
   }
 
   /**
-   * The newest product that fits, or null. The index is small and replaced as a whole, so it is read anew each time.
+   * The newest product that fits, or null. The index is replaced as a whole, and read anew when it was.
    *
    * @throws Error of one line when the index is there but cannot be read.
    */
@@ -60,13 +62,21 @@ export class ProductCatalog {
 
   #read(): ProductIndex {
     const path = join(this.#dataDir, productPaths.index(this.#instrument));
-    let text: string;
-    try { text = readFileSync(path, 'utf8'); } catch (error) {
+    let text: string, state: string;
+    try {
+      const { ino, size, mtimeMs } = statSync(path);
+      state = `${ino} ${size} ${mtimeMs}`;
+      if (this.#held?.state === state) return this.#held.index;
+      text = readFileSync(path, 'utf8');
+    } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { instrument: this.#instrument, products: [] };
       throw new Error(`cannot read the product index ${path}: ${(error as Error).message}`, { cause: error });
     }
-    try { return JSON.parse(text) as ProductIndex; } catch (error) { // Written whole, by rename, from this type.
+    try {
+      this.#held = { state, index: JSON.parse(text) as ProductIndex }; // Written whole, by rename, from this type.
+    } catch (error) {
       throw new Error(`the product index ${path} is not JSON: ${(error as Error).message}`, { cause: error });
     }
+    return this.#held.index;
   }
 }

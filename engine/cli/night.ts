@@ -26,6 +26,7 @@ import { EngineRun } from '../stream/engineRun.ts';
 import { closeLog, openLog, type Log } from '../stream/log.ts';
 import { publishObservatory, readObservatory, type StoredObservatoryEvent } from '../stream/observatory.ts';
 import { lastSequence, openInstrumentStreams } from '../stream/streams.ts';
+import { createFileChecker } from '../workers/fileChecker.ts';
 import { createDetectorPool } from '../workers/pool.ts';
 import { startBrokerServices } from './brokerServices.ts';
 import { countNight } from './countNight.ts';
@@ -114,7 +115,8 @@ async function observe(
   const precovery = options.noPrecovery ? null : createDetectorPool(1, true);
   if (precovery) teardown.add(() => precovery.close());
   const past = await readObservatory(log, instrument, dayObs, note);
-  const catalog = new ProductCatalog(dataDir, instrument);
+  const catalog = new ProductCatalog(dataDir, instrument), checker = createFileChecker();
+  teardown.add(() => checker.close());
   const progress = visitProgress(past);
   const policy = readPolicy(dataDir);
   recordRules(dataDir, policy);
@@ -122,9 +124,9 @@ async function observe(
     log, apdb, instrument, camera, dayObs, dataDir, now: Date.now, note, fail, onProgress: progress,
     rawWaitMs: rawWaitOf(plan), withholding: withholdingOf(policy),
     testMessage: plan.isSimulated ? SIMULATED : null,
-    process: detectorProcess(camera, dataDir, catalog, pool, runDigests()),
+    process: detectorProcess(camera, dataDir, catalog, pool, runDigests(), checker),
     ...(fakes && { fakes: {
-      process: detectorProcess(camera, dataDir, catalog, fakes, runDigests()), idle: () => pool.idle(),
+      process: detectorProcess(camera, dataDir, catalog, fakes, runDigests(), checker), idle: () => pool.idle(),
       share: options.fakes, seed: night.seed,
     } }),
     ...(precovery && { precovery: {
@@ -136,7 +138,7 @@ async function observe(
       pixels: (night, facts) => recordedPixels(dataDir, instrument, night, facts, precovery),
       facts: async (night) => (await readObservatory(log, instrument, night, note)).map(({ event }) => event),
     } }),
-    warm: (visit, boresight) => warmProducts(camera, catalog, visit, boresight, dayObs),
+    warm: (visit, boresight) => warmProducts(camera, catalog, checker, visit, boresight, dayObs),
     knownBodies: () => bodiesOfNight(catalog, camera, dayObs, note),
   });
   teardown.add(() => run.stop());

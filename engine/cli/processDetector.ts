@@ -1,7 +1,6 @@
 /** Prepares one detector's task: which files serve it, with which digests, and hands it to the pool. */
 import type { Camera } from '../../schemas/camera.ts';
 import { detectorOf } from '../../schemas/camera.ts';
-import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { NextVisit } from '../../schemas/events.ts';
 import type { DayObs } from '../../schemas/ids.ts';
@@ -11,13 +10,24 @@ import { ProductCatalog, type LocatedProduct } from '../archive/productCatalog.t
 import { findProducts, type Boresight } from '../preload.ts';
 import { namesOf, type ProcessDetector } from '../stream/engineRun.ts';
 import type { InputFile, TaskFailure } from '../workers/detectorTask.ts';
+import type { FileChecker } from '../workers/fileChecker.ts';
 import type { DetectorPool } from '../workers/pool.ts';
 import type { RunDigests } from './digests.ts';
 
-/** Processes detectors of a camera with the products of its catalog. */
+/**
+ * Processes detectors of a camera with the products of its catalog.
+ *
+ * @param checker Knows which products were checked already; without one each worker checks what it reads.
+ */
 export function detectorProcess(
   camera: Camera, dataDir: string, catalog: ProductCatalog, pool: DetectorPool, digests: RunDigests,
+  checker: FileChecker | null = null,
 ): ProcessDetector {
+  const inputFile = (product: LocatedProduct | null): InputFile => {
+    if (product === null) throw new Error('a product was looked for and not found'); // Required ones are there by then.
+    const file = { path: product.path, checksum: product.checksum };
+    return checker?.known(file) ?? file;
+  };
   return async ({ ended, read, boresight, attempt, known, knownPosition, fakes }) => {
     const detector = detectorOf(camera, read.detector);
     const products = findProducts(
@@ -48,18 +58,13 @@ export function detectorProcess(
   };
 }
 
-function inputFile(product: LocatedProduct | null): InputFile {
-  if (product === null) throw new Error('a product was looked for and not found'); // The caller has returned by then.
-  return { path: product.path, checksum: product.checksum };
-}
-
 /**
- * Reads a visit's products once, so that they are in the page cache when the shutter closes.
+ * Reads and checks a visit's products ahead of its readout.
  *
  * @returns Detectors that have a template.
  */
 export async function warmProducts(
-  camera: Camera, catalog: ProductCatalog, visit: NextVisit, boresight: Boresight, dayObs: DayObs,
+  camera: Camera, catalog: ProductCatalog, checker: FileChecker, visit: NextVisit, boresight: Boresight, dayObs: DayObs,
 ): Promise<number> {
   const band = camera.physicalFilters.find(({ name }) => name === visit.filters)?.band;
   if (band === undefined || !isBand(band)) return 0;
@@ -67,7 +72,8 @@ export async function warmProducts(
   for (const detector of camera.detectors) {
     const products = findProducts((query) => catalog.find(query), camera, detector, boresight, band, dayObs);
     if (products.template) templates++;
-    for (const product of Object.values(products)) if (product) await readFile(product.path);
+    await checker.check(Object.values(products).flatMap((product) => (
+      product === null ? [] : [{ path: product.path, checksum: product.checksum }])));
   }
   return templates;
 }

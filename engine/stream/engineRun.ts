@@ -90,7 +90,10 @@ export class EngineRun {
   readonly #precovery: NightPrecovery | null;
   /** Visit-detectors without a terminal entry, and the commit that their objects were given out as of. */
   readonly #atWork = new Map<string, CommitPosition>();
+  /** Preloads that were begun, files and history. */
+  readonly #preloads = new Set<Promise<void>>();
   #following: Following | null = null;
+  #isStopped = false;
 
   /** Brings the projection to the end of the log, reads the night, and publishes what an earlier run owed. */
   static async open(options: EngineOptions): Promise<EngineRun> {
@@ -203,10 +206,12 @@ export class EngineRun {
     await this.#distributor.drain();
     await this.#projector.drain();
     await this.#secondPass?.finish(engineConfig.fakesEndLimitMs);
+    await Promise.all(this.#preloads);
     await this.#progress.flush();
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true;
     this.#engine.stop();
     this.#secondPass?.stop();
     this.#precovery?.stop();
@@ -234,14 +239,16 @@ export class EngineRun {
       preload: async (group, boresight, visit) => {
         const startMs = now();
         this.#bodies.begin();
-        const since = historyStart(mjdOfTaiSeconds(visit.startTime)) - 1;
-        const [templates, objects] = await Promise.all([
-          warm(visit, boresight), this.#regions.load(group, visitRegion(camera, boresight), since),
-        ]);
-        this.#progress.report({
-          type: 'VisitPreloaded', instrument, dayObs: this.#options.dayObs, group, objects, templates,
-          durationMs: now() - startMs,
-        });
+        const since = historyStart(mjdOfTaiSeconds(visit.startTime)) - 1, warmed = warm(visit, boresight);
+        const loaded = this.#regions.load(group, visitRegion(camera, boresight), since);
+        this.#preloads.add(Promise.all([warmed, loaded]).then(([templates, objects]) => {
+          this.#progress.report({
+            type: 'VisitPreloaded', instrument, dayObs: this.#options.dayObs, group, objects, templates,
+            durationMs: now() - startMs,
+          });
+        }, (error: Error) => { if (!this.#isStopped) note(`the preload of group ${group}: ${error.message}`); }));
+        // Files that are not ready by then are read when they are needed; without its history no source is associated.
+        await loaded;
       },
       completed: (visit) => {
         this.#secondPass?.add(visit);

@@ -13,7 +13,11 @@ import type { MeasuredDiaSource } from '../stages/measure/measure.ts';
 export type KnownPosition = Readonly<{ diaObjectId: bigint; raDeg: number; decDeg: number }>;
 
 /** A file and the SHA-256 that it must have. */
-export type InputFile = Readonly<{ path: string; checksum: string }>;
+export type InputFile = Readonly<{
+  path: string; checksum: string;
+  /** State of the file, as `fileState` has it, when it was found to have that digest; null when nobody looked. */
+  checkedState?: string | null;
+}>;
 
 export type DetectorTask = Readonly<{
   instrument: string; camera: string;

@@ -2,7 +2,6 @@
  * A worker of the detector pool: reads a detector's files into its arena, runs the pipeline, and returns rows, never
  * pixels.
  */
-import { setPriority } from 'node:os';
 import { Piscina } from 'piscina';
 import { loadCamera, detectorOf, type Camera, type Detector } from '../../schemas/camera.ts';
 import type { PipelineEvent, StageName } from '../../schemas/events.ts';
@@ -21,11 +20,10 @@ import type {
   DetectorMeasurements, DetectorOutcome, DetectorTask, InputFile, TaskFailure, TimedEvent, WorkerSetting,
 } from './detectorTask.ts';
 import { ChecksumError, requireChecksum, requireChecksumOnce } from './inputFiles.ts';
+import { lowestPriority } from './priority.ts';
 
-/** Of what the system runs, a second pass gives way to everything. */
-const LOWEST_PRIORITY = 19;
-// The pool's own setting. On Linux a priority is of a thread, and 0 names the calling one (setpriority(2), NOTES).
-if ((Piscina.workerData as WorkerSetting | undefined)?.isBackground) setPriority(0, LOWEST_PRIORITY);
+// The pool's own setting.
+if ((Piscina.workerData as WorkerSetting | undefined)?.isBackground) lowestPriority();
 
 /** Runs one task. Expected failures are results; anything else is a bug and ends the worker. */
 export default function processDetector(task: DetectorTask): DetectorOutcome {
