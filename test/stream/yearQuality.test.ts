@@ -6,10 +6,13 @@ import { decodeDiaObject, decodeDiaSource } from '../../schemas/avro.ts';
 import { commitPosition } from '../../schemas/ids.ts';
 import { NIGHT, yearOfVisits } from './yearOfVisits.ts';
 
-test.each([['at the equator', 0], ['at declination −75', -75]])(
-  'a year of overlapping visits among neighbours at 1 to 5″ %s has 99.9 in 100 sources right', (_, dec) => {
+// On the third sky two objects were once taken for their neighbours when they were young, and 1.1 % were wrong.
+test.each([
+  ['at the equator', 0, 20261120], ['at declination −75', -75, 20261120], ['with late neighbours', -75, 3010],
+])(
+  'a year of overlapping visits among neighbours at 1 to 5″ %s has 99.9 in 100 sources right', (_, dec, seed) => {
     const state = new SkyState();
-    const visits = yearOfVisits(20261120, 170, 50, dec);
+    const visits = yearOfVisits(seed, 170, 50, dec);
     /** What each object was born of, and the first object of each thing. */
     const bornOf = new Map<bigint, number>(), firstObject = new Map<number, bigint>();
     const counts = { sources: 0, right: 0, merged: 0, split: 0 };

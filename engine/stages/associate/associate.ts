@@ -78,10 +78,10 @@ export const FORCED_COUNTER_BASE = 1 << 23;
 /**
  * Associate the diaSources of one visit-detector with known diaObjects and make new ones of the rest.
  *
- * Sources are matched within 1″ at least total cost (`pairs.ts`). One that stays alone makes a diaObject with its own
- * id unless a flag or its reliability speaks against it: then it is kept without a diaObject, and withheld. A flagged
- * source near a known diaObject is matched like any other. A known body has an ssObjectId and no diaObject: it has
- * moved on when the next visit comes. Sources = alerts to pack + withheld, always.
+ * Sources are matched within 1″, unless their errors speak against it, at least total cost (`pairs.ts`). One that stays
+ * alone makes a diaObject with its own id unless a flag or its reliability speaks against it: then it is kept without a
+ * diaObject, and withheld. A flagged source near a known diaObject is matched like any other. A known body has an
+ * ssObjectId and no diaObject: it has moved on when the next visit comes. Sources = alerts to pack + withheld, always.
  *
  * The result is a function of the values alone: the order of `measured`, `known`, its histories and `forced` does
  * not matter.

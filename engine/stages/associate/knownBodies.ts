@@ -23,7 +23,8 @@ export function matchBodies(
   if (predicted.length === 0) return [];
   const sources = measured.filter(isBrightening).sort((a, b) => (a.diaSourceId < b.diaSourceId ? -1 : 1));
   const bodies = [...predicted].sort((a, b) => (a.ssObjectId < b.ssObjectId ? -1 : 1));
-  const pairs = gatedPairs(sources, bodies, config);
+  // How well an orbit predicts is not known as its errors say: the radius alone decides.
+  const pairs = gatedPairs(sources, bodies, { ...config, sureRadiusShare: 1 });
   const bodyOfSource = matchMinimumCost(pairs, unmatchedCost(config));
   const separations = separationsOfBodies(sources, bodies, pairs);
   return sources.flatMap(({ diaSourceId }, s): BodyMatch[] => {

@@ -6,8 +6,8 @@ import {
 import type { Covariance, LocalFrame, SkyPosition } from './position.ts';
 
 /**
- * All pairs of a source and an object within the match radius (great circle), with the cost of matching them. Edges of
- * a source come in the order of the objects' indices. Positions must be finite.
+ * All pairs of a source and an object within the match radius (great circle) that may be one point, with the cost of
+ * matching them. Edges of a source come in the order of the objects' indices. Positions must be finite.
  *
  * The objects are searched by strips of declination: a strip of 2″ over a detector of 0.2° holds about 1/360 of them,
  * so that 10,000 sources against 50,000 objects are 1.4 million comparisons, and there is no seam anywhere on the sky.
@@ -25,6 +25,7 @@ export function gatedPairs(
   const edgeCost: number[] = [];
   // Rounding of a declination in radians is below 1e-13 degrees; the slack is far above it and costs nothing.
   const reachDeg = config.matchRadiusArcsec / ARCSEC_PER_DEGREE + 1e-9;
+  const sureRadiusArcsec = config.sureRadiusShare * config.matchRadiusArcsec;
   for (let s = 0; s < sources.length; s++) {
     const source = sources[s];
     const frame = localFrame(source.ra, source.dec);
@@ -35,8 +36,10 @@ export function gatedPairs(
     }
     near.sort((a, b) => a - b);
     for (const o of near) {
+      const { chi2, cost } = likelihoodOf(source, frame, objects[o], frameOf(o), config);
+      if (chi2 > config.apartChi2 && separationArcsec(frame, frameOf(o)) > sureRadiusArcsec) continue;
       edgeObject.push(o);
-      edgeCost.push(pairCost(source, frame, objects[o], frameOf(o), config));
+      edgeCost.push(cost);
     }
     edgeStart[s + 1] = edgeObject.length;
   }
@@ -48,8 +51,8 @@ export function gatedPairs(
 
 /**
  * Cost of leaving a source without an object: that of the most expensive pair inside the gate, both errors at the
- * floor along the offset and the whole gate across it. So the gate alone decides whether a lone pair is matched, while
- * two sources near one object are not spread over a distant second one just to match both.
+ * floor along the offset and the whole gate across it. So a lone pair is matched whenever there is one, while two
+ * sources near one object are not spread over a distant second one just to match both.
  */
 export function unmatchedCost(config: AssociateConfig): number {
   const floor = 2 * config.sigmaFloorArcsec ** 2;
@@ -65,13 +68,19 @@ export function unmatchedCost(config: AssociateConfig): number {
 export function pairCost(
   source: SkyPosition, sourceFrame: LocalFrame, object: SkyPosition, objectFrame: LocalFrame, config: AssociateConfig,
 ): number {
+  return likelihoodOf(source, sourceFrame, object, objectFrame, config).cost;
+}
+
+function likelihoodOf(
+  source: SkyPosition, sourceFrame: LocalFrame, object: SkyPosition, objectFrame: LocalFrame, config: AssociateConfig,
+): { chi2: number; cost: number } {
   const own = covarianceOf(source, config);
   const other = inFrame(covarianceOf(object, config), objectFrame, sourceFrame);
   const total: Covariance = { ee: own.ee + other.ee, nn: own.nn + other.nn, en: own.en + other.en };
   const [east, north] = offsetArcsec(sourceFrame, objectFrame);
   const weight = inverse(total);
   const chi2 = weight.ee * east * east + 2 * weight.en * east * north + weight.nn * north * north;
-  return 0.5 * chi2 + 0.5 * Math.log(total.ee * total.nn - total.en * total.en);
+  return { chi2, cost: 0.5 * chi2 + 0.5 * Math.log(total.ee * total.nn - total.en * total.en) };
 }
 
 function firstAtLeast(sorted: Float64Array, value: number): number {

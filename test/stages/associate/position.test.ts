@@ -45,6 +45,16 @@ describe('gatedPairs', () => {
     }), { numRuns: 500, seed: 20261120 });
   });
 
+  test('holds no pair that its errors speak against beyond 0.5″, and every one within', () => {
+    // χ² = d²/(σ² + σ²) reaches 18 at d = 6 σ for two equal errors.
+    const hasPair = (arcsec: number, sigma: number) => {
+      const other = pointAt(120, -30, arcsec, 1);
+      return gatedPairs([at(120, -30, sigma)], [at(other.ra, other.dec, sigma)], associateConfig).edgeObject.length === 1;
+    };
+    expect([hasPair(0.7, 0.1), hasPair(0.7, 0.116), hasPair(0.7, 0.117)]).toEqual([false, false, true]);
+    expect([hasPair(0.499, 0.05), hasPair(0.501, 0.05), hasPair(0.999, 0.17)]).toEqual([true, false, true]);
+  });
+
   test('lists the same pairs as comparing everything with everything', () => {
     const nearPole = fc.record({
       ra: fc.double({ min: 0, max: 360, noNaN: true }), dec: fc.double({ min: 90 - 3 * ARCSEC, max: 90, noNaN: true }),
