@@ -1011,7 +1011,7 @@ export const COMMANDS = [
     description: [
       'The work of a day without a visit. Months are dropped whole and for good: `apdb rebuild` leaves them out, and the',
       'log keeps them. Objects and their sums stay. Finished months are clustered by sky pixel, each once; those that',
-      'have been over for a month are also packed, tile by tile, as cold preloads take them: two thirds as much disk',
+      'have been over for a month are also packed, tile by tile, as cold preloads take them: three quarters as much disk',
       'again. Packed tiles with later changes are read from their rows until this command runs again.',
     ],
     examples: ['vesper apdb maintain --keep-days 400 --json'],
