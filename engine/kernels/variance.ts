@@ -41,7 +41,7 @@ export type VariancePass = Readonly<{
 }>;
 
 /** Bytes of the task, as `assembly/variance.ts` reads it, and where its lists begin. */
-const TASK_BYTES = 160, LISTS_AT = 96, BLOCK_BYTES = 16;
+const TASK_BYTES = 160, LISTS_AT = 96, BLOCK_BYTES = 16, PLACE_BYTES = 16;
 
 /**
  * variance = (expected + read / response) / response, where the expected light is the sky's (0 at least; that in
@@ -85,7 +85,8 @@ function roomParts(task: Pick<VarianceTask, 'width' | 'height' | 'sky' | 'readNo
   const { width, height, sky } = task, cells = TASK_BYTES, readsAt = cells + 4 * sky.columns * sky.rows;
   const reads = readsAt + 4 * height, list = reads + 4 * width * edgesOf(task).length;
   const count = Math.ceil(width / BLOCK_PX), blocks = list + 48 * (1 + count);
-  return { cells, readsAt, reads, list, blocks, end: blocks + 2 * BLOCK_BYTES * count };
+  const places = Math.ceil((blocks + 2 * BLOCK_BYTES * count) / 8) * 8;
+  return { cells, readsAt, reads, list, blocks, places, end: places + PLACE_BYTES * count };
 }
 
 /** Row 0, and those in which another box begins or ends. */
@@ -117,5 +118,18 @@ function writeTask(kernels: Kernels, task: VarianceTask, room: number): void {
     pointerTo(kernels, lists.mask), lists.blockingBits, lists.markedBits, ...list(lists.sharp, 1),
     ...list(lists.marked, 2),
   ]);
-  new Int32Array(buffer, room + LISTS_AT + 36, 4).set([room + parts.list, room + parts.blocks, -1, -1]);
+  new Int32Array(buffer, room + LISTS_AT + 36, 5).set([
+    room + parts.list, room + parts.blocks, -1, -1, room + parts.places,
+  ]);
+  writePlaces(new DataView(buffer, room + parts.places), task);
+}
+
+/** Of each block of a row, its place between the cells. */
+function writePlaces(view: DataView, { width, sky: { columns, cellWidth } }: VarianceTask): void {
+  for (let k = 0; k * BLOCK_PX < width; k++) {
+    const u = columns === 1 ? 0 : (k * BLOCK_PX + BLOCK_PX / 2) / cellWidth - 0.5;
+    const column = Math.min(Math.max(Math.floor(u), 0), Math.max(columns - 2, 0));
+    view.setFloat64(k * PLACE_BYTES, columns === 1 ? 0 : u - column, true);
+    view.setInt32(k * PLACE_BYTES + 8, 4 * column, true);
+  }
 }

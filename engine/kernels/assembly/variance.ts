@@ -39,7 +39,9 @@ const BLOCK = 8, BLOCK_BYTES: usize = 16;
  *             from which four times a height may be sharp; its limit (20 × the square of the sharpness). From 96 on the
  *             lists: mask, or 0 for none; bits beside which nothing is sharp, bits that are listed; list of the sharp,
  *             its room, how many were found; the same of the marked, each with its bits. Then work: 48 bytes for each 8
- *             pixels of a row; `BLOCK_BYTES` for each block of a row, twice; the row of blocks that each is of, or -1.
+ *             pixels of a row; `BLOCK_BYTES` for each block of a row, twice; the row of blocks that each is of, or -1;
+ *             for each block of a row how far it is from the centre of the cell before it, in cells, float64, and the
+ *             offset of that cell in a row of cells, int32, every 16 bytes.
  */
 export function varianceRows(task: usize, first: i32, end: i32): void {
   const image = <usize>load<u32>(task), variance = <usize>load<u32>(task, 4), width = load<i32>(task, 8);
@@ -64,15 +66,14 @@ function blocksOf(task: usize, y: i32): usize {
   store<i32>(known, row);
   const cells = <usize>load<u32>(task, 20), columns = load<i32>(task, 24), rows = load<i32>(task, 28);
   const read = <usize>load<u32>(task, 32) + <usize>load<u32>(<usize>load<u32>(task, 36) + (<usize>(row * BLOCK) << 2));
-  const cellWidth = load<f64>(task, 40), cellHeight = load<f64>(task, 48);
+  const cellHeight = load<f64>(task, 48);
   const v = rows == 1 ? 0 : (<f64>(row * BLOCK) + 4) / cellHeight - 0.5;
   const low = min(max(<i32>floor(v), 0), max(rows - 2, 0)), part = rows == 1 ? 0 : v - <f64>low;
   const lower = cells + (<usize>(low * columns) << 2), upper = cells + (<usize>(min(low + 1, rows - 1) * columns) << 2);
-  let at = blocks;
-  for (let x = 0; x < width; x += BLOCK, at += BLOCK_BYTES) {
-    const u = columns == 1 ? 0 : (<f64>x + 4) / cellWidth - 0.5;
-    const column = min(max(<i32>floor(u), 0), max(columns - 2, 0)), share = columns == 1 ? 0 : u - <f64>column;
-    const here = <usize>column << 2, next = <usize>min(column + 1, columns - 1) << 2;
+  const step: usize = columns > 1 ? 4 : 0;
+  let at = blocks, place = <usize>load<u32>(task, 148);
+  for (let x = 0; x < width; x += BLOCK, at += BLOCK_BYTES, place += 16) {
+    const here = <usize>load<u32>(place, 8), next = here + step, share = load<f64>(place);
     const left = <f64>load<f32>(lower + here) * (1 - part) + <f64>load<f32>(upper + here) * part;
     const right = <f64>load<f32>(lower + next) * (1 - part) + <f64>load<f32>(upper + next) * part;
     const level = <f32>(left * (1 - share) + right * share), light: f32 = level > 0 ? level : 0;

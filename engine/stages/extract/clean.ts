@@ -20,8 +20,8 @@ export function ownersOf(candidates: readonly Candidate[], threshold: number, ex
   const owners = Int32Array.from(candidates, (_, i) => i);
   if (candidates.length === 0) return owners;
   const field = fieldOf(candidates);
-  const order = candidates.map((_, i) => i)
-    .sort((i, j) => candidates[j].shape.sum - candidates[i].shape.sum || i - j);
+  const sums = Float64Array.from(candidates.map(({ shape }) => shape.sum));
+  const order = Int32Array.from(candidates.keys()).sort((i, j) => sums[j] - sums[i] || i - j);
   for (const i of order) {
     if (owners[i] !== i) continue; // What is no source has no wings of its own.
     const { shape } = candidates[i], area = Math.PI * shape.a * shape.b;
@@ -44,18 +44,25 @@ type Field = Readonly<{
 }>;
 
 function fieldOf(candidates: readonly Candidate[]): Field {
-  const byExtent = candidates.map((_, i) => i).sort((i, j) => candidates[j].shape.a - candidates[i].shape.a || i - j);
-  const largeCount = Math.min(Math.ceil(LARGE_SHARE * candidates.length), candidates.length - 1);
-  const others = byExtent.slice(largeCount).sort((i, j) => candidates[i].shape.y - candidates[j].shape.y);
-  const order = Int32Array.from([...byExtent.slice(0, largeCount), ...others]);
-  const listed = (value: (candidate: Candidate) => number): Float64Array => (
-    Float64Array.from(order, (i) => value(candidates[i]))
-  );
-  return {
-    order, largeCount, widest: candidates[byExtent[largeCount]].shape.a, x: listed(({ shape }) => shape.x),
-    y: listed(({ shape }) => shape.y), a: listed(({ shape }) => shape.a), sum: listed(({ shape }) => shape.sum),
-    margin: listed(({ margin }) => margin),
-  };
+  const { length } = candidates, extents = new Float64Array(length), heights = new Float64Array(length);
+  for (let i = 0; i < length; i++) {
+    extents[i] = candidates[i].shape.a;
+    heights[i] = candidates[i].shape.y;
+  }
+  const order = Int32Array.from(candidates.keys()).sort((i, j) => extents[j] - extents[i] || i - j);
+  const largeCount = Math.min(Math.ceil(LARGE_SHARE * length), length - 1), widest = extents[order[largeCount]];
+  order.subarray(largeCount).sort((i, j) => heights[i] - heights[j]);
+  const list = (): Float64Array => new Float64Array(length);
+  const field: Field = { order, largeCount, widest, x: list(), y: list(), a: list(), sum: list(), margin: list() };
+  for (let k = 0; k < length; k++) {
+    const { shape, margin } = candidates[order[k]];
+    field.x[k] = shape.x;
+    field.y[k] = shape.y;
+    field.a[k] = shape.a;
+    field.sum[k] = shape.sum;
+    field.margin[k] = margin;
+  }
+  return field;
 }
 
 /** Makes a source the owner of the candidates about it that its wings could have lifted over the threshold. */

@@ -66,19 +66,20 @@ const RAY = maskBits('CR');
 
 /** Height over the mean of those of the four neighbours that are no rays, in its noise; 0 beside an unusable pixel. */
 function sharpnessOf({ width, image, variance, mask }: MaskedImage, i: number): number {
-  const row = (j: number) => mask[j - 1] | mask[j] | mask[j + 1];
-  if (((row(i - width) | row(i) | row(i + width)) & RAYLESS) !== 0) return 0;
-  let sum = 0, count = 0;
-  for (let k = 0; k < 4; k++) {
-    const j = k === 0 ? i - 1 : k === 1 ? i + 1 : k === 2 ? i - width : i + width;
-    if ((mask[j] & RAY) === 0) { sum += image[j]; count++; }
+  for (let j = i - width; j <= i + width; j += width) {
+    if (((mask[j - 1] | mask[j] | mask[j + 1]) & RAYLESS) !== 0) return 0;
   }
+  let sum = 0, count = 0;
+  if ((mask[i - 1] & RAY) === 0) { sum += image[i - 1]; count++; }
+  if ((mask[i + 1] & RAY) === 0) { sum += image[i + 1]; count++; }
+  if ((mask[i - width] & RAY) === 0) { sum += image[i - width]; count++; }
+  if ((mask[i + width] & RAY) === 0) { sum += image[i + width]; count++; }
   const significance = count === 0 ? 0 : (image[i] - sum / count) / Math.sqrt(variance[i] * (1 + 1 / count));
   return Number.isNaN(significance) ? 0 : significance;
 }
 
-/** Values of the ring 3 px around a pixel. */
-const ring = new Float64Array(24);
+/** Side of the ring around a pixel, and its values. */
+const RING_SIDE = 7, ring = new Float64Array(4 * (RING_SIDE - 1));
 
 /**
  * Fine structure: what remains of the light around the pixel on a scale of 3 px once the broad light is off (median of
@@ -86,16 +87,36 @@ const ring = new Float64Array(24);
  */
 function isSharp(planes: MaskedImage, i: number, significance: number, contrast: number): boolean {
   const { width, image, variance, mask } = planes;
-  let near = 0, nearCount = 0, farCount = 0;
-  for (let dy = -3; dy <= 3; dy++) {
-    for (let dx = -3; dx <= 3; dx++) {
-      const j = i + dy * width + dx;
-      if ((mask[j] & (RAYLESS | RAY)) !== 0 || (dx === 0 && dy === 0)) continue;
-      const reach = Math.max(Math.abs(dx), Math.abs(dy));
-      if (reach === 1) { near += image[j]; nearCount++; } else if (reach === 3) ring[farCount++] = image[j];
+  let near = 0, nearCount = 0;
+  for (let row = i - width; row <= i + width; row += width) {
+    for (let j = row - 1; j <= row + 1; j++) {
+      if (j === i || (mask[j] & (RAYLESS | RAY)) !== 0) continue;
+      near += image[j];
+      nearCount++;
     }
   }
+  const farCount = gatherRing(planes, i);
   if (nearCount === 0 || farCount === 0) return false;
-  const structure = (near / nearCount - medianInPlace(ring, farCount)) / Math.sqrt(variance[i]);
-  return significance > contrast * Math.max(structure, 0);
+  let lowest = ring[0], highest = ring[0];
+  for (let k = 1; k < farCount; k++) {
+    if (ring[k] < lowest) lowest = ring[k]; else if (ring[k] > highest) highest = ring[k];
+  }
+  const light = near / nearCount, noise = Math.sqrt(variance[i]);
+  const isOver = (level: number): boolean => significance > contrast * Math.max((light - level) / noise, 0);
+  // The median need not be found where all values of the ring say the same.
+  const isSharpest = isOver(lowest);
+  return noise > 0 && isSharpest === isOver(highest) ? isSharpest : isOver(medianInPlace(ring, farCount));
+}
+
+/** The usable pixels that are 3 px away along either axis. @returns How many. */
+function gatherRing({ width, image, mask }: MaskedImage, i: number): number {
+  const reach = RING_SIDE >> 1;
+  let count = 0;
+  for (let dy = -reach; dy <= reach; dy++) {
+    const row = i + dy * width, step = dy === -reach || dy === reach ? 1 : 2 * reach;
+    for (let j = row - reach; j <= row + reach; j += step) {
+      if ((mask[j] & (RAYLESS | RAY)) === 0) ring[count++] = image[j];
+    }
+  }
+  return count;
 }
