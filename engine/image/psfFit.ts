@@ -272,6 +272,33 @@ function apertureSum(values: Float32Array, size: number, radiusPx: number): numb
   return sum;
 }
 
+/**
+ * What a fit leaves beyond the noise, as a share of the star's light: √(χ² − degrees of freedom) over its signal to
+ * noise, the same number for bright and faint stars.
+ */
+function fitError({ chi2, pixelCount, flux, fluxErr }: PsfFit): number {
+  return Math.sqrt(Math.max(0, chi2 - (pixelCount - 3))) * (fluxErr / flux);
+}
+
+/** Standard deviations of χ² that noise is allowed. */
+const NOISE_SIGMA = 3;
+
+/**
+ * Whether a fit leaves no more than this share of the star's light, as far as the noise shows it: a star with another
+ * one under its core leaves more.
+ */
+export function isOneStar({ chi2, pixelCount, flux, fluxErr }: PsfFit, errorMax: number): boolean {
+  const freedom = pixelCount - 3;
+  return chi2 - freedom <= (errorMax * (flux / fluxErr)) ** 2 + NOISE_SIGMA * Math.sqrt(2 * freedom);
+}
+
+/**
+ * Stars that leave more than the usual share by so many robust standard deviations, and so much, are not the model's. In
+ * crowded fields errors have a long tail of stars with another one under their core, which broaden the model: with 4 and
+ * 0.01 it was 0.42 % too wide in a field of 48,000 stars, with these 0.30 %. Where stars are apart these reject none.
+ */
+const DEVIATION_MAX = 2, DEVIATION_FLOOR = 0.005;
+
 /** Fits each star with the model, rejects those that deviate from it far more than the others do. */
 function refitStars(
   stamps: readonly Stamp[], near: readonly (readonly Star[])[], radiusPx: number, fitter: PsfFitter,
@@ -286,16 +313,14 @@ function refitStars(
     const fit = fitter.fit(stamp.x, stamp.y, radiusPx, stamp.light);
     stamp.isUsed = false;
     if (fit === null || Math.hypot(fit.x - stamp.star.x, fit.y - stamp.star.y) > 1) return;
-    // χ² beyond the noise's, as a share of the star's own signal to noise: the same number for bright and faint stars.
-    const excess = fit.chi2 - (fit.pixelCount - 3);
-    fitted.push({ stamp, fit, error: Math.sqrt(Math.max(0, excess)) * (fit.fluxErr / fit.flux) });
+    fitted.push({ stamp, fit, error: fitError(fit) });
     if (Math.round(fit.x) === cx && Math.round(fit.y) === cy) return;
     fitter.addLight(sources, Math.round(fit.x), Math.round(fit.y), stamp.light.fill(0));
   });
   if (fitted.length === 0) return { fits: [], modelError: NaN };
   const usual = median(fitted.map((f) => f.error));
   const spreadOfErrors = 1.4826 * median(fitted.map((f) => Math.abs(f.error - usual)));
-  const kept = fitted.filter((f) => f.error <= usual + 4 * spreadOfErrors + 0.01);
+  const kept = fitted.filter((f) => f.error <= usual + DEVIATION_MAX * spreadOfErrors + DEVIATION_FLOOR);
   for (const { stamp, fit } of kept) {
     stamp.isUsed = true;
     stamp.x = fit.x;

@@ -7,7 +7,7 @@ import { maskBits } from '../../image/maskPlanes.ts';
 import { asProduct, type PostIsrImage, type VisitImage } from '../../image/maskedImage.ts';
 import { median } from '../../image/median.ts';
 import { psfFwhmPx, psfShape, type PsfModel } from '../../image/psf.ts';
-import { buildPsf, type PsfResult } from '../../image/psfFit.ts';
+import { buildPsf, isOneStar, type PsfResult } from '../../image/psfFit.ts';
 import { createPsfFitter } from '../../image/psfPhotometry.ts';
 import type { ReferenceStar } from '../../image/references.ts';
 import type { RankedPoint } from '../../image/starMatch.ts';
@@ -58,7 +58,7 @@ export function calibrate(
   if (psf === null) throw tooFew(
     'PSF_STARS_TOO_FEW', 'stars for the PSF', `of ${stars.length} found fewer than ${config.psf.starCountMin} serve`,
   );
-  const measured = run('measure', () => measureStars(postIsr, stars, psf.psf, fwhmPx, config));
+  const measured = run('measure', () => measureStars(postIsr, stars, psf, fwhmPx, config));
   const astrometry = run('astrometry', () => (
     fitWcs(measured, anchorsOf(stars), references, nominal, width, height, config.astrometry)
   ));
@@ -118,9 +118,12 @@ function requireBackground(background: Background | null): Background {
   });
 }
 
-/** PSF fits of the stars that can be fitted, brightest first. */
+/**
+ * PSF fits of the stars that can be fitted, brightest first. Isolated is a star that has no neighbour that was detected,
+ * and none under its own core either: one that the model fits about as well as its own stars.
+ */
 function measureStars(
-  planes: PostIsrImage, stars: readonly Star[], psf: PsfModel, fwhmPx: number, config: CalibrateConfig,
+  planes: PostIsrImage, stars: readonly Star[], { psf, modelError }: PsfResult, fwhmPx: number, config: CalibrateConfig,
 ): MeasuredStar[] {
   const fitter = createPsfFitter(planes, psf), index = indexOf(stars), measured: MeasuredStar[] = [];
   for (let i = 0; i < stars.length && measured.length < config.measuredStarCountMax; i++) {
@@ -128,7 +131,7 @@ function measureStars(
     if (star.isSaturated || star.isBlemished) continue;
     const fit = fitter.fit(star.x, star.y, config.psf.fitRadiusFwhm * fwhmPx, null);
     if (fit === null) continue;
-    const isIsolated = index.within(star.x, star.y, 3 * fwhmPx)
+    const isIsolated = isOneStar(fit, modelError + config.blendErrorMax) && index.within(star.x, star.y, 3 * fwhmPx)
       .every((j) => j === i || stars[j].flux < config.isolationFractionMax * star.flux);
     const { x, y, xErr, yErr, flux, fluxErr } = fit;
     measured.push({ x, y, xErr, yErr, flux, fluxErr, isIsolated });
