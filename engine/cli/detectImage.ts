@@ -4,7 +4,7 @@ import { psfOf } from '../image/imageProduct.ts';
 import { maskBits } from '../image/maskPlanes.ts';
 import { createPlaneMemory } from '../image/planeMemory.ts';
 import type { PsfModel } from '../image/psf.ts';
-import { translateMask } from '../image/template.ts';
+import { adoptMask } from '../image/template.ts';
 
 export type AnyImage = Readonly<{
   width: number; height: number;
@@ -36,7 +36,7 @@ export function readAnyImage(path: string): AnyImage {
   if (maskHdu !== undefined) {
     requireSize(maskHdu, width, height);
     readImageInto(maskHdu, mask);
-    translateMask(maskHdu, { width, height, image, mask, variance: image });
+    adoptMask(maskHdu, { width, height, image, mask, variance: image });
   }
   let variance: Float32Array | null = null;
   if (varianceHdu !== undefined) {

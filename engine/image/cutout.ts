@@ -2,11 +2,13 @@
  * Cutouts of a packet: FITS as Rubin's, which are astropy `CCDData` (PRIMARY in nJy, UNCERT, PSFIMAGE), with the MASK
  * that DMS-REQ-0274 asks for and theirs lack.
  */
-import { writeFits, type FitsCard } from './fits.ts';
+import { encodeHeader, writeFits, type FitsCard, type FitsHduOut } from './fits.ts';
 import { MASK_PLANES, maskBits } from './maskPlanes.ts';
 import type { MaskedImage } from './maskedImage.ts';
 import { evaluatePsf, type PsfModel } from './psf.ts';
 import { localTanWcs, positionAngleDeg, shiftedWcs, wcsToCards, type Wcs } from './wcs.ts';
+
+const UNCERT_CARDS: readonly FitsCard[] = [['BUNIT', 'nJy2'], ['UTYPE', 'var']];
 
 /** Where to cut: centre in pixels, side of the square in pixels, and the image's WCS. */
 export type CutoutBox = Readonly<{ x: number; y: number; side: number; wcs: Wcs }>;
@@ -52,10 +54,20 @@ export function cutoutOf(planes: MaskedImage, psf: PsfModel, { x, y, side, wcs }
         ['CUTMINX', x0, '0-based pixel of the image'], ['CUTMINY', y0, '0-based pixel of the image'],
       ],
     },
-    { name: 'MASK', data: mask, width: side, height: side, cards: MASK_CARDS },
-    { name: 'UNCERT', data: variance, width: side, height: side, cards: [['BUNIT', 'nJy2'], ['UTYPE', 'var']] },
-    { name: 'PSFIMAGE', data: stamp, width: psf.size, height: psf.size },
+    withHeader({ name: 'MASK', data: mask, width: side, height: side, cards: MASK_CARDS }),
+    withHeader({ name: 'UNCERT', data: variance, width: side, height: side, cards: UNCERT_CARDS }),
+    withHeader({ name: 'PSFIMAGE', data: stamp, width: psf.size, height: psf.size }),
   ]);
+}
+
+/** Headers of extensions by name and size, which alone make them: those of a thousand cutouts are the same. */
+const headers = new Map<string, Uint8Array>();
+
+function withHeader(hdu: FitsHduOut): FitsHduOut {
+  const key = `${hdu.name} ${hdu.width}`;
+  let header = headers.get(key);
+  if (header === undefined) headers.set(key, header = encodeHeader(hdu, false));
+  return { ...hdu, header };
 }
 
 /** NaN has many bit patterns; packets must not depend on which one arithmetic left. */

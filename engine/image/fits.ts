@@ -51,6 +51,8 @@ export type ImagePlane = Float32Array | Float64Array | Uint16Array | Int16Array 
 export type FitsHduOut = Readonly<{
   name?: string;
   cards?: readonly FitsCard[];
+  /** What `encodeHeader` made of the rest before, for HDUs that are written many times. */
+  header?: Uint8Array;
   /** [height × width] row-major; null for a header alone. Uint16 is stored as BITPIX 16 with BZERO 32768. */
   data: ImagePlane | null;
   width?: number;
@@ -263,7 +265,7 @@ function scaledInto(
  * @returns The uncompressed bytes.
  */
 export function writeFits(path: string | null, hdus: readonly FitsHduOut[]): Uint8Array {
-  const parts = hdus.flatMap((hdu, i) => [encodeHeader(hdu, i === 0), encodeData(hdu)]);
+  const parts = hdus.flatMap((hdu, i) => [hdu.header ?? encodeHeader(hdu, i === 0), encodeData(hdu)]);
   const bytes = concatenated(parts);
   if (path !== null) writeAtomically(path, path.endsWith('.gz') ? gzipSync(bytes) : bytes);
   return bytes;

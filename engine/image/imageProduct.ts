@@ -13,7 +13,7 @@ import {
 import { allocateMaskedImage, type MaskedImage } from './maskedImage.ts';
 import { MASK_PLANES } from './maskPlanes.ts';
 import { psfTermCount, type PsfModel } from './psf.ts';
-import { translateMask } from './template.ts';
+import { adoptMask } from './template.ts';
 import { wcsFromHeader, wcsToCards, type Wcs } from './wcs.ts';
 
 export type ImageUnit = 'electron' | 'nJy';
@@ -79,7 +79,7 @@ export function readImageProduct(
   readImageInto(image, planes.image);
   readImageInto(variance, planes.variance);
   readImageInto(mask, planes.mask);
-  translateMask(mask, planes);
+  adoptMask(mask, planes);
   return {
     planes, unit: stringCard(image.header, 'BUNIT'), wcs: wcsFromHeader(image.header), psf: psfOf(file),
     header: [...file.hdus[0].header, ...(image === file.hdus[0] ? [] : image.header)],

@@ -1,11 +1,12 @@
 /** Template products, as `schemas/products.ts` lays them out. */
 import { isBand, type Band } from '../../schemas/units.ts';
+import { flagNaN, keepBits } from '../kernels/match.ts';
 import {
   FitsError, imageSize, numberCard, readFits, readImageInto, requireHdu, requireNumber, requireSize, requireString,
   type FitsHdu,
 } from './fits.ts';
 import { allocateMaskedImage, asProduct, type MaskedImage, type Template } from './maskedImage.ts';
-import { MASK_PLANES, type MaskPlane } from './maskPlanes.ts';
+import { MASK_PLANES, maskBits, type MaskPlane } from './maskPlanes.ts';
 import { wcsFromHeader, type Wcs } from './wcs.ts';
 
 export type TemplateProduct = Readonly<{
@@ -40,7 +41,7 @@ export function readTemplate(
   readImageInto(image, planes.image);
   readImageInto(variance, planes.variance);
   readImageInto(mask, planes.mask);
-  translateMask(mask, planes);
+  adoptMask(mask, planes);
   return {
     template: asProduct('template', planes), wcs, band,
     visitCount: requireNumber(image.header, 'NVISITS', path), seeingArcsec: requireNumber(image.header, 'SEEING', path),
@@ -48,16 +49,22 @@ export function readTemplate(
 }
 
 /** From the file's bits (MP_* keywords) to ours; NaN pixels become NO_DATA whatever the file says. */
-export function translateMask(hdu: FitsHdu, { image, mask }: MaskedImage): void {
+export function adoptMask(hdu: FitsHdu, { image, mask }: MaskedImage): void {
   const ours = Object.entries(MASK_PLANES) as [MaskPlane, number][]; // Keys of the table itself.
   const moves = ours.flatMap(([plane, bit]) => {
     const theirs = numberCard(hdu.header, `MP_${plane}`);
     return theirs === null ? [] : [[1 << theirs, 1 << bit] as const];
   });
-  const noData = 1 << MASK_PLANES.NO_DATA;
+  // Files of our own have our bits.
+  if (moves.every(([from, to]) => from === to)) keepBits(mask, moves.reduce((bits, [, to]) => bits | to, 0));
+  else moveBits(mask, moves);
+  flagNaN(image, mask, maskBits('NO_DATA'));
+}
+
+function moveBits(mask: Uint16Array, moves: readonly (readonly [from: number, to: number])[]): void {
   for (let i = 0; i < mask.length; i++) {
     const before = mask[i];
-    let after = Number.isNaN(image[i]) ? noData : 0;
+    let after = 0;
     if (before !== 0) for (const [from, to] of moves) if ((before & from) !== 0) after |= to;
     mask[i] = after;
   }

@@ -149,6 +149,7 @@ export type CompiledKernels = Readonly<{
   blankMasked(image: number, variance: number, mask: number, bits: number, count: number): void;
   keepBits(mask: number, kept: number, count: number): void;
   flagAbove(plane: number, limit: number, mask: number, bit: number, count: number): void;
+  flagNaN(plane: number, mask: number, bit: number, count: number): void;
   slopeRow(
     image: number, variance: number, mask: number, blank: number, count: number, most: number, highest: number,
     result: number,

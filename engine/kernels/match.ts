@@ -1,8 +1,8 @@
 /** Passes of matching and subtraction over planes and masks, all of one shape, row-major. */
 import { kernelsOf, layOutWork, pointerTo } from './kernels.ts';
 import {
-  addSlopesTwin, blankMaskedTwin, flagAboveTwin, keepBitsTwin, listBrightTwin, listPeaksOverTwin, slopeRowTwin,
-  subtractMatchedTwin, translateMaskTwin,
+  addSlopesTwin, blankMaskedTwin, flagAboveTwin, flagNaNTwin, keepBitsTwin, listBrightTwin, listPeaksOverTwin,
+  slopeRowTwin, subtractMatchedTwin, translateMaskTwin,
 } from './twins/match.ts';
 
 type Noisy = Readonly<{ width: number; height: number; image: Float32Array; variance: Float32Array }>;
@@ -133,6 +133,13 @@ export function flagAbove(plane: Float32Array, limit: number, mask: Uint16Array,
   const kernels = kernelsOf(plane, mask);
   if (kernels === null) { flagAboveTwin(plane, limit, mask, bit); return; }
   kernels.compiled.flagAbove(pointerTo(kernels, plane), limit, pointerTo(kernels, mask), bit, mask.length);
+}
+
+/** Sets `bit` in the mask where the plane is NaN. */
+export function flagNaN(plane: Float32Array, mask: Uint16Array, bit: number): void {
+  const kernels = kernelsOf(plane, mask);
+  if (kernels === null) { flagNaNTwin(plane, mask, bit); return; }
+  kernels.compiled.flagNaN(pointerTo(kernels, plane), pointerTo(kernels, mask), bit, mask.length);
 }
 
 /** Neighbours of a row that `slopeSums` looks at. */

@@ -2,7 +2,7 @@
  * A worker of the detector pool: reads a detector's files into its arena, runs the pipeline, and returns rows, never
  * pixels.
  */
-import { Piscina } from 'piscina';
+import { Piscina, transferableSymbol, valueSymbol } from 'piscina';
 import { loadCamera, detectorOf, type Camera, type Detector } from '../../schemas/camera.ts';
 import type { PipelineEvent, StageName } from '../../schemas/events.ts';
 import { StageError } from '../errors.ts';
@@ -25,8 +25,17 @@ import { lowestPriority } from './priority.ts';
 // The pool's own setting.
 if ((Piscina.workerData as WorkerSetting | undefined)?.isBackground) lowestPriority();
 
+/** Runs one task; the cutouts' bytes are handed over, not copied. */
+export default function runDetectorTask(task: DetectorTask): unknown {
+  const outcome = processDetector(task);
+  const cutouts = outcome.status === 'measured' ? outcome.measurements.cutouts : null;
+  if (cutouts === null || cutouts.byteLength !== cutouts.buffer.byteLength) return outcome;
+  const moved = { [transferableSymbol]: [cutouts.buffer], [valueSymbol]: outcome };
+  return Piscina.move(moved as unknown as ArrayBuffer); // Its own type names symbols that it does not export.
+}
+
 /** Runs one task. Expected failures are results; anything else is a bug and ends the worker. */
-export default function processDetector(task: DetectorTask): DetectorOutcome {
+function processDetector(task: DetectorTask): DetectorOutcome {
   const progress: TimedEvent[] = [];
   let stage: StageName = 'ingest';
   try {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
-  addSlopes, blankMasked, flagAbove, keepBits, listBright, listPeaksOver, slopeSums, subtractMatched, translateMask,
+  addSlopes, blankMasked, flagAbove, flagNaN, keepBits, listBright, listPeaksOver, slopeSums, subtractMatched, translateMask,
 } from '../../engine/kernels/match.ts';
 import { testArena, type TestArena } from './memory.ts';
 import { firstDifference, imageOf, maskOf, planeRecipes, varianceOf, type PlaneRecipe } from './planes.ts';
@@ -33,6 +33,7 @@ const WORKS: readonly (readonly [string, Work])[] = [
   ['blankMasked', ({ image, variance, mask }, bits) => { blankMasked({ image, variance, mask }, bits); }],
   ['keepBits', ({ mask }, bits) => { keepBits(mask, bits); }],
   ['flagAbove', ({ image, mask }, bits, factor) => { flagAbove(image, factor, mask, bits); }],
+  ['flagNaN', ({ image, mask }, bits) => { flagNaN(image, mask, bits); }],
   ['slopeSums', ({ out: _out, indices: _indices, ...planes }, bits) => (
     slopeSums(planes, { blank: bits, differenceSquareMax: 4e5, varianceMax: 700, rowStep: 2 }))],
   ['translateMask', ({ mask }, bits) => { translateMask(mask, [[1, 4], [bits, 2], [0x8000, 1]]); }],

@@ -34,5 +34,5 @@ export { fitStar, movePadded, placePsf } from './starFit';
 export { inspectPixels } from './inspect';
 export { addExpectedLight, columnHeights } from './light';
 export {
-  addSlopes, blankMasked, flagAbove, keepBits, listBright, listPeaksOver, slopeRow, subtractMatched, translateMask,
+  addSlopes, blankMasked, flagAbove, flagNaN, keepBits, listBright, listPeaksOver, slopeRow, subtractMatched, translateMask,
 } from './match';

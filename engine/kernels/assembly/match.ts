@@ -224,6 +224,21 @@ export function flagAbove(plane: usize, limit: f32, mask: usize, bit: i32, count
   }
 }
 
+/** Sets `bit` in the mask where the plane is NaN. */
+export function flagNaN(plane: usize, mask: usize, bit: i32, count: i32): void {
+  const bits = i16x8.splat(<i16>bit);
+  let i = 0;
+  for (; i + 8 <= count; i += 8, plane += 32, mask += 16) {
+    const a = v128.load(plane), b = v128.load(plane, 16);
+    const marked = i16x8.narrow_i32x4_s(f32x4.ne(a, a), f32x4.ne(b, b));
+    if (v128.any_true(marked)) v128.store(mask, v128.or(v128.load(mask), v128.and(marked, bits)));
+  }
+  for (; i < count; i++, plane += 4, mask += 2) {
+    const value = load<f32>(plane);
+    if (value != value) store<u16>(mask, <u16>(<i32>load<u16>(mask) | bit));
+  }
+}
+
 /**
  * Σ Δvariance Δimage and Σ Δimage² of neighbours along a row, each in four sums of every fourth pixel, which are added at
  * last; only where both masks are clear of `blank`, Δimage² < most, the left variance ≤ highest and Δvariance finite. The

@@ -109,6 +109,11 @@ export function flagAboveTwin(plane: Float32Array, limit: number, mask: Uint16Ar
   for (let j = 0; j < plane.length; j++) if (plane[j] > least) mask[j] |= bit;
 }
 
+/** Twin of `flagNaN`. */
+export function flagNaNTwin(plane: Float32Array, mask: Uint16Array, bit: number): void {
+  for (let j = 0; j < plane.length; j++) if (Number.isNaN(plane[j])) mask[j] |= bit;
+}
+
 /** Twin of `slopeRow`, of the row that begins at `start`. */
 export function slopeRowTwin(
   { image, variance, mask }: Planes & Readonly<{ mask: Uint16Array }>, blank: number, start: number, count: number,
