@@ -179,33 +179,42 @@ export function fillEmptyCells(cells: Float32Array, columns: number, rows: numbe
  * stays as it is: straight lines through the cells beside it scatter by √5 of a cell's error, more than they mend.
  */
 export function medianFiltered(cells: Float32Array, columns: number, rows: number): Float32Array {
-  const out = new Float32Array(cells.length), group = new Float64Array(9);
-  for (let row = 0, i = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++, i++) {
-      const isInside = column > 0 && column + 1 < columns, isBetween = row > 0 && row + 1 < rows;
-      let count = 1;
-      group[0] = cells[i];
-      if (isInside) { group[count++] = cells[i - 1]; group[count++] = cells[i + 1]; }
-      if (isBetween) { group[count++] = cells[i - columns]; group[count++] = cells[i + columns]; }
-      if (isInside && isBetween) {
-        group[count++] = cells[i - columns - 1]; group[count++] = cells[i + columns + 1];
-        group[count++] = cells[i - columns + 1]; group[count++] = cells[i + columns - 1];
-      }
-      out[i] = count === 1 ? cells[i] : middleOf(group, count);
+  const out = Float32Array.from(cells);
+  for (let column = 1; column + 1 < columns; column++) {
+    for (const i of [column, (rows - 1) * columns + column]) out[i] = middleOf(cells[i - 1], cells[i], cells[i + 1]);
+  }
+  for (let row = 1; row + 1 < rows; row++) {
+    const first = row * columns;
+    for (const i of [first, first + columns - 1]) {
+      out[i] = middleOf(cells[i - columns], cells[i], cells[i + columns]);
     }
+    filterRow(cells, columns, first, out);
   }
   return out;
 }
 
-/** The middle one of an odd number of values, which are sorted by insertion: there are nine at most. */
-function middleOf(group: Float64Array, count: number): number {
-  for (let i = 1; i < count; i++) {
-    const value = group[i];
-    let at = i;
-    for (; at > 0 && group[at - 1] > value; at--) group[at] = group[at - 1];
-    group[at] = value;
+/**
+ * The inner cells of a row: the middle one of nine in a square whose columns are sorted is the middle one of three: the
+ * highest of the lowest, the middle of the middle ones, the lowest of the highest.
+ */
+function filterRow(cells: Float32Array, columns: number, first: number, out: Float32Array): void {
+  const { min, max } = Math;
+  let lowA = 0, middleA = 0, highA = 0, lowB = 0, middleB = 0, highB = 0;
+  for (let column = 0; column < columns; column++) {
+    const i = first + column, a = cells[i - columns], b = cells[i], c = cells[i + columns];
+    const low = min(a, b), high = max(a, b), lowC = min(low, c), highC = max(high, c), middleC = max(low, min(high, c));
+    if (column >= 2) {
+      out[i - 1] = middleOf(
+        max(lowA, lowB, lowC), middleOf(middleA, middleB, middleC), min(highA, highB, highC),
+      );
+    }
+    lowA = lowB; middleA = middleB; highA = highB;
+    lowB = lowC; middleB = middleC; highB = highC;
   }
-  return group[count >> 1];
+}
+
+function middleOf(a: number, b: number, c: number): number {
+  return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
 }
 
 function neighbours(cells: Float32Array, columns: number, rows: number, index: number): number[] {

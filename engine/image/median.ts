@@ -3,16 +3,31 @@ import { selectInPlace } from '../kernels/select.ts';
 
 export { selectInPlace };
 
+/** Up to so many, sorting by insertion takes less time than selection: 0.7 of it at 16, as much at 24. */
+const SORTED_MOST = 16;
+
 /**
  * Median of the first `count` values, the mean of the middle two when even; they are reordered. NaN when count is 0.
  */
 export function medianInPlace(values: Float32Array | Float64Array, count: number): number {
   if (count === 0) return NaN;
+  if (count <= SORTED_MOST) return medianOfSorted(values, count);
   const upper = selectInPlace(values, 0, count, count >> 1);
   if (count % 2 === 1) return upper;
   let lower = values[0];
   for (let i = 1; i < count >> 1; i++) if (values[i] > lower) lower = values[i];
   return (lower + upper) / 2;
+}
+
+function medianOfSorted(values: Float32Array | Float64Array, count: number): number {
+  for (let i = 1; i < count; i++) {
+    const value = values[i];
+    let at = i;
+    for (; at > 0 && values[at - 1] > value; at--) values[at] = values[at - 1];
+    values[at] = value;
+  }
+  const middle = count >> 1;
+  return count % 2 === 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 /** Median of numbers; the input is left as it is. NaN when empty. */

@@ -35,8 +35,11 @@ export function clipCells(task: CellRowTask, edges: Int32Array, y0: number, y1: 
     ?? Array.from({ length: edges.length - 1 }, (_, c) => (
       clippedCellTwin(task, { x0: edges[c], x1: edges[c + 1], y0, y1 } satisfies CellBox)
     ));
-  return cells.map((cell) => (cell.usable > 0 ? cell : { usable: 0, median: NaN, mean: NaN, sigma: NaN }));
+  for (let c = 0; c < cells.length; c++) if (cells[c].usable === 0) cells[c] = UNKNOWN_CELL;
+  return cells;
 }
+
+const UNKNOWN_CELL: CountedCell = { usable: 0, median: NaN, mean: NaN, sigma: NaN };
 
 /** Of the sample that a cell begins with: fewer than 16 pixels of fewer than 16 rows. */
 const SAMPLE_BYTES = 4 * 16 * 16;
@@ -65,7 +68,9 @@ function clipCompiled(
     work.starts, work.sums, work.numbers, numberBytes, work.result,
   );
   const result = new Float64Array(kernels.memory.buffer, work.result, 4 * columns);
-  return Array.from({ length: columns }, (_, c) => (
-    { usable: result[4 * c], median: result[4 * c + 1], mean: result[4 * c + 2], sigma: result[4 * c + 3] }
-  ));
+  const cells: CountedCell[] = [];
+  for (let k = 0; k < 4 * columns; k += 4) {
+    cells.push({ usable: result[k], median: result[k + 1], mean: result[k + 2], sigma: result[k + 3] });
+  }
+  return cells;
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  interpolateRow, measureBackground, subtractBackground, type Background, type BackgroundConfig,
+  interpolateRow, measureBackground, medianFiltered, subtractBackground, type Background, type BackgroundConfig,
 } from '../../engine/image/background.ts';
 import { medianInPlace, robustSigma, selectInPlace, weightedMedian } from '../../engine/image/median.ts';
 import { maskBits } from '../../engine/image/maskPlanes.ts';
@@ -34,6 +34,23 @@ describe('median', () => {
 });
 
 describe('background', () => {
+  test('medianFiltered gives each cell the middle one of those that lie opposite each other about it, as sorting does', () => {
+    const grids = fc.record({ columns: fc.integer({ min: 1, max: 7 }), rows: fc.integer({ min: 1, max: 7 }) });
+    fc.assert(fc.property(grids, fc.array(fc.integer({ min: -9, max: 9 }), { minLength: 49, maxLength: 49 }),
+      ({ columns, rows }, values) => {
+        const cells = Float32Array.from(values.slice(0, columns * rows)), filtered = medianFiltered(cells, columns, rows);
+        for (let y = 0; y < rows; y++) {
+          for (let x = 0; x < columns; x++) {
+            const across = x > 0 && x + 1 < columns ? 1 : 0, along = y > 0 && y + 1 < rows ? 1 : 0, near: number[] = [];
+            for (let v = y - along; v <= y + along; v++) {
+              for (let u = x - across; u <= x + across; u++) near.push(cells[v * columns + u]);
+            }
+            expect(filtered[y * columns + x]).toBe(near.sort((a, b) => a - b)[near.length >> 1]);
+          }
+        }
+      }));
+  });
+
   test('a sky with a gradient is followed to its edges, to the noise of the cells', () => {
     const { image, mask, expected } = blank(11, 50);
     const background = measureBackground(image, mask, 256, 256, 0, config);
