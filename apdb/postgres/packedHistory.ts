@@ -125,6 +125,8 @@ async function packAll(server: PostgresServer, months: Months): Promise<number> 
     const tiles = await tilesOfObjects(session);
     // In a table that this transaction has made, frozen rows need neither WAL nor a later vacuum.
     for (const some of groupsOf(tiles)) await packTiles(session, table, 'FORMAT binary, FREEZE', some, months);
+    // Waits for the preloads that read it, and so before the position is held.
+    await session.execute(`DROP TABLE IF EXISTS ${tableOf(generation)}`);
     await lockPosition(session);
     const now = await readPacked(session);
     if (now.markedToMonth !== months.toMonth || now.generation !== generation) {
@@ -133,7 +135,6 @@ async function packAll(server: PostgresServer, months: Months): Promise<number> 
     await session.rows('DELETE FROM "StaleChunk" WHERE position <= $1', [begun]);
     await session.rows('UPDATE "PackedHistory" SET generation = $1, layout = $2, "fromMonth" = $3, "toMonth" = $4',
       [generation + 1, HISTORY_LAYOUT, months.fromMonth, months.toMonth]);
-    await session.execute(`DROP TABLE IF EXISTS ${tableOf(generation)}`);
     return tiles.length;
   });
 }
