@@ -52,7 +52,7 @@ export type PairReport = Readonly<{
   psf: Readonly<{ starCount: number; fwhmPx: number; modelError: number }>;
   figures: Readonly<Record<string, number>>;
   detected: number; droppedByReason: Readonly<Record<string, number>>; noiseScale: number;
-  streaks: DetectionResult['streaks'];
+  streaks: DetectionResult['streaks']; spikes: DetectionResult['spikes'];
   /** Level and noise where nothing was detected; none of its sources is in the catalogue. */
   skySources: SkySources;
   notes: readonly string[];
@@ -109,7 +109,7 @@ export function differencePair(request: PairRequest, clock: StepClock): PairDiff
       columns: { science: own.columns, template: other.columns }, defects,
       psf: { starCount: psf.stars.length, modelError: psf.modelError, fwhmPx: middleFwhm(psf.psf) },
       figures: { ...figuresOf(result), ...shifts, ...residualSky },
-      detected: detections.detected, noiseScale: detections.noiseScale, streaks: detections.streaks,
+      detected: detections.detected, noiseScale: detections.noiseScale, streaks: detections.streaks, spikes: detections.spikes,
       skySources,
       droppedByReason: { ...detections.droppedByReason, ...measured.droppedByReason },
       notes: [...own.noise.notes, ...other.noise.notes], faults,

@@ -7,6 +7,7 @@ import type { DifferenceImage } from '../../image/maskedImage.ts';
 import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
 import type { DetectConfig } from './config.ts';
 import { scoreImage, scoreScatter } from './score.ts';
+import { maskSpikes, type Spike } from './spikes.ts';
 import { maskStreaks, type Streak } from './streaks.ts';
 
 /** A peak worth measuring. */
@@ -35,15 +36,17 @@ export type DetectionResult = Readonly<{
   scoreScatter: number; noiseScale: number;
   /** Streaks that were masked. */
   streaks: readonly Streak[];
+  /** Diffraction spikes that were masked; what lies on one is not dropped but flagged as suspect. */
+  spikes: readonly Spike[];
 }>;
 
 /**
  * Finds point-like changes of both signs.
  *
  * A peak is dropped, and counted by the reason, when its own pixel is masked so that nothing can be measured there; its
- * neighbours' masks become flags later. DETECTED, DETECTED_NEGATIVE and STREAK are set in the difference's mask.
+ * neighbours' masks become flags later. DETECTED, DETECTED_NEGATIVE, STREAK and SPIKE are set in the difference's mask.
  *
- * @param difference Image and variance read only; mask gets the three planes.
+ * @param difference Image and variance read only; mask gets the four planes.
  * @param score      [height × width], overwritten: the score, positive and negative, scaled.
  */
 export function detectSources(
@@ -56,6 +59,8 @@ export function detectSources(
     ? Math.min(Math.max(scatter, config.scaleMin), config.scaleMax) : 1;
   scalePlane(score, 1 / noiseScale);
   const fwhmPx = psfFwhmPx(psf, (width - 1) / 2, (height - 1) / 2);
+  // First: a pair of spikes is a line too.
+  const spikes = config.hasSpikes ? maskSpikes(difference, score, fwhmPx, config) : [];
   const streaks = config.hasStreaks ? maskStreaks(difference, score, fwhmPx, config) : [];
   const peaks: Peak[] = [];
   for (const sign of [1, -1] as const) {
@@ -71,7 +76,7 @@ export function detectSources(
   const { kept, droppedByReason } = selectPeaks(peaks, mask, width, config);
   return {
     detections: withLobes(kept, config.lobeSeparationFwhm * fwhmPx), detected: peaks.length, droppedByReason,
-    scoreScatter: scatter, noiseScale, streaks,
+    scoreScatter: scatter, noiseScale, streaks, spikes,
   };
 }
 

@@ -17,7 +17,7 @@ export type Streak = Readonly<{
 /** The score and which of its places count: none at the image's edge or beside missing pixels, where noise has lines. */
 type Plane = Readonly<{ width: number; height: number; mask: Uint16Array; score: Float32Array; sign: 1 | -1 }>;
 
-const UNUSABLE = maskBits('BAD', 'SAT', 'NO_DATA', 'SAT_TEMPLATE', 'CR', 'EDGE');
+const UNUSABLE = maskBits('BAD', 'SAT', 'NO_DATA', 'SAT_TEMPLATE', 'CR', 'EDGE', 'SPIKE');
 
 type Line = Readonly<{ angle: number; distance: number }>;
 

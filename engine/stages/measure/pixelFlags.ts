@@ -8,7 +8,7 @@ export type PixelFlags = Pick<DiaSource, Extract<keyof DiaSource, `pixelFlags${s
 
 /**
  * Union of the mask under the footprint (the pixels of its box that were detected with the source's sign, and the
- * central ones) and within the central 3 × 3 pixels.
+ * central ones) and within the central 3 × 3 pixels. The schema has no flag for diffraction spikes: they are suspect.
  */
 export function pixelFlags(
   { mask, width, height }: MaskedImage, x: number, y: number, footprint: Box, isNegative: boolean,
@@ -29,7 +29,7 @@ export function pixelFlags(
   const isAny = (bits: number): boolean => (any & bits) !== 0;
   const isCentre = (bits: number): boolean => (centre & bits) !== 0;
   const saturated = maskBits('SAT', 'SAT_TEMPLATE'), cosmicRay = maskBits('CR'), noData = maskBits('NO_DATA');
-  const interpolated = maskBits('INTRP'), suspect = maskBits('SUSPECT'), streak = maskBits('STREAK');
+  const interpolated = maskBits('INTRP'), suspect = maskBits('SUSPECT', 'SPIKE'), streak = maskBits('STREAK');
   const injected = maskBits('INJECTED'), injectedTemplate = maskBits('INJECTED_TEMPLATE');
   return {
     pixelFlags: false, pixelFlags_offimage: isOffImage,
