@@ -13,6 +13,7 @@ import { bodiesInCone, followNight, type NightEphemeris } from '../engine/epheme
 import { observerState } from '../engine/ephemerides/observer.ts';
 import { apparition } from '../engine/ephemerides/predict.ts';
 import { benchResult, reportResult, spreadOf } from './harness.ts';
+import { orbitPopulation } from './orbitPopulation.ts';
 
 const { values } = parseArgs({ options: {
   orbits: { type: 'string', default: '1000000' },
@@ -23,7 +24,7 @@ const SITE = { latitudeDeg: -30.2446, longitudeDeg: -70.7494, heightM: 2663 };
 
 const count = Number(values.orbits);
 if (!Number.isInteger(count) || count < 1 || count > 5_000_000) throw new Error('--orbits must be 1 to 5000000');
-const orbits = population(count);
+const orbits = orbitPopulation(count);
 const begun = process.cpuUsage();
 const night = followed(orbits);
 const nightSeconds = secondsSince(begun);
@@ -69,23 +70,4 @@ function followed(list: readonly Elements[]): NightEphemeris {
 function secondsSince(before: NodeJS.CpuUsage): number {
   const { user, system } = process.cpuUsage(before);
   return (user + system) / 1e6;
-}
-
-/** As the MPC's catalogue: nineteen of twenty in the main belt, the rest near Earth, Trojans and beyond; one epoch. */
-function population(size: number): Elements[] {
-  let seed = 20261120;
-  const uniform = (): number => {
-    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
-    return seed / 2 ** 32;
-  };
-  return Array.from({ length: size }, () => {
-    const kind = uniform(), e = Math.min(0.95, 0.14 * Math.sqrt(-2 * Math.log(1 - uniform())));
-    const a = kind < 0.95 ? 2.1 + 1.2 * uniform() : kind < 0.975 ? 0.8 + 1.8 * uniform()
-      : kind < 0.99 ? 5.1 + 0.2 * uniform() : 38 + 10 * uniform();
-    const period = 365.25 * a ** 1.5;
-    return {
-      q: a * (1 - e), e, i: 9 * Math.sqrt(-2 * Math.log(1 - uniform())), node: 360 * uniform(),
-      argperi: 360 * uniform(), timeOfPerihelionMjdTt: 61200 + period * (uniform() - 0.5), epochMjdTt: 61200,
-    };
-  });
 }
