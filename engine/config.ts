@@ -78,6 +78,10 @@ export const engineConfig = {
   precoveryWriteLimitMs: 10_000,
   /** Pause between two looks of a stand-by whether the night has lost its process, ms: far below the alerts' minute. */
   standbyPollMs: 100,
+  /** Visits announced last whose regions a stand-by holds: one exposed, one announced, one at work. */
+  standbyRegions: 3,
+  /** Pause between two tries of a stand-by to follow the night that runs, ms. */
+  standbyFollowMs: 1_000,
   /** Pause between tries to start a database that has died, ms: a full disk is not emptied faster. */
   storeRestartMs: 2_000,
   /** Commits in one transaction of the projection at most. */

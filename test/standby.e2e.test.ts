@@ -14,10 +14,12 @@ test('a stand-by takes the night over from a process that is killed, and another
   await untilPrinted(first, /visit \d+1 r: 9 detectors read/);
   const standBy = startVesper([...args, '--standby']);
   await untilPrinted(standBy, /stand-by: data directory .* is in use/);
+  await untilPrinted(standBy, /stand-by: reads night 20261001 of minicam along/);
   first.child.kill('SIGKILL');
   const { code, stdout, stderr } = await standBy.outcome;
   expect(code, stderr).toBe(0);
   expect(stderr).toMatch(/night 20261001 of minicam goes on/);
+  expect(stderr).toMatch(/stand-by: at work \d+\.\d+ s after its turn came, \d+ entries and \d+ objects in memory/);
   const night = JSON.parse(stdout) as NightSummary; // The command's own document.
   expect(night.totals).toMatchObject({ visits: 1, detectors: 9, committed: 9, failed: 0 });
   const verified = await runVesper(['verify', '--json', '--data-dir', dataDir]);

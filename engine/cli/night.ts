@@ -39,7 +39,7 @@ import { note, print, printJson } from './output.ts';
 import { detectorProcess, warmProducts } from './processDetector.ts';
 import { recordedPixels } from './recordedPixels.ts';
 import { adoptProducts, readRecordedNight, tellNight } from './recordedNight.ts';
-import { awaitTurn } from './standby.ts';
+import { awaitTurn, type Turn } from './standby.ts';
 import { Teardown, within } from './teardown.ts';
 
 export async function runNight(options: NightOptions, signal: AbortSignal): Promise<number> {
@@ -63,8 +63,10 @@ async function observe(
   // Of a stand-by the workers are up, their code compiled, before they are needed.
   const warmPool = options.standby ? createDetectorPool(Math.max(1, availableParallelism())) : null;
   if (warmPool) teardown.add(() => warmPool.close());
-  const lock = options.standby ? await awaitTurn(dataDir, signal) : lockDataDir(dataDir, 'night');
-  if (lock === null) return 0;
+  const turn = options.standby ? await awaitTurn(dataDir, options.camera, signal)
+    : { lock: lockDataDir(dataDir, 'night'), atMs: Date.now(), followed: null };
+  if (turn === null) return 0;
+  const { lock, followed } = turn;
   teardown.add(() => lock.release());
   const stores = await startStores({ dataDir, need: { redis: true }, log: (line) => note(line) });
   teardown.add(() => stores.stop());
@@ -122,6 +124,7 @@ async function observe(
   recordRules(dataDir, policy);
   const run = await EngineRun.open({
     log, apdb, instrument, camera, dayObs, dataDir, now: Date.now, note, fail, onProgress: progress,
+    followed: followed?.dayObs === dayObs && followed.commits.instrument === instrument ? followed : null,
     rawWaitMs: rawWaitOf(plan), withholding: withholdingOf(policy),
     testMessage: plan.isSimulated ? SIMULATED : null,
     process: detectorProcess(camera, dataDir, catalog, pool, runDigests(), checker),
@@ -156,6 +159,7 @@ async function observe(
   note(`dashboard: ${dashboard.url}`);
 
   await enable(log, instrument, run, past, teardown);
+  if (options.standby) note(tookOver(turn));
   if (plan.source === 'performed') await performNight(log, options, plan, past, signal, teardown);
   if (recorded) {
     const told = new Set(past.map(({ id }) => id));
@@ -186,6 +190,13 @@ async function observe(
 function stopped(dayObs: DayObs): number {
   note(`night ${dayObs} was stopped before its end; start again to resume it`);
   return 1;
+}
+
+/** What a stand-by had ready, and how long it took to be at work. */
+function tookOver({ atMs, followed }: Turn): string {
+  const held = followed === null ? 'nothing of the night read before'
+    : `${followed.entries.length} entries and ${followed.state.objectCount} objects in memory`;
+  return `stand-by: at work ${((Date.now() - atMs) / 1000).toFixed(2)} s after its turn came, ${held}`;
 }
 
 /** Waits for a night that somebody else opens; commands that publish one find the stores by the record of this run. */

@@ -8,8 +8,8 @@
  * Why there are no tables of Chebyshev polynomials for each night, as catalogues' services keep them (`node
  * bench/chebyshev.ts --orbits 100000`, against integration to the moment itself): the conic is off by 0.01 mas in the
  * median, 0.2 mas in 99 of 100, 0.9″ for the worst of 100,000 bodies; polynomials of degree 4 by 0.1, 0.4
- * and 10 mas. Orbits are known to some 100 mas, the gate is 1″. A place costs 0.5 µs by the conic and 0.05 µs by the
- * table, of a field's 800 bodies 0.4 ms; the tables cost 5 s a night more for a million bodies (to 14) and 120 MB (64).
+ * and 10 mas. Orbits are known to some 100 mas, the gate is 1″. A place costs 0.5 µs by the conic, 0.05 µs by the
+ * table, so for a field's 800 bodies 0.4 ms; the tables cost 5 s a night more for a million bodies (to 14) and 120 MB (64).
  */
 import type { Site } from '../../schemas/camera.ts';
 import { RADIANS, TT_MINUS_TAI_DAYS } from './constants.ts';

@@ -32,10 +32,11 @@ export class CommitRefused extends Error {
 export class CommitLog {
   readonly instrument: string;
   readonly dayObs: DayObs;
-  readonly #log: Log;
+  #log: Log;
   readonly #stream: string;
   readonly #digest = new NightDigest();
   #lastSequence = 0;
+  #last: StoredEntry | null = null;
   #isSealed = false;
 
   private constructor(log: Log, instrument: string, dayObs: DayObs) {
@@ -60,6 +61,34 @@ export class CommitLog {
       await onEntry(stored);
     }
     return commits;
+  }
+
+  /** A night that another process writes: it is told entries as they come, until `goOn`. */
+  static follow(log: Log, instrument: string, dayObs: DayObs): CommitLog {
+    return new CommitLog(log, instrument, dayObs);
+  }
+
+  /** Takes the next entry of a night that is followed. @throws Error when one is missing before it. */
+  follow(message: Readonly<{ seq: number; data: Uint8Array }>): StoredEntry {
+    return this.#accept({ sequence: message.seq, entry: decodeCommitEntry(message.data), bytes: message.data });
+  }
+
+  /**
+   * Begins to write a night that was followed, over another connection, after reading what was stored since.
+   *
+   * @returns False when the log does not hold what was followed: then this one is of no use.
+   */
+  async goOn(log: Log, onEntry: (stored: StoredEntry) => void): Promise<boolean> {
+    await openNightStreams(log, this.instrument, this.dayObs);
+    if (this.#last !== null) {
+      const held = await storedMessage(log, this.#stream, this.#last.sequence);
+      if (held === null || Buffer.compare(held.data, this.#last.bytes) !== 0) return false;
+    }
+    this.#log = log;
+    for await (const stored of readCommits(log, this.instrument, this.dayObs, this.#lastSequence + 1)) {
+      onEntry(this.#accept(stored));
+    }
+    return true;
   }
 
   get lastSequence(): number { return this.#lastSequence; }
@@ -142,6 +171,7 @@ export class CommitLog {
       );
     }
     this.#lastSequence = stored.sequence;
+    this.#last = stored;
     if (stored.entry.sealed) this.#isSealed = true; else this.#digest.add(stored.bytes);
     return stored;
   }

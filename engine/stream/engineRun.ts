@@ -20,6 +20,7 @@ import { ArchiveTally } from './archiveTally.ts';
 import { Associator, workKey } from './associator.ts';
 import { CommitLog, type StoredEntry } from './commitLog.ts';
 import { Distributor } from './distributor.ts';
+import type { FollowedNight } from './nightFollower.ts';
 import type { KnownBodies } from './knownBodies.ts';
 import type { Log } from './log.ts';
 import { NightBodies } from './nightBodies.ts';
@@ -62,6 +63,8 @@ export type EngineOptions = Readonly<{
   knownBodies?: () => Promise<KnownBodies | null>;
   /** How visits whose alerts have left are processed once more with synthetic sources; left out where they are not. */
   fakes?: Pick<SecondPassPorts, 'process' | 'idle'> & SecondPassOrder;
+  /** What a stand-by has read of the night; by default it is read now. */
+  followed?: FollowedNight | null;
   /** How new diaObjects are measured on the visits before; left out where they are not. */
   precovery?: PrecoverySource | null;
   now: () => number;
@@ -92,27 +95,28 @@ export class EngineRun {
   readonly #atWork = new Map<string, CommitPosition>();
   /** Preloads that were begun, files and history. */
   readonly #preloads = new Set<Promise<void>>();
+  /** Detectors of each group that have their terminal entry. */
+  readonly #ended = new Map<string, number>();
   #following: Following | null = null;
   #isStopped = false;
 
   /** Brings the projection to the end of the log, reads the night, and publishes what an earlier run owed. */
   static async open(options: EngineOptions): Promise<EngineRun> {
-    const { log, apdb, instrument, dayObs, dataDir } = options;
+    const { log, apdb, instrument, dataDir } = options;
     await openInstrumentStreams(log, instrument);
     const projected = await catchUp(log, apdb, instrument, dataDir);
-    const earlier: StoredEntry[] = [];
-    const commits = await CommitLog.open(log, instrument, dayObs, (stored) => { earlier.push(stored); });
-    const run = new EngineRun(options, commits, projected);
+    const night = await goOn(options.followed ?? null, log) ?? await readNight(options, projected);
+    const { commits, earlier, state } = night;
+    const run = new EngineRun(options, commits, projected, state);
     await run.#distributor.resume();
     for (const stored of earlier) run.#associator.acceptStored(stored);
     return run;
   }
 
-  private constructor(options: EngineOptions, commits: CommitLog, projected: CommitPosition) {
+  private constructor(options: EngineOptions, commits: CommitLog, projected: CommitPosition, state: SkyState) {
     const { log, apdb, instrument, camera, dayObs, now } = options;
     this.#options = options;
-    this.#state = new SkyState();
-    this.#state.apply(projected, null);
+    this.#state = state;
     this.#spool = new Spool(options.dataDir, instrument, dayObs);
     this.#bodies = new NightBodies(options.knownBodies ?? (() => Promise.resolve(null)), options.note);
     this.#progress = progressReporter(log, now, options.onProgress ?? (() => undefined));
@@ -225,7 +229,10 @@ export class EngineRun {
   #onEntry(stored: StoredEntry, projected: CommitPosition): void {
     const { entry, sequence } = stored;
     const work = entry.associated ?? entry.deferred;
-    if (work) this.#atWork.delete(workKey(work));
+    if (work) {
+      this.#atWork.delete(workKey(work));
+      this.#ended.set(work.group, (this.#ended.get(work.group) ?? 0) + 1);
+    }
     this.#engine.onEntry(entry, sequence);
     if (commitPosition(entry.dayObs, sequence) > projected) this.#projector.enqueue(stored, this.#spool);
     this.#distributor.enqueue(stored);
@@ -237,6 +244,8 @@ export class EngineRun {
     return {
       now, note, fail, rawWaitMs, report: this.#progress.report,
       preload: async (group, boresight, visit) => {
+        // A night that is taken over tells of many visits that are long over.
+        if ((this.#ended.get(group) ?? 0) >= camera.detectors.length) return;
         const startMs = now();
         this.#bodies.begin();
         const since = historyStart(mjdOfTaiSeconds(visit.startTime)) - 1, warmed = warm(visit, boresight);
@@ -273,6 +282,24 @@ export class EngineRun {
       defer: (deferral) => this.#associator.defer(deferral),
     };
   }
+}
+
+type NightSoFar = Readonly<{ commits: CommitLog; earlier: readonly StoredEntry[]; state: SkyState }>;
+
+/** What a stand-by holds, brought up to the end of the log; null when that is of no use here. */
+async function goOn(followed: FollowedNight | null, log: Log): Promise<NightSoFar | null> {
+  if (followed === null) return null;
+  const { commits, state } = followed, earlier = [...followed.entries];
+  return await commits.goOn(log, (stored) => { earlier.push(stored); }) ? { commits, state, earlier } : null;
+}
+
+async function readNight(
+  { log, instrument, dayObs }: EngineOptions, projected: CommitPosition,
+): Promise<NightSoFar> {
+  const earlier: StoredEntry[] = [], state = new SkyState();
+  state.apply(projected, null);
+  const commits = await CommitLog.open(log, instrument, dayObs, (stored) => { earlier.push(stored); });
+  return { commits, earlier, state };
 }
 
 /** The names and times that a commit carries, from the facts of the observatory. */

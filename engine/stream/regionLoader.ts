@@ -27,10 +27,11 @@ export class RegionLoader {
   /**
    * Loads a region and merges it; tries again while the store is away.
    *
-   * @returns Objects in the region.
+   * @returns Objects in the region; one that a stand-by has loaded is held already.
    * @throws when the group was released meanwhile or the limit is over.
    */
   async load(group: string, cone: SkyCone, sinceMjdTai: number): Promise<number> {
+    if (this.#state.hasRegion(group)) return this.#state.objectsIn(cone).length;
     const limit = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(engineConfig.preloadLimitMs * 2)]);
     for (;;) {
       this.#openLoads.set(group, this.#projected);

@@ -32,6 +32,11 @@ export class SkyState {
   get position(): CommitPosition { return this.#position; }
   get objectCount(): number { return this.#objects.size; }
 
+  /** Whether a region is held. */
+  hasRegion(key: string): boolean {
+    return this.#regions.has(key);
+  }
+
   /**
    * Merges a preloaded region; `key` names it until `release`. Objects that are held already know more and are kept.
    */
