@@ -16,8 +16,10 @@ export function newDataDir(): string {
   return dataDir;
 }
 
-export function startVesper(args: readonly string[]): Running {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+/** @param within A command that runs the one that follows its own words, in its own process. */
+export function startVesper(args: readonly string[], within: readonly string[] = []): Running {
+  const [program, ...words] = [...within, process.execPath, MAIN, ...args];
+  const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] });
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => { output.stdout += chunk; });
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => { output.stderr += chunk; });
