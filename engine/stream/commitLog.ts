@@ -29,6 +29,14 @@ export class CommitRefused extends Error {
   }
 }
 
+/** COMMITS holds what no writer of it has written. */
+class EntryRefused extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'EntryRefused';
+  }
+}
+
 export class CommitLog {
   readonly instrument: string;
   readonly dayObs: DayObs;
@@ -70,7 +78,7 @@ export class CommitLog {
 
   /** Takes the next entry of a night that is followed. @throws Error when one is missing before it. */
   follow(message: Readonly<{ seq: number; data: Uint8Array }>): StoredEntry {
-    return this.#accept({ sequence: message.seq, entry: decodeCommitEntry(message.data), bytes: message.data });
+    return this.#accept(storedEntry(this.#stream, message));
   }
 
   /**
@@ -155,7 +163,8 @@ export class CommitLog {
         stored.push(this.#accept(other));
       }
     } catch (error) {
-      if (stored.length === 0 && !this.#log.connection.isClosed()) return null;
+      const isAway = !(error instanceof EntryRefused) && !this.#log.connection.isClosed();
+      if (stored.length === 0 && isAway) return null;
       throw error;
     }
     const own = stored.find((other) => sha256(other.bytes) === digest);
@@ -185,9 +194,20 @@ export class CommitLog {
 export async function* readCommits(
   log: Log, instrument: string, dayObs: DayObs, from = 1, to?: number,
 ): AsyncGenerator<StoredEntry> {
-  for await (const message of readStored(log, streams.commits(instrument, dayObs), from, to)) {
-    yield { sequence: message.seq, entry: decodeCommitEntry(message.data), bytes: message.data };
+  const stream = streams.commits(instrument, dayObs);
+  for await (const message of readStored(log, stream, from, to)) yield storedEntry(stream, message);
+}
+
+/** @throws Error that names the entry when its bytes are none, or are of another night. */
+function storedEntry(stream: string, { seq, data }: Readonly<{ seq: number; data: Uint8Array }>): StoredEntry {
+  let entry: CommitEntry;
+  try { entry = decodeCommitEntry(data); } catch (error) {
+    throw new EntryRefused(`${stream}, entry ${seq}: ${(error as Error).message}`, error); // Decoders throw Errors.
   }
+  if (streams.commits(entry.instrument, entry.dayObs) !== stream) {
+    throw new EntryRefused(`${stream}, entry ${seq} is one of night ${entry.dayObs} of ${entry.instrument}`);
+  }
+  return { sequence: seq, entry, bytes: data };
 }
 
 /** Whether a night's last entry is its seal; null when there is no such night. */
@@ -196,5 +216,5 @@ export async function isNightSealed(log: Log, instrument: string, dayObs: DayObs
   const last = await lastSequence(log, stream);
   if (last === null) return null;
   const message = last === 0 ? null : await storedMessage(log, stream, last);
-  return message !== null && decodeCommitEntry(message.data).sealed !== null;
+  return message !== null && storedEntry(stream, { seq: last, data: message.data }).entry.sealed !== null;
 }

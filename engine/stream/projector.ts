@@ -107,7 +107,10 @@ export async function catchUp(log: Log, apdb: Apdb, instrument: string, dataDir:
       end = stored.sequence;
       if (stored.sequence < from) continue;
       const entry = committedRows(stored, spool);
-      if (entry.rows) await apdb.project([entry.rows]);
+      try { if (entry.rows) await apdb.project([entry.rows]); } catch (error) {
+        const { message } = error as Error; // The store throws Errors.
+        throw new Error(`entry ${stored.sequence} of ${dayObs} cannot be projected: ${message}`, { cause: error });
+      }
       await apdb.advance(position = entry.position);
     }
     if (end < from - 1) {

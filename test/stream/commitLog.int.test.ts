@@ -1,8 +1,8 @@
 /** COMMITS on a real server: one writer at a time, nothing lost or doubled whatever is killed or repeated. */
 import { expect, test } from 'vitest';
 import { asDayObs, asDetectorId, exposureOf, visitOf } from '../../schemas/ids.ts';
-import { NightDigest, type CommitEntry } from '../../schemas/commit.ts';
-import { streams } from '../../schemas/subjects.ts';
+import { encodeCommitEntry, NightDigest, type CommitEntry } from '../../schemas/commit.ts';
+import { streams, subjects } from '../../schemas/subjects.ts';
 import { CommitLog, CommitRefused, isNightSealed, readCommits } from '../../engine/stream/commitLog.ts';
 import { listNights, openNightStreams } from '../../engine/stream/streams.ts';
 import { serveLog } from '../support/log.ts';
@@ -77,6 +77,20 @@ test('no message of COMMITS can be deleted or purged', async () => {
   const stream = streams.commits('minicam', asDayObs(20261001));
   await expect(served.log.jsm.streams.deleteMessage(stream, 1)).rejects.toThrow();
   await expect(served.log.jsm.streams.purge(stream)).rejects.toThrow();
+});
+
+test('an entry that is none, and one of another night, are refused by place in one line', async () => {
+  const night = (dayObs: number) => CommitLog.open(served.log, 'othercamera', asDayObs(dayObs), () => undefined);
+  for (const [dayObs, bytes, said] of [
+    [20260901, Buffer.from('not an entry'), /^COMMITS_othercamera_\d+, entry 1: commit entry of 12 bytes cannot be/],
+    [20260902, encodeCommitEntry(deferral(20260901, 1)), /^COMMITS_othercamera_\d+, entry 1 is one of night 2026090/],
+  ] as const) {
+    const commits = await night(dayObs);
+    await served.log.js.publish(subjects.commits('othercamera', asDayObs(dayObs)), bytes);
+    await expect(night(dayObs)).rejects.toThrow(said);
+    await expect(isNightSealed(served.log, 'othercamera', asDayObs(dayObs))).rejects.toThrow(said);
+    await expect(commits.seal()).rejects.toThrow(said);
+  }
 });
 
 test('a stream that exists with another configuration is refused by name', async () => {
