@@ -155,7 +155,9 @@ export function mergeIndex(index: ProductIndex, made: readonly Product[]): Produ
   for (const product of made) {
     const inForce = productInForce(products, product);
     if (inForce && inForce.uri === product.uri && inForce.checksum === product.checksum) continue;
-    const isReplaced = (p: Product): boolean => isSamePurpose(p, product) && p.fromDayObs === product.fromDayObs;
+    // A night that was observed names its orbits by digest: they stay, behind the newer ones.
+    const isReplaced = (p: Product): boolean => isSamePurpose(p, product) && p.fromDayObs === product.fromDayObs
+      && (p.kind !== 'orbits' || p.checksum === product.checksum);
     products = products.filter((p) => !isReplaced(p)).concat(product);
   }
   return products === index.products ? index : { ...index, products };

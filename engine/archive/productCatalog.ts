@@ -45,9 +45,9 @@ export class ProductCatalog {
 
   /** The orbits in force on a night, or null. */
   findOrbits(dayObs: DayObs): LocatedProduct | null {
-    const fitting = this.#read().products.filter((p) => p.kind === 'orbits' && p.fromDayObs <= dayObs);
-    fitting.sort((a, b) => b.fromDayObs - a.fromDayObs || (a.checksum < b.checksum ? -1 : 1));
-    return fitting.length === 0 ? null : this.#located(fitting[0]);
+    const fitting = this.#read().products.filter((p) => p.kind === 'orbits' && p.fromDayObs <= dayObs)
+      .sort((a, b) => a.fromDayObs - b.fromDayObs); // Of one night's the last in the index came last.
+    return fitting.length === 0 ? null : this.#located(fitting[fitting.length - 1]);
   }
 
   /** The product with a given digest, or null: for replays, which use what was recorded. */

@@ -43,6 +43,22 @@ test('a bad line stops the import with its number; --skip-bad takes the others i
   expect(readFileSync(summary.path, 'utf8')).toContain('1 Ceres,1 Ceres,60200,');
 });
 
+test('orbits imported for the same night again are in force, and those that commits have named are still found', () => {
+  const dataDir = join(folder, 'again');
+  const imported = (text: string) => {
+    const path = file('again.csv', text);
+    const { out } = vesper('orbits', 'import', path, '--data-dir', dataDir, '--json', '--from', '20261001');
+    return (JSON.parse(out) as { digest: string }).digest;
+  };
+  const inForce = () => new ProductCatalog(dataDir, 'minicam').findOrbits(asDayObs(20261001))?.checksum;
+  const first = imported(CSV), second = imported(CSV.replace('3.34', '3.35'));
+  expect(inForce()).toBe(second);
+  expect(new ProductCatalog(dataDir, 'minicam').byChecksum(first)?.checksum).toBe(first);
+  expect(imported(CSV)).toBe(first);
+  expect(inForce()).toBe(first);
+  expect(new ProductCatalog(dataDir, 'minicam').byChecksum(second)?.checksum).toBe(second);
+});
+
 test('a body is followed to each time, and a field at that time holds it at the same place', () => {
   const path = file('ceres.csv', CSV);
   const alone = vesper('ephemeris', path, '--object', 'ceres', '--mjd', '60205.5', '--days', '2', '--json');
