@@ -64,6 +64,9 @@ test('a night ends with every count closed, changes found, few false alerts, and
   expect(night.truth.detectable).toBeGreaterThanOrEqual(20);
   expect(night.truth.found).toBeGreaterThanOrEqual(0.8 * night.truth.detectable);
   expect(night.truth.falseAlerts).toBeLessThanOrEqual(night.totals.detectors);
+  // How far precovery comes is a matter of spare time; what it has written replays and counts like everything else.
+  expect(night.precovery.newDiaObjects).toBeGreaterThan(0);
+  expect(night.precovery.precovered).toBeLessThanOrEqual(night.precovery.newDiaObjects);
   const audit = await assertSound(dataDir);
   expect(audit.counts.delivered['full']).toBe(night.totals.alertsPublished);
   // Every visit has something for the ranked filters that ship, and its selection was recorded before the seal.
