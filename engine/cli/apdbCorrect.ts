@@ -1,5 +1,5 @@
 /** `vesper apdb reassign|withdraw|close|merge`: day-time corrections, each an entry of the log with its reason. */
-import { decodeDiaObject, decodeDiaSource } from '../../schemas/avro.ts';
+import { decodeDiaObject, decodeDiaSource, decodeSsSource } from '../../schemas/avro.ts';
 import { loadCamera } from '../../schemas/camera.ts';
 import type { DiaSource } from '../../schemas/diaRows.ts';
 import { dayObsOfVisit, partsOfCommitPosition, partsOfDiaSourceId, type DayObs } from '../../schemas/ids.ts';
@@ -69,27 +69,39 @@ async function correct(
 }
 
 function summaryOf({ corrected, position }: CorrectedSky) {
-  const { kind, reason, toDiaObjectId, toSsObjectId, moved, closedDiaObjectIds, diaObjects } = corrected;
+  const { kind, reason, toDiaObjectId, toSsObjectId, moved, closedDiaObjectIds, diaObjects, ssSources } = corrected;
   return {
     position, written: position !== null, kind, reason, toDiaObjectId, toSsObjectId, diaSources: moved,
     diaObjects: diaObjects.map(decodeDiaObject).map(({ diaObjectId, ra, dec, nDiaSources }) => (
       { diaObjectId, ra, dec, nDiaSources })),
     closedDiaObjectIds,
+    // In the order of the sources.
+    ssSources: ssSources.map((payload) => {
+      const { designation, ephOffset: ephOffsetArcsec } = decodeSsSource(payload);
+      return { designation, ephOffsetArcsec };
+    }),
   };
 }
 
 function textOf(done: CorrectedSky): string {
-  const { kind, diaSources, diaObjects, closedDiaObjectIds, position } = summaryOf(done);
+  const { kind, diaSources, diaObjects, closedDiaObjectIds, ssSources, position } = summaryOf(done);
   const at = position === null ? 'tried, nothing written'
     : `commit ${partsOfCommitPosition(position).sequence} of ${partsOfCommitPosition(position).dayObs}`;
   return [
     `${kind}: ${diaSources.length} diaSources, ${diaObjects.length} diaObjects changed, `
       + `${closedDiaObjectIds.length} closed (${at})`,
-    ...diaSources.map(({ diaSourceId, fromDiaObjectId: from }) => (
-      `  diaSource ${diaSourceId} was of ${from === null ? 'no diaObject' : `diaObject ${from}`}`)),
+    ...diaSources.map(({ diaSourceId, fromDiaObjectId: from }, k) => (
+      `  diaSource ${diaSourceId} was of ${from === null ? 'no diaObject' : `diaObject ${from}`}`
+        + placeOf(ssSources[k]))),
     ...diaObjects.map(({ diaObjectId, nDiaSources }) => `  diaObject ${diaObjectId} has ${nDiaSources} diaSources now`),
     ...closedDiaObjectIds.map((id) => `  diaObject ${id} is closed`),
   ].join('\n');
+}
+
+/** How well a body's orbit leads to its new source: who has named another one sees it here. */
+function placeOf(seen: ReturnType<typeof summaryOf>['ssSources'][number] | undefined): string {
+  if (seen === undefined) return '';
+  return `, and lies ${seen.ephOffsetArcsec?.toFixed(2) ?? '–'}″ from where ${seen.designation} was predicted`;
 }
 
 /** Finds a body by its name where its orbit predicts it, near each source. */
