@@ -43,6 +43,11 @@ export const engineConfig = {
   regionPaddingArcsec: 60,
   /** Padding of one detector's own cone, arcsec: pointing error of the mount plus the association gate. */
   detectorPaddingArcsec: 20,
+  /**
+   * Padding of the reference stars about a detector beyond its cone, arcsec: a pointing that is 20″ off, 0.5° of
+   * rotation, and the distortion that the first look at them leaves out.
+   */
+  referencePaddingArcsec: 120,
   /** History that goes into packets and features, days: 12 × 30 (DMS-REQ-0319, diaCharacterizationCutoff). */
   historyDays: 360,
   /** Tries to write a commit when other writers are in the way, or the server is slow. */

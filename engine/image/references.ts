@@ -25,10 +25,17 @@ export class ReferenceError extends Error {
 }
 
 /**
- * @throws ReferenceError: no such file, a column missing, a row without a position.
+ * A catalogue of a whole field, up to a million stars of which a detector sees some thousands: positions are read at
+ * once, and of the stars that are asked for the rest.
  */
-export function readReferences(path: string, band: Band): ReferenceStar[] {
-  let bytes: Uint8Array;
+export type ReferenceCatalogue = Readonly<{
+  /** The stars whose position is wanted, ICRS degrees, in the catalogue's order. */
+  stars(isWanted: (raDeg: number, decDeg: number) => boolean): ReferenceStar[];
+}>;
+
+/** @throws ReferenceError: no such file, a column missing, a row without a position. */
+export function openReferences(path: string, band: Band): ReferenceCatalogue {
+  let bytes: Buffer;
   try {
     bytes = readFileSync(path);
   } catch (cause) {
@@ -36,17 +43,27 @@ export function readReferences(path: string, band: Band): ReferenceStar[] {
   }
   // A FITS file, or one that was compressed.
   const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
-  const isFits = isGzip || Buffer.from(bytes.subarray(0, 9)).toString('latin1') === 'SIMPLE  =';
-  return isFits ? fromTable(bytes, band, path) : parseReferences(Buffer.from(bytes).toString('utf8'), band, path);
+  const isFits = isGzip || bytes.toString('latin1', 0, 9) === 'SIMPLE  =';
+  return isFits ? ofTable(bytes, band, path) : ofText(bytes.toString('utf8'), band, path);
+}
+
+/** All stars of a catalogue. @throws ReferenceError as `openReferences`. */
+export function readReferences(path: string, band: Band): ReferenceStar[] {
+  return openReferences(path, band).stars(() => true);
+}
+
+/** As `readReferences`, from CSV; `path` serves the messages. */
+export function parseReferences(text: string, band: Band, path: string): ReferenceStar[] {
+  return ofText(text, band, path).stars(() => true);
 }
 
 /** Cells of a column by row, as text; empty where there is no value. */
 type Columns = Readonly<{ has(name: string): boolean; cell(name: string): (row: number) => string | undefined }>;
 
-function fromTable(bytes: Uint8Array, band: Band, path: string): ReferenceStar[] {
+function ofTable(bytes: Uint8Array, band: Band, path: string): ReferenceCatalogue {
   try {
     const table = readTable(parseFits(bytes, path));
-    return starsOf({
+    return catalogueOf({
       has: (name) => table.names.includes(name),
       cell: (name) => {
         if (!table.names.includes(name)) throw new ReferenceError(path, `has no column ${name}`);
@@ -60,40 +77,88 @@ function fromTable(bytes: Uint8Array, band: Band, path: string): ReferenceStar[]
   }
 }
 
-/** As `readReferences`, from CSV; `path` serves the messages. */
-export function parseReferences(text: string, band: Band, path: string): ReferenceStar[] {
-  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '' && !line.startsWith('#'));
-  const names = (lines[0] ?? '').split(',').map((name) => name.trim());
-  const rows = lines.slice(1).map((line) => line.split(','));
-  return starsOf({
+function ofText(text: string, band: Band, path: string): ReferenceCatalogue {
+  const lines = linesOf(text), names = (lines.at(0) ?? '').split(',').map((name) => name.trim());
+  return catalogueOf({
     has: (name) => names.includes(name),
     cell: (name) => {
       const column = names.indexOf(name);
       if (column < 0) throw new ReferenceError(path, `has no column ${name}`);
-      return (row) => rows[row][column];
+      return (row) => cellOf(text, lines.start(row + 1), lines.end(row + 1), column);
     },
-  }, rows.length, band, path, 2);
+  }, Math.max(0, lines.count - 1), band, path, 2);
+}
+
+type Lines = Readonly<{
+  count: number; start(line: number): number; end(line: number): number; at(line: number): string | undefined;
+}>;
+
+/** Places of the lines in a text, without empty ones and comments. */
+function linesOf(text: string): Lines {
+  const places: number[] = [];
+  for (let start = 0, next; start < text.length; start = next + 1) {
+    next = text.indexOf('\n', start);
+    if (next < 0) next = text.length;
+    const end = text.charCodeAt(next - 1) === CARRIAGE_RETURN && next > start ? next - 1 : next;
+    if (text.charCodeAt(start) !== HASH && !isBlank(text, start, end)) places.push(start, end);
+  }
+  return {
+    count: places.length / 2, start: (line) => places[2 * line], end: (line) => places[2 * line + 1],
+    at: (line) => (2 * line < places.length ? text.slice(places[2 * line], places[2 * line + 1]) : undefined),
+  };
+}
+
+const HASH = 35, CARRIAGE_RETURN = 13, SPACE = 32;
+
+function isBlank(text: string, start: number, end: number): boolean {
+  while (start < end && text.charCodeAt(start) <= SPACE) start++;
+  return start === end;
+}
+
+/** A cell of a line of CSV; undefined when the line has fewer. */
+function cellOf(text: string, start: number, end: number, column: number): string | undefined {
+  let from = start;
+  for (let k = 0; k < column; k++) {
+    const comma = text.indexOf(',', from);
+    if (comma < 0 || comma >= end) return undefined;
+    from = comma + 1;
+  }
+  const comma = text.indexOf(',', from);
+  return text.slice(from, comma < 0 || comma > end ? end : comma);
 }
 
 /** @param firstRow What the first row is called in messages. */
-function starsOf(columns: Columns, rowCount: number, band: Band, path: string, firstRow: number): ReferenceStar[] {
+function catalogueOf(
+  columns: Columns, rowCount: number, band: Band, path: string, firstRow: number,
+): ReferenceCatalogue {
   const [id, ra, dec, raErr, decErr, mag, magErr] = [
     'refId', 'ra', 'dec', 'raErrMas', 'decErrMas', `${band}Mag`, `${band}MagErr`,
   ].map(columns.cell);
   const [g, i] = ['gMag', 'iMag'].map((name) => (columns.has(name) ? columns.cell(name) : () => undefined));
-  return Array.from({ length: rowCount }, (_, row): ReferenceStar => {
+  const raDeg = new Float64Array(rowCount), decDeg = new Float64Array(rowCount);
+  for (let row = 0; row < rowCount; row++) {
+    raDeg[row] = number(ra(row)) ?? NaN;
+    decDeg[row] = number(dec(row)) ?? NaN;
+    if (Number.isNaN(raDeg[row] + decDeg[row])) throw new ReferenceError(path, `row ${row + firstRow} has no position`);
+    if (Math.abs(decDeg[row]) > 90) {
+      throw new ReferenceError(path, `row ${row + firstRow} has a declination of ${decDeg[row]} degrees`);
+    }
+  }
+  const starAt = (row: number): ReferenceStar => {
     const blue = magnitude(number(g(row))), red = magnitude(number(i(row)));
-    const star = {
-      refId: (id(row) ?? '').trim(), raDeg: number(ra(row)) ?? NaN, decDeg: number(dec(row)) ?? NaN,
+    return {
+      refId: (id(row) ?? '').trim(), raDeg: raDeg[row], decDeg: decDeg[row],
       raErrMas: number(raErr(row)) ?? 0, decErrMas: number(decErr(row)) ?? 0, mag: magnitude(number(mag(row))),
       magErr: number(magErr(row)), colourMag: blue === null || red === null ? null : blue - red,
     };
-    if (Number.isNaN(star.raDeg + star.decDeg)) throw new ReferenceError(path, `row ${row + firstRow} has no position`);
-    if (Math.abs(star.decDeg) > 90) {
-      throw new ReferenceError(path, `row ${row + firstRow} has a declination of ${star.decDeg} degrees`);
-    }
-    return star;
-  });
+  };
+  return {
+    stars(isWanted) {
+      const stars: ReferenceStar[] = [];
+      for (let row = 0; row < rowCount; row++) if (isWanted(raDeg[row], decDeg[row])) stars.push(starAt(row));
+      return stars;
+    },
+  };
 }
 
 /** Fainter than any star, and brighter than the Sun: catalogues write 99, −999 and the like for what they do not know. */

@@ -5,6 +5,7 @@
 import { Piscina, transferableSymbol, valueSymbol } from 'piscina';
 import { loadCamera, detectorOf, type Camera, type Detector } from '../../schemas/camera.ts';
 import type { PipelineEvent, StageName } from '../../schemas/events.ts';
+import { engineConfig } from '../config.ts';
 import { StageError } from '../errors.ts';
 import { arenaViews, createArena, planArena, type ArenaPlan, type ArenaViews } from '../image/arena.ts';
 import { readElectronics } from '../image/electronics.ts';
@@ -13,9 +14,10 @@ import { setCheckpoint } from '../kernels/bands.ts';
 import { loadKernels } from '../kernels/kernels.ts';
 import { rawPixelCount, readRawExposure } from '../image/rawExposure.ts';
 import { readObjectCatalogue, type ObjectCatalogue } from '../image/objectCatalogue.ts';
-import { readReferences, ReferenceError, type ReferenceStar } from '../image/references.ts';
+import { openReferences, ReferenceError, type ReferenceCatalogue, type ReferenceStar } from '../image/references.ts';
 import { readTemplate, readTemplateSize } from '../image/template.ts';
 import { DETECTOR_PIPELINE, FAKES_PIPELINE, type DetectorInputs, type DetectorRun, type PipelineStep } from '../pipeline.ts';
+import { detectorFootprint, isInside } from '../preload.ts';
 import type {
   DetectorMeasurements, DetectorOutcome, DetectorTask, InputFile, TaskFailure, TimedEvent, WorkerSetting,
 } from './detectorTask.ts';
@@ -93,7 +95,7 @@ function ingest(task: DetectorTask): DetectorRun {
     dark: task.dark && readPlane(task.dark.path, planes.dark, detector),
     fringe: task.fringe && readPlane(task.fringe.path, planes.fringe, detector),
     electronics: task.electronics && readElectronics(task.electronics.path, detector),
-    references: referencesOf(task), objects: task.objects && objectsOf(task.objects), template, templateWcs,
+    references: referencesOf(task, camera, detector), objects: task.objects && objectsOf(task.objects), template, templateWcs,
     known: task.known, ...(task.fakes && { fakes: task.fakes }),
   };
   return { inputs, planes };
@@ -126,13 +128,19 @@ function arenaFor(detector: Detector, template: Readonly<{ width: number; height
   return arena.views;
 }
 
-/** The last catalogue read: detectors of a visit share it. */
-let lastReferences: { key: string; stars: ReferenceStar[] } | null = null;
+/** The last catalogue opened: detectors of a visit share it. */
+let lastReferences: { key: string; catalogue: ReferenceCatalogue } | null = null;
 
-function referencesOf(task: DetectorTask): ReferenceStar[] {
+/** The stars about a detector. */
+function referencesOf(task: DetectorTask, camera: Camera, detector: Detector): ReferenceStar[] {
   const key = `${task.references.checksum} ${task.band}`;
-  if (lastReferences?.key !== key) lastReferences = { key, stars: readReferences(task.references.path, task.band) };
-  return lastReferences.stars;
+  if (lastReferences?.key !== key) {
+    lastReferences = { key, catalogue: openReferences(task.references.path, task.band) };
+  }
+  const footprint = detectorFootprint(camera, detector, task.boresight);
+  const cone = { ...footprint, radiusDeg: footprint.radiusDeg + engineConfig.referencePaddingArcsec / 3600 };
+  return lastReferences.catalogue.stars((raDeg, decDeg) => (
+    Math.abs(decDeg - cone.decDeg) <= cone.radiusDeg && isInside(cone, raDeg, decDeg)));
 }
 
 /** The catalogues read last, by digest: a field's detectors come by turns, visit after visit. */

@@ -14,7 +14,7 @@ import { maskBits } from '../../engine/image/maskPlanes.ts';
 import type { PsfModel } from '../../engine/image/psf.ts';
 import { rawPixelCount, readRawExposure } from '../../engine/image/rawExposure.ts';
 import { encodeTable, type TableColumn } from '../../engine/image/fitsTable.ts';
-import { parseReferences, readReferences, ReferenceError } from '../../engine/image/references.ts';
+import { openReferences, parseReferences, readReferences, ReferenceError } from '../../engine/image/references.ts';
 import { readTemplate, readTemplateSize } from '../../engine/image/template.ts';
 import { pixelToSky, separationArcsec, wcsFromHeader, wcsToCards, type Wcs } from '../../engine/image/wcs.ts';
 import { twoAmpDetector } from '../support/skyRaw.ts';
@@ -217,6 +217,24 @@ describe('references', () => {
     }
     expect(messageOf(() => parseReferences(`${header}\n1,-44,210,5,5,19,0.01`, 'r', 'refs.csv')))
       .toBe('refs.csv: row 2 has a declination of 210 degrees');
+  });
+
+  test('stars about a place are those of the whole catalogue that lie there, whatever lines and their ends look like', () => {
+    fc.assert(fc.property(
+      fc.array(fc.record({ ra: fc.integer({ min: 0, max: 359 }), dec: fc.integer({ min: -90, max: 90 }),
+        mag: fc.option(fc.integer({ min: 15, max: 25 })) }), { maxLength: 20 }),
+      fc.constantFrom('\n', '\r\n'), fc.constantFrom('', '   ', '# a comment', '          '), fc.boolean(),
+      (rows, end, between, isEnded) => {
+        const lines = rows.map(({ ra, dec, mag }, k) => `${k},${ra},${dec},5,6,${mag ?? ''},0.01`);
+        const path = join(folder, 'near.csv');
+        writeFileSync(path, [header, ...lines].join(`${end}${between}${end}`) + (isEnded ? end : ''));
+        const isNorth = (_raDeg: number, decDeg: number) => decDeg > 0;
+        expect(readReferences(path, 'r').map(({ refId, raDeg, decDeg, mag }) => [refId, raDeg, decDeg, mag]))
+          .toEqual(rows.map(({ ra, dec, mag }, k) => [String(k), ra, dec, mag]));
+        expect(openReferences(path, 'r').stars(isNorth))
+          .toEqual(readReferences(path, 'r').filter(({ raDeg, decDeg }) => isNorth(raDeg, decDeg)));
+      },
+    ), { numRuns: 60 });
   });
 
   test('a FITS table gives the same rows as CSV, 64-bit ids whole', () => {

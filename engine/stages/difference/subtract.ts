@@ -104,6 +104,8 @@ export function markEdge(mask: Uint16Array, width: number, height: number, margi
 
 /** Pixels of a cell that the background uses lie within this many standard deviations of its median. */
 const BACKGROUND_CLIP_SIGMA = 3;
+/** Images with as many rows show every fourth to the background: a level over four million pixels is good to σ / 2000. */
+const BACKGROUND_ROWS_MANY = 2048;
 
 /**
  * Polynomial through the clipped means of cells, the sky that the stamps did not see.
@@ -116,14 +118,15 @@ export function fitCellBackground(
 ): Float64Array {
   const terms = termCount(order), matrix = new Float64Array(terms * terms), right = new Float64Array(terms);
   const p = new Float64Array(terms);
+  const rowStep = height < BACKGROUND_ROWS_MANY ? 1 : 4, pixelsMax = cellPx * Math.ceil(cellPx / rowStep);
   const cellOf = createClippedCells({
-    image: plane, mask, ignoredBits: blank, width, clipSigma: BACKGROUND_CLIP_SIGMA, rowStep: 1, pixelsMax: cellPx ** 2,
+    image: plane, mask, ignoredBits: blank, width, clipSigma: BACKGROUND_CLIP_SIGMA, rowStep, pixelsMax,
   });
   let cellCount = 0;
   for (let y0 = 0; y0 < height; y0 += cellPx) {
     for (let x0 = 0; x0 < width; x0 += cellPx) {
       const x1 = Math.min(x0 + cellPx, width), y1 = Math.min(y0 + cellPx, height);
-      const { mean } = cellOf({ x0, x1, y0, y1 }, Math.ceil(cellPx ** 2 / 2));
+      const { mean } = cellOf({ x0, x1, y0, y1 }, Math.ceil(pixelsMax / 2));
       if (!Number.isFinite(mean)) continue;
       polynomialTerms((x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2, width, height, order, p);
       for (let a = 0; a < terms; a++) {
