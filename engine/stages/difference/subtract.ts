@@ -118,15 +118,15 @@ export function fitCellBackground(
 ): Float64Array {
   const terms = termCount(order), matrix = new Float64Array(terms * terms), right = new Float64Array(terms);
   const p = new Float64Array(terms);
-  const rowStep = height < BACKGROUND_ROWS_MANY ? 1 : 4, pixelsMax = cellPx * Math.ceil(cellPx / rowStep);
+  const rowStep = height < BACKGROUND_ROWS_MANY ? 1 : 4, looked = cellPx * Math.ceil(cellPx / rowStep);
   const cellOf = createClippedCells({
-    image: plane, mask, ignoredBits: blank, width, clipSigma: BACKGROUND_CLIP_SIGMA, rowStep, pixelsMax,
+    image: plane, mask, ignoredBits: blank, width, clipSigma: BACKGROUND_CLIP_SIGMA, rowStep, pixelsMax: cellPx ** 2,
   });
   let cellCount = 0;
   for (let y0 = 0; y0 < height; y0 += cellPx) {
     for (let x0 = 0; x0 < width; x0 += cellPx) {
       const x1 = Math.min(x0 + cellPx, width), y1 = Math.min(y0 + cellPx, height);
-      const { mean } = cellOf({ x0, x1, y0, y1 }, Math.ceil(pixelsMax / 2));
+      const { mean } = cellOf({ x0, x1, y0, y1 }, Math.ceil(looked / 2));
       if (!Number.isFinite(mean)) continue;
       polynomialTerms((x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2, width, height, order, p);
       for (let a = 0; a < terms; a++) {
