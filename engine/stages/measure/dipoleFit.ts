@@ -37,7 +37,7 @@ export function fitDipole(
   if (!(start[0].flux > 0 && start[1].flux < 0)) return null;
   const box = boxOf(planes, start, patches.half);
   const p = Float64Array.from(start.flatMap(({ flux, x, y }) => [flux, x, y]));
-  const terms = Array.from({ length: UNKNOWNS }, () => new Float64Array(box.width * box.height));
+  const terms = new Float64Array(UNKNOWNS * box.width * box.height);
   const gradients = { x: new Float64Array(patches.side ** 2), y: new Float64Array(patches.side ** 2) };
   const at = (place: Float64Array): Equations => equations(planes, patches, box, place, terms, gradients);
   const end = fitDamped(
@@ -60,12 +60,12 @@ function boxOf({ width, height }: MaskedImage, lobes: readonly Lobe[], half: num
 
 type Equations = NormalEquations & Readonly<{ pixelCount: number }>;
 
-/** Normal equations of a step from p, and χ² there. */
+/** Normal equations of a step from p, and χ² there. @param terms [height × width × 6] of the box, overwritten. */
 function equations(
   { image, variance, mask, width }: MaskedImage, patches: PsfPatches, box: Box, p: Float64Array,
-  terms: readonly Float64Array[], gradients: Readonly<{ x: Float64Array; y: Float64Array }>,
+  terms: Float64Array, gradients: Readonly<{ x: Float64Array; y: Float64Array }>,
 ): Equations {
-  for (const term of terms) term.fill(0);
+  terms.fill(0);
   for (const lobe of [0, 3]) addLobe(patches, box, p[lobe + 1], p[lobe + 2], p[lobe], terms, lobe, gradients);
   const matrix = new Float64Array(UNKNOWNS * UNKNOWNS), right = new Float64Array(UNKNOWNS);
   let chi2 = 0, pixelCount = 0;
@@ -73,14 +73,15 @@ function equations(
     for (let u = 0; u < box.width; u++, k++) {
       const j = (box.y0 + v) * width + box.x0 + u;
       if ((mask[j] & UNUSABLE) !== 0 || image[j] - image[j] !== 0 || !(variance[j] > 0)) continue;
-      const w = 1 / variance[j], residual = image[j] - p[0] * terms[0][k] - p[3] * terms[3][k];
+      const first = k * UNKNOWNS, w = 1 / variance[j];
+      const residual = image[j] - p[0] * terms[first] - p[3] * terms[first + 3];
       chi2 += residual * residual * w;
       pixelCount++;
       for (let a = 0; a < UNKNOWNS; a++) {
-        const ta = terms[a][k] * w;
+        const ta = terms[first + a] * w;
         if (ta === 0) continue;
         right[a] += ta * residual;
-        for (let b = a; b < UNKNOWNS; b++) matrix[a * UNKNOWNS + b] += ta * terms[b][k];
+        for (let b = a; b < UNKNOWNS; b++) matrix[a * UNKNOWNS + b] += ta * terms[first + b];
       }
     }
   }
@@ -88,9 +89,9 @@ function equations(
   return { matrix, right, chi2, pixelCount };
 }
 
-/** Fills a lobe's three derivatives: by its flux, x and y. */
+/** Fills a lobe's three derivatives, from term `first` of each pixel on: by its flux, x and y. */
 function addLobe(
-  patches: PsfPatches, box: Box, x: number, y: number, flux: number, terms: readonly Float64Array[], first: number,
+  patches: PsfPatches, box: Box, x: number, y: number, flux: number, terms: Float64Array, first: number,
   gradients: Readonly<{ x: Float64Array; y: Float64Array }>,
 ): void {
   const { half, side } = patches, patch = patches.at(x, y);
@@ -99,10 +100,10 @@ function addLobe(
   const left = Math.round(x) - half - box.x0, low = Math.round(y) - half - box.y0;
   for (let v = Math.max(0, -low); v < side && low + v < box.height; v++) {
     for (let u = Math.max(0, -left); u < side && left + u < box.width; u++) {
-      const k = (low + v) * box.width + left + u, i = v * side + u;
-      terms[first][k] = patch[i];
-      terms[first + 1][k] = flux * gradients.x[i];
-      terms[first + 2][k] = flux * gradients.y[i];
+      const k = UNKNOWNS * ((low + v) * box.width + left + u) + first, i = v * side + u;
+      terms[k] = patch[i];
+      terms[k + 1] = flux * gradients.x[i];
+      terms[k + 2] = flux * gradients.y[i];
     }
   }
 }
