@@ -1,5 +1,6 @@
 /** The catalogue of stars and galaxies that a survey's coadds show (`objects` of schemas/products.ts). */
 import { readFileSync } from 'node:fs';
+import { cellOf, linesOf } from './csvText.ts';
 import { ReferenceError } from './references.ts';
 
 /** Objects by declination, ascending; equal ones by objectId. Owned by the reader. */
@@ -27,36 +28,38 @@ export function readObjectCatalogue(path: string): ObjectCatalogue {
 
 /** As `readObjectCatalogue`, from text; `path` serves the messages. */
 export function parseObjectCatalogue(text: string, path: string): ObjectCatalogue {
-  const lines = text.split(/\r?\n/).filter((line) => line !== '' && !line.startsWith('#'));
-  const names = (lines[0] ?? '').split(',');
-  const column = (name: string): number => {
+  const lines = linesOf(text), names = lines.at(0).split(',').map((name) => name.trim());
+  const columns = ['objectId', 'ra', 'dec', 'extendedness', 'radiusArcsec', 'rMag'].map((name) => {
     const at = names.indexOf(name);
     if (at < 0) throw new ReferenceError(path, `has no column ${name}`);
-    return at;
-  };
-  const [id, ra, dec, extendedness, radius, r] =
-    ['objectId', 'ra', 'dec', 'extendedness', 'radiusArcsec', 'rMag'].map(column);
-  const rows = lines.slice(1).map((line, row) => {
-    const cells = line.split(',');
-    const [raDeg, decDeg] = [number(cells[ra]), number(cells[dec])];
-    const isSound = /^\d{1,18}$/.test(cells[id]) && raDeg >= 0 && raDeg < 360 && decDeg >= -90 && decDeg <= 90;
-    if (!isSound) throw new ReferenceError(path, `row ${row + 2} has no id or no position`);
-    return {
-      objectId: BigInt(cells[id]), raDeg, decDeg, isGalaxy: number(cells[extendedness]) > GALAXY_EXTENDEDNESS,
-      rMag: number(cells[r]), radiusArcsec: number(cells[radius]),
-    };
+    return (row: number): string => cellOf(text, lines.start(row + 1), lines.end(row + 1), at) ?? '';
   });
-  rows.sort((a, b) => a.decDeg - b.decDeg || (a.objectId < b.objectId ? -1 : 1));
+  const [id, ra, dec, extendedness, radius, r] = columns, count = lines.count - 1;
+  const rows = (of: (row: number) => number) => Float64Array.from({ length: count }, (_, row) => of(row));
+  const raOf = rows((row) => number(ra(row))), decOf = rows((row) => number(dec(row)));
+  const objectId = BigInt64Array.from({ length: count }, (_, row) => {
+    const cell = id(row);
+    const isSound = raOf[row] >= 0 && raOf[row] < 360 && decOf[row] >= -90 && decOf[row] <= 90 && isId(cell);
+    if (!isSound) throw new ReferenceError(path, `row ${row + 2} has no id or no position`);
+    return BigInt(cell);
+  });
+  const order = Uint32Array.from({ length: count }, (_, row) => row)
+    .sort((a, b) => decOf[a] - decOf[b] || (objectId[a] < objectId[b] ? -1 : 1));
   return {
-    objectId: BigInt64Array.from(rows, (row) => row.objectId),
-    raDeg: Float64Array.from(rows, (row) => row.raDeg), decDeg: Float64Array.from(rows, (row) => row.decDeg),
-    isGalaxy: Uint8Array.from(rows, (row) => Number(row.isGalaxy)),
-    rMag: Float32Array.from(rows, (row) => row.rMag),
-    radiusArcsec: Float32Array.from(rows, (row) => row.radiusArcsec),
+    objectId: BigInt64Array.from({ length: count }, (_, k) => objectId[order[k]]),
+    raDeg: Float64Array.from(order, (row) => raOf[row]), decDeg: Float64Array.from(order, (row) => decOf[row]),
+    isGalaxy: Uint8Array.from(order, (row) => Number(number(extendedness(row)) > GALAXY_EXTENDEDNESS)),
+    rMag: Float32Array.from(order, (row) => number(r(row))),
+    radiusArcsec: Float32Array.from(order, (row) => number(radius(row))),
   };
 }
 
+/** Decimal digits of a number within 63 bits. */
+function isId(cell: string): boolean {
+  return /^\d{1,18}$/.test(cell);
+}
+
 /** NaN for an empty or unreadable cell. */
-function number(cell: string | undefined): number {
-  return cell === undefined || cell.trim() === '' ? NaN : Number(cell);
+function number(cell: string): number {
+  return cell.trim() === '' ? NaN : Number(cell);
 }

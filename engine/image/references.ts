@@ -1,5 +1,6 @@
 /** Reference stars, read for one band: CSV as `schemas/products.ts` says, or a FITS table of the same columns. */
 import { readFileSync } from 'node:fs';
+import { cellOf, linesOf } from './csvText.ts';
 import { FitsError, parseFits } from './fits.ts';
 import { readTable } from './fitsTable.ts';
 import type { Band } from '../../schemas/units.ts';
@@ -78,7 +79,7 @@ function ofTable(bytes: Uint8Array, band: Band, path: string): ReferenceCatalogu
 }
 
 function ofText(text: string, band: Band, path: string): ReferenceCatalogue {
-  const lines = linesOf(text), names = (lines.at(0) ?? '').split(',').map((name) => name.trim());
+  const lines = linesOf(text), names = lines.at(0).split(',').map((name) => name.trim());
   return catalogueOf({
     has: (name) => names.includes(name),
     cell: (name) => {
@@ -87,44 +88,6 @@ function ofText(text: string, band: Band, path: string): ReferenceCatalogue {
       return (row) => cellOf(text, lines.start(row + 1), lines.end(row + 1), column);
     },
   }, Math.max(0, lines.count - 1), band, path, 2);
-}
-
-type Lines = Readonly<{
-  count: number; start(line: number): number; end(line: number): number; at(line: number): string | undefined;
-}>;
-
-/** Places of the lines in a text, without empty ones and comments. */
-function linesOf(text: string): Lines {
-  const places: number[] = [];
-  for (let start = 0, next; start < text.length; start = next + 1) {
-    next = text.indexOf('\n', start);
-    if (next < 0) next = text.length;
-    const end = text.charCodeAt(next - 1) === CARRIAGE_RETURN && next > start ? next - 1 : next;
-    if (text.charCodeAt(start) !== HASH && !isBlank(text, start, end)) places.push(start, end);
-  }
-  return {
-    count: places.length / 2, start: (line) => places[2 * line], end: (line) => places[2 * line + 1],
-    at: (line) => (2 * line < places.length ? text.slice(places[2 * line], places[2 * line + 1]) : undefined),
-  };
-}
-
-const HASH = 35, CARRIAGE_RETURN = 13, SPACE = 32;
-
-function isBlank(text: string, start: number, end: number): boolean {
-  while (start < end && text.charCodeAt(start) <= SPACE) start++;
-  return start === end;
-}
-
-/** A cell of a line of CSV; undefined when the line has fewer. */
-function cellOf(text: string, start: number, end: number, column: number): string | undefined {
-  let from = start;
-  for (let k = 0; k < column; k++) {
-    const comma = text.indexOf(',', from);
-    if (comma < 0 || comma >= end) return undefined;
-    from = comma + 1;
-  }
-  const comma = text.indexOf(',', from);
-  return text.slice(from, comma < 0 || comma > end ? end : comma);
 }
 
 /** @param firstRow What the first row is called in messages. */
