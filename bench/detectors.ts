@@ -73,7 +73,8 @@ try {
   figures['CPU of a detector, s'] = spreadOf([cpuSeconds]);
   figures['wall of a detector, s'] = spreadOf([seconds / reads.length]);
   figures[`wall of ${WHOLE_CAMERA} detectors, s`] = spreadOf([(WHOLE_CAMERA * seconds) / reads.length]);
-  figures[`CPU of ${WHOLE_CAMERA} detectors over ${threads} threads, s`] = spreadOf([(WHOLE_CAMERA * cpuSeconds) / threads]);
+  figures[`CPU of ${WHOLE_CAMERA} detectors over ${threads} threads, s`] = spreadOf(
+    [(WHOLE_CAMERA * cpuSeconds) / threads]);
   for (const [name, all] of Object.entries(samples)) figures[name] = spreadOf(all);
 } finally {
   await Promise.all([pool.close(), checker.close()]);

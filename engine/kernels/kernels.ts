@@ -69,7 +69,7 @@ export type CompiledKernels = Readonly<{
   ): void;
   warpCells(
     planes: number, width: number, height: number, outWidth: number, y0: number, y1: number, cellPx: number,
-    cells: number, taps: number, phases: number, bits: number, list: number,
+    cells: number, taps: number, phases: number, bits: number, list: number, lines: number,
   ): number;
   stampVectors(
     image: number, width: number, left: number, top: number, side: number, stride: number, half: number,

@@ -95,7 +95,8 @@ function ingest(task: DetectorTask): DetectorRun {
     dark: task.dark && readPlane(task.dark.path, planes.dark, detector),
     fringe: task.fringe && readPlane(task.fringe.path, planes.fringe, detector),
     electronics: task.electronics && readElectronics(task.electronics.path, detector),
-    references: referencesOf(task, camera, detector), objects: task.objects && objectsOf(task.objects), template, templateWcs,
+    references: referencesOf(task, camera, detector), objects: task.objects && objectsOf(task.objects),
+    template, templateWcs,
     known: task.known, ...(task.fakes && { fakes: task.fakes }),
   };
   return { inputs, planes };

@@ -58,6 +58,31 @@ describe('the compiled warp gives the bits of its twin', () => {
   });
 });
 
+/** A source so large that cells lie well within it, as whole images have most of theirs. */
+const largeRecipes = planeRecipes(70, 70).map(
+  (recipe) => ({ ...recipe, width: recipe.width + 50, height: recipe.height + 40 }));
+
+test.each([3, 4])('cells that are turned a little give the bits of the twin, half width %i', (halfWidth) => {
+  const random = randomOf(halfWidth), taps = Float64Array.from(
+    { length: (PHASES + 1) * 2 * halfWidth }, () => random() - 0.3);
+  // Not doubles, most of which are next to nothing.
+  const angles = fc.integer({ min: -200, max: 200 }).map((n) => n / 1000);
+  const scales = fc.constantFrom(1, 1.0001, 0.9997, 1.002);
+  const places = fc.integer({ min: 6000, max: 24_000 }).map((n) => n / 1000);
+  fc.assert(fc.property(largeRecipes, angles, scales, places, places, fc.nat(12), (recipe, angle, scale, tx, ty, y0) => {
+    arena.reset();
+    const from = planesOf(recipe), expected = emptyPlanes(56, 44), out = shared(expected);
+    const c = scale * Math.cos(angle), s = scale * Math.sin(angle), task = { taps, halfWidth, phases: PHASES, bits: BITS };
+    const cells = [0, 32].map(
+      (x) => ({ tx: tx + 20 * Math.abs(s) + c * x, ty: ty + 12 + s * x, xx: c, xy: -s, yx: s, yy: c }));
+    const covered = createWarp({ ...task, from, out: expected })(cells, 32, y0, 44);
+    expect(createWarp({ ...task, from: shared(from), out })(cells, 32, y0, 44)).toBe(covered);
+    expect(firstDifference(out.image, expected.image)).toBe(-1);
+    expect(firstDifference(out.variance, expected.variance)).toBe(-1);
+    expect(firstDifference(out.mask, expected.mask)).toBe(-1);
+  }), { numRuns: 150 });
+});
+
 /** Linear interpolation as taps: exact for any plane that is linear. */
 function linearTaps(): Float64Array {
   return Float64Array.from({ length: (PHASES + 1) * 8 }, (_, i) => {

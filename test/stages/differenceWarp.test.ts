@@ -34,7 +34,7 @@ test('a template on the visit\'s own grid comes through unchanged', () => {
   }
 });
 
-test.each([[0.5, 0.5, 0], [0.31, -0.77, 0], [3.2, 1.9, 20], [0.4, 0.1, 90]])(
+test.each([[0.5, 0.5, 0], [0.31, -0.77, 0], [0.4, 0.1, 0.2], [0.4, 0.1, -1], [3.2, 1.9, 20], [0.4, 0.1, 90]])(
   'a shift of (%f, %f) px and a rotation of %f° keep a star\'s flux and put it where the sky is', (dx, dy, rotationDeg) => {
     const templateWcs = pairWcs(SIDE, dx, dy, rotationDeg), visitWcs = pairWcs(SIDE);
     const template = pairImage(SIDE, [{ x: (SIDE - 1) / 2 + dx, y: (SIDE - 1) / 2 + dy, flux: 1e4 }], 1.6, 0, 1);

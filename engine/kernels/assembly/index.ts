@@ -4,7 +4,7 @@ export { normalizeByNoise, smoothSeparable } from './smooth';
 export {
   addPair, combineKernels, filterTile, kernelSpectrum, loadPair, multiplyTile, storePair, transformTile,
 } from './convolve';
-export { warpCells } from './warp';
+export { warpCells } from './warpCells';
 export { joinRuns, numberRuns } from './label';
 export { countTops, filterRuns } from './footprints';
 export { addEquations, normalEquations, stampVectors } from './stamps';

@@ -1,10 +1,10 @@
 /** Interpolation of image, variance and mask under an affine map. The twin in `twins/warp.ts` defines the result. */
 
 /** Taps along each axis: two vectors. */
-const TAPS = 8;
+export const TAPS = 8;
 
 /** Index of a position that has no data. */
-const NOWHERE = -1;
+export const NOWHERE = -1;
 
 /**
  * The list that a part of a row goes through where its pixels do not share their taps: positions, values, variances and
@@ -14,45 +14,15 @@ const NOWHERE = -1;
  * variance replaces; of the taps along y, which the mask bits replace; the value. Then sums along y of the columns under
  * a part that shares its taps, of which there are eight more.
  */
-class List {
+export class List {
   @inline static tapsX(list: usize, size: usize): usize { return list + 4 * size; }
   @inline static tapsY(list: usize, size: usize): usize { return list + 8 * size; }
   @inline static values(list: usize, size: usize): usize { return list + 12 * size; }
   @inline static columns(list: usize, size: usize): usize { return list + 16 * size; }
 }
 
-/**
- * Rows y0 ≤ y < y1 of the output, cell after cell: planes are then read and written along their rows, and not in steps of
- * a row of 4,096 px, which all fall into the same few sets of the cache.
- *
- * @param planes  Pointers, u32: the source's image, variance, mask; then those of the output.
- * @param width, height Size of the source.
- * @param cellPx  Columns of a cell.
- * @param cells   Eight f64 for each cell: source position of its pixel (i, j), counted from its first column and y0, is
- *                (tx + i xx + j xy, ty + i yx + j yy) for tx, ty, xx, xy, yx, yy; then the area of an output pixel in the
- *                source; then how many pixels of a row, a multiple of 4, may share the taps of their middle one, 0 for none.
- * @param taps    [(phases + 1) × 8] float32.
- * @param bits    u32: bits that mean "no data", bits that are carried over, then two pairs of a bit and what it
- *                becomes.
- * @param list    20 bytes for each pixel of a cell's row, rounded up to a multiple of 4 pixels, and 32 more, work.
- * @returns Pixels that have data.
- */
-export function warpCells(
-  planes: usize, width: i32, height: i32, outWidth: i32, y0: i32, y1: i32, cellPx: i32, cells: usize, taps: usize,
-  phases: i32, bits: usize, list: usize,
-): i32 {
-  let covered = 0;
-  for (let y = y0; y < y1; y++) {
-    const dy = <f64>(y - y0), out = y * outWidth;
-    for (let x = 0, cell = cells; x < outWidth; x += cellPx, cell += 64) {
-      covered += warpRow(planes, width, height, cell, dy, min(cellPx, outWidth - x), taps, phases, bits, list, out + x);
-    }
-  }
-  return covered;
-}
-
 /** One row of a cell, from pixel `out` of the output on. */
-function warpRow(
+export function warpRow(
   planes: usize, width: i32, height: i32, cell: usize, dy: f64, count: i32, taps: usize, phases: i32, bits: usize,
   list: usize, out: i32,
 ): i32 {
@@ -139,21 +109,33 @@ function finishShared(
   const p0 = v128.load32_splat(px), p1 = v128.load32_splat(px, 4), p2 = v128.load32_splat(px, 8),
     p3 = v128.load32_splat(px, 12), p4 = v128.load32_splat(px, 16), p5 = v128.load32_splat(px, 20),
     p6 = v128.load32_splat(px, 24), p7 = v128.load32_splat(px, 28);
-  const image = <usize>load<u32>(planes, 12) + (<usize>out << 2), noise = <usize>load<u32>(planes, 16) + (<usize>out << 2);
-  const mask = <usize>load<u32>(planes, 20) + (<usize>out << 1), areas = f32x4.splat(area);
-  const v = <usize>load<u32>(planes, 4) + (k << 2), m = <usize>load<u32>(planes, 8) + (k << 1), row = <usize>width << 2;
-  const fx = f32x4.splat(fractionX), fy = f32x4.splat(fractionY), nan = f32x4.splat(f32.NaN), zero = f32x4.splat(0);
-  const lostBits = i32x4.splat(load<u32>(bits));
+  const fx = f32x4.splat(fractionX), fy = f32x4.splat(fractionY);
   let covered = 0;
   for (let i: usize = 0, end = <usize>count << 2; i < end; i += 16) {
-    const c = columns + i;
-    const a = f32x4.add(f32x4.mul(v128.load(c), p0), f32x4.mul(v128.load(c, 16), p4));
-    const b = f32x4.add(f32x4.mul(v128.load(c, 4), p1), f32x4.mul(v128.load(c, 20), p5));
-    const d = f32x4.add(f32x4.mul(v128.load(c, 8), p2), f32x4.mul(v128.load(c, 24), p6));
-    const e = f32x4.add(f32x4.mul(v128.load(c, 12), p3), f32x4.mul(v128.load(c, 28), p7));
-    const value = f32x4.add(f32x4.add(a, d), f32x4.add(b, e));
-    const low = lineOf(v + i, fx), variance = f32x4.add(low, f32x4.mul(fy, f32x4.sub(lineOf(v + i + row, fx), low)));
-    const at = m + (i >> 1), next = at + (row >> 1);
+    const value = Four.along(columns + i, p0, p1, p2, p3, p4, p5, p6, p7);
+    covered += Four.finish(planes, k + (i >> 2), width, value, fx, fy, area, bits, <usize>out + (i >> 2));
+  }
+  return covered;
+}
+
+export class Four {
+  /** Sums of eight pixels along x from `at` on, for four pixels that share their taps. */
+  @inline static along(
+    at: usize, p0: v128, p1: v128, p2: v128, p3: v128, p4: v128, p5: v128, p6: v128, p7: v128,
+  ): v128 {
+    const a = f32x4.add(f32x4.mul(v128.load(at), p0), f32x4.mul(v128.load(at, 16), p4));
+    const b = f32x4.add(f32x4.mul(v128.load(at, 4), p1), f32x4.mul(v128.load(at, 20), p5));
+    const d = f32x4.add(f32x4.mul(v128.load(at, 8), p2), f32x4.mul(v128.load(at, 24), p6));
+    const e = f32x4.add(f32x4.mul(v128.load(at, 12), p3), f32x4.mul(v128.load(at, 28), p7));
+    return f32x4.add(f32x4.add(a, d), f32x4.add(b, e));
+  }
+  /** Four values with variance and mask from pixel `k` of the source on, into the output from pixel `out` on. */
+  @inline static finish(
+    planes: usize, k: usize, width: i32, value: v128, fx: v128, fy: v128, area: f32, bits: usize, out: usize,
+  ): i32 {
+    const v = <usize>load<u32>(planes, 4) + (k << 2), row = <usize>width << 2, zero = f32x4.splat(0);
+    const low = lineOf(v, fx), variance = f32x4.add(low, f32x4.mul(fy, f32x4.sub(lineOf(v + row, fx), low)));
+    const at = <usize>load<u32>(planes, 8) + (k << 1), next = at + (row >> 1), lostBits = i32x4.splat(load<u32>(bits));
     const found = v128.or(v128.or(v128.load16x4_u(at), v128.load16x4_u(at, 2)),
       v128.or(v128.load16x4_u(next), v128.load16x4_u(next, 2)));
     let isLost = v128.or(f32x4.ne(f32x4.sub(value, value), zero), f32x4.ne(f32x4.sub(variance, variance), zero));
@@ -162,13 +144,14 @@ function finishShared(
       isLost = v128.or(isLost, i32x4.ne(v128.and(found, lostBits), zero));
       kept = carriedOf(found, bits);
     }
-    v128.store(image + i, v128.bitselect(nan, f32x4.mul(value, areas), isLost));
-    v128.store(noise + i, v128.andnot(f32x4.mul(variance, areas), isLost));
+    const areas = f32x4.splat(area);
+    const kept4 = v128.bitselect(f32x4.splat(f32.NaN), f32x4.mul(value, areas), isLost);
+    v128.store(<usize>load<u32>(planes, 12) + (out << 2), kept4);
+    v128.store(<usize>load<u32>(planes, 16) + (out << 2), v128.andnot(f32x4.mul(variance, areas), isLost));
     kept = v128.bitselect(lostBits, kept, isLost);
-    v128.store64_lane(mask + (i >> 1), i16x8.narrow_i32x4_u(kept, kept), 0);
-    covered += 4 - popcnt(i32x4.bitmask(isLost));
+    v128.store64_lane(<usize>load<u32>(planes, 20) + (out << 1), i16x8.narrow_i32x4_u(kept, kept), 0);
+    return 4 - popcnt(i32x4.bitmask(isLost));
   }
-  return covered;
 }
 
 /** Between four pixels and those to their right. */
@@ -199,7 +182,7 @@ function warpEach(
 }
 
 /** Positions of a part of a row, two at a time. */
-function findPositions(
+export function findPositions(
   affine: usize, dy: f64, from: f64, count: i32, size: usize, width: i32, height: i32, phases: i32, list: usize,
 ): void {
   const tx0 = v128.load64_splat(affine), ty0 = v128.load64_splat(affine, 8), xx = v128.load64_splat(affine, 16);
@@ -245,7 +228,7 @@ function interpolateRow(image: usize, row: usize, taps: usize, count: i32, size:
  * Variance (bilinear at the taps' phase) and mask (union) of the four pixels around each position, which lacks data when
  * they do.
  */
-function carryRow(
+export function carryRow(
   variance: usize, mask: usize, width: i32, count: i32, size: usize, area: f32, phases: f32, bits: usize, list: usize,
 ): i32 {
   const noData = load<u32>(bits), carried = load<u32>(bits, 4), rowBytes = <usize>width << 2;
@@ -273,7 +256,7 @@ function carryRow(
   return covered;
 }
 
-function storeRow(planes: usize, j: i32, count: i32, size: usize, noData: u32, list: usize): void {
+export function storeRow(planes: usize, j: i32, count: i32, size: usize, noData: u32, list: usize): void {
   const image = <usize>load<u32>(planes, 12) + (<usize>j << 2),
     variance = <usize>load<u32>(planes, 16) + (<usize>j << 2);
   const mask = <usize>load<u32>(planes, 20) + (<usize>j << 1), nan = f32x4.splat(f32.NaN),

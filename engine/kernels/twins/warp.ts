@@ -17,6 +17,7 @@ export function warpCellsTwin(
 function warpCell(
   task: WarpTask, taps: Float32Array, cell: WarpCell, x0: number, y0: number, x1: number, y1: number,
 ): number {
+  if (cell.sheared !== null) return warpSheared(task, taps, cell, x0, y0, x1, y1);
   const { affine, part } = cell, area = fround(cell.area);
   const columns = new Float32Array(2 * task.halfWidth), step = part === 0 ? x1 - x0 : part;
   let covered = 0;
@@ -56,19 +57,64 @@ function sharedPlace(task: WarpTask, affine: WarpAffine, i: number, j: number, c
   return isInside && isEven ? { ...middle, ix } : null;
 }
 
+/** Lines of the source along x, at the places where the cell's columns cross them; then along the columns. */
+function warpSheared(
+  task: WarpTask, taps: Float32Array, { affine, area, part, sheared }: WarpCell, x0: number, y0: number, x1: number,
+  y1: number,
+): number {
+  const { from: { width, image }, halfWidth, phases } = task, count = x1 - x0, { shear, slope } = sheared ?? NO_SHEAR;
+  const { tx, ty, yx, yy } = affine, across = (count - 1) * yx, down = (y1 - y0 - 1) * yy;
+  const top = floor(ty + Math.min(across, 0) + Math.min(down, 0)) - halfWidth + 1;
+  const last = floor(ty + Math.max(across, 0) + Math.max(down, 0)) + halfWidth;
+  const lines = Array.from({ length: last - top + 1 }, (_, r) => {
+    const line = new Float32Array(count), left = tx + (top + r - ty) * shear;
+    for (let first = 0; first < count; first += part) {
+      const end = Math.min(first + part, count), half = (end - first) >> 1, middle = left + (first + half) * slope;
+      const begin = floor(middle) - half;
+      const isEven = floor(left + first * slope) === begin && floor(left + (end - 1) * slope) === begin + end - 1 - first;
+      for (let i = first; i < end; i++) {
+        const x = left + i * slope, place = isEven ? middle : x, ix = isEven ? begin + i - first : floor(x);
+        const px = floor((place - floor(place)) * phases + 0.5);
+        line[i] = alongTaps(image, (top + r) * width + ix - halfWidth + 1, taps, px * 2 * halfWidth, 2 * halfWidth);
+      }
+    }
+    return line;
+  });
+  let covered = 0;
+  for (let y = y0; y < y1; y++) {
+    for (let x = x0; x < x1; x++) {
+      const place = placeOf(task, affine, x - x0, y - y0), py = place.py * 2 * halfWidth;
+      const at = (b: number): number => fround(taps[py + b] * lines[place.iy - halfWidth + 1 + b - top][x - x0]);
+      let even = at(0), odd = at(1);
+      for (let b = 2; b < 2 * halfWidth; b += 2) {
+        even = fround(even + at(b));
+        odd = fround(odd + at(b + 1));
+      }
+      if (writeValue(task, place, fround(even + odd), y * task.out.width + x, fround(area))) covered++;
+    }
+  }
+  return covered;
+}
+
+const NO_SHEAR = { shear: 0, slope: 1 };
+
 /** Returns whether the pixel has data. */
 function writePixel(
   task: WarpTask, taps: Float32Array, { ix, iy, px, py }: Place, j: number, area: number, columns: Float32Array,
 ): boolean {
-  const { from: { width, height, image }, out, halfWidth, phases } = task, tapCount = 2 * halfWidth;
+  const { from: { width, height, image }, halfWidth } = task, tapCount = 2 * halfWidth;
   const left = ix - halfWidth + 1, top = iy - halfWidth + 1;
-  if (left >= 0 && top >= 0 && ix + halfWidth < width && iy + halfWidth < height) {
-    const value = interpolate(image, top * width + left, width, taps, px * tapCount, py * tapCount, columns);
-    const fx = fround(px / phases), fy = fround(py / phases);
-    if (value - value === 0 && carry(task, iy * width + ix, j, fx, fy, area)) {
-      out.image[j] = value * area;
-      return true;
-    }
+  const isInside = left >= 0 && top >= 0 && ix + halfWidth < width && iy + halfWidth < height;
+  return writeValue(task, { ix, iy, px, py }, isInside
+    ? interpolate(image, top * width + left, width, taps, px * tapCount, py * tapCount, columns) : NaN, j, area);
+}
+
+/** A value that is not finite is none. */
+function writeValue(task: WarpTask, { ix, iy, px, py }: Place, value: number, j: number, area: number): boolean {
+  const { from: { width }, out, phases } = task;
+  if (value - value === 0 && carry(task, iy * width + ix, j, fround(px / phases), fround(py / phases), area)) {
+    out.image[j] = value * area;
+    return true;
   }
   out.image[j] = NaN;
   out.variance[j] = 0;
@@ -77,8 +123,7 @@ function writePixel(
 }
 
 /**
- * Sums along y first, even and odd rows by themselves; then along x: four partial sums, each of every fourth column,
- * added up as (0 + 2) + (1 + 3).
+ * Sums along y first, even and odd rows by themselves; then along x.
  */
 function interpolate(
   image: Float32Array, start: number, width: number, taps: Float32Array, px: number, py: number, columns: Float32Array,
@@ -92,13 +137,18 @@ function interpolate(
     }
     columns[a] = even + odd;
   }
+  return alongTaps(columns, 0, taps, px, tapCount);
+}
+
+/** Four partial sums, each of every fourth pixel, added up as (0 + 2) + (1 + 3). */
+function alongTaps(values: Float32Array, at: number, taps: Float32Array, px: number, tapCount: number): number {
   let s0 = 0, s1 = 0, s2 = 0, s3 = 0;
   for (let a = 0; a < tapCount; a += 4) {
-    s0 = fround(s0 + fround(columns[a] * taps[px + a]));
-    s1 = fround(s1 + fround(columns[a + 1] * taps[px + a + 1]));
+    s0 = fround(s0 + fround(values[at + a] * taps[px + a]));
+    s1 = fround(s1 + fround(values[at + a + 1] * taps[px + a + 1]));
     if (a + 2 >= tapCount) break;
-    s2 = fround(s2 + fround(columns[a + 2] * taps[px + a + 2]));
-    s3 = fround(s3 + fround(columns[a + 3] * taps[px + a + 3]));
+    s2 = fround(s2 + fround(values[at + a + 2] * taps[px + a + 2]));
+    s3 = fround(s3 + fround(values[at + a + 3] * taps[px + a + 3]));
   }
   return fround(fround(s0 + s2) + fround(s1 + s3));
 }
