@@ -44,8 +44,13 @@ export function boresightOf(visit: NextVisit): Boresight {
   return { raDeg, decDeg, cameraAngleDeg: visit.cameraAngle };
 }
 
+/** Degrees by which rounding may put a position on the other side of a cone's edge, and more. */
+const EDGE_DEG = 1e-5;
+
 /** Whether a position lies in a cone, its edge included; by the haversine formula, which is exact for small angles. */
 export function isInside(cone: SkyCone, raDeg: number, decDeg: number): boolean {
+  // Nothing is nearer than its declination tells, which costs no sine: most of a catalogue is elsewhere.
+  if (Math.abs(decDeg - cone.decDeg) > cone.radiusDeg + EDGE_DEG) return false;
   const rad = Math.PI / 180;
   const sinDec = Math.sin(((decDeg - cone.decDeg) * rad) / 2), sinRa = Math.sin(((raDeg - cone.raDeg) * rad) / 2);
   const h = sinDec * sinDec + Math.cos(cone.decDeg * rad) * Math.cos(decDeg * rad) * sinRa * sinRa;

@@ -1,6 +1,6 @@
 /** The catalogue of stars and galaxies that a survey's coadds show (`objects` of schemas/products.ts). */
 import { readFileSync } from 'node:fs';
-import { cellOf, linesOf } from './csvText.ts';
+import { csvTable } from './csvText.ts';
 import { ReferenceError } from './references.ts';
 
 /** Objects by declination, ascending; equal ones by objectId. Owned by the reader. */
@@ -28,13 +28,13 @@ export function readObjectCatalogue(path: string): ObjectCatalogue {
 
 /** As `readObjectCatalogue`, from text; `path` serves the messages. */
 export function parseObjectCatalogue(text: string, path: string): ObjectCatalogue {
-  const lines = linesOf(text), names = lines.at(0).split(',').map((name) => name.trim());
+  const table = csvTable(text), count = table.rowCount;
   const columns = ['objectId', 'ra', 'dec', 'extendedness', 'radiusArcsec', 'rMag'].map((name) => {
-    const at = names.indexOf(name);
-    if (at < 0) throw new ReferenceError(path, `has no column ${name}`);
-    return (row: number): string => cellOf(text, lines.start(row + 1), lines.end(row + 1), at) ?? '';
+    const cell = table.column(name);
+    if (cell === null) throw new ReferenceError(path, `has no column ${name}`);
+    return (row: number): string => cell(row) ?? '';
   });
-  const [id, ra, dec, extendedness, radius, r] = columns, count = lines.count - 1;
+  const [id, ra, dec, extendedness, radius, r] = columns;
   const rows = (of: (row: number) => number) => Float64Array.from({ length: count }, (_, row) => of(row));
   const raOf = rows((row) => number(ra(row))), decOf = rows((row) => number(dec(row)));
   const objectId = BigInt64Array.from({ length: count }, (_, row) => {

@@ -1,6 +1,6 @@
 /** Reference stars, read for one band: CSV as `schemas/products.ts` says, or a FITS table of the same columns. */
 import { readFileSync } from 'node:fs';
-import { cellOf, linesOf } from './csvText.ts';
+import { csvTable } from './csvText.ts';
 import { FitsError, parseFits } from './fits.ts';
 import { readTable } from './fitsTable.ts';
 import type { Band } from '../../schemas/units.ts';
@@ -79,15 +79,15 @@ function ofTable(bytes: Uint8Array, band: Band, path: string): ReferenceCatalogu
 }
 
 function ofText(text: string, band: Band, path: string): ReferenceCatalogue {
-  const lines = linesOf(text), names = lines.at(0).split(',').map((name) => name.trim());
+  const table = csvTable(text);
   return catalogueOf({
-    has: (name) => names.includes(name),
+    has: (name) => table.column(name) !== null,
     cell: (name) => {
-      const column = names.indexOf(name);
-      if (column < 0) throw new ReferenceError(path, `has no column ${name}`);
-      return (row) => cellOf(text, lines.start(row + 1), lines.end(row + 1), column);
+      const cell = table.column(name);
+      if (cell === null) throw new ReferenceError(path, `has no column ${name}`);
+      return cell;
     },
-  }, Math.max(0, lines.count - 1), band, path, 2);
+  }, table.rowCount, band, path, 2);
 }
 
 /** @param firstRow What the first row is called in messages. */

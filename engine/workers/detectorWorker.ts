@@ -140,8 +140,7 @@ function referencesOf(task: DetectorTask, camera: Camera, detector: Detector): R
   }
   const footprint = detectorFootprint(camera, detector, task.boresight);
   const cone = { ...footprint, radiusDeg: footprint.radiusDeg + engineConfig.referencePaddingArcsec / 3600 };
-  return lastReferences.catalogue.stars((raDeg, decDeg) => (
-    Math.abs(decDeg - cone.decDeg) <= cone.radiusDeg && isInside(cone, raDeg, decDeg)));
+  return lastReferences.catalogue.stars((raDeg, decDeg) => isInside(cone, raDeg, decDeg));
 }
 
 /** The catalogues read last, by digest: a field's detectors come by turns, visit after visit. */
