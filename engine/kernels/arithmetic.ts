@@ -43,7 +43,19 @@ export function subtractPolynomial(
 
 /** plane += factor × other, in single precision; masks are not asked. */
 export function addScaled(plane: Float32Array, other: Float32Array, factor: number): void {
+  prepareAddScaled(plane, other, factor)(0, plane.length);
+}
+
+/** As `addScaled`, of pixels `first` … `end` − 1 at a time. */
+export function prepareAddScaled(
+  plane: Float32Array, other: Float32Array, factor: number,
+): (first: number, end: number) => void {
   const kernels = kernelsOf(plane, other);
-  if (kernels === null) { addScaledTwin(plane, other, Math.fround(factor)); return; }
-  kernels.compiled.addScaled(pointerTo(kernels, plane), pointerTo(kernels, other), factor, plane.length);
+  if (kernels === null) {
+    return (first, end) => {
+      addScaledTwin(plane.subarray(first, end), other.subarray(first, end), Math.fround(factor));
+    };
+  }
+  const at = pointerTo(kernels, plane), from = pointerTo(kernels, other), { compiled } = kernels;
+  return (first, end) => { compiled.addScaled(at + 4 * first, from + 4 * first, factor, end - first); };
 }

@@ -93,7 +93,8 @@ describe('vesper isr', () => {
     expect(document.figures['skyElectrons']).toBeGreaterThan(0);
     expect(document.amps).toHaveLength(detector.amps.length);
     expect(document.steps.map(({ step }) => step)).toEqual([
-      'find', 'read', 'findCalibrations', 'readCalibrations', 'isr.overscan', 'isr.sky', 'isr.assemble', 'isr.masks', 'isr.ampSteps',
+      'find', 'read', 'findCalibrations', 'readCalibrations', 'isr.overscan', 'isr.sampledRows', 'isr.sky',
+      'isr.assemble', 'isr.masks', 'isr.ampSteps',
       'isr.cosmicRays', 'isr.interpolate', 'write',
     ]);
     // The camera has no crosstalk on file, and no dark or electronics lie there.

@@ -8,7 +8,7 @@ import { measureAmpSteps, solveAmpOffsets, subtractAmpOffsets } from '../../engi
 import type { AmpElectronics } from '../../engine/image/electronics.ts';
 import type { IsrCalibrations } from '../../engine/stages/isr/calibrations.ts';
 import { isrConfig, type IsrConfig } from '../../engine/stages/isr/config.ts';
-import { subtractFringe } from '../../engine/stages/isr/fringe.ts';
+import { fringeScale, gridOf } from '../../engine/stages/isr/fringe.ts';
 import { removeInstrumentSignature } from '../../engine/stages/isr/isr.ts';
 import { measureColumns } from '../../engine/stages/isr/overscan.ts';
 import { skyRandom } from '../support/skyRandom.ts';
@@ -121,11 +121,11 @@ test('fringes are taken off by as much as the sky has of them, sources notwithst
     planes.image[i] = sky * (1 + fringe[i]) + 0.2 * (i % SIDE) + sigma * random.normal();
     if (random.uniform() < 0.02) planes.image[i] += 3000;
   }
-  const scale = subtractFringe(planes, fringe, 3, 0);
+  const scale = fringeScale(planes, fringe, gridOf(SIDE, 3), 0);
   // n samples of noise sigma tell the scale to sigma / (0.0106 √n), the fringe's rms being 0.015 / √2.
   const error = sigma / (0.0106 * Math.sqrt((SIDE / 3) ** 2));
   expect(Math.abs(scale - sky)).toBeLessThan(5 * error);
-  expect(subtractFringe(planes, zeros, 3, 0)).toBe(0);
+  expect(fringeScale(planes, zeros, gridOf(SIDE, 3), 0)).toBe(0);
 });
 
 test('steps between amps are measured to their noise, and levelled', () => {

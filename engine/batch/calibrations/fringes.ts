@@ -1,7 +1,7 @@
 /** Fringes of a band's night sky from exposures of different places: what is left where sources do not meet. */
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
-import { fitSky } from '../../stages/isr/fringe.ts';
+import { fitSky, gridOf } from '../../stages/isr/fringe.ts';
 import { calibrationsConfig } from './config.ts';
 
 /** One exposure's light beside its smooth sky, over the sky's level; NaN where sources or defects are known. */
@@ -25,7 +25,7 @@ const ALLOWED = maskBits('EDGE', 'CROSSTALK');
  */
 export function skyResidual(planes: MaskedImage): SkyResidual | null {
   const { width, height, image, mask } = planes;
-  const sky = fitSky(planes, null, calibrationsConfig.fringeSamplePx, ALLOWED);
+  const sky = fitSky(planes, null, gridOf(height, calibrationsConfig.fringeSamplePx), ALLOWED);
   if (sky === null || !(sky.level > calibrationsConfig.fringeSkyElectronsMin)) return null;
   const plane = new Float32Array(image.length), row = new Float64Array(width);
   for (let y = 0; y < height; y++) {

@@ -47,8 +47,11 @@ export const isrConfig = {
   isBrighterFatterCorrected: true,
   /** Fringes of the night sky's lines, scaled to this sky; where the band has a fringe frame. */
   isFringeSubtracted: true,
-  /** Every so many pixels along x and y serve to scale the fringes: 340,000 of a 4k detector. */
-  fringeSamplePx: 7,
+  /**
+   * Fewest pixels, of the rows that tell the sky, that scale the fringes, where there are as many: fringes of 1 per cent
+   * of a sky of 1,700 e are then known to 0.7 per cent, 0.1 e.
+   */
+  fringeSamples: 65_000,
   /**
    * Levels of amps made to agree where they meet. Off: gains, flats and overscans that are right leave nothing to do,
    * and a galaxy across a border would be bent. Steps are always measured.

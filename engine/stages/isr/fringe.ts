@@ -1,5 +1,4 @@
 import { Matrix, solve } from 'ml-matrix';
-import { addScaled } from '../../kernels/arithmetic.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import { selectInPlace } from '../../image/median.ts';
 
@@ -8,33 +7,46 @@ const DEGREES = [[0, 0], [1, 0], [0, 1], [2, 0], [1, 1], [0, 2]] as const;
 /** Residuals beyond this many standard deviations are sources; the fit is repeated without them. */
 const CLIP_SIGMA = 3, ROUNDS = 4;
 
+/** Pixels that are looked at: every `stepPx`th of these rows, which ascend. */
+export type SampledPlaces = Readonly<{ rows: Int32Array; stepPx: number }>;
+
+/** Places that are `stepPx` apart both ways. */
+export function gridOf(height: number, stepPx: number): SampledPlaces {
+  return { stepPx, rows: Int32Array.from({ length: Math.ceil((height - (stepPx >> 1)) / stepPx) },
+    (_, k) => (stepPx >> 1) + k * stepPx) };
+}
+
+/** As many places as are wanted at least, of given rows, or all of theirs. */
+export function placesOf(rows: Int32Array, width: number, wanted: number): SampledPlaces {
+  return { rows, stepPx: Math.max(1, Math.floor((rows.length * width) / wanted)) };
+}
+
 /**
- * Takes the fringes of the night sky off: `fringe` times what fits this image best beside a smooth sky, sources and
+ * How much of the fringes of the night sky an image has: what of `fringe` fits it best beside a smooth sky, sources and
  * masked pixels left out.
  *
- * @param planes image (electrons, flat-fielded), changed in place; mask, of which every bit but `allowed` excludes.
+ * @param planes image (electrons, flat-fielded) and mask, of which every bit but `allowed` excludes. Read only.
  * @param fringe [height × width] relative to the sky. Read only.
- * @param stepPx Pixels from one sample to the next.
- * @returns Electrons of sky that the fringes belong to; 0 when too few pixels tell, and nothing is taken off.
+ * @returns Electrons of sky that the fringes belong to; 0 when too few pixels tell.
  */
-export function subtractFringe(planes: MaskedImage, fringe: Float32Array, stepPx: number, allowed: number): number {
-  const scale = fitSky(planes, fringe, stepPx, allowed)?.scale ?? 0;
-  if (scale !== 0) addScaled(planes.image, fringe, -scale);
-  return scale;
+export function fringeScale(
+  planes: MaskedImage, fringe: Float32Array, places: SampledPlaces, allowed: number,
+): number {
+  return fitSky(planes, fringe, places, allowed)?.scale ?? 0;
 }
 
 /** A smooth sky: its level in the middle of the image, its values along a row, and the scale of the fringes on it. */
 export type SmoothSky = Readonly<{ level: number; scale: number; fillRow(y: number, out: Float64Array): void }>;
 
 /**
- * The smooth sky of an image, and the fringes on it where a pattern is given; arguments as of `subtractFringe`.
+ * The smooth sky of an image, and the fringes on it where a pattern is given; arguments as of `fringeScale`.
  *
  * @returns Null when too few pixels tell.
  */
 export function fitSky(
-  planes: MaskedImage, fringe: Float32Array | null, stepPx: number, allowed: number,
+  planes: MaskedImage, fringe: Float32Array | null, places: SampledPlaces, allowed: number,
 ): SmoothSky | null {
-  const { width, height } = planes, solution = fitted(sampled(planes, fringe, stepPx, allowed), fringe !== null);
+  const { width, height } = planes, solution = fitted(sampled(planes, fringe, places, allowed), fringe !== null);
   if (solution === null) return null;
   return {
     level: solution[0], scale: fringe === null ? 0 : solution[DEGREES.length], fillRow: (y, out) => {
@@ -55,12 +67,13 @@ type Samples = Readonly<{
 }>;
 
 function sampled(
-  { width, height, image, mask }: MaskedImage, fringe: Float32Array | null, stepPx: number, allowed: number,
+  { width, height, image, mask }: MaskedImage, fringe: Float32Array | null, { rows: places, stepPx }: SampledPlaces,
+  allowed: number,
 ): Samples {
-  const first = stepPx >> 1, most = Math.ceil(width / stepPx) * Math.ceil(height / stepPx), rows = [];
+  const first = stepPx >> 1, most = Math.ceil(width / stepPx) * places.length, rows = [];
   const [u, light, pattern] = [0, 1, 2].map(() => new Float64Array(most));
   let count = 0;
-  for (let y = first; y < height; y += stepPx) {
+  for (const y of places) {
     for (let x = first; x < width; x += stepPx) {
       const i = y * width + x, of = fringe === null ? 0 : fringe[i];
       if ((mask[i] & ~allowed) !== 0 || !Number.isFinite(image[i]) || !Number.isFinite(of)) continue;

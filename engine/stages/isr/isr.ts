@@ -4,6 +4,7 @@ import { maskBits } from '../../image/maskPlanes.ts';
 import { asProduct, type MaskedImage, type PostIsrImage } from '../../image/maskedImage.ts';
 import { median } from '../../image/median.ts';
 import type { RawAmp } from '../../image/rawExposure.ts';
+import { prepareAddScaled } from '../../kernels/arithmetic.ts';
 import { finishRoomBytes, prepareFinish } from '../../kernels/finish.ts';
 import { prepareVariance, varianceRoomBytes, type VarianceLists } from '../../kernels/variance.ts';
 import { measureAmpSteps, solveAmpOffsets, subtractAmpOffsets } from './ampOffset.ts';
@@ -14,10 +15,10 @@ import { markCosmicRays, RAYLESS } from './cosmicRays.ts';
 import {
   ampReports, assembleWhole, finishTask, frameError, openFrame, type AmpReport, type IsrExposure, type OpenFrame,
 } from './frame.ts';
-import { subtractFringe } from './fringe.ts';
+import { fringeScale, placesOf } from './fringe.ts';
 import { interpolateDefects } from './interpolate.ts';
 import { growMask, markBleeds, markCrosstalk, markEdges, pixelsWith } from './masks.ts';
-import { bandsOf, isContinuous, readoutRows } from './rowOrder.ts';
+import { bandsOf, isContinuous, readoutRows, type Run } from './rowOrder.ts';
 import { measureSky, meshOf, sampleStep, type SampledSky } from './sky.ts';
 import { varianceTask } from './variance.ts';
 
@@ -127,26 +128,28 @@ function makeImage(
   frame: OpenFrame, out: MaskedImage, indices: Int32Array, exposure: IsrExposure,
 ): MadeImage {
   const { detector, plan, config } = frame, { runStep = (_, work) => work() } = exposure;
-  const isLocal = plan.fringe === null && !config.isAmpOffsetCorrected;
-  const rows = isLocal && isUniform(detector.amps) ? orderOf(frame) : null;
-  const allowed = maskBits('EDGE', 'CROSSTALK');
+  const rows = !config.isAmpOffsetCorrected && isUniform(detector.amps) ? orderOf(frame) : null;
   if (rows !== null) {
-    const sky = runStep('sky', () => skyAhead(frame, rows, out));
-    const { counts, sharp, marked } = runStep('assemble', () => fillPlanes(frame, rows, sky, out, indices));
+    const sampled = sampledRows(frame, rows);
+    runStep('sampledRows', () => { assembleSome(frame, rows, sampled, out); });
+    const scale = plan.fringe === null ? 0 : runStep('fringe', () =>
+      removeFringe(frame, out, sampled, Array.from(sampled, (y): Run => [y, y + 1])));
+    const sky = runStep('sky', () => requireSky(frame, out, sampled));
+    const { counts, sharp, marked } = runStep('assemble', () => fillPlanes(frame, rows, sky, scale, out, indices));
     requireUnsaturated(counts, detector, out.mask.length);
     const marks = runStep('masks', () =>
       markPixels(out, detector, plan, config, marked ?? markedPixels(out, indices)));
-    const ampStepElectrons = runStep('ampSteps', () => levelAmps(out, detector, config, allowed));
-    return { counts, sky, marks, fringeSkyElectrons: 0, ampStepElectrons, sharp };
+    const ampStepElectrons = runStep('ampSteps', () => levelAmps(out, detector, config));
+    return { counts, sky, marks, fringeSkyElectrons: scale, ampStepElectrons, sharp };
   }
   const counts = runStep('assemble', () => assembleWhole(frame, out, out.variance));
   requireUnsaturated(counts, detector, out.mask.length);
   const marks = runStep('masks', () => markPixels(out, detector, plan, config, markedPixels(out, indices)));
-  const { fringe } = plan, fringeSkyElectrons = fringe === null ? 0
-    : runStep('fringe', () => subtractFringe(out, fringe, config.fringeSamplePx, allowed));
-  const ampStepElectrons = runStep('ampSteps', () => levelAmps(out, detector, config, allowed));
-  const every = Int32Array.from({ length: out.height }, (_, y) => y);
-  const sky = runStep('sky', () => requireSky(frame, out, sampledRows(frame, every)));
+  const every = Int32Array.from({ length: out.height }, (_, y) => y), sampled = sampledRows(frame, every);
+  const fringeSkyElectrons = plan.fringe === null ? 0
+    : runStep('fringe', () => removeFringe(frame, out, sampled, [[0, out.height]]));
+  const ampStepElectrons = runStep('ampSteps', () => levelAmps(out, detector, config));
+  const sky = runStep('sky', () => requireSky(frame, out, sampled));
   const sharp = runStep('variance', () => {
     const lists = listsOf(frame, out, indices), pass = prepareVariance(taskOf(frame, out, sky, lists));
     pass.run(0, out.height);
@@ -162,15 +165,25 @@ function orderOf({ detector, plan }: OpenFrame): Int32Array | null {
 }
 
 /**
- * The sky from a few rows of readout, which are brought to electrons for it: charge that neighbours repelled stays where
+ * Brings those rows, and all others that are read with them, to electrons: charge that neighbours repelled stays where
  * it is, as it does not change how much there is.
  */
-function skyAhead(frame: OpenFrame, rows: Int32Array, out: MaskedImage): SampledSky {
-  const sampled = sampledRows(frame, rows), whole = { ...frame, isFinished: true };
-  const assembly = prepareAssembly(whole, out, out.variance);
+function assembleSome(frame: OpenFrame, rows: Int32Array, sampled: Int32Array, out: MaskedImage): void {
+  const assembly = prepareAssembly({ ...frame, isFinished: true }, out, out.variance);
   for (const row of new Set(Array.from(sampled, (y) => rows[y]))) assembly.run(row, row + 1);
   requireUnsaturated(assembly.counts(), frame.detector, sampled.length * out.width);
-  return requireSky(frame, out, sampled);
+}
+
+/** Sky that the fringes of an image belong to, electrons, by some of its rows; then they are taken off all of `runs`. */
+function removeFringe(
+  { plan: { fringe }, config }: OpenFrame, out: MaskedImage, sampled: Int32Array, runs: Iterable<Run>,
+): number {
+  if (fringe === null) return 0;
+  const { image, width } = out;
+  const scale = fringeScale(out, fringe, placesOf(sampled, width, config.fringeSamples), HARMLESS);
+  const subtract = prepareAddScaled(image, fringe, -scale);
+  for (const [y0, y1] of runs) subtract(y0 * width, y1 * width);
+  return scale;
 }
 
 /** Detector rows that tell the sky: those whose readout rows are so far apart. */
@@ -183,9 +196,9 @@ function sampledRows({ detector: { width, height }, config }: OpenFrame, rows: I
 
 /** Electrons, and the variance, sharp and marked pixels of each row as soon as those beside it are there. */
 function fillPlanes(
-  frame: OpenFrame, rows: Int32Array, sky: SampledSky, out: MaskedImage, indices: Int32Array,
+  frame: OpenFrame, rows: Int32Array, sky: SampledSky, fringeSky: number, out: MaskedImage, indices: Int32Array,
 ): { counts: AssemblyCounts; sharp: Int32Array | null; marked: MarkedPixels | null } {
-  const lists = listsOf(frame, out, indices), task = taskOf(frame, out, sky, lists), { repulsion } = frame.plan;
+  const lists = listsOf(frame, out, indices), task = taskOf(frame, out, sky, lists), { repulsion, fringe } = frame.plan;
   const varianceBytes = Math.ceil(varianceRoomBytes(task) / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
   const assembly = prepareAssembly(
     frame, out, out.variance, varianceBytes + (repulsion === null ? 0 : finishRoomBytes(out.width)),
@@ -194,12 +207,16 @@ function fillPlanes(
   const finish = repulsion && prepareFinish(
     finishTask(frame, repulsion, false), { ...out, inverse: out.variance }, room === null ? null : room + varianceBytes,
   );
-  for (const { first, end, runs } of bandsOf(rows, BAND_ROWS, finish === null ? 1 : 3)) {
+  const unfringe = fringe === null || fringeSky === 0 ? null : prepareAddScaled(out.image, fringe, -fringeSky);
+  for (const { first, end, own, runs } of bandsOf(rows, BAND_ROWS, finish === null ? 1 : 3)) {
     assembly.run(first, end);
     if (finish !== null) {
       if (assembly.hasMissing()) finish.guard();
       for (const run of runs[0]) finish.restore(...run);
       for (const run of runs[1]) finish.finish(...run);
+    }
+    if (unfringe !== null) {
+      for (const [y0, y1] of finish === null ? own : runs[1]) unfringe(y0 * out.width, y1 * out.width);
     }
     for (const run of runs[runs.length - 1]) variance.run(...run);
   }
@@ -233,6 +250,8 @@ function taskOf(
   );
 }
 
+/** Marks of pixels that tell the sky as well as others. */
+const HARMLESS = maskBits('EDGE', 'CROSSTALK');
 /** Marks of pixels that others follow from. */
 const MARKS = ['SAT', 'SUSPECT', 'BAD', 'NO_DATA'] as const;
 
@@ -283,8 +302,8 @@ function sortMarked(pairs: Int32Array, { width, height }: Readonly<{ width: numb
 }
 
 /** Largest step between amps; levels them when that is asked for. */
-function levelAmps(out: MaskedImage, { amps }: Detector, config: IsrConfig, allowed: number): number {
-  const steps = measureAmpSteps(out, amps, config.ampStepPx, allowed, config.isAmpOffsetCorrected ? 2 : 4);
+function levelAmps(out: MaskedImage, { amps }: Detector, config: IsrConfig): number {
+  const steps = measureAmpSteps(out, amps, config.ampStepPx, HARMLESS, config.isAmpOffsetCorrected ? 2 : 4);
   if (config.isAmpOffsetCorrected) subtractAmpOffsets(out, amps, solveAmpOffsets(amps.length, steps));
   return steps.reduce((most, { step }) => Math.max(most, Math.abs(step)), 0);
 }

@@ -23,26 +23,27 @@ export function readoutRows({ amps, width, height }: Detector): Int32Array | nul
 export type Run = readonly [number, number];
 
 /**
- * Rows `first` … `end` − 1 of the readout, and runs of detector rows: `runs[k]` are those all of whose neighbours up to
- * k + 1 rows away are there after this band and were not before.
+ * Rows `first` … `end` − 1 of the readout, and runs of detector rows: `own` are theirs, `runs[k]` those all of whose
+ * neighbours up to k + 1 rows away are there after this band and were not before.
  */
-export type Band = Readonly<{ first: number; end: number; runs: readonly (readonly Run[])[] }>;
+export type Band = Readonly<{ first: number; end: number; own: readonly Run[]; runs: readonly (readonly Run[])[] }>;
 
-/** Bands of `size` rows of readout; each detector row is in one run of each of the `reach` distances. */
+/** Bands of `size` rows of readout; each detector row is in one run of its own and of each of the `reach` distances. */
 export function bandsOf(rows: Int32Array, size: number, reach = 1): Band[] {
   const last = rows.reduce((most, row) => Math.max(most, row), 0), { length } = rows;
-  const bands = Array.from({ length: Math.floor(last / size) + 1 }, (_, k) => ({
-    first: k * size, end: Math.min((k + 1) * size, last + 1),
-    runs: Array.from({ length: reach }, (): [number, number][] => []),
-  }));
+  const bands = Array.from({ length: Math.floor(last / size) + 1 }, (_, k) => {
+    const [own, ...runs] = Array.from({ length: 1 + reach }, (): [number, number][] => []);
+    return { first: k * size, end: Math.min((k + 1) * size, last + 1), own, runs };
+  });
   let complete = rows;
-  for (let distance = 0; distance < reach; distance++) {
-    const before = complete;
-    complete = before.map((row, y) => Math.max(row, before[Math.max(y - 1, 0)], before[Math.min(y + 1, length - 1)]));
+  for (let distance = 0; distance <= reach; distance++) {
     for (let y = 0; y < length; y++) {
-      const runs = bands[Math.floor(complete[y] / size)].runs[distance], run = runs.at(-1);
+      const band = bands[Math.floor(complete[y] / size)], runs = distance === 0 ? band.own : band.runs[distance - 1];
+      const run = runs.at(-1);
       if (run !== undefined && run[1] === y) run[1]++; else runs.push([y, y + 1]);
     }
+    const before = complete;
+    complete = before.map((row, y) => Math.max(row, before[Math.max(y - 1, 0)], before[Math.min(y + 1, length - 1)]));
   }
   return bands;
 }
