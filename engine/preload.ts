@@ -57,6 +57,11 @@ export function isInside(cone: SkyCone, raDeg: number, decDeg: number): boolean 
   return 2 * Math.asin(Math.min(1, Math.sqrt(h))) <= cone.radiusDeg * rad;
 }
 
+/** Declinations beyond which nothing is in a cone. */
+export function declinationsOf({ decDeg, radiusDeg }: SkyCone): Readonly<{ fromDeg: number; toDeg: number }> {
+  return { fromDeg: decDeg - radiusDeg - EDGE_DEG, toDeg: decDeg + radiusDeg + EDGE_DEG };
+}
+
 /** The cone of one detector, with room for pointing errors and the association gate. */
 export function detectorFootprint(camera: Camera, detector: Detector, boresight: Boresight): SkyCone {
   const wcs = nominalWcs(camera, detector, boresight.raDeg, boresight.decDeg, boresight.cameraAngleDeg);

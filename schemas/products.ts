@@ -24,11 +24,12 @@
  *   - REPULSION [2 × 1]: flow between neighbours along x and y, per electron² of difference of squared charges.
  * - template: IMAGE float32 nJy, VARIANCE float32 nJy², MASK uint16 with planes as MP_* keywords; WCS (TAN) in IMAGE;
  *   keywords BAND, NVISITS (depth), SEEING [arcsec].
- * - references: CSV `refId,ra,dec,raErrMas,decErrMas,uMag,uMagErr,…,yMag,yMagErr`, degrees and AB magnitudes, stars
- *   only.
- * - objects: CSV `objectId,ra,dec,extendedness,radiusArcsec,uMag,…,yMag` of the stars (extendedness 0) and galaxies (1)
+ * - references: `refId,ra,dec,raErrMas,decErrMas,uMag,uMagErr,…,yMag,yMagErr`, degrees and AB magnitudes, stars only.
+ * - objects: `objectId,ra,dec,extendedness,radiusArcsec,uMag,…,yMag` of the stars (extendedness 0) and galaxies (1)
  *   that the survey's coadds show about a detector, an arcminute beyond its edges: degrees, half-light radius in
  *   arcseconds, AB magnitudes; may be absent, then alerts have no neighbours.
+ *   Both are CSV, or the first binary table of a FITS file: one whose rows ascend by declination says
+ *   TSORTKEY = 'dec', and a detector then reads its own part alone.
  * - orbits: the solar-system objects that are known on a night; CSV with a header, one a line, elements on the ecliptic
  *   of J2000 (84381.448″), au, degrees, MJD (TT): `designation,packed,epochMjdTt,q,e,i,node,argperi,
  *   timeOfPerihelionMjdTt,h,g,uncertainty,oppositions,observations,arcDays,rmsArcsec`; what is not known is empty.

@@ -15,6 +15,7 @@ import type { Field, PlannedVisit } from './schedule.ts';
 import { addDark, fringesOf, hotPixelsOf } from './silicon.ts';
 import type { Star } from './sky.ts';
 import { placeAt } from './surveySky.ts';
+import { encodeTable, type Column } from './tableWriter.ts';
 
 /** Mean of bias frames after subtraction of their overscan, assembled. [height × width] row-major, ADU. */
 export function makeBias(
@@ -138,12 +139,34 @@ export function referenceRadiusDeg(camera: Camera): number {
 
 /** CSV of a field's reference stars, with the errors of a catalogue. */
 export function makeReferences(seed: number, camera: Camera, field: Field, sky: SkyModel = 'demonstration'): string {
-  const radius = referenceRadiusDeg(camera) * (Math.PI / 180);
-  const rows: string[] = [];
+  return textOf(fieldReferences(seed, camera, field, sky));
+}
+
+/** The same as a FITS table, by declination. */
+export function encodeReferences(seed: number, camera: Camera, field: Field, sky: SkyModel): Buffer {
+  const rows = fieldReferences(seed, camera, field, sky);
+  rows.sort((a, b) => a.decDeg - b.decDeg || (a.refId < b.refId ? -1 : 1));
+  const { referencePositionErrorMas, referenceMagError } = skyConfig;
+  const columns: Column<ReferenceRow>[] = [
+    { name: 'refId', kind: 'K', of: ({ refId }) => refId },
+    { name: 'ra', unit: 'deg', kind: 'D', of: ({ raDeg }) => raDeg },
+    { name: 'dec', unit: 'deg', kind: 'D', of: ({ decDeg }) => decDeg },
+    { name: 'raErrMas', unit: 'mas', kind: 'E', of: () => referencePositionErrorMas },
+    { name: 'decErrMas', unit: 'mas', kind: 'E', of: () => referencePositionErrorMas },
+    ...BANDS.flatMap((band, i): Column<ReferenceRow>[] => [
+      { name: `${band}Mag`, unit: 'mag', kind: 'E', of: ({ mags }) => mags[i] },
+      { name: `${band}MagErr`, unit: 'mag', kind: 'E', of: () => referenceMagError },
+    ]),
+  ];
+  return encodeTable('REFERENCES', columns, rows, 'dec');
+}
+
+function fieldReferences(seed: number, camera: Camera, field: Field, sky: SkyModel): ReferenceRow[] {
+  const radius = referenceRadiusDeg(camera) * (Math.PI / 180), rows: ReferenceRow[] = [];
   for (const stars of starsByCell(seed, field.raDeg, field.decDeg, radius, sky)) {
-    if (stars.length > 0) rows.push(referenceRows(seed, stars.map((star) => ({ star, place: star.place }))));
+    for (const star of stars) rows.push(referenceRow(seed, star, star.place));
   }
-  return `${[REFERENCE_HEADER, ...rows].join('\n')}\n`;
+  return rows;
 }
 
 /**
@@ -153,7 +176,7 @@ export function makeReferences(seed: number, camera: Camera, field: Field, sky: 
 export function makeReferencesOf(
   seed: number, camera: Camera, detectors: readonly Detector[], plan: PlannedVisit, sky: SkyModel,
 ): string {
-  const marginPx = 30 / pixelScaleArcsec(camera), seen = new Map<bigint, Reference>();
+  const marginPx = 30 / pixelScaleArcsec(camera), seen = new Map<bigint, ReferenceRow>();
   for (const detector of detectors) {
     const map = detectorMap(camera, detector, plan.commanded), { centre, radius } = imageRadius(map);
     const { raDeg, decDeg } = skyOfVector(centre);
@@ -162,28 +185,32 @@ export function makeReferencesOf(
       if (!at || at.x < -marginPx || at.y < -marginPx || at.x > map.width + marginPx || at.y > map.height + marginPx) {
         continue;
       }
-      seen.set(star.id, { star, place });
+      seen.set(star.id, referenceRow(seed, star, place));
     }
   }
-  return `${[REFERENCE_HEADER, ...(seen.size > 0 ? [referenceRows(seed, [...seen.values()])] : [])].join('\n')}\n`;
+  return textOf([...seen.values()]);
 }
 
-type Reference = Readonly<{ star: Star; place: UnitVector }>;
+/** What a catalogue says of a star: degrees to 9 decimals, AB magnitudes to 4, by band. */
+type ReferenceRow = Readonly<{ refId: bigint; raDeg: number; decDeg: number; mags: readonly number[] }>;
 
-const REFERENCE_HEADER = [
-  'refId,ra,dec,raErrMas,decErrMas', ...BANDS.map((band) => `${band}Mag,${band}MagErr`),
-].join(',');
-
-/** One line a star, without the last line's end. */
-function referenceRows(seed: number, references: readonly Reference[]): string {
+function referenceRow(seed: number, star: Star, place: UnitVector): ReferenceRow {
   const { referencePositionErrorMas: mas, referenceMagError: magError } = skyConfig;
   const sigma = mas / 1000 / ARCSEC_PER_RADIAN;
-  return references.map(({ star, place }) => {
-    const random = randomStream(seed, 'reference', Number(star.id >> 30n), Number(star.id & 0x3fffffffn));
-    const { raDeg, decDeg } = skyOfVector(place);
-    const plane = tangentPlane(raDeg, decDeg);
-    const measured = skyOfVector(fromTangent(plane, sigma * normal(random), sigma * normal(random)));
-    const mags = star.mags.map((mag) => `${(mag + magError * normal(random)).toFixed(4)},${magError}`);
-    return [star.id, measured.raDeg.toFixed(9), measured.decDeg.toFixed(9), mas, mas, ...mags].join(',');
-  }).join('\n');
+  const random = randomStream(seed, 'reference', Number(star.id >> 30n), Number(star.id & 0x3fffffffn));
+  const { raDeg, decDeg } = skyOfVector(place), plane = tangentPlane(raDeg, decDeg);
+  const measured = skyOfVector(fromTangent(plane, sigma * normal(random), sigma * normal(random)));
+  const mags = star.mags.map((mag) => Number((mag + magError * normal(random)).toFixed(4)));
+  return {
+    refId: star.id, raDeg: Number(measured.raDeg.toFixed(9)), decDeg: Number(measured.decDeg.toFixed(9)), mags,
+  };
+}
+
+function textOf(rows: readonly ReferenceRow[]): string {
+  const { referencePositionErrorMas: mas, referenceMagError: magError } = skyConfig;
+  const header = ['refId,ra,dec,raErrMas,decErrMas', ...BANDS.map((band) => `${band}Mag,${band}MagErr`)].join(',');
+  const lines = rows.map(({ refId, raDeg, decDeg, mags }) => [
+    refId, raDeg.toFixed(9), decDeg.toFixed(9), mas, mas, ...mags.map((mag) => `${mag.toFixed(4)},${magError}`),
+  ].join(','));
+  return `${[header, ...lines].join('\n')}\n`;
 }

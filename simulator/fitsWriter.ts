@@ -94,7 +94,8 @@ function structuralCards({ image }: Hdu, index: number, hasExtensions: boolean):
   return cards;
 }
 
-function encodeHeader(cards: readonly Card[]): Buffer {
+/** Cards, END and blanks, whole blocks. */
+export function encodeHeader(cards: readonly Card[]): Buffer {
   const length = padded((cards.length + 1) * CARD);
   const header = Buffer.alloc(length, 0x20);
   cards.forEach((card, i) => header.write(encodeCard(card), i * CARD, 'latin1'));
@@ -120,7 +121,8 @@ function dataBytes(image: HduImage | null): number {
   return image === null ? 0 : image.pixels.byteLength;
 }
 
-function padded(bytes: number): number {
+/** Bytes of the blocks that so many need. */
+export function padded(bytes: number): number {
   return Math.ceil(bytes / BLOCK) * BLOCK;
 }
 

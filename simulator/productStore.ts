@@ -216,13 +216,13 @@ function templateOf(folder: string, camera: Camera, field: Field, band: Band, de
 /** Valid where the template is. */
 function objectsOf(folder: string, camera: Camera, field: Field, detector: Detector): Wanted {
   const { sky } = templateOf(folder, camera, field, 'r', detector);
-  const uri = `${folder}/${field.name}/objects_${padded(detector.id)}.csv`;
+  const uri = `${folder}/${field.name}/objects_${padded(detector.id)}.fits`;
   return { kind: 'objects', band: null, detector: detector.id, uri, sky };
 }
 
 function referencesOf(folder: string, camera: Camera, field: Field): Wanted {
   const sky = { raDeg: field.raDeg, decDeg: field.decDeg, radiusDeg: referenceRadiusDeg(camera) };
-  return { kind: 'references', band: null, detector: null, uri: `${folder}/${field.name}/references.csv`, sky };
+  return { kind: 'references', band: null, detector: null, uri: `${folder}/${field.name}/references.fits`, sky };
 }
 
 function orbitsOf(folder: string, dayObs: DayObs): Wanted {

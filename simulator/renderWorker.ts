@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { workerData } from 'piscina';
 import { detectorOf } from '../schemas/camera.ts';
 import { productPaths } from '../schemas/products.ts';
-import { encodeCalibration, makeBias, makeDark, makeFlat, makeFringe, makeReferences } from './calibrations.ts';
+import { encodeCalibration, encodeReferences, makeBias, makeDark, makeFlat, makeFringe } from './calibrations.ts';
 import { renderExposure } from './exposure.ts';
 import { encodeRaw } from './rawFile.ts';
 import { makeElectronics } from './electronics.ts';
 import { checksumOfFile, stage, writeWhole } from './files.ts';
 import { DEMONSTRATION } from './model.ts';
-import { makeObjects } from './objectCatalogue.ts';
+import { encodeObjects } from './objectCatalogue.ts';
 import { recordFrame } from './recordTasks.ts';
 import type { RenderResults, RenderTask, RenderWorkerData } from './renderTasks.ts';
 import { encodeTemplate, makeTemplate } from './template.ts';
@@ -39,13 +39,13 @@ export default function run(task: RenderTask): RenderResults[keyof RenderResults
       );
       return { checksum: writeWhole(join(dataDir, task.path), encodeTemplate(template, task.band)).checksum };
     }
-    case 'references':
-      return {
-        checksum: writeWhole(join(dataDir, task.path), makeReferences(seed, camera, task.field, model.sky)).checksum,
-      };
+    case 'references': {
+      const bytes = encodeReferences(seed, camera, task.field, model.sky);
+      return { checksum: writeWhole(join(dataDir, task.path), bytes).checksum };
+    }
     case 'objects': {
-      const text = makeObjects(seed, camera, detectorOf(camera, task.detector), task.field, model.sky);
-      return { checksum: writeWhole(join(dataDir, task.path), text).checksum };
+      const bytes = encodeObjects(seed, camera, detectorOf(camera, task.detector), task.field, model.sky);
+      return { checksum: writeWhole(join(dataDir, task.path), bytes).checksum };
     }
     case 'checksum': return { checksum: checksumOfFile(join(dataDir, task.path)) };
     case 'frame': return recordFrame(dataDir, seed, camera, detectorOf(camera, task.detector), model, task.frame);
