@@ -15,6 +15,7 @@ import type { Band } from '../schemas/units.ts';
 import type { ArenaViews } from './image/arena.ts';
 import type { Electronics } from './image/electronics.ts';
 import { cutoutOf } from './image/cutout.ts';
+import { fluxNoisePlanes } from './image/fluxNoise.ts';
 import type { PostIsrImage, Template } from './image/maskedImage.ts';
 import type { RawAmp } from './image/rawExposure.ts';
 import type { ObjectCatalogue } from './image/objectCatalogue.ts';
@@ -163,6 +164,7 @@ function measure(run: DetectorRun): Figures {
     visit, detector: detector.id, band, midpointMjdTai, visitImage, visitPsf, visitWcs, noiseScale,
     difference: products.difference, differencePsf: products.differencePsf, matchedTemplate: products.matchedTemplate,
     matchedTemplatePsf: products.matchedTemplatePsf, templateNoiseFactor: products.templateNoiseFactor,
+    fluxNoise: products.fluxNoise,
   }, detections, (planes, psf, x, y) => forcedFlux(planes, psf, x, y, forcedDefaults), measureDefaults);
   return { measured: run.measured.rows.length };
 }
@@ -184,9 +186,11 @@ function isReliable({ reliability }: Readonly<{ reliability: number | null }>): 
 
 function forced(run: DetectorRun): Figures {
   const { visitImage, psf, wcs } = made(run.calibrated);
-  const { difference: image, differencePsf } = made(run.difference), { noiseScale } = made(run.detections);
+  const { difference: image, differencePsf, matchedTemplate, fluxNoise } = made(run.difference);
+  const { noiseScale } = made(run.detections);
   const positions = run.inputs.known.map(({ raDeg, decDeg }) => skyToPixel(wcs, raDeg, decDeg));
-  run.forced = forcedPhotometry(image, differencePsf, visitImage, psf, positions, noiseScale, forcedDefaults);
+  const noise = fluxNoisePlanes(image, visitImage, matchedTemplate, fluxNoise);
+  run.forced = forcedPhotometry(image, differencePsf, visitImage, psf, positions, noiseScale, forcedDefaults, noise);
   const { visit, detector } = run.inputs;
   run.skySources = measureSkySources(image, differencePsf, noiseScale, visit + detector.id, forcedDefaults);
   return { forced: positions.length, skySources: run.skySources.count };

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import {
-  interpolationPower, noisePowerOf, whitenedSpread, whiteningOf,
+  fluxNoiseFactor, identityWhitening, interpolationPower, noisePowerOf, whitenedSpread, whiteningOf,
 } from '../../engine/stages/difference/decorrelate.ts';
 
 /** A Gaussian of unit sum, rather oblong. */
@@ -51,4 +51,55 @@ test('where the other image has no noise, whitening takes back all that the kern
   const spread = whitenedSpread(narrow, SIZE, whiteningOf(power, interpolationPower(WHITE, WHITE), 1e-9, 1, 15));
   // φ̂ is 1/K̂ then, and φ ⊗ K a single pixel, but for the part in a thousand of φ that lies beyond 15 px.
   expect(spread[(SIZE * SIZE - 1) / 2] / spread.reduce((sum, value) => sum + value, 0)).toBeGreaterThan(0.999);
+});
+
+/** Convolution of two stamps on the plane of the first; what reaches beyond it is lost. */
+function convolved(stamp: ArrayLike<number>, size: number, kernel: ArrayLike<number>, kernelSize: number): Float64Array {
+  const out = new Float64Array(size * size), half = (kernelSize - 1) / 2;
+  for (let j = 0; j < size * size; j++) {
+    if (stamp[j] === 0) continue;
+    const x = j % size, y = Math.floor(j / size);
+    for (let k = 0; k < kernelSize * kernelSize; k++) {
+      const u = x + (k % kernelSize) - half, v = y + Math.floor(k / kernelSize) - half;
+      if (u >= 0 && v >= 0 && u < size && v < size) out[v * size + u] += stamp[j] * kernel[k];
+    }
+  }
+  return out;
+}
+
+const square = (values: ArrayLike<number>): Float64Array => Float64Array.from(values, (value) => value * value);
+const product = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
+  let sum = 0;
+  for (let j = 0; j < a.length; j++) sum += a[j] * b[j];
+  return sum;
+};
+
+// A visit of eight times the template's variance, convolved to the template's blunter PSF: X is the visit.
+const VARIANCE_X = 8, NONE = interpolationPower(WHITE, WHITE), X_POWER = noisePowerOf(KERNEL, SIZE, WHITE, WHITE);
+const WHITENING = whiteningOf(X_POWER, NONE, 1, VARIANCE_X, 15, 0);
+
+test('a flux has of each image the noise that passes kernel, whitening and PSF', () => {
+  const psf = gaussian(SIZE, 2), phiK = convolved(KERNEL, SIZE, WHITENING.kernel, WHITENING.size);
+  const inX = convolved(psf, SIZE, phiK, SIZE), inY = convolved(psf, SIZE, WHITENING.kernel, WHITENING.size);
+  const squares = product(psf, psf);
+  const x = fluxNoiseFactor(WHITENING, X_POWER.power, psf, SIZE), y = fluxNoiseFactor(WHITENING, NONE, psf, SIZE);
+  // What stamps of 31 px lose at their borders is below 1e-3.
+  expect(Math.abs(product(inX, inX) / (squares * x) - 1)).toBeLessThan(2e-3);
+  expect(Math.abs(product(inY, inY) / (squares * y) - 1)).toBeLessThan(2e-3);
+  // The sky's noise is white: fluxes and pixels say the same of it, but for what φ loses beyond 15 px.
+  const { factorX, factorY } = WHITENING;
+  expect(Math.abs((VARIANCE_X * x + y) / (VARIANCE_X * factorX + factorY) - 1)).toBeLessThan(0.01);
+  // Without φ the flux of a template's pixels is just that.
+  expect(fluxNoiseFactor(identityWhitening(X_POWER), NONE, psf, SIZE)).toBeCloseTo(1, 12);
+});
+
+test('the photons of a source in the convolved visit: pixels say a fraction of their noise, fluxes all of it', () => {
+  const psf = gaussian(SIZE, 2), light = gaussian(SIZE, 1.5); // The visit's own PSF is sharper.
+  const phiK = convolved(KERNEL, SIZE, WHITENING.kernel, WHITENING.size);
+  const truth = product(square(convolved(psf, SIZE, phiK, SIZE)), light);
+  const pixels = product(square(psf), convolved(light, SIZE, square(phiK), SIZE));
+  const added = fluxNoiseFactor(WHITENING, X_POWER.power, psf, SIZE) - WHITENING.factorX;
+  expect(pixels / truth).toBeLessThan(0.4);
+  // The weights of the added part are p² where (p ⋆ φ ⋆ K)² would be exact: some percent for a point.
+  expect(Math.abs((pixels + added * product(square(psf), light)) / truth - 1)).toBeLessThan(0.08);
 });

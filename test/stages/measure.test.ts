@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { recordFields, ALERT_SCHEMA_VERSION } from '../../schemas/alertSchema.ts';
 import { encodeDiaSource } from '../../schemas/avro.ts';
 import { asDetectorId, asDayObs, diaSourceIdOf, visitOf } from '../../schemas/ids.ts';
+import { PIXEL_NOISE_ALONE } from '../../engine/image/fluxNoise.ts';
 import { maskBits } from '../../engine/image/maskPlanes.ts';
 import { asProduct, type MaskedImage } from '../../engine/image/maskedImage.ts';
 import { pixelToSky, separationArcsec } from '../../engine/image/wcs.ts';
@@ -25,7 +26,7 @@ function measured(planes: MaskedImage): MeasureResult & { detected: number; drop
     visit: VISIT, detector: DETECTOR, band: 'r', midpointMjdTai: 61364.1, difference, differencePsf: psf,
     visitImage: asProduct('visitImage', planes), visitPsf: psf, visitWcs: wcs,
     matchedTemplate: asProduct('matchedTemplate', pairImage(SIDE, [], SIGMA, 3, 99)), matchedTemplatePsf: psf,
-    noiseScale: 1, templateNoiseFactor: 2,
+    noiseScale: 1, templateNoiseFactor: 2, fluxNoise: PIXEL_NOISE_ALONE,
   }, found.detections, (image, model, x, y) => forcedFlux(image, model, x, y, forcedDefaults), measureDefaults);
   return { ...result, detected: found.detected, dropped: Object.values(found.droppedByReason).reduce((a, b) => a + b, 0) };
 }

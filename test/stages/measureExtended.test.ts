@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { asDetectorId, asDayObs, visitOf } from '../../schemas/ids.ts';
+import { PIXEL_NOISE_ALONE } from '../../engine/image/fluxNoise.ts';
 import { asProduct, type MaskedImage } from '../../engine/image/maskedImage.ts';
 import { pixelToSky, separationArcsec } from '../../engine/image/wcs.ts';
 import { detectDefaults } from '../../engine/stages/detect/config.ts';
@@ -22,7 +23,7 @@ function measured(planes: MaskedImage): readonly MeasuredDiaSource[] {
     visit: visitOf(asDayObs(20261120), 7), detector: asDetectorId(3), band: 'r', midpointMjdTai: 61364.1, difference,
     differencePsf: psf, visitImage: asProduct('visitImage', planes), visitPsf: psf, visitWcs: wcs,
     matchedTemplate: asProduct('matchedTemplate', pairImage(SIDE, [], SIGMA, 3, 99)), matchedTemplatePsf: psf,
-    noiseScale: 1, templateNoiseFactor: 1,
+    noiseScale: 1, templateNoiseFactor: 1, fluxNoise: PIXEL_NOISE_ALONE,
   }, found.detections, (image, model, x, y) => forcedFlux(image, model, x, y, forcedDefaults), measureDefaults).rows;
 }
 

@@ -191,6 +191,7 @@ function measure(
     visit: VISIT, detector: DETECTOR, band: BAND, midpointMjdTai: 0, visitImage, visitPsf, visitWcs: wcs, noiseScale,
     difference: result.difference, differencePsf: result.differencePsf, matchedTemplate: result.matchedTemplate,
     matchedTemplatePsf: result.matchedTemplatePsf, templateNoiseFactor: result.templateNoiseFactor,
+    fluxNoise: result.fluxNoise,
   }, detections, (planes, psf, x, y) => forcedFlux(planes, psf, x, y, pairConfig.forced), pairConfig.measure);
   const { difference, differencePsf, matchedTemplate } = result;
   return {

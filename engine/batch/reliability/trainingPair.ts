@@ -62,12 +62,12 @@ export function differenceForTraining(
     removeSourceShifts(result.difference, result.matchedTemplate, { xPx, yPx, varianceRatio }, result.freePlane);
   }
   flattenResidualSky(result.difference);
-  const { difference, differencePsf, matchedTemplate, matchedTemplatePsf, templateNoiseFactor } = result;
+  const { difference, differencePsf, matchedTemplate, matchedTemplatePsf, templateNoiseFactor, fluxNoise } = result;
   const { detections, noiseScale } = detectSources(difference, differencePsf, result.freePlane, pairConfig.detect);
   const measured = measureSources({
     visit: asVisit(20100101_00000), detector: 0 as DetectorId, band: 'r', midpointMjdTai: 0, // In 0 … 255.
     visitImage, visitPsf: psf, visitWcs: science.wcs, noiseScale, difference, differencePsf, matchedTemplate,
-    matchedTemplatePsf, templateNoiseFactor,
+    matchedTemplatePsf, templateNoiseFactor, fluxNoise,
   }, detections, (image, model, x, y) => forcedFlux(image, model, x, y, pairConfig.forced), pairConfig.measure);
   return {
     rows: measured.rows,

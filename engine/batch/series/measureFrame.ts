@@ -1,6 +1,7 @@
 /** One frame as a visit: subtract the template, detect, measure, cut out; later, fluxes forced at known places. */
 import type { DetectorId } from '../../../schemas/ids.ts';
 import { cutoutOf } from '../../image/cutout.ts';
+import { PIXEL_NOISE_ALONE } from '../../image/fluxNoise.ts';
 import { asProduct, type DifferenceImage, type MaskedImage } from '../../image/maskedImage.ts';
 import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
 import { skyToPixel, type Wcs } from '../../image/wcs.ts';
@@ -110,7 +111,8 @@ function measure(
     visit: frame.visit, detector: DETECTOR, band: frame.band, midpointMjdTai: frame.midpointMjdTai,
     difference, differencePsf, visitImage, visitPsf: differencePsf, visitWcs,
     matchedTemplate, matchedTemplatePsf: differencePsf,
-    noiseScale, templateNoiseFactor: 1,
+    // Blurred and flattened frames' noise is not that of their variance planes' pixels.
+    noiseScale, templateNoiseFactor: 1, fluxNoise: PIXEL_NOISE_ALONE,
   }, detections, (planes, psf, x, y) => forcedFlux(planes, psf, x, y, seriesConfig.forced), seriesConfig.measure);
   return {
     ...measured, rows: rateSources(

@@ -163,6 +163,31 @@ export function psfErrorFactor(convolved: NoisePower, psf: Float32Array, size: n
   return Math.sqrt(weighted / (total * convolved.variance));
 }
 
+/** No φ: the difference as it was subtracted. */
+export function identityWhitening(convolved: NoisePower): Whitening {
+  return { kernel: Float32Array.of(1), size: 1, varianceRatio: 1, factorX: convolved.variance, factorY: 1 };
+}
+
+/**
+ * Σ p² of one image's white noise of unit variance that a PSF flux of the whitened difference has, over Σ p²: the mean
+ * of |φ̂|² × power, weighted with |p̂|². Of single pixels it is `factorX` or `factorY`.
+ *
+ * @param psf   Of the whitened difference, [size × size].
+ * @param power Of the image's noise before φ, in the scrambled order of `transform`.
+ */
+export function fluxNoiseFactor(
+  whitening: Whitening, power: Float64Array, psf: Float32Array, size: number,
+): number {
+  const source = spectrumOf(psf, size), phi = spectrumOf(whitening.kernel, whitening.size);
+  let weighted = 0, total = 0;
+  for (let j = 0; j < power.length; j++) {
+    const p = source.re[j] * source.re[j] + source.im[j] * source.im[j];
+    weighted += p * (phi.re[j] * phi.re[j] + phi.im[j] * phi.im[j]) * power[j];
+    total += p;
+  }
+  return weighted / total;
+}
+
 /** Spectrum of a stamp whose centre is moved to the origin. */
 function spectrumOf(stamp: Float32Array, size: number): { re: Float64Array; im: Float64Array } {
   const re = new Float64Array(SIDE * SIDE), im = new Float64Array(SIDE * SIDE), half = (size - 1) / 2;

@@ -5,6 +5,7 @@ import { convolveByCell, convolveConstant } from '../../kernels/convolve.ts';
 import { differenceVariance } from '../../kernels/difference.ts';
 import { blankMasked, subtractMatched } from '../../kernels/match.ts';
 import { spreadMask } from '../../kernels/spread.ts';
+import type { FluxNoise } from '../../image/fluxNoise.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import {
   asProduct, type DifferenceImage, type MaskedImage, type MatchedTemplate, type Template, type VisitImage,
@@ -14,7 +15,8 @@ import { evaluatePsf, type PsfModel } from '../../image/psf.ts';
 import type { Wcs } from '../../image/wcs.ts';
 import type { DifferenceConfig } from './config.ts';
 import {
-  interpolationPower, noisePowerOf, psfErrorFactor, whitenedSpread, whiteningOf, type NoisePower, type Whitening,
+  fluxNoiseFactor, identityWhitening, interpolationPower, noisePowerOf, psfErrorFactor, whitenedSpread, whiteningOf,
+  type NoisePower, type Whitening,
 } from './decorrelate.ts';
 import { listStamps, residualFraction, type StampRecord } from './diagnostics.ts';
 import { evaluateKernel, fitMatchingKernel, type KernelFit, type MatchingKernel } from './kernelFit.ts';
@@ -52,6 +54,8 @@ export type DifferenceResult = Readonly<{
   differencePsf: PsfModel; matchedTemplatePsf: PsfModel;
   /** Factor on the error of a PSF flux of the matched template, whose pixels correlate, over its variance plane's. */
   templateNoiseFactor: number;
+  /** What a PSF flux of the difference has of the noise of both images beside that of its pixels. */
+  fluxNoise: FluxNoise;
   kernel: MatchingKernel;
   /** Every place that was looked at for the kernel. */
   stamps: readonly StampRecord[];
@@ -110,6 +114,8 @@ export function differenceImages(
     ? whiten(raw, whitening, local, buffers.scratch) : { difference: raw, freePlane: buffers.scratch };
   blankMasked(difference, NO_DATA);
   const matchedTemplatePsf = isTemplateSharper ? inputs.visitPsf : psfThroughKernel(inputs.visitPsf, kernel);
+  const differencePsf = config.isDecorrelated
+    ? whitenedPsf(matchedTemplatePsf, whitening, local) : matchedTemplatePsf;
   const figures = {
     coverageFraction: warp.coverageFraction, isScienceConvolved: isTemplateSharper ? 0 : 1,
     kernelSum: kernel.sum, kernelSpatialOrder: kernel.order,
@@ -123,13 +129,33 @@ export function differenceImages(
   return {
     difference: asProduct('differenceImage', difference), matchedTemplate: asProduct('matchedTemplate', matched),
     freePlane,
-    differencePsf: config.isDecorrelated
-      ? whitenedPsf(matchedTemplatePsf, whitening, local) : matchedTemplatePsf,
-    matchedTemplatePsf,
+    differencePsf, matchedTemplatePsf,
     templateNoiseFactor: isTemplateSharper
       ? psfErrorFactor(power, middlePsf(inputs.visitPsf), inputs.visitPsf.size) : 1,
+    fluxNoise: fluxNoiseOver(
+      config.isDecorrelated ? whitening : identityWhitening(power), power, powerY, differencePsf,
+      isTemplateSharper ? null : scale,
+    ),
     kernel, stamps: listStamps(fit, choice), convolved: isTemplateSharper ? 'template' : 'science', figures,
   };
+}
+
+/**
+ * What the variance planes of the visit and of the matched template, as they are given out, count more in a PSF flux
+ * than in a pixel of the difference.
+ *
+ * @param scale Factor from the template's flux scale to the difference's where the visit was convolved; null where the
+ *              template was.
+ */
+function fluxNoiseOver(
+  whitening: Whitening, power: NoisePower, powerY: Float64Array, psf: PsfModel, scale: number | null,
+): FluxNoise {
+  const stamp = middlePsf(psf), { varianceRatio, factorX, factorY } = whitening;
+  const x = fluxNoiseFactor(whitening, power.power, stamp, psf.size);
+  const y = fluxNoiseFactor(whitening, powerY, stamp, psf.size);
+  return scale === null
+    ? { visit: y - varianceRatio, template: x / power.variance - varianceRatio }
+    : { visit: scale * scale * (x - factorX), template: y - factorY };
 }
 
 type PsfWidths = Readonly<{ visit: number; template: number }>;

@@ -1,4 +1,5 @@
 /** PSF fluxes at known positions, whether or not anything was detected there. */
+import { addedFluxNoise, fluxNoiseOf, type FluxNoisePlanes } from '../../image/fluxNoise.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { DifferenceImage, MaskedImage, VisitImage } from '../../image/maskedImage.ts';
 import type { PsfModel } from '../../image/psf.ts';
@@ -26,14 +27,16 @@ const UNUSABLE = maskBits('BAD', 'SAT', 'NO_DATA', 'SAT_TEMPLATE', 'CR');
  * PSF fluxes at fixed pixel positions on the difference and on the visit image.
  *
  * @param noiseScale Factor on the difference's errors, as the detect stage measured it.
+ * @param fluxNoise  What a flux on the difference has of noise beside that of its pixels.
  * @returns One a position, in order.
  */
 export function forcedPhotometry(
   difference: DifferenceImage, differencePsf: PsfModel, visitImage: VisitImage, visitPsf: PsfModel,
   positions: readonly Readonly<{ x: number; y: number }>[], noiseScale: number, config: ForcedConfig,
+  fluxNoise?: FluxNoisePlanes,
 ): ForcedFluxes[] {
   return positions.map(({ x, y }) => {
-    const changed = forcedFlux(difference, differencePsf, x, y, config);
+    const changed = forcedFlux(difference, differencePsf, x, y, config, fluxNoise);
     const total = forcedFlux(visitImage, visitPsf, x, y, config);
     return {
       psfFlux: changed.flux, psfFluxErr: changed.fluxErr === null ? null : changed.fluxErr * noiseScale,
@@ -50,19 +53,25 @@ export function forcedPhotometry(
  * all weights equal anyway. Masked pixels and NaN are left out.
  *
  * @param x, y Position, pixels of the image.
+ * @param fluxNoise Of the same image, which is a difference.
  */
-export function forcedFlux(planes: MaskedImage, psf: PsfModel, x: number, y: number, config: ForcedConfig): ForcedFlux {
+export function forcedFlux(
+  planes: MaskedImage, psf: PsfModel, x: number, y: number, config: ForcedConfig, fluxNoise?: FluxNoisePlanes,
+): ForcedFlux {
   const { width, height } = planes, patches = patchesOf(psf, config.halfSizePx), { half } = patches;
   const cx = Math.round(x), cy = Math.round(y);
   if (!(cx >= 0 && cy >= 0 && cx < width && cy < height)) {
     return { flux: null, fluxErr: null, isAtEdge: true, hasNoGoodPixels: true };
   }
-  const { signal, squares, noise, allSquares } = sumsOn(planes, patches.side).flux(patches.partsAt(x, y), cx, cy);
+  const patch = patches.partsAt(x, y);
+  const { signal, squares, noise, allSquares } = sumsOn(planes, patches.side).flux(patch, cx, cy);
   const isAtEdge = cx < half || cy < half || cx + half >= width || cy + half >= height;
   if (!(squares >= config.usableShareMin * allSquares)) {
     return { flux: null, fluxErr: null, isAtEdge, hasNoGoodPixels: true };
   }
-  return { flux: signal / squares, fluxErr: Math.sqrt(noise) / squares, isAtEdge, hasNoGoodPixels: false };
+  const total = fluxNoise === undefined
+    ? noise : fluxNoiseOf(noise, addedFluxNoise(fluxNoise, patch, patches.side, cx, cy));
+  return { flux: signal / squares, fluxErr: Math.sqrt(total) / squares, isAtEdge, hasNoGoodPixels: false };
 }
 
 const shared = new WeakMap<MaskedImage, { side: number; sums: PointSums }>();

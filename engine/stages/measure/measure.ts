@@ -3,6 +3,7 @@ import { newDiaSource, type DiaSource } from '../../../schemas/diaRows.ts';
 import { diaSourceIdOf, type DetectorId, type Visit } from '../../../schemas/ids.ts';
 import type { Box } from '../../../schemas/camera.ts';
 import type { Band } from '../../../schemas/units.ts';
+import { fluxNoisePlanes, type FluxNoise } from '../../image/fluxNoise.ts';
 import type { DifferenceImage, MaskedImage, MatchedTemplate, VisitImage } from '../../image/maskedImage.ts';
 import type { PsfModel } from '../../image/psf.ts';
 import { pixelScaleArcsec, pixelToSky, type Wcs } from '../../image/wcs.ts';
@@ -36,6 +37,8 @@ export type MeasureInputs = Readonly<{
   noiseScale: number;
   /** Factor on errors of PSF fluxes of the matched template, whose noise is correlated. */
   templateNoiseFactor: number;
+  /** What a PSF flux of the difference has of the noise of both images beside that of its pixels. */
+  fluxNoise: FluxNoise;
 }>;
 
 export type MeasureDropReason = 'noGoodPixels' | 'duplicate';
@@ -50,7 +53,9 @@ export type MeasureResult = Readonly<{
 export function measureSources(
   inputs: MeasureInputs, detections: readonly Measurable[], forcedFlux: ForcedFluxAt, config: MeasureConfig,
 ): MeasureResult {
-  const workspace = createFitWorkspace(inputs.difference, inputs.differencePsf, config);
+  const { difference, visitImage, matchedTemplate } = inputs, workspace = createFitWorkspace(
+    difference, inputs.differencePsf, fluxNoisePlanes(difference, visitImage, matchedTemplate, inputs.fluxNoise), config,
+  );
   const psfShapes = psfMoments(inputs, workspace, config);
   const fits = detections.map((d) => fitPsf(inputs.difference, d.x, d.y, workspace, config));
   const droppedByReason: Partial<Record<MeasureDropReason, number>> = {};

@@ -1,4 +1,5 @@
 /** Fit of a point source to a difference: flux and position with their covariance. */
+import { addedFluxNoise, fluxNoiseOf, type FluxNoisePlanes } from '../../image/fluxNoise.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
@@ -26,19 +27,27 @@ export type FitWorkspace = Readonly<{
   /** Of the flux and its figures; of the steps towards the centroid, which need the core alone. */
   whole: PsfPatches; core: PsfPatches;
   wholeSums: PointSums; coreSums: PointSums;
+  /** What a flux has of noise beside that of its pixels. */
+  fluxNoise: FluxNoisePlanes;
 }>;
 
 /** Half side of the pixels that tell a centroid, in full widths: 1.4 of them hold all but 1e-3 of its information. */
 const CORE_FWHM = 1.4;
 
-/** @param planes Of the image that the sources are on. */
-export function createFitWorkspace(planes: MaskedImage, psf: PsfModel, config: MeasureConfig): FitWorkspace {
+/**
+ * @param planes    Of the image that the sources are on.
+ * @param fluxNoise Of the same image.
+ */
+export function createFitWorkspace(
+  planes: MaskedImage, psf: PsfModel, fluxNoise: FluxNoisePlanes, config: MeasureConfig,
+): FitWorkspace {
   const fwhmPx = psfFwhmPx(psf, (psf.width - 1) / 2, (psf.height - 1) / 2);
   const whole = createPsfPatches(psf, config.fitHalfSizePx);
   const core = createPsfPatches(psf, Math.min(config.fitHalfSizePx, Math.max(4, Math.ceil(CORE_FWHM * fwhmPx)) + 2));
   const point = { ...planes, ignoredBits: UNUSABLE };
   return {
-    fwhmPx, whole, core, wholeSums: createPointSums(point, whole.side), coreSums: createPointSums(point, core.side),
+    fwhmPx, whole, core, fluxNoise,
+    wholeSums: createPointSums(point, whole.side), coreSums: createPointSums(point, core.side),
   };
 }
 
@@ -79,7 +88,7 @@ type Step = Readonly<{
   dx: number; dy: number;
   /** Rough error of a coordinate, from the middle pixel's variance. */
   errorPx: number;
-  covariance: () => Readonly<{ fluxErr: number; xx: number; xy: number; yy: number }>;
+  covariance: () => Readonly<{ xx: number; xy: number; yy: number }>;
 }>;
 
 /** One step of Gauss and Newton from (x, y); null when the equations are singular. */
@@ -103,28 +112,26 @@ function linearStep(planes: MaskedImage, x: number, y: number, workspace: FitWor
 /** Σ over pixels of products with the variance between the inverses; of the model that the last step used. */
 function covarianceOf(
   noises: Float64Array, flux: number, inverse: Float64Array,
-): Readonly<{ fluxErr: number; xx: number; xy: number; yy: number }> {
+): Readonly<{ xx: number; xy: number; yy: number }> {
   const covariance = sandwich3(inverse, noises), flux2 = flux * flux;
-  return {
-    fluxErr: Math.sqrt(covariance[0]), xx: covariance[3] / flux2, xy: covariance[4] / flux2, yy: covariance[5] / flux2,
-  };
+  return { xx: covariance[3] / flux2, xy: covariance[4] / flux2, yy: covariance[5] / flux2 };
 }
 
 /** Flux at a fixed position with the figures of the fit there; null when too few pixels are usable. */
 function fluxAt(
-  { width, height }: MaskedImage, x: number, y: number, { whole, wholeSums }: FitWorkspace, config: MeasureConfig,
+  { width, height }: MaskedImage, x: number, y: number, { whole, wholeSums, fluxNoise }: FitWorkspace,
+  config: MeasureConfig,
 ): Pick<PsfFit, 'flux' | 'fluxErr' | 'isAtEdge' | 'chi2' | 'logLikelihood' | 'pixelCount'> | null {
-  const { half } = whole, cx = Math.round(x), cy = Math.round(y);
+  const { half, side } = whole, cx = Math.round(x), cy = Math.round(y), patch = whole.partsAt(x, y);
   const {
     signal, squares, noise, allSquares, dataChi2, crossChi2, modelChi2, pixelCount, logVariance,
-  } = wholeSums.flux(whole.partsAt(x, y), cx, cy);
+  } = wholeSums.flux(patch, cx, cy);
   if (!(squares >= config.usableShareMin * allSquares)) return null;
   const logarithms = logVariance + pixelCount * Math.log(2 * Math.PI);
   const flux = signal / squares, chi2 = dataChi2 - 2 * flux * crossChi2 + flux * flux * modelChi2;
   const isAtEdge = cx < half || cy < half || cx + half >= width || cy + half >= height;
-  return {
-    flux, fluxErr: Math.sqrt(noise) / squares, isAtEdge, chi2, logLikelihood: -0.5 * (chi2 + logarithms), pixelCount,
-  };
+  const fluxErr = Math.sqrt(fluxNoiseOf(noise, addedFluxNoise(fluxNoise, patch, side, cx, cy))) / squares;
+  return { flux, fluxErr, isAtEdge, chi2, logLikelihood: -0.5 * (chi2 + logarithms), pixelCount };
 }
 
 /** Inverse of a symmetric 3 × 3 matrix (00, 01, 02, 11, 12, 22); null when it is singular. */
