@@ -208,6 +208,10 @@ export type CompiledKernels = Readonly<{
     x0: number, y0: number, x1: number, y1: number, x: number, y: number, inner2: number, outer2: number,
     window: number, result: number,
   ): void;
+  ratePixels(task: number, places: number, count: number, out: number): void;
+  sumLeaves(
+    nodes: number, trees: number, treeCount: number, rows: number, count: number, features: number, sums: number,
+  ): void;
   addExpectedLight(
     image: number, variance: number, width: number, height: number, cells: number, columns: number, rows: number,
     cellWidth: number, cellHeight: number, lines: number, bright: number, source: number, own: number, light: number,

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { FEATURES, measureFeatures, type Ratable } from '../../engine/stages/reliability/features.ts';
 import { reliabilityConfig } from '../../engine/stages/reliability/config.ts';
 import { createForest } from '../../engine/stages/reliability/forest.ts';
-import { createLocalPsf } from '../../engine/stages/reliability/localPsf.ts';
+import { createLocalPsf } from '../../engine/kernels/twins/localPsf.ts';
 import { RELIABILITY_MODEL, rateSources } from '../../engine/stages/reliability/reliability.ts';
 import type { MaskedImage } from '../../engine/image/maskedImage.ts';
 import { maskBits } from '../../engine/image/maskPlanes.ts';

@@ -26,6 +26,8 @@ export { decodeRiceRows } from './rice';
 export { markBlank, markNear } from './near';
 export { spreadMask } from './spread';
 export { ringNoise } from './ring';
+export { ratePixels } from './rating';
+export { sumLeaves } from './forest';
 export { listExtremes, mostVotes, voteForLines } from './hough';
 export { subtractMesh } from './mesh';
 export { smoothSources } from './sources';

@@ -1,5 +1,31 @@
 /** How the pixels of a ring scatter. The twin in `twins/ring.ts` defines the result. */
 
+class Significance {
+  /** A pixel over its noise, cut off; NaN where masked, or without a variance. */
+  @inline static one(
+    image: usize, variance: usize, mask: usize, ignored: i32, scale: f64, limit: f64, j: usize,
+  ): f64 {
+    const noise = <f64>load<f32>(variance + (j << 2));
+    if ((<i32>load<u16>(mask + (j << 1)) & ignored) != 0 || !(noise > 0)) return NaN;
+    return max(-limit, min(limit, <f64>load<f32>(image + (j << 2)) / (scale * sqrt(noise))));
+  }
+
+  /** That of two pixels. */
+  @inline static pair(
+    image: usize, variance: usize, mask: usize, ignored: i32, scale: f64, limit: f64, j: usize,
+  ): v128 {
+    const noise = f64x2.promote_low_f32x4(v128.load64_zero(variance + (j << 2)));
+    const value = f64x2.div(
+      f64x2.promote_low_f32x4(v128.load64_zero(image + (j << 2))), f64x2.mul(f64x2.splat(scale), f64x2.sqrt(noise)),
+    );
+    const bits = i64x2.extend_low_i32x4_u(i32x4.extend_low_i16x8_u(v128.load32_zero(mask + (j << 1))));
+    const isFree = i64x2.eq(v128.and(bits, i64x2.splat(<i64>ignored)), i64x2.splat(0));
+    const isUsable = v128.and(isFree, f64x2.gt(noise, f64x2.splat(0)));
+    const cut = f64x2.max(f64x2.splat(-limit), f64x2.min(f64x2.splat(limit), value));
+    return v128.bitselect(cut, f64x2.splat(NaN), isUsable);
+  }
+}
+
 /**
  * @param window     [rows + 2 × columns + 2] float64, work: significance of every pixel of the square and around it.
  * @param x0, y0, x1, y1 The square that holds the ring: columns and rows from the first to the last one, all with a
@@ -14,13 +40,14 @@ export function ringNoise(
 ): void {
   const columns = x1 - x0 + 3, row = <usize>columns << 3;
   for (let v = y0 - 1, to = window; v <= y1 + 1; v++) {
-    for (let j = v * width + x0 - 1, end = j + columns; j < end; j++, to += 8) {
-      const at = <usize>j << 2, noise = <f64>load<f32>(variance + at);
-      let value: f64 = NaN;
-      if ((<i32>load<u16>(mask + (<usize>j << 1)) & ignored) == 0 && noise > 0) {
-        value = max(-limit, min(limit, <f64>load<f32>(image + at) / (scale * sqrt(noise))));
-      }
-      store<f64>(to, value);
+    let j = <usize>(v * width + x0 - 1);
+    const pairsEnd = to + (row & ~15);
+    for (; to < pairsEnd; j += 2, to += 16) {
+      v128.store(to, Significance.pair(image, variance, mask, ignored, scale, limit, j));
+    }
+    if ((columns & 1) != 0) {
+      store<f64>(to, Significance.one(image, variance, mask, ignored, scale, limit, j));
+      to += 8;
     }
   }
   let sum: f64 = 0, square: f64 = 0, product: f64 = 0, most: f64 = 0, count = 0, pairs = 0;

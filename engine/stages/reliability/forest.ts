@@ -4,6 +4,8 @@
  * Sums run in the order of the trees in doubles, and the scale is a polygon through knots instead of a logistic curve,
  * so that no function is used whose last bit a CPU or a library may choose.
  */
+import { packForest, sumLeaves, sumLeavesOf } from '../../kernels/forest.ts';
+import type { PlaneView } from '../../kernels/kernels.ts';
 import type { FeatureName } from './features.ts';
 
 /**
@@ -30,39 +32,21 @@ export type Forest = Readonly<{
   sumOf: (features: Float64Array) => number;
   /** 0 (bogus) to 1 (real). */
   reliabilityOf: (features: Float64Array) => number;
+  /** Of rows of features, [rows × featureCount]. @param beside A view on the memory whose kernels may help. */
+  reliabilitiesOf: (rows: Float64Array, beside: PlaneView) => Float64Array;
 }>;
 
 /** @throws Error when the model's numbers do not make trees. */
 export function createForest(model: Pick<ForestModel, 'trees' | 'knots' | 'features'>): Forest {
-  const total = model.trees.reduce((sum, { feature }) => sum + feature.length, 0);
-  const roots = new Int32Array(model.trees.length), feature = new Int32Array(total);
-  const threshold = new Float64Array(total);
-  const left = new Int32Array(total), right = new Int32Array(total), value = new Float64Array(total);
-  let next = 0;
-  model.trees.forEach((tree, t) => {
-    roots[t] = next;
-    requireTree(tree, model.features.length, t);
-    for (let k = 0; k < tree.feature.length; k++) {
-      feature[next + k] = tree.feature[k];
-      threshold[next + k] = tree.threshold[k];
-      left[next + k] = next + tree.left[k];
-      right[next + k] = next + tree.right[k];
-      value[next + k] = tree.value[k];
-    }
-    next += tree.feature.length;
-  });
-  const sumOf = (features: Float64Array): number => {
-    let sum = 0;
-    for (let t = 0; t < roots.length; t++) {
-      let k = roots[t];
-      while (feature[k] >= 0) k = features[feature[k]] < threshold[k] ? left[k] : right[k];
-      sum += value[k];
-    }
-    return sum;
-  };
+  model.trees.forEach((tree, t) => requireTree(tree, model.features.length, t));
+  const packed = packForest(model.trees), featureCount = model.features.length;
   const sums = Float64Array.from(model.knots.sum), heights = Float64Array.from(model.knots.reliability);
+  const sumOf = (features: Float64Array): number => sumLeavesOf(packed, features);
   return {
-    featureCount: model.features.length, sumOf, reliabilityOf: (features) => onPolygon(sums, heights, sumOf(features)),
+    featureCount, sumOf, reliabilityOf: (features) => onPolygon(sums, heights, sumOf(features)),
+    reliabilitiesOf: (rows, beside) => (
+      sumLeaves(packed, rows, featureCount, beside).map((sum) => onPolygon(sums, heights, sum))
+    ),
   };
 }
 

@@ -26,8 +26,6 @@ function shippedForest(): Forest {
 export function rateSources<Row extends Ratable>(
   inputs: FeatureInputs, rows: readonly Row[], forest: Forest = shippedForest(),
 ): (Row & Pick<DiaSource, 'reliability'>)[] {
-  const features = measureFeatures(inputs, rows), count = FEATURES.length;
-  return rows.map((row, i) => (
-    { ...row, reliability: forest.reliabilityOf(features.subarray(i * count, (i + 1) * count)) }
-  ));
+  const reliabilities = forest.reliabilitiesOf(measureFeatures(inputs, rows), inputs.difference.image);
+  return rows.map((row, i) => ({ ...row, reliability: reliabilities[i] }));
 }

@@ -1,5 +1,5 @@
-/** A PSF near a place, moved by a part of a pixel: cached by cells, and by arithmetic that every CPU does alike. */
-import { evaluatePsf, type PsfModel } from '../../image/psf.ts';
+import type { PsfStamps } from '../psfCells.ts';
+import { psfCellTwin, termSums } from './psfCells.ts';
 
 /** Points of the interpolation along an axis, from −2 to +3 pixels. */
 const TAPS = 6;
@@ -14,29 +14,23 @@ export type LocalPsf = Readonly<{
 }>;
 
 /**
- * Interpolates by the Lagrange polynomial through six pixels, which takes nothing but +, −, × and ÷. At a PSF of
- * 2.5 px FWHM it is within 1 % of the peak, at 4 px within 0.1 %.
+ * Twin of `moveLocalPsf`. At a PSF of 2.5 px FWHM the polynomial is within 1 % of the peak, at 4 px within 0.1 %.
+ *
+ * @param cellPx Side of the cells in which a PSF is evaluated once.
  */
-export function createLocalPsf(psf: PsfModel, half: number, cellPx: number): LocalPsf {
-  const side = 2 * half + 1, cells = new Map<number, Float32Array>();
+export function createLocalPsf(psf: PsfStamps, half: number, cellPx: number): LocalPsf {
+  const side = 2 * half + 1, cells = new Map<number, Float64Array>(), sums = termSums(psf);
   const stamp = new Float64Array(side * side), tapsX = new Float64Array(TAPS), tapsY = new Float64Array(TAPS);
   const rows = new Float64Array((side + TAPS) * side), padded = side + TAPS;
   const cellsAcross = Math.ceil(psf.width / cellPx) + 1;
-  const cellOf = (x: number, y: number): Float32Array => {
+  const cellOf = (x: number, y: number): Float64Array => {
     const column = Math.max(0, Math.floor(x / cellPx)), row = Math.max(0, Math.floor(y / cellPx));
     const key = row * cellsAcross + column, known = cells.get(key);
     if (known !== undefined) return known;
-    const whole = new Float32Array(psf.size * psf.size), middle = (psf.size - 1) / 2;
-    const out = new Float32Array(padded ** 2);
-    evaluatePsf(psf, (column + 0.5) * cellPx, (row + 0.5) * cellPx, whole);
-    for (let v = 0; v < padded; v++) {
-      for (let u = 0; u < padded; u++) {
-        const px = u - half - 3 + middle, py = v - half - 3 + middle;
-        if (px >= 0 && py >= 0 && px < psf.size && py < psf.size) out[v * padded + u] = whole[py * psf.size + px];
-      }
-    }
-    cells.set(key, out);
-    return out;
+    const cell = new Float64Array(padded ** 2);
+    psfCellTwin(psf, sums, (column + 0.5) * cellPx, (row + 0.5) * cellPx, padded, cell);
+    cells.set(key, cell);
+    return cell;
   };
   return {
     half, side, stamp,
@@ -52,7 +46,7 @@ export function createLocalPsf(psf: PsfModel, half: number, cellPx: number): Loc
 
 /** Weighs six values `step` apart; `columns` of each of `rows` rows, from rows of `stride`. */
 function interpolate(
-  from: Float32Array | Float64Array, to: Float64Array, rows: number, columns: number, toStride: number, step: number,
+  from: Float64Array, to: Float64Array, rows: number, columns: number, toStride: number, step: number,
   stride: number, offset: number, [t0, t1, t2, t3, t4, t5]: Float64Array,
 ): void {
   for (let v = 0; v < rows; v++) {
