@@ -25,8 +25,8 @@ export type VarianceLists = Readonly<{
   mask: Uint16Array;
   /**
    * Those that stand above the mean of their four neighbours by more than `sharpSigma` standard deviations of that
-   * difference (a pixel's × √1.25), at least 0, Infinity for none, and by more than half of that in the noise of the
-   * sky; none of the outermost, none beside a pixel with one of the `blockingBits` or with one itself.
+   * difference (a pixel's × √1.25), at least 0, Infinity for none, and above the sky by more than half of that in its
+   * noise; none of the outermost, none beside a pixel with one of the `blockingBits` or with one itself.
    */
   sharpSigma: number; blockingBits: number; sharp: Int32Array;
   /** Those with some of the bits: pairs of the pixel and which of them it has. */

@@ -1,25 +1,15 @@
 /** Variance of the light that is expected. The twin in `twins/variance.ts` defines the result. */
 
 class Light {
-  /** The rows below and above. */
-  @inline static vertical(below: usize, above: usize, at: usize): v128 {
-    return f32x4.add(v128.load(below + at), v128.load(above + at));
+  /** Of a column: that of the rows below and above, and the pixel's twice. */
+  @inline static column(below: usize, here: usize, above: usize, at: usize): v128 {
+    const value = v128.load(here + at);
+    return f32x4.add(f32x4.add(v128.load(below + at), v128.load(above + at)), f32x4.add(value, value));
   }
 
-  /** Light of the four neighbours. @param before The pixel before the first of the row's own. */
-  @inline static four(vertical: v128, before: usize): v128 {
-    return f32x4.add(vertical, f32x4.add(v128.load(before), v128.load(before, 8)));
-  }
-
-  /** 1-2-1 × 1-2-1: that of the corners, once, of the neighbours, twice, and the pixel's, four times. */
-  @inline static sum(corners: v128, four: v128, twice: v128): v128 {
-    const cross = f32x4.add(four, twice);
-    return f32x4.add(corners, f32x4.add(cross, cross));
-  }
-
-  /** Four times the height over the mean of the four neighbours. */
-  @inline static rise(twice: v128, four: v128): v128 {
-    return f32x4.sub(f32x4.add(twice, twice), four);
+  /** 1-2-1 × 1-2-1, from the columns. */
+  @inline static sum(left: v128, own: v128, right: v128): v128 {
+    return f32x4.add(f32x4.add(left, right), f32x4.add(own, own));
   }
 
   @inline static variance(light: v128, read: v128, inverse: v128): v128 {
@@ -36,7 +26,7 @@ const BLOCK = 8, BLOCK_BYTES: usize = 16;
  * @param task image, variance, width, height, whether the variance holds 1 / response, cells [rows × columns] float32,
  *             columns, rows, read noise rows [width] float32, their byte offsets [height]; float64 cell width and
  *             height; float32 significances from which a pixel's own light, or 16 times the smoothed light, counts, and
- *             from which four times a height may be sharp; its limit (20 × the square of the sharpness). From 96 on the
+ *             from which a pixel may be sharp; its limit (20 × the square of the sharpness). From 96 on the
  *             lists: mask, or 0 for none; bits beside which nothing is sharp, bits that are listed; list of the sharp,
  *             its room, how many were found; the same of the marked, each with its bits. Then work: 48 bytes for each 8
  *             pixels of a row; `BLOCK_BYTES` for each block of a row, twice; the row of blocks that each is of, or -1;
@@ -81,7 +71,7 @@ function blocksOf(task: usize, y: i32): usize {
     store<f32>(at, light);
     store<f32>(at, level * 16 + load<f32>(task, 60) * sigma, 4);
     store<f32>(at, level + load<f32>(task, 56) * sigma, 8);
-    store<f32>(at, load<f32>(task, 64) * sigma, 12);
+    store<f32>(at, level + load<f32>(task, 64) * sigma, 12);
   }
   return blocks;
 }
@@ -125,94 +115,120 @@ function three(m: usize): i32 {
 }
 
 /**
- * Eight pixels at a time are taken to see nothing but the sky; those that may see more are listed with their
- * 1 / response, and done again: a loop without branches keeps its numbers in registers.
+ * Most pixels see nothing but the sky. Eights in which some may see more, or be sharp, are listed first, by a loop that
+ * keeps its numbers in registers; their variances are made apart and take their places when all have the sky's.
  */
 function fillRow(
   task: usize, y: i32, below: usize, here: usize, above: usize, out: usize, read: usize, blocks: usize,
 ): void {
-  const width = load<i32>(task, 8), list = <usize>load<u32>(task, 132);
-  let x = 0, next = list;
+  const width = load<i32>(task, 8), list = <usize>load<u32>(task, 132), inner = max((width - 4) & ~(BLOCK - 1), 0);
   // The row's ends have no neighbours beyond.
-  for (; x < min(BLOCK, width); x++) {
-    fillPixel(task, y, below, here, above, out, read, x, blocks, load<f32>(out + (<usize>x << 2)));
-  }
-  if (x + 12 <= width) {
-    let at = <usize>x << 2, before = Light.vertical(below, above, at - 16), a = Light.vertical(below, above, at);
-    for (let block = blocks + BLOCK_BYTES; x + 12 <= width; x += BLOCK, block += BLOCK_BYTES) {
-      at = <usize>x << 2;
-      const light = v128.load32_splat(block), inverseA = v128.load(out + at), inverseB = v128.load(out + at, 16);
-      v128.store(next, inverseA);
-      v128.store(next, inverseB, 16);
-      store<i32>(next, x, 32);
-      v128.store(out + at, Light.variance(light, v128.load(read + at), inverseA));
-      v128.store(out + at, Light.variance(light, v128.load(read + at, 16), inverseB), 16);
-      const b = Light.vertical(below, above, at + 16), after = Light.vertical(below, above, at + 32);
-      const fourA = Light.four(a, here + at - 4), fourB = Light.four(b, here + at + 12);
-      const valueA = v128.load(here + at), valueB = v128.load(here + at, 16);
-      const twiceA = f32x4.add(valueA, valueA), twiceB = f32x4.add(valueB, valueB);
-      const cornersA = f32x4.add(v128.shuffle<f32>(before, a, 3, 4, 5, 6), v128.shuffle<f32>(a, b, 1, 2, 3, 4));
-      const cornersB = f32x4.add(v128.shuffle<f32>(a, b, 3, 4, 5, 6), v128.shuffle<f32>(b, after, 1, 2, 3, 4));
-      const source = v128.load32_splat(block, 4), sharp = v128.load32_splat(block, 12);
-      const quietA = f32x4.le(Light.sum(cornersA, fourA, twiceA), source);
-      const quietB = f32x4.le(Light.sum(cornersB, fourB, twiceB), source);
-      const flatA = f32x4.le(Light.rise(twiceA, fourA), sharp), flatB = f32x4.le(Light.rise(twiceB, fourB), sharp);
-      const quiet = i32x4.bitmask(v128.and(quietA, flatA)) | (i32x4.bitmask(v128.and(quietB, flatB)) << 4);
-      store<i32>(next, quiet, 36);
-      next += quiet == 255 ? 0 : 48;
-      before = b;
-      a = after;
+  const first = min(BLOCK, width), end = max(first, inner);
+  for (let x = 0; x < first; x++) fillPixel(task, y, below, here, above, out, read, x, blocks);
+  const listed = listBright(below, here, above, first, end, blocks, list);
+  const results = (listed + 15) & ~15;
+  let result = results;
+  for (let entry = list; entry < listed; entry += 4, result += 32) {
+    const x = load<i32>(entry) >> 8, quiet = load<i32>(entry) & 255, at = out + (<usize>x << 2);
+    const block = blocks + <usize>(x / BLOCK) * BLOCK_BYTES;
+    if ((quiet & 15) != 15) v128.store(result, fourOf(task, y, below, here, above, out, read, x, block));
+    else v128.store(result, Light.variance(v128.load32_splat(block), v128.load(read + (<usize>x << 2)), v128.load(at)));
+    if ((quiet >> 4) != 15) v128.store(result, fourOf(task, y, below, here, above, out, read, x + 4, block), 16);
+    else {
+      const sky = v128.load32_splat(block), inverse = v128.load(at, 16);
+      v128.store(result, Light.variance(sky, v128.load(read + (<usize>x << 2), 16), inverse), 16);
     }
   }
-  for (let entry = list; entry < next; entry += 48) {
-    const from = load<i32>(entry, 32), quiet = load<i32>(entry, 36);
-    const block = blocks + <usize>(from / BLOCK) * BLOCK_BYTES;
-    if ((quiet & 15) != 15) fillFour(task, y, below, here, above, out, read, from, block, v128.load(entry));
-    if ((quiet >> 4) != 15) fillFour(task, y, below, here, above, out, read, from + 4, block, v128.load(entry, 16));
+  fillSky(first, end, blocks, read, out);
+  result = results;
+  for (let entry = list; entry < listed; entry += 4, result += 32) {
+    const to = out + (<usize>(load<i32>(entry) >> 8) << 2);
+    v128.store(to, v128.load(result));
+    v128.store(to, v128.load(result, 16), 16);
   }
-  for (; x < width; x++) {
-    fillPixel(task, y, below, here, above, out, read, x, blocks, load<f32>(out + (<usize>x << 2)));
+  for (let x = end; x < width; x++) fillPixel(task, y, below, here, above, out, read, x, blocks);
+}
+
+/** Lists eights with pixels that see more than the sky or may be sharp: x × 256 + bits of those that do not. */
+function listBright(
+  below: usize, here: usize, above: usize, first: i32, end: i32, blocks: usize, list: usize,
+): usize {
+  let at = <usize>first << 2, block = blocks + <usize>(first / BLOCK) * BLOCK_BYTES;
+  if (first >= end) return list;
+  let before = Light.column(below, here, above, at - 16), a = Light.column(below, here, above, at);
+  for (let x = first; x < end; x += BLOCK, at += 32, block += BLOCK_BYTES) {
+    const b = Light.column(below, here, above, at + 16), after = Light.column(below, here, above, at + 32);
+    const source = v128.load32_splat(block, 4), high = v128.load32_splat(block, 12);
+    const sumA = Light.sum(v128.shuffle<f32>(before, a, 3, 4, 5, 6), a, v128.shuffle<f32>(a, b, 1, 2, 3, 4));
+    const sumB = Light.sum(v128.shuffle<f32>(a, b, 3, 4, 5, 6), b, v128.shuffle<f32>(b, after, 1, 2, 3, 4));
+    const quietA = v128.and(f32x4.le(sumA, source), f32x4.le(v128.load(here + at), high));
+    const quietB = v128.and(f32x4.le(sumB, source), f32x4.le(v128.load(here + at, 16), high));
+    const quiet = i32x4.bitmask(quietA) | (i32x4.bitmask(quietB) << 4);
+    store<i32>(list, (x << 8) | quiet);
+    list += quiet == 255 ? 0 : 4;
+    before = b;
+    a = after;
+  }
+  return list;
+}
+
+/** Variances of whole eights that see the sky alone, in place of 1 / response. */
+function fillSky(first: i32, end: i32, blocks: usize, read: usize, out: usize): void {
+  let block = blocks + <usize>(first / BLOCK) * BLOCK_BYTES;
+  read += <usize>first << 2;
+  out += <usize>first << 2;
+  for (let x = first; x < end; x += BLOCK, block += BLOCK_BYTES, read += 32, out += 32) {
+    const light = v128.load32_splat(block);
+    v128.store(out, Light.variance(light, v128.load(read), v128.load(out)));
+    v128.store(out, Light.variance(light, v128.load(read, 16), v128.load(out, 16)), 16);
   }
 }
 
-/** Four pixels, not at the row's ends, of which some may see more than the sky, or be sharp. */
-function fillFour(
+/** Variances of four pixels, not at the row's ends, of which some may see more than the sky; lists the sharp ones. */
+function fourOf(
   task: usize, y: i32, below: usize, here: usize, above: usize, out: usize, read: usize, x: i32, block: usize,
-  inverse: v128,
-): void {
+): v128 {
   const at = <usize>x << 2, value = v128.load(here + at), twice = f32x4.add(value, value);
-  const four = Light.four(Light.vertical(below, above, at), here + at - 4);
-  const corners = f32x4.add(Light.vertical(below, above, at - 4), Light.vertical(below, above, at + 4));
-  const sum = Light.sum(corners, four, twice), sixteenth = f32x4.splat(0.0625), zero = f32x4.splat(0);
+  const sum = Light.sum(
+    Light.column(below, here, above, at - 4), Light.column(below, here, above, at),
+    Light.column(below, here, above, at + 4),
+  );
+  const sixteenth = f32x4.splat(0.0625), zero = f32x4.splat(0);
   const smooth = f32x4.pmax(zero, f32x4.mul(sum, sixteenth)), isBright = f32x4.gt(value, v128.load32_splat(block, 8));
   const isSource = f32x4.gt(sum, v128.load32_splat(block, 4));
   const light = v128.bitselect(v128.bitselect(value, smooth, isBright), v128.load32_splat(block), isSource);
   const variance = v128.bitselect(
-    Light.variance(light, v128.load(read + at), inverse), f32x4.splat(f32.NaN), f32x4.eq(value, value),
+    Light.variance(light, v128.load(read + at), v128.load(out + at)), f32x4.splat(f32.NaN), f32x4.eq(value, value),
   );
-  v128.store(out + at, variance);
-  const rise = Light.rise(twice, four), limit = f32x4.mul(variance, v128.load32_splat(task, 68));
-  const isSharp = v128.and(f32x4.gt(rise, v128.load32_splat(block, 12)), f32x4.gt(f32x4.mul(rise, rise), limit));
+  const vertical = f32x4.add(v128.load(below + at), v128.load(above + at));
+  const four = f32x4.add(vertical, f32x4.add(v128.load(here + at - 4), v128.load(here + at + 4)));
+  const rise = f32x4.sub(f32x4.add(twice, twice), four), limit = f32x4.mul(variance, v128.load32_splat(task, 68));
+  const isHigh = v128.and(f32x4.gt(value, v128.load32_splat(block, 12)), f32x4.gt(rise, zero));
+  const isSharp = v128.and(isHigh, f32x4.gt(f32x4.mul(rise, rise), limit));
   for (let lanes = i32x4.bitmask(isSharp); lanes != 0; lanes &= lanes - 1) addSharp(task, y, x + ctz(lanes));
+  return variance;
 }
 
-/** Light of the rows below and above a column. */
-function verticalOf(below: usize, above: usize, x: i32): f32 {
-  return load<f32>(below + (<usize>x << 2)) + load<f32>(above + (<usize>x << 2));
+class One {
+  /** As `Light.column`. */
+  @inline static column(below: usize, here: usize, above: usize, x: i32): f32 {
+    const at = <usize>x << 2, value = load<f32>(here + at);
+    return (load<f32>(below + at) + load<f32>(above + at)) + (value + value);
+  }
 }
 
 function fillPixel(
   task: usize, y: i32, below: usize, here: usize, above: usize, out: usize, read: usize, x: i32, blocks: usize,
-  inverse: f32,
 ): void {
-  const width = load<i32>(task, 8), at = <usize>x << 2, value = load<f32>(here + at), twice: f32 = value + value;
+  const width = load<i32>(task, 8), at = <usize>x << 2, value = load<f32>(here + at), inverse = load<f32>(out + at);
   const left = max(x - 1, 0), right = min(x + 1, width - 1), block = blocks + <usize>(x / BLOCK) * BLOCK_BYTES;
-  const beside = load<f32>(here + (<usize>left << 2)) + load<f32>(here + (<usize>right << 2));
-  const corners = verticalOf(below, above, left) + verticalOf(below, above, right);
-  const four = verticalOf(below, above, x) + beside, cross: f32 = four + twice, sum: f32 = corners + (cross + cross);
+  const own = One.column(below, here, above, x);
+  const sum: f32 = (One.column(below, here, above, left) + One.column(below, here, above, right)) + (own + own);
   let light = load<f32>(block);
   if (sum > load<f32>(block, 4)) light = value > load<f32>(block, 8) ? value : sum > 0 ? sum * <f32>0.0625 : 0;
-  const result = (light + load<f32>(read + at) * inverse) * inverse, rise: f32 = (twice + twice) - four;
+  const result = (light + load<f32>(read + at) * inverse) * inverse;
+  const beside: f32 = load<f32>(here + (<usize>left << 2)) + load<f32>(here + (<usize>right << 2));
+  const four: f32 = (load<f32>(below + at) + load<f32>(above + at)) + beside, rise: f32 = 4 * value - four;
   store<f32>(out + at, value == value ? result : f32.NaN);
-  if (rise > load<f32>(block, 12) && rise * rise > result * load<f32>(task, 68)) addSharp(task, y, x);
+  if (value > load<f32>(block, 12) && rise > 0 && rise * rise > result * load<f32>(task, 68)) addSharp(task, y, x);
 }

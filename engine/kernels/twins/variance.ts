@@ -29,7 +29,7 @@ function listMarked({ mask, markedBits, marked }: VarianceLists, start: number, 
   }
 }
 
-/** Of one block: its sky, and the limits of what is more: 16 times the smoothed light, light, four times a rise. */
+/** Of one block: its sky, and the limits of what is more: 16 times the smoothed light, light, light that may be sharp. */
 type Block = Readonly<{ light: number; source: number; bright: number; sharp: number }>;
 
 function blockOf(task: VarianceTask, x0: number, y0: number): Block {
@@ -48,7 +48,7 @@ function blockOf(task: VarianceTask, x0: number, y0: number): Block {
 function limitsOf(level: number, sigma: number, bright: number, source: number, sharp: number): Omit<Block, 'light'> {
   return {
     source: fround(fround(level * 16) + fround(source * sigma)), bright: fround(level + fround(bright * sigma)),
-    sharp: fround(sharp * sigma),
+    sharp: fround(level + fround(sharp * sigma)),
   };
 }
 
@@ -56,18 +56,18 @@ function fillRow(task: VarianceTask, y: number, found: Found): void {
   const { image, variance, isInverse, width, lists } = task, [below, above] = boundsOf(task, y);
   const { sharp2 } = significances(task), read = readRow(task, y);
   const verticalOf = (x: number): number => fround(image[below * width + x] + image[above * width + x]);
+  const columnOf = (x: number): number => fround(verticalOf(x) + fround(image[y * width + x] + image[y * width + x]));
   for (let x0 = 0; x0 < width; x0 += BLOCK_PX) {
     const block = blockOf(task, x0, y - (y % BLOCK_PX));
     for (let x = x0; x < Math.min(x0 + BLOCK_PX, width); x++) {
-      const i = y * width + x, value = image[i], twice = fround(value + value), inverse = isInverse ? variance[i] : 1;
+      const i = y * width + x, value = image[i], inverse = isInverse ? variance[i] : 1, own = columnOf(x);
       const left = Math.max(x - 1, 0), right = Math.min(x + 1, width - 1);
       const four = fround(verticalOf(x) + fround(image[y * width + left] + image[y * width + right]));
-      const cross = fround(four + twice), corners = fround(verticalOf(left) + verticalOf(right));
-      const sum = fround(corners + fround(cross + cross)), rise = fround(fround(twice + twice) - four);
+      const sum = fround(fround(columnOf(left) + columnOf(right)) + fround(own + own)), rise = fround(4 * value - four);
       let { light } = block;
       if (sum > block.source) light = value > block.bright ? value : sum > 0 ? fround(sum * 0.0625) : 0;
       variance[i] = Number.isNaN(value) ? NaN : fround(light + fround(read[x] * inverse)) * inverse;
-      if (!(rise > block.sharp && fround(rise * rise) > fround(variance[i] * sharp2))) continue;
+      if (!(value > block.sharp && rise > 0 && fround(rise * rise) > fround(variance[i] * sharp2))) continue;
       if (lists !== null && isFree(task, lists, x, y)) lists.sharp[found.sharp++] = i;
     }
   }
@@ -83,15 +83,15 @@ function isFree(
 }
 
 /**
- * Float32, in noise of the sky: of a pixel's own light, of 16 times the smoothed, of four times a rise over the mean of
- * four; and of the square of the last in the pixel's variance.
+ * Float32, in noise of the sky: of a pixel's own light, of 16 times the smoothed, of light that may be sharp; and of
+ * the square of four times a rise over the mean of four in the pixel's variance.
  */
 export function significances(
   { brightSigma, smoothSigma, lists }: VarianceTask,
 ): Readonly<{ bright: number; source: number; sharp: number; sharp2: number }> {
   const sharp2 = lists === null ? Infinity : fround(20 * lists.sharpSigma * lists.sharpSigma);
   return {
-    bright: fround(brightSigma), source: fround(16 * smoothSigma), sharp: fround(Math.sqrt(sharp2) / 2), sharp2,
+    bright: fround(brightSigma), source: fround(16 * smoothSigma), sharp: fround(Math.sqrt(sharp2) / 8), sharp2,
   };
 }
 
