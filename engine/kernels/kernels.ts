@@ -188,7 +188,7 @@ export type CompiledKernels = Readonly<{
     sums: number, numbers: number, numberBytes: number, result: number,
   ): void;
   markNear(
-    mask: number, bits: number, width: number, height: number, reach: number, out: number, row: number, ages: number,
+    mask: number, bits: number, width: number, height: number, reach: number, out: number,
   ): void;
   spreadMask(
     mask: number, width: number, height: number, first: number, end: number, bits: number, radius: number,

@@ -1,28 +1,21 @@
 /** Pixels that are masked or not finite, or near a masked one. */
-import { kernelsOf, layOutWork, pointerTo } from './kernels.ts';
+import { kernelsOf, pointerTo } from './kernels.ts';
 import { markBlankTwin, markNearTwin } from './twins/near.ts';
-
-/** Farthest that ages of one byte tell. */
-const REACH_MAX = 254;
 
 /**
  * out = 1 where a pixel within `reach` along both axes (a square) has one of the bits, else 0.
  *
  * @param mask  [height × width]. Read only.
- * @param reach Pixels, 0 … 254.
+ * @param reach Pixels, a whole number.
  * @param out   Same shape, overwritten.
  */
 export function markNear(
   mask: Uint16Array, bits: number, width: number, height: number, reach: number, out: Uint8Array,
 ): void {
-  if (!Number.isInteger(reach) || reach < 0 || reach > REACH_MAX) throw new Error(
-    `a reach of ${reach} is not 0 … ${REACH_MAX}`);
-  const kernels = kernelsOf(mask, out), work = kernels
-    && layOutWork(kernels, { row: width + 2 * reach + 32, ages: width + 16 });
-  if (kernels === null || work === null) { markNearTwin(mask, bits, width, height, reach, out); return; }
-  kernels.compiled.markNear(
-    pointerTo(kernels, mask), bits, width, height, reach, pointerTo(kernels, out), work.row, work.ages,
-  );
+  if (!Number.isInteger(reach) || reach < 0) throw new Error(`a reach of ${reach} is not a number of pixels`);
+  const kernels = kernelsOf(mask, out);
+  if (kernels === null) { markNearTwin(mask, bits, width, height, reach, out); return; }
+  kernels.compiled.markNear(pointerTo(kernels, mask), bits, width, height, reach, pointerTo(kernels, out));
 }
 
 /**

@@ -14,7 +14,7 @@ export function listBright(
   scienceImage: usize, scienceVariance: usize, image: usize, variance: usize, width: i32, height: i32, margin: i32,
   threshold: f32, snrMin: f64, indices: usize, capacity: i32,
 ): i32 {
-  const least = f32x4.splat(threshold), row = <usize>width << 2;
+  const least = f32x4.splat(threshold), row = <usize>width << 2, faint = <f32>(FAINT_SHARE * snrMin * snrMin);
   let found = 0;
   for (let y = margin; y < height - margin; y++) {
     const end = y * width + width - margin;
@@ -25,7 +25,8 @@ export function listBright(
         const a = f32x4.gt(v128.load(p), least), b = f32x4.gt(v128.load(p, 16), least);
         const c = f32x4.gt(v128.load(p, 32), least), d = f32x4.gt(v128.load(p, 48), least);
         if (!v128.any_true(v128.or(v128.or(a, b), v128.or(c, d)))) continue;
-        lanes = i32x4.bitmask(a) | (i32x4.bitmask(b) << 4) | (i32x4.bitmask(c) << 8) | (i32x4.bitmask(d) << 12);
+        lanes = peaksOfThree(a, p, row) | (peaksOfThree(b, p + 16, row) << 4) | (peaksOfThree(c, p + 32, row) << 8)
+          | (peaksOfThree(d, p + 48, row) << 12);
       } else {
         for (let k = 0; k < end - i; k++) {
           if (load<f32>(image + (<usize>(i + k) << 2)) > threshold) lanes |= 1 << k;
@@ -33,7 +34,7 @@ export function listBright(
       }
       for (; lanes != 0; lanes &= lanes - 1) {
         const j = i + ctz(lanes), at = <usize>j << 2;
-        if (!isPeak(image + at, row)) continue;
+        if (isFaint(image + at, variance + at, row, faint) || !isPeak(image + at, row)) continue;
         const value = <f64>load<f32>(image + at);
         if (!(value * value > <f64>load<f32>(variance + at))) continue;
         if (boxSnr(scienceImage + at, scienceVariance + at, row) < snrMin) continue;
@@ -99,6 +100,32 @@ export function addSlopes(plane: usize, width: i32, height: i32, factorX: f32, f
       if (added == added) store<f32>(q, load<f32>(q) + added);
     }
   }
+}
+
+/** What single precision calls faint is so in double precision too. */
+const FAINT_SHARE: f64 = 0.999;
+
+/** Whether the sum of 3 × 3 pixels is certainly no more than a signal to noise; `limit` is nearly its square. */
+function isFaint(image: usize, variance: usize, row: usize, limit: f32): bool {
+  const sums = f32x4.add(f32x4.add(v128.load(image - row - 4), v128.load(image - 4)), v128.load(image + row - 4));
+  const noise = f32x4.add(
+    f32x4.add(v128.load(variance - row - 4), v128.load(variance - 4)), v128.load(variance + row - 4));
+  const sum = f32x4.extract_lane(sums, 0) + f32x4.extract_lane(sums, 1) + f32x4.extract_lane(sums, 2);
+  return sum * abs(sum) < limit * (
+    f32x4.extract_lane(noise, 0) + f32x4.extract_lane(noise, 1) + f32x4.extract_lane(noise, 2));
+}
+
+/** Which of four pixels that come into question are as `isPeak` asks among 3 × 3: that rules most out. */
+function peaksOfThree(asked: v128, at: usize, row: usize): i32 {
+  if (!v128.any_true(asked)) return 0;
+  const value = v128.load(at), below = at - row, above = at + row;
+  const before = v128.or(
+    v128.or(f32x4.gt(v128.load(below - 4), value), f32x4.gt(v128.load(below), value)),
+    v128.or(f32x4.gt(v128.load(below, 4), value), f32x4.gt(v128.load(at - 4), value)));
+  const after = v128.or(
+    v128.or(f32x4.ge(v128.load(above - 4), value), f32x4.ge(v128.load(above), value)),
+    v128.or(f32x4.ge(v128.load(above, 4), value), f32x4.ge(v128.load(at, 4), value)));
+  return i32x4.bitmask(v128.andnot(asked, v128.or(before, after)));
 }
 
 function isPeak(at: usize, row: usize): bool {
