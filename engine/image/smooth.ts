@@ -1,5 +1,9 @@
-/** Taps of a Gaussian of the standard deviation given, sampled at pixel centres to `reach` σ, unit sum; length odd. */
+/**
+ * Taps of a Gaussian of the standard deviation given, sampled at pixel centres to `reach` σ, unit sum; length odd. One of
+ * 0 leaves everything as it is.
+ */
 export function gaussianTaps(sigmaPx: number, reach = 3.5): Float64Array {
+  if (sigmaPx === 0) return Float64Array.of(1);
   const half = Math.ceil(reach * sigmaPx);
   const taps = new Float64Array(2 * half + 1);
   let sum = 0;

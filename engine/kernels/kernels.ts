@@ -36,9 +36,16 @@ export type CompiledKernels = Readonly<{
     heap: number, places: number, rows: number, width: number, blockSize: number, flip: number, out: number,
   ): number;
   smoothSeparable(
-    image: number, mask: number, zeroBits: number, width: number, height: number, y0: number, y1: number, cells: number,
-    columns: number, rows: number, cellWidth: number, cellHeight: number, line: number, taps: number, half: number,
-    out: number, padded: number, ring: number,
+    image: number, mask: number, zeroBits: number, width: number, height: number, y0: number, y1: number, core: number,
+    line: number, taps: number, half: number, out: number, padded: number, ring: number,
+  ): void;
+  smoothHalved(
+    plane: number, mask: number, zeroBits: number, width: number, height: number, taps: number, half: number,
+    out: number, padded: number, ring: number, lines: number,
+  ): void;
+  normalizeHalved(
+    score: number, image: number, variance: number, mask: number, zeroBits: number, width: number, height: number,
+    taps: number, half: number, least: number, padded: number, ring: number, lines: number,
   ): void;
   normalizeByNoise(
     score: number, image: number, variance: number, mask: number, zeroBits: number, width: number, height: number,

@@ -1,18 +1,10 @@
 /** Separable convolution of planes. */
 import { bandsOf } from './bands.ts';
 import { kernelsOf, layOutWork, pointerTo } from './kernels.ts';
-import type { MeshCells } from './mesh.ts';
 import { normalizeByNoiseTwin, smoothSeparableTwin } from './twins/smooth.ts';
 
 /** The compiled rows are made of groups of 16 pixels. */
 const WIDTH_MIN = 16;
-
-export type SmoothOptions = Readonly<{
-  /** Taken off the image before, bilinear between the cells' centres. */
-  mesh?: MeshCells | null;
-  /** Rows that are made; the whole plane when they are not given. Rows beside them are read. */
-  y0?: number; y1?: number;
-}>;
 
 /**
  * Convolves a plane with the outer product of symmetric taps with themselves.
@@ -23,34 +15,40 @@ export type SmoothOptions = Readonly<{
  *              so does what lies outside.
  * @param mask  Same shape, read only.
  * @param taps  Odd length; only the symmetric part is used: taps[i] of the first half also weighs its mirror pixel
- *                along x, and of the second half along y. Rounded to float32.
- * @param out   Same shape, overwritten in the rows that are made; may not be `image`.
+ *              along x, and of the second half along y. Rounded to float32.
+ * @param out   Same shape, overwritten; may not be `image`.
+ * @param core  Where it is not 0, out = core × image − what the taps give: a kernel that is a peak in a shallow bowl.
+ *              All pixels are then finite.
  */
 export function smoothSeparable(
   image: Float32Array, mask: Uint16Array, zeroBits: number, width: number, height: number, taps: Float64Array,
-  out: Float32Array, { mesh = null, y0 = 0, y1 = height }: SmoothOptions = {},
+  out: Float32Array, core = 0,
 ): void {
-  if (taps.length % 2 !== 1) throw new Error(`${taps.length} taps have no middle`);
-  const kernels = width < WIDTH_MIN ? null : kernelsOf(image, mask, out), half = (taps.length - 1) >> 1;
-  if (kernels !== null) {
-    const work = layOutWork(kernels, {
-      taps: taps.length * 4, padded: (width + taps.length + 15) * 4, ring: (taps.length + 1) * ((width + 15) & ~15) * 4,
-      line: (width + 8) * 4, cells: 4 * (mesh?.cells.length ?? 0),
-    });
-    if (work !== null) {
-      new Float32Array(kernels.memory.buffer, work.taps, taps.length).set(taps);
-      if (mesh !== null) new Float32Array(kernels.memory.buffer, work.cells, mesh.cells.length).set(mesh.cells);
-      for (const band of bandsOf(kernels, y0, y1)) {
-        kernels.compiled.smoothSeparable(
-          pointerTo(kernels, image), pointerTo(kernels, mask), zeroBits, width, height, band.y0, band.y1, work.cells,
-          mesh?.columns ?? 0, mesh?.rows ?? 0, mesh?.cellWidth ?? 0, mesh?.cellHeight ?? 0, work.line, work.taps, half,
-          pointerTo(kernels, out), work.padded, work.ring,
-        );
-      }
-      return;
-    }
+  const half = halfOf(taps), kernels = width < WIDTH_MIN ? null : kernelsOf(image, mask, out);
+  const work = kernels && layOutWork(kernels, { ...ringBytes(width, half), line: width * 4 });
+  if (kernels === null || work === null) {
+    smoothSeparableTwin(image, mask, zeroBits, width, height, Float32Array.from(taps), out);
+    if (core !== 0) for (let j = 0; j < out.length; j++) out[j] = Math.fround(Math.fround(core) * image[j]) - out[j];
+    return;
   }
-  smoothSeparableTwin(image, mask, zeroBits, width, height, Float32Array.from(taps), out, y0, y1, mesh);
+  new Float32Array(kernels.memory.buffer, work.taps, taps.length).set(taps);
+  for (const { y0, y1 } of bandsOf(kernels, 0, height)) kernels.compiled.smoothSeparable(
+    pointerTo(kernels, image), pointerTo(kernels, mask), zeroBits, width, height, y0, y1, core, work.line, work.taps,
+    half, pointerTo(kernels, out), work.padded, work.ring,
+  );
+}
+
+/** @throws Error when there is no middle tap. */
+export function halfOf(taps: Float64Array): number {
+  if (taps.length % 2 !== 1) throw new Error(`${taps.length} taps have no middle`);
+  return (taps.length - 1) >> 1;
+}
+
+/** Work of a ring of rows that are smoothed along x. */
+export function ringBytes(width: number, half: number): Record<'taps' | 'padded' | 'ring', number> {
+  return {
+    taps: (2 * half + 1) * 4, padded: (width + 2 * half + 16) * 4, ring: (2 * half + 2) * ((width + 15) & ~15) * 4,
+  };
 }
 
 export type NoisyPlanes = Readonly<{
@@ -67,13 +65,9 @@ export type NoisyPlanes = Readonly<{
 export function normalizeByNoise(
   planes: NoisyPlanes, zeroBits: number, taps: Float64Array, least: number, score: Float32Array,
 ): void {
-  if (taps.length % 2 !== 1) throw new Error(`${taps.length} taps have no middle`);
-  const { width, height, image, variance, mask } = planes, half = (taps.length - 1) >> 1;
+  const { width, height, image, variance, mask } = planes, half = halfOf(taps);
   const kernels = width < WIDTH_MIN ? null : kernelsOf(image, variance, mask, score);
-  const work = kernels && layOutWork(kernels, {
-    taps: taps.length * 4, padded: (width + taps.length + 15) * 4, ring: (taps.length + 1) * ((width + 15) & ~15) * 4,
-    lines: 8 * width,
-  });
+  const work = kernels && layOutWork(kernels, { ...ringBytes(width, half), lines: 8 * width });
   if (kernels === null || work === null) {
     normalizeByNoiseTwin(planes, zeroBits, Float32Array.from(taps), Math.fround(least), score);
     return;

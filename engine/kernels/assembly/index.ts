@@ -1,5 +1,6 @@
 /** What the module exports. Pointers are byte offsets in the frame arena; counts and sizes are in elements. */
 export * from './decode';
+export { normalizeHalved, smoothHalved } from './halved';
 export { normalizeByNoise, smoothSeparable } from './smooth';
 export {
   addPair, combineKernels, filterTile, kernelSpectrum, loadPair, multiplyTile, storePair, transformTile,

@@ -1,44 +1,54 @@
 /** Separable smoothing. The twin in `twins/smooth.ts` defines the result. */
-import { meshRow } from './mesh';
 
 /**
  * A ring of rows that were smoothed along x feeds the pass along y, which makes two rows at once: the ring is larger
  * than the first-level cache, and is so read half as often.
  *
  * @param y0, y1 Rows that are made.
- * @param cells  [rows × columns] float32 of a mesh that is taken off first; columns 0 when there is none.
- * @param line   [width + 8] float32, work.
+ * @param core   Where it is not 0 the result is core × image less what was smoothed.
+ * @param line   [width] float32, work.
  * @param taps   [2 half + 1] float32.
  * @param padded [width + 2 half + 16] float32, work.
  * @param ring   [(2 half + 2) × stride] float32, work; stride = width rounded up to 16.
  * @param width  At least 16.
  */
 export function smoothSeparable(
-  image: usize, mask: usize, zeroBits: i32, width: i32, height: i32, y0: i32, y1: i32, cells: usize, columns: i32,
-  rows: i32, cellWidth: f64, cellHeight: f64, line: usize, taps: usize, half: i32, out: usize, padded: usize,
-  ring: usize,
+  image: usize, mask: usize, zeroBits: i32, width: i32, height: i32, y0: i32, y1: i32, core: f32, line: usize,
+  taps: usize, half: i32, out: usize, padded: usize, ring: usize,
 ): void {
   const stride = <usize>((width + 15) & ~15) << 2, slots = 2 * half + 2, rowBytes = <usize>width << 2;
   memory.fill(padded, 0, <usize>(width + 2 * half + 16) << 2);
   memory.fill(ring, 0, stride * slots);
-  if (columns == 0) memory.fill(line, 0, rowBytes);
+  memory.fill(line, 0, rowBytes);
   let ahead = max(0, y0 - half);
   for (let y = y0; y < y1; y += 2) {
     for (; ahead <= y + 1 + half; ahead++) {
       const slot = ring + stride * (ahead % slots);
       if (ahead < height) {
         const row = <usize>ahead * width;
-        if (columns > 0) meshRow(cells, columns, rows, cellWidth, cellHeight, ahead, width, line);
         loadRow(image + (row << 2), mask + (row << 1), zeroBits, line, width, padded + (<usize>half << 2));
         smoothRow(padded, width, taps, half, slot);
       } else {
         memory.fill(slot, 0, stride);
       }
     }
-    const to = out + rowBytes * y;
+    const to = out + rowBytes * y, next = y + 1 < y1 ? to + rowBytes : to;
     // Of an odd last row's partner nothing is kept: it is written first, and over it the row itself.
-    smoothTwoRows(ring, stride, slots, y, width, taps, half, to, y + 1 < y1 ? to + rowBytes : to);
+    smoothTwoRows(ring, stride, slots, y, width, taps, half, to, next);
+    if (core == 0) continue;
+    takeFromCore(image + rowBytes * y, core, width, to);
+    if (next != to) takeFromCore(image + rowBytes * (y + 1), core, width, next);
   }
+}
+
+/** out = core × image − out. */
+function takeFromCore(image: usize, core: f32, width: i32, out: usize): void {
+  const cores = f32x4.splat(core);
+  let x = 0;
+  for (; x + 4 <= width; x += 4, image += 16, out += 16) {
+    v128.store(out, f32x4.sub(f32x4.mul(cores, v128.load(image)), v128.load(out)));
+  }
+  for (; x < width; x++, image += 4, out += 4) store<f32>(out, core * load<f32>(image) - load<f32>(out));
 }
 
 /**

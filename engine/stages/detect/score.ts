@@ -1,5 +1,6 @@
 /** The score image: signal-to-noise ratio of a point source at every pixel. */
 import { convolveByCell, type VaryingKernel } from '../../kernels/convolve.ts';
+import { HALVING_PX2, normalizeHalved } from '../../kernels/halved.ts';
 import { smallestOf } from '../../kernels/sample.ts';
 import { normalizeByNoise } from '../../kernels/smooth.ts';
 import { gaussianTaps } from '../../image/smooth.ts';
@@ -28,13 +29,15 @@ const WEIGHT_SHARE_MIN = 1e-5;
 export function scoreImage(difference: DifferenceImage, psf: PsfModel, score: Float32Array): void {
   const { width, height, image, variance, mask } = difference, { size } = psf, stamp = new Float32Array(size * size);
   evaluatePsf(psf, (width - 1) / 2, (height - 1) / 2, stamp);
-  const taps = gaussianTaps(squareSigmaPx(stamp, size));
   const filterSize = filterSizeOf(stamp, size);
   const filter = filterOf(psf, filterSize);
   convolveByCell(image, width, height, filterSize, filter, score, { mask, bits: WEIGHTLESS, variance }, CELL_PAIRS);
   const usual = medianVariance(variance, mask);
   // The taps end at 3.5 σ; a pixel that only reaches into data with the filter's wings says nothing.
-  normalizeByNoise(difference, WEIGHTLESS, taps, usual > 0 ? WEIGHT_SHARE_MIN / usual : 0, score);
+  const least = usual > 0 ? WEIGHT_SHARE_MIN / usual : 0, squareSigma = squareSigmaPx(stamp, size);
+  const rest = (squareSigma ** 2 - HALVING_PX2) / 4;
+  if (rest < 0) normalizeByNoise(difference, WEIGHTLESS, gaussianTaps(squareSigma), least, score);
+  else normalizeHalved(difference, WEIGHTLESS, gaussianTaps(Math.sqrt(rest)), least, score);
 }
 
 /** The PSF's middle part over the root of its Σ p², turned by 180°: what convolves with it correlates with the PSF. */

@@ -15,7 +15,12 @@ export type Whitening = Readonly<{
   varianceRatio: number;
   /** Variance of a pixel of φ ⊗ Y and of φ ⊗ K ⊗ X for unit variance of Y's and X's pixels. */
   factorY: number; factorX: number;
+  /** φ as a peak in a bowl, where it is one. */
+  bowl: Bowl | null;
 }>;
+
+/** A kernel that is `core` at its middle less the outer product of taps, as `smoothSeparable` takes both. */
+export type Bowl = Readonly<{ core: number; taps: Float64Array }>;
 
 /** Side of the Fourier tile: twice the kernels, so that what one spreads of another does not wrap; more than any PSF stamp. */
 const SIDE = 64;
@@ -90,9 +95,56 @@ export function whiteningOf(
     for (let u = 0; u < size; u++) total += phi[v * size + u] = re[wrap(v - half) * SIDE + wrap(u - half)];
   }
   for (let j = 0; j < phi.length; j++) phi[j] /= total;
+  const bowl = bowlOf(phi, size, cutOffMax);
   const { factorX, factorY } = whitenedFactors(phi, size, convolved, powerY);
   const varianceRatio = (varianceY * factorY + varianceX * factorX) / (varianceY + varianceX * convolved.variance);
-  return { kernel: phi, size, varianceRatio, factorX, factorY };
+  return { kernel: phi, size, varianceRatio, factorX, factorY, bowl };
+}
+
+/** Turns of fitting one axis with the other held: ellipses a little askew take two. */
+const BOWL_TURNS = 8;
+
+/**
+ * The bowl around φ's middle as a product, by least squares, where that errs by no more than what may be cut off; φ is
+ * then replaced by it, its sum kept.
+ */
+function bowlOf(phi: Float32Array, size: number, cutOffMax: number): Bowl | null {
+  const half = (size - 1) / 2, middle = half * size + half;
+  const at = (u: number, v: number): number => (u === half && v === half ? 0 : -phi[v * size + u]);
+  let x: Float64Array = new Float64Array(size), y: Float64Array = new Float64Array(size).fill(1);
+  // The pixel in the middle says nothing of the bowl.
+  const fitted = (other: Float64Array, value: (i: number, k: number) => number): Float64Array => (
+    Float64Array.from({ length: size }, (_, i) => {
+      let products = 0, squares = 0;
+      for (let k = 0; k < size; k++) {
+        if (i === half && k === half) continue;
+        products += value(i, k) * other[k];
+        squares += other[k] * other[k];
+      }
+      return squares > 0 ? products / squares : 0;
+    }));
+  for (let turn = 0; turn < BOWL_TURNS; turn++) {
+    x = fitted(y, (u, v) => at(u, v));
+    y = fitted(x, (v, u) => at(u, v));
+  }
+  let error = 0, squares = 0, sum = 0;
+  for (let v = 0; v < size; v++) {
+    for (let u = 0; u < size; u++) {
+      const product = x[u] * y[v], square = phi[v * size + u] ** 2;
+      sum += product;
+      squares += square;
+      if (v * size + u !== middle) error += (at(u, v) - product) ** 2;
+    }
+  }
+  if (!(error <= cutOffMax * squares) || !(x[half] * y[half] > 0)) return null;
+  const even = Math.sqrt(y[half] / x[half]);
+  // Those along x, the middle, those along y.
+  const taps = Float64Array.from({ length: size }, (_, i) => (i <= half ? x[i] * even : y[i] / even));
+  for (let v = 0; v < size; v++) {
+    for (let u = 0; u < size; u++) phi[v * size + u] = -x[u] * y[v];
+  }
+  phi[middle] += 1 + sum;
+  return { core: 1 + sum, taps };
 }
 
 /** Half side of the square around the origin that holds all but a little of Σ φ². */

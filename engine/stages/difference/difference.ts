@@ -4,6 +4,7 @@ import { addScaled, scalePlane, subtractPolynomial } from '../../kernels/arithme
 import { convolveByCell, convolveConstant } from '../../kernels/convolve.ts';
 import { differenceVariance } from '../../kernels/difference.ts';
 import { blankMasked, subtractMatched } from '../../kernels/match.ts';
+import { smoothSeparable } from '../../kernels/smooth.ts';
 import { spreadMask } from '../../kernels/spread.ts';
 import type { FluxNoise } from '../../image/fluxNoise.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
@@ -324,7 +325,9 @@ function whiten(
   { image, variance, mask, width, height }: MaskedImage, whitening: Whitening, local: LocalWhitening | null,
   free: Float32Array,
 ): { difference: MaskedImage; freePlane: Float32Array } {
-  if (local === null) convolveConstant(image, width, height, whitening.size, whitening.kernel, free);
+  if (local === null && whitening.bowl !== null) {
+    smoothSeparable(image, mask, 0, width, height, whitening.bowl.taps, free, whitening.bowl.core);
+  } else if (local === null) convolveConstant(image, width, height, whitening.size, whitening.kernel, free);
   else {
     const { size, terms } = local;
     convolveByCell(image, width, height, size, { terms, weightsAt: (x, y, out) => termsAt(local, x, y, out) }, free);

@@ -2,10 +2,12 @@
 import { createClippedCells } from '../../kernels/background.ts';
 import { convolveByCell, convolveConstant } from '../../kernels/convolve.ts';
 import type { DifferenceNoise } from '../../kernels/difference.ts';
+import { HALVING_PX2, smoothHalved } from '../../kernels/halved.ts';
 import { addSlopes, slopeSums } from '../../kernels/match.ts';
 import { smoothSeparable } from '../../kernels/smooth.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
+import { gaussianTaps } from '../../image/smooth.ts';
 import type { MatchingKernel } from './kernelFit.ts';
 import { polynomialTerms, solveSymmetric, termCount } from './polynomial.ts';
 import { medianOfSample } from './statistics.ts';
@@ -31,8 +33,17 @@ export function convolvePlanes(
     }, out.image,
     { mask: planes.mask, bits: NO_DATA, variance: null },
   );
-  const taps = separated(spread, kernel.size, convolvedVariance);
-  if (taps !== null) { smoothSeparable(variance, mask, NO_DATA, width, height, taps, out.variance); return; }
+  const sides = sidesOf(spread, kernel.size);
+  if (sides !== null) {
+    const restX = (secondMoment(sides.x) - HALVING_PX2) / 4, restY = (secondMoment(sides.y) - HALVING_PX2) / 4;
+    if (restX < 0 || restY < 0) {
+      smoothSeparable(variance, mask, NO_DATA, width, height, tapsOf(sides, convolvedVariance), out.variance);
+      return;
+    }
+    const halved = { x: gaussianSide(restX), y: gaussianSide(restY) };
+    smoothHalved(variance, mask, NO_DATA, width, height, tapsOf(halved, convolvedVariance), out.variance);
+    return;
+  }
   const total = spread.reduce((sum, value) => sum + value, 0);
   const squares = spread.map((value) => (value * convolvedVariance) / total);
   convolveConstant(
@@ -45,11 +56,14 @@ const MISPLACED_MAX = 0.15;
 /** Share of the sum beyond the ends of taps. */
 const TAPS_END = 1e-4;
 
+/** Weights of a symmetric kernel along either axis, from the middle on. */
+type Sides = Readonly<{ x: Float64Array; y: Float64Array }>;
+
 /**
- * The squares of a kernel as taps of `smoothSeparable` (those along x, the middle, those along y), with the sum given;
- * null where they are not nearly the product of what they are along either axis, each side like the other.
+ * What the squares of a kernel are along either axis, each side like the other; null where they are not nearly the
+ * product of both.
  */
-function separated(squares: Float32Array, size: number, sum: number): Float64Array | null {
+function sidesOf(squares: Float32Array, size: number): Sides | null {
   const middle = (size - 1) / 2, x = new Float64Array(middle + 1), y = new Float64Array(middle + 1);
   const total = squares.reduce((all, value) => all + value, 0);
   squares.forEach((value, j) => {
@@ -63,14 +77,32 @@ function separated(squares: Float32Array, size: number, sum: number): Float64Arr
     const product = x[Math.abs((j % size) - middle)] * y[Math.abs(Math.floor(j / size) - middle)];
     misplaced += Math.abs(value / total - product) / 2;
   });
-  if (misplaced > MISPLACED_MAX || !(x[0] > 0) || !(y[0] > 0)) return null;
-  let half = middle, lost = 0;
-  while (half > 1 && lost + x[half] + y[half] < TAPS_END) lost += x[half] + y[half--];
-  const length = (sides: Float64Array): number => sides.subarray(0, half + 1).reduce((all, tap) => all + 2 * tap, -sides[0]);
+  return misplaced > MISPLACED_MAX || !(x[0] > 0) || !(y[0] > 0) ? null : { x, y };
+}
+
+/** Of a kernel with these sides, px². */
+function secondMoment(side: Float64Array): number {
+  const sum = side.reduce((all, weight) => all + 2 * weight, -side[0]);
+  return side.reduce((all, weight, i) => all + 2 * weight * i * i, 0) / sum;
+}
+
+function gaussianSide(variance: number): Float64Array {
+  const taps = gaussianTaps(Math.sqrt(variance));
+  return taps.slice((taps.length - 1) >> 1);
+}
+
+/**
+ * Taps of `smoothSeparable` (those along x, the middle, those along y) with the sum given, without the sides' faint ends.
+ */
+function tapsOf({ x, y }: Sides, sum: number): Float64Array {
+  const at = (side: Float64Array, i: number): number => (i < side.length ? side[i] : 0);
+  let half = Math.max(x.length, y.length) - 1, lost = 0;
+  while (half > 1 && lost + at(x, half) + at(y, half) < TAPS_END) lost += at(x, half) + at(y, half--);
+  const length = (side: Float64Array): number => side.subarray(0, half + 1).reduce((all, tap) => all + 2 * tap, -side[0]);
   // The middle tap is the same for both axes.
   const scale = Math.sqrt(sum / (length(x) * length(y))), even = Math.sqrt(y[0] / x[0]);
   const taps = new Float64Array(2 * half + 1).fill(scale * Math.sqrt(x[0] * y[0]), half, half + 1);
-  for (let i = 1; i <= half; i++) { taps[half - i] = scale * even * x[i]; taps[half + i] = (scale / even) * y[i]; }
+  for (let i = 1; i <= half; i++) { taps[half - i] = scale * even * at(x, i); taps[half + i] = (scale / even) * at(y, i); }
   return taps;
 }
 
