@@ -217,7 +217,7 @@ export function psfErrorFactor(convolved: NoisePower, psf: Float32Array, size: n
 
 /** No φ: the difference as it was subtracted. */
 export function identityWhitening(convolved: NoisePower): Whitening {
-  return { kernel: Float32Array.of(1), size: 1, varianceRatio: 1, factorX: convolved.variance, factorY: 1 };
+  return { kernel: Float32Array.of(1), size: 1, varianceRatio: 1, factorX: convolved.variance, factorY: 1, bowl: null };
 }
 
 /**
