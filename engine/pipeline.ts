@@ -28,7 +28,7 @@ import { detectSources, type DetectionResult } from './stages/detect/detect.ts';
 import { differenceDefaults } from './stages/difference/config.ts';
 import { differenceImages, type DifferenceResult } from './stages/difference/difference.ts';
 import { forcedDefaults } from './stages/forced/config.ts';
-import { forcedFlux, forcedPhotometry, type ForcedFluxes } from './stages/forced/forced.ts';
+import { forcedFluxes, forcedPhotometry, type ForcedFluxes } from './stages/forced/forced.ts';
 import { measureSkySources, type SkySources } from './stages/forced/skySources.ts';
 import {
   injectSources, recoverSources, type FakeOrder, type InjectedSource, type RecoveredSource,
@@ -165,7 +165,7 @@ function measure(run: DetectorRun): Figures {
     difference: products.difference, differencePsf: products.differencePsf, matchedTemplate: products.matchedTemplate,
     matchedTemplatePsf: products.matchedTemplatePsf, templateNoiseFactor: products.templateNoiseFactor,
     fluxNoise: products.fluxNoise,
-  }, detections, (planes, psf, x, y) => forcedFlux(planes, psf, x, y, forcedDefaults), measureDefaults);
+  }, detections, (planes, psf, places) => forcedFluxes(planes, psf, places, forcedDefaults), measureDefaults);
   return { measured: run.measured.rows.length };
 }
 
@@ -189,7 +189,7 @@ function forced(run: DetectorRun): Figures {
   const { difference: image, differencePsf, matchedTemplate, fluxNoise } = made(run.difference);
   const { noiseScale } = made(run.detections);
   const positions = run.inputs.known.map(({ raDeg, decDeg }) => skyToPixel(wcs, raDeg, decDeg));
-  const noise = fluxNoisePlanes(image, visitImage, matchedTemplate, fluxNoise);
+  const noise = fluxNoisePlanes(visitImage, matchedTemplate, fluxNoise);
   run.forced = forcedPhotometry(image, differencePsf, visitImage, psf, positions, noiseScale, forcedDefaults, noise);
   const { visit, detector } = run.inputs;
   run.skySources = measureSkySources(image, differencePsf, noiseScale, visit + detector.id, forcedDefaults);

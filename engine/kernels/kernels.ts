@@ -87,15 +87,7 @@ export type CompiledKernels = Readonly<{
     matrix: number, right: number, count: number, local: number, localRight: number, vectors: number, entries: number,
     factors: number, sign: number,
   ): void;
-  movePatch(cell: number, side: number, taps: number, rows: number, out: number): void;
-  pointProducts(
-    image: number, variance: number, mask: number, width: number, height: number, ignored: number, model: number,
-    side: number, cx: number, cy: number, isWeighed: number, result: number,
-  ): void;
-  pointFlux(
-    image: number, variance: number, mask: number, width: number, height: number, ignored: number, model: number,
-    side: number, cx: number, cy: number, products: number, result: number,
-  ): void;
+  measurePoints(task: number, places: number, count: number, isFitted: number, out: number): void;
   stampPixels(
     image: number, variance: number, convolved: number, unusable: number, width: number, first: number, side: number,
     share: number, errorFraction: number, sums: number, weights: number, data: number,

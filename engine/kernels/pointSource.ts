@@ -1,131 +1,98 @@
-/** Sums over the pixels of a point source: what fits of its flux and place are made of. */
-import { holdsWork, kernelsOf, layOutWork, pointerTo, type Kernels, type WorkParts } from './kernels.ts';
-import { movePatchTwin, pointFluxTwin, pointProductsTwin } from './twins/pointSource.ts';
+/** Point sources: fits of flux and place, and fluxes at fixed places, many at a time. */
+import { kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
+import { patchesRoomBytes, patchHalf, writePatches } from './patches.ts';
+import type { PsfStamps } from './psfCells.ts';
+import { measurePointsTwin } from './twins/pointSource.ts';
 
-export { movePatchTwin as movePatch };
+/** A variance plane of the image's size, and the factor by which it adds to the noise of a flux. */
+export type AddedNoise = Readonly<{ variance: Float32Array; factor: number }>;
 
-export type PointPlanes = Readonly<{
+export type PointTask = Readonly<{
   width: number; height: number;
   /** [height × width]. A pixel counts that has none of the bits, a finite value and a positive variance. Read only. */
   image: Float32Array; variance: Float32Array; mask: Uint16Array; ignoredBits: number;
-}>;
-
-/** A PSF and how far it is moved: what it is made of. Read only. */
-export type Patch = Readonly<{
-  /** [(side + 8)²] row-major, the PSF on four pixels more to every side. The same array has the same contents. */
-  cell: Float64Array;
-  /** [18] Weights of nine neighbours along x, and along y. */
-  taps: Float64Array;
+  /** What a flux has of noise beside that of its pixels; null for nothing. */
+  added: readonly [AddedNoise, AddedNoise] | null;
+  psf: PsfStamps;
+  /** Half side of the pixels that a flux is made from, and of those that tell a centroid; at most the PSF stamp's. */
+  halfSizePx: number; coreHalfSizePx: number;
+  /** Limits of the steps towards a centroid: their number, the way, and the step after which there is no other. */
+  steps: Readonly<{ countMax: number; shiftMaxPx: number; convergencePx: number; convergenceErrors: number }>;
 }>;
 
 /** Variances multiplied to one number: 16 of up to 1e18 stay below the largest double. */
 const PRODUCT_LENGTH = 16;
 
-export type PointSums = Readonly<{
-  /**
-   * [9] Σ of products of (p, ∂p/∂x, ∂p/∂y): 00, 01, 02, 11, 12, 22; then of each with the data. Valid until the next
-   * call.
-   */
-  products: (patch: Patch, cx: number, cy: number) => Float64Array;
-  /** [6] The same of products of the three, each pixel's times its variance. */
-  noises: (patch: Patch, cx: number, cy: number) => Float64Array;
-  /**
-   * Σ p d, Σ p² and Σ p² s over the usable pixels, s their variance, Σ p² over all, Σ d²/s, Σ p d/s, Σ p²/s, the
-   * number of usable pixels, and Σ log s.
-   */
-  flux: (patch: Patch, cx: number, cy: number) => Readonly<{
-    signal: number; squares: number; noise: number; allSquares: number; dataChi2: number; crossChi2: number;
-    modelChi2: number; pixelCount: number; logVariance: number;
-  }>;
-}>;
+/**
+ * Columns of a row of results. Of the place: whether it was fitted; x, y, and their covariance where it was. Of the flux
+ * there, over usable pixels of variance s: Σ p d, Σ p², Σ p² s, Σ p² of all pixels, Σ d²/s, Σ p d/s, Σ p²/s, their
+ * number, the noise that is added; and from `products` on products of the variances of 16 of them each.
+ */
+export const POINT_COLUMNS = {
+  isFitted: 0, x: 1, y: 2, xx: 3, xy: 4, yy: 5, signal: 6, squares: 7, noise: 8, allSquares: 9, dataChi2: 10,
+  crossChi2: 11, modelChi2: 12, pixelCount: 13, added: 14, products: 15,
+} as const;
+export type PointColumns = typeof POINT_COLUMNS;
+
+/** What was measured of points, in their order. */
+export type Points = Readonly<{ rows: Float64Array; rowLength: number }>;
 
 /**
- * Sums over squares of pixels around pixel (cx, cy), of the model that a moved patch is: [side²] row-major.
- *
- * @param side Odd. Slopes of a model are five-point ones, and 0 within two pixels of its border.
+ * @param places   [sources × 2] x, y; finite.
+ * @param isFitted Whether the places are fitted, from there: by linearised least squares, all usable pixels alike.
  */
-export function createPointSums(planes: PointPlanes, side: number): PointSums {
-  const result = new Float64Array(9), logs = new Float64Array(Math.floor((side * side) / PRODUCT_LENGTH) + 1);
-  const kernels = kernelsOf(planes.image, planes.variance, planes.mask);
-  const compiled = kernels && createCompiled(kernels, planes, side, result, logs);
-  const { flux: fluxAt, products: productsAt } = compiled ?? twinSums(planes, side, result, logs);
-  return {
-    products(patch, cx, cy) { productsAt(patch, cx, cy, false); return result; },
-    noises(patch, cx, cy) { productsAt(patch, cx, cy, true); return result.subarray(0, 6); },
-    flux(patch, cx, cy) {
-      fluxAt(patch, cx, cy);
-      const [signal, squares, noise, allSquares, dataChi2, crossChi2, modelChi2, pixelCount] = result;
-      let logVariance = 0;
-      for (let i = 0; i <= pixelCount / PRODUCT_LENGTH; i++) logVariance += Math.log(logs[i]);
-      return { signal, squares, noise, allSquares, dataChi2, crossChi2, modelChi2, pixelCount, logVariance };
-    },
-  };
+export function measurePoints(task: PointTask, places: Float64Array, isFitted: boolean): Points {
+  const side = 2 * patchHalf(task.psf, task.halfSizePx) + 1;
+  const rowLength = POINT_COLUMNS.products + Math.floor((side * side) / PRODUCT_LENGTH) + 1;
+  const rows = new Float64Array((places.length / 2) * rowLength), { added } = task;
+  if (places.length === 0) return { rows, rowLength };
+  const planes = [task.image, task.variance, task.mask, ...(added ?? []).map(({ variance }) => variance)];
+  const kernels = kernelsOf(...planes);
+  if (kernels === null || !measureCompiled(kernels, task, places, isFitted, rowLength, rows)) {
+    measurePointsTwin(task, places, isFitted, rowLength, POINT_COLUMNS, rows);
+  }
+  return { rows, rowLength };
 }
 
-type Sums = Readonly<{
-  products: (patch: Patch, cx: number, cy: number, isWeighed: boolean) => void;
-  flux: (patch: Patch, cx: number, cy: number) => void;
-}>;
-
-function twinSums(planes: PointPlanes, side: number, result: Float64Array, logs: Float64Array): Sums {
-  const rows = new Float64Array((side + 8) * side), model = new Float64Array(side * side);
-  return {
-    products(patch, cx, cy, isWeighed) {
-      movePatchTwin(patch, side, rows, model);
-      pointProductsTwin(planes, model, side, cx, cy, isWeighed, result);
-    },
-    flux(patch, cx, cy) {
-      movePatchTwin(patch, side, rows, model);
-      pointFluxTwin(planes, model, side, cx, cy, logs, result);
-    },
-  };
+/** Σ log s over the usable pixels of point i. */
+export function logVarianceOf({ rows, rowLength }: Points, i: number): number {
+  const first = i * rowLength + POINT_COLUMNS.products, pixelCount = rows[i * rowLength + POINT_COLUMNS.pixelCount];
+  let sum = 0;
+  for (let k = 0; k <= pixelCount / PRODUCT_LENGTH; k++) sum += Math.log(rows[first + k]);
+  return sum;
 }
 
-/** Fills `result`, and `logs` with products of variances. */
-function createCompiled(
-  kernels: Kernels, planes: PointPlanes, side: number, result: Float64Array, logs: Float64Array,
-): Sums {
-  const { width, height, ignoredBits } = planes, { compiled } = kernels, padded = side + 8;
-  const [image, variance, mask] = [planes.image, planes.variance, planes.mask]
-    .map((plane) => pointerTo(kernels, plane));
-  let work: WorkParts<'model' | 'rows' | 'cell' | 'taps' | 'result' | 'products'> | null = null;
-  let cell = result, taps = result, sums = result, products = result, placed: Float64Array | null = null;
-  const place = (patch: Patch): NonNullable<typeof work> => {
-    if (work === null || !holdsWork(kernels, work)) {
-      work = layOutWork(kernels, {
-        model: 8 * (side * side + 1), rows: 8 * (padded * side + 1), cell: 8 * (padded * padded + 1), taps: 8 * 18,
-        result: 8 * result.length, products: 8 * logs.length,
-      });
-      if (work === null) throw new Error(`the work area has no room for a model of ${side} px`);
-      const { buffer } = kernels.memory;
-      cell = new Float64Array(buffer, work.cell, padded * padded);
-      taps = new Float64Array(buffer, work.taps, 18);
-      sums = new Float64Array(buffer, work.result, result.length);
-      products = new Float64Array(buffer, work.products, logs.length);
-      placed = null;
-    }
-    // Steps towards a centroid stay in one cell.
-    if (patch.cell !== placed) cell.set(patch.cell);
-    placed = patch.cell;
-    taps.set(patch.taps);
-    compiled.movePatch(work.cell, side, work.taps, work.rows, work.model);
-    return work;
-  };
-  return {
-    products(patch, cx, cy, isWeighed) {
-      const at = place(patch);
-      compiled.pointProducts(
-        image, variance, mask, width, height, ignoredBits, at.model, side, cx, cy, isWeighed ? 1 : 0, at.result,
-      );
-      result.set(sums);
-    },
-    flux(patch, cx, cy) {
-      const at = place(patch);
-      compiled.pointFlux(
-        image, variance, mask, width, height, ignoredBits, at.model, side, cx, cy, at.products, at.result,
-      );
-      result.set(sums);
-      logs.set(products);
-    },
-  };
+/** Points that are measured in one call. */
+const CHUNK = 1024;
+/** Words and numbers of the task, as `assembly/pointSource.ts` lays it out. */
+const WORDS = 16, NUMBERS = 5;
+
+/** @returns False where the work area has no room. */
+function measureCompiled(
+  kernels: Kernels, task: PointTask, places: Float64Array, isFitted: boolean, rowLength: number, rows: Float64Array,
+): boolean {
+  const { psf, halfSizePx, steps, added } = task, half = patchHalf(psf, halfSizePx), side = 2 * half + 1;
+  const work = layOutWork(kernels, {
+    task: 4 * WORDS + 8 * NUMBERS, patches: patchesRoomBytes(psf, halfSizePx), model: 8 * (side * side + 1), sums: 8 * 10,
+    places: 16 * CHUNK, rows: 8 * rowLength * CHUNK,
+  });
+  if (work === null) return false;
+  const { buffer } = kernels.memory, to = (plane: Float32Array | Uint16Array) => pointerTo(kernels, plane);
+  writePatches(kernels, work.patches, psf, halfSizePx);
+  new Int32Array(buffer, work.task, WORDS).set([
+    to(task.image), to(task.variance), to(task.mask), task.width, task.height, task.ignoredBits,
+    added === null ? 0 : to(added[0].variance), added === null ? 0 : to(added[1].variance), work.patches,
+    2 * Math.min(task.coreHalfSizePx, half) + 1, steps.countMax, work.model, work.sums, 8 * rowLength, 0, 0,
+  ]);
+  new Float64Array(buffer, work.task + 4 * WORDS, NUMBERS).set([
+    added?.[0].factor ?? 0, added?.[1].factor ?? 0, steps.shiftMaxPx, steps.convergencePx, steps.convergenceErrors,
+  ]);
+  const placed = new Float64Array(buffer, work.places, 2 * CHUNK);
+  for (let first = 0; 2 * first < places.length; first += CHUNK) {
+    const chunk = places.subarray(2 * first, 2 * (first + CHUNK)), count = chunk.length / 2;
+    placed.set(chunk);
+    kernels.compiled.measurePoints(work.task, work.places, count, isFitted ? 1 : 0, work.rows);
+    rows.set(new Float64Array(buffer, work.rows, count * rowLength), first * rowLength);
+  }
+  return true;
 }

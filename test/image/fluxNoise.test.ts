@@ -1,18 +1,20 @@
 import { expect, test } from 'vitest';
-import { addedFluxNoise, fluxNoiseOf, fluxNoisePlanes, PIXEL_NOISE_ALONE } from '../../engine/image/fluxNoise.ts';
+import { addedNoiseOf, fluxNoiseOf, fluxNoisePlanes, PIXEL_NOISE_ALONE, type FluxNoise } from '../../engine/image/fluxNoise.ts';
 import { allocateMaskedImage } from '../../engine/image/maskedImage.ts';
 import { maskBits } from '../../engine/image/maskPlanes.ts';
-import type { Patch } from '../../engine/kernels/pointSource.ts';
+import { addedNoiseTwin } from '../../engine/kernels/twins/pointSource.ts';
 
 const SIDE = 5, PADDED = SIDE + 8, WIDTH = 12, HEIGHT = 11;
 /** 1, 2, 3, … on the square of the patch, and a large number on the margin that no sum may touch. */
-const PATCH: Patch = {
-  cell: Float64Array.from({ length: PADDED * PADDED }, (_, k) => {
-    const u = (k % PADDED) - 4, v = Math.floor(k / PADDED) - 4;
-    return u >= 0 && v >= 0 && u < SIDE && v < SIDE ? v * SIDE + u + 1 : 1e9;
-  }),
-  taps: new Float64Array(18),
-};
+const CELL = Float64Array.from({ length: PADDED * PADDED }, (_, k) => {
+  const u = (k % PADDED) - 4, v = Math.floor(k / PADDED) - 4;
+  return u >= 0 && v >= 0 && u < SIDE && v < SIDE ? v * SIDE + u + 1 : 1e9;
+});
+
+function added({ difference, visit, template }: ReturnType<typeof scene>, cx: number, cy: number, factors: FluxNoise): number {
+  const noise = addedNoiseOf(fluxNoisePlanes(visit, template, factors));
+  return addedNoiseTwin({ ...difference, ignoredBits: maskBits('CR'), added: noise }, CELL, SIDE, cx, cy);
+}
 
 function scene() {
   const [difference, visit, template] = [0, 1, 2].map(() => allocateMaskedImage(WIDTH, HEIGHT));
@@ -32,14 +34,13 @@ function expected({ visit, template }: ReturnType<typeof scene>, cx: number, cy:
 }
 
 test.each([[5, 5], [0, 1], [WIDTH - 1, HEIGHT - 2]])('at (%i, %i) the noise of both images is weighted with p²', (cx, cy) => {
-  const planes = scene(), factors = { visit: 0.7, template: -3 };
-  const noise = fluxNoisePlanes(planes.difference, planes.visit, planes.template, factors);
-  expect(addedFluxNoise(noise, PATCH, SIDE, cx, cy)).toBeCloseTo(expected(planes, cx, cy, 0.7, -3), 6);
+  const planes = scene();
+  expect(added(planes, cx, cy, { visit: 0.7, template: -3 })).toBeCloseTo(expected(planes, cx, cy, 0.7, -3), 6);
 });
 
 test('masked pixels and those without a variance add nothing', () => {
   const planes = scene(), { difference, visit, template } = planes, j = 5 * WIDTH + 5, middle = 13 ** 2;
-  const at = () => addedFluxNoise(fluxNoisePlanes(difference, visit, template, { visit: 1, template: 1 }), PATCH, SIDE, 5, 5);
+  const at = () => added(planes, 5, 5, { visit: 1, template: 1 });
   const without = expected(planes, 5, 5, 1, 1) - middle * (visit.variance[j] + template.variance[j]);
   difference.mask[j] = maskBits('CR');
   expect(at()).toBeCloseTo(without, 6);
@@ -49,8 +50,7 @@ test('masked pixels and those without a variance add nothing', () => {
 });
 
 test('a flux keeps a tenth of the noise of its pixels, whatever is taken off', () => {
-  const { difference, visit, template } = scene();
-  expect(addedFluxNoise(fluxNoisePlanes(difference, visit, template, PIXEL_NOISE_ALONE), PATCH, SIDE, 5, 5)).toBe(0);
+  expect(added(scene(), 5, 5, PIXEL_NOISE_ALONE)).toBe(0);
   expect(fluxNoiseOf(10, 2)).toBe(12);
   expect(fluxNoiseOf(10, -50)).toBe(1);
 });

@@ -9,7 +9,7 @@ import { pixelToSky, separationArcsec } from '../../engine/image/wcs.ts';
 import { detectDefaults } from '../../engine/stages/detect/config.ts';
 import { detectSources } from '../../engine/stages/detect/detect.ts';
 import { forcedDefaults } from '../../engine/stages/forced/config.ts';
-import { forcedFlux } from '../../engine/stages/forced/forced.ts';
+import { forcedFluxes } from '../../engine/stages/forced/forced.ts';
 import { measureDefaults } from '../../engine/stages/measure/config.ts';
 import { measureSources, type MeasuredDiaSource, type MeasureResult } from '../../engine/stages/measure/measure.ts';
 import { apertureFlux } from '../../engine/stages/measure/shape.ts';
@@ -27,7 +27,7 @@ function measured(planes: MaskedImage): MeasureResult & { detected: number; drop
     visitImage: asProduct('visitImage', planes), visitPsf: psf, visitWcs: wcs,
     matchedTemplate: asProduct('matchedTemplate', pairImage(SIDE, [], SIGMA, 3, 99)), matchedTemplatePsf: psf,
     noiseScale: 1, templateNoiseFactor: 2, fluxNoise: PIXEL_NOISE_ALONE,
-  }, found.detections, (image, model, x, y) => forcedFlux(image, model, x, y, forcedDefaults), measureDefaults);
+  }, found.detections, (image, model, places) => forcedFluxes(image, model, places, forcedDefaults), measureDefaults);
   return { ...result, detected: found.detected, dropped: Object.values(found.droppedByReason).reduce((a, b) => a + b, 0) };
 }
 

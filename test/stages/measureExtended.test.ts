@@ -6,7 +6,7 @@ import { pixelToSky, separationArcsec } from '../../engine/image/wcs.ts';
 import { detectDefaults } from '../../engine/stages/detect/config.ts';
 import { detectSources } from '../../engine/stages/detect/detect.ts';
 import { forcedDefaults } from '../../engine/stages/forced/config.ts';
-import { forcedFlux } from '../../engine/stages/forced/forced.ts';
+import { forcedFluxes } from '../../engine/stages/forced/forced.ts';
 import { measureDefaults } from '../../engine/stages/measure/config.ts';
 import { measureSources, type MeasuredDiaSource } from '../../engine/stages/measure/measure.ts';
 import { bearingDeg } from '../../engine/stages/measure/skyGeometry.ts';
@@ -24,7 +24,7 @@ function measured(planes: MaskedImage): readonly MeasuredDiaSource[] {
     differencePsf: psf, visitImage: asProduct('visitImage', planes), visitPsf: psf, visitWcs: wcs,
     matchedTemplate: asProduct('matchedTemplate', pairImage(SIDE, [], SIGMA, 3, 99)), matchedTemplatePsf: psf,
     noiseScale: 1, templateNoiseFactor: 1, fluxNoise: PIXEL_NOISE_ALONE,
-  }, found.detections, (image, model, x, y) => forcedFlux(image, model, x, y, forcedDefaults), measureDefaults).rows;
+  }, found.detections, (image, model, places) => forcedFluxes(image, model, places, forcedDefaults), measureDefaults).rows;
 }
 
 /** A line of points a quarter of a pixel apart: as even a trail as a PSF of 1.9 px can tell. */

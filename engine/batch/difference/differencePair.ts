@@ -9,7 +9,7 @@ import type { Wcs } from '../../image/wcs.ts';
 import { detectSources, type DetectionResult } from '../../stages/detect/detect.ts';
 import { differenceImages, type DifferenceBuffers, type DifferenceResult } from '../../stages/difference/difference.ts';
 import type { MatchingKernel } from '../../stages/difference/kernelFit.ts';
-import { forcedFlux } from '../../stages/forced/forced.ts';
+import { forcedFluxes } from '../../stages/forced/forced.ts';
 import { measureSkySources, type SkySources } from '../../stages/forced/skySources.ts';
 import { measureSources, type MeasuredDiaSource, type MeasureResult } from '../../stages/measure/measure.ts';
 import { rateSources } from '../../stages/reliability/reliability.ts';
@@ -192,7 +192,7 @@ function measure(
     difference: result.difference, differencePsf: result.differencePsf, matchedTemplate: result.matchedTemplate,
     matchedTemplatePsf: result.matchedTemplatePsf, templateNoiseFactor: result.templateNoiseFactor,
     fluxNoise: result.fluxNoise,
-  }, detections, (planes, psf, x, y) => forcedFlux(planes, psf, x, y, pairConfig.forced), pairConfig.measure);
+  }, detections, (planes, psf, places) => forcedFluxes(planes, psf, places, pairConfig.forced), pairConfig.measure);
   const { difference, differencePsf, matchedTemplate } = result;
   return {
     ...measured,

@@ -7,7 +7,7 @@ import type { Wcs } from '../../image/wcs.ts';
 import { detectSources } from '../../stages/detect/detect.ts';
 import type { DifferenceConfig } from '../../stages/difference/config.ts';
 import { differenceImages } from '../../stages/difference/difference.ts';
-import { forcedFlux } from '../../stages/forced/forced.ts';
+import { forcedFluxes } from '../../stages/forced/forced.ts';
 import { measureSources, type MeasuredDiaSource } from '../../stages/measure/measure.ts';
 import type { FeatureInputs } from '../../stages/reliability/features.ts';
 import { asVisit, type DetectorId } from '../../../schemas/ids.ts';
@@ -68,7 +68,7 @@ export function differenceForTraining(
     visit: asVisit(20100101_00000), detector: 0 as DetectorId, band: 'r', midpointMjdTai: 0, // In 0 … 255.
     visitImage, visitPsf: psf, visitWcs: science.wcs, noiseScale, difference, differencePsf, matchedTemplate,
     matchedTemplatePsf, templateNoiseFactor, fluxNoise,
-  }, detections, (image, model, x, y) => forcedFlux(image, model, x, y, pairConfig.forced), pairConfig.measure);
+  }, detections, (image, model, places) => forcedFluxes(image, model, places, pairConfig.forced), pairConfig.measure);
   return {
     rows: measured.rows,
     inputs: { difference, differencePsf, visitImage, visitPsf: psf, matchedTemplate, noiseScale },

@@ -6,7 +6,7 @@ import { asProduct, type DifferenceImage, type MaskedImage } from '../../image/m
 import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
 import { skyToPixel, type Wcs } from '../../image/wcs.ts';
 import { detectSources, type DetectionResult } from '../../stages/detect/detect.ts';
-import { forcedFlux, forcedPhotometry } from '../../stages/forced/forced.ts';
+import { forcedFluxes, forcedPhotometry } from '../../stages/forced/forced.ts';
 import { measureSources, type MeasuredDiaSource, type MeasureResult } from '../../stages/measure/measure.ts';
 import { rateSources } from '../../stages/reliability/reliability.ts';
 import { selectCutoutSide } from '../../stages/packet/cutoutSide.ts';
@@ -113,7 +113,7 @@ function measure(
     matchedTemplate, matchedTemplatePsf: differencePsf,
     // Blurred and flattened frames' noise is not that of their variance planes' pixels.
     noiseScale, templateNoiseFactor: 1, fluxNoise: PIXEL_NOISE_ALONE,
-  }, detections, (planes, psf, x, y) => forcedFlux(planes, psf, x, y, seriesConfig.forced), seriesConfig.measure);
+  }, detections, (planes, psf, places) => forcedFluxes(planes, psf, places, seriesConfig.forced), seriesConfig.measure);
   return {
     ...measured, rows: rateSources(
       { difference, differencePsf, visitImage, visitPsf: differencePsf, matchedTemplate, noiseScale }, measured.rows,

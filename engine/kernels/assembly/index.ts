@@ -10,7 +10,7 @@ export { joinRuns, numberRuns } from './label';
 export { countTops, filterRuns } from './footprints';
 export { addEquations, normalEquations, stampVectors } from './stamps';
 export { stampPixels } from './stampPixels';
-export { movePatch, pointFlux, pointProducts } from './pointSource';
+export { measurePoints } from './pointSource';
 export { sumEllipse } from './ellipse';
 export { addScaled, scalePlane, subtractRowPolynomial } from './arithmetic';
 export { columnMedians, overscanMedians } from './overscan';

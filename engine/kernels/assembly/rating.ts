@@ -6,6 +6,7 @@ import { moveLocalPsf } from './localPsf';
 import { Around } from './ratingAround';
 import { RatingTask } from './ratingTask';
 import { ringNoise } from './ring';
+import { touch } from './touch';
 
 /** Bytes of a source's place, [x, y, sign] float64, and of its numbers. */
 const PLACE_BYTES: usize = 24, COLUMNS_BYTES: usize = 8 * 76;
@@ -35,29 +36,14 @@ export function ratePixels(at: usize, places: usize, count: i32, out: usize): vo
   }
 }
 
-/**
- * Loads one value of every cache line that a source's numbers are made of: loads that wait for no other go to memory
- * many at a time, where the loops below would wait for most of them one by one.
- */
+/** Has all pixels that a source's numbers are made of in the cache. */
 function touchAll(task: RatingTask, cx: i32, cy: i32): void {
-  const reach = <i32>ceil(task.outer) + 1, bright = task.brightReach, near = task.half;
-  let bits = touch(task, task.image, 2, cx, cy, reach, 1) ^ touch(task, task.variance, 2, cx, cy, reach, 1);
-  bits ^= touch(task, task.mask, 1, cx, cy, reach, 1) ^ touch(task, task.template, 2, cx, cy, bright, 2);
-  bits ^= touch(task, task.template, 2, cx, cy, near, 1) ^ touch(task, task.visit, 2, cx, cy, near, 1);
+  const reach = <i32>ceil(task.outer) + 1, near = task.half, width = task.width, height = task.height;
+  let bits = touch(task.image, 2, width, height, cx, cy, reach, 1)
+    ^ touch(task.variance, 2, width, height, cx, cy, reach, 1) ^ touch(task.mask, 1, width, height, cx, cy, reach, 1);
+  bits ^= touch(task.template, 2, width, height, cx, cy, task.brightReach, 2);
+  bits ^= touch(task.template, 2, width, height, cx, cy, near, 1) ^ touch(task.visit, 2, width, height, cx, cy, near, 1);
   store<i32>(task.moving, bits);
-}
-
-/** Of the square of (2 reach + 1)² pixels, rows in steps from its first. @param shift Logarithm of a pixel's bytes. */
-function touch(task: RatingTask, plane: usize, shift: usize, cx: i32, cy: i32, reach: i32, step: i32): i32 {
-  const left = <usize>max(0, cx - reach) << shift, right = <usize>min(task.width - 1, cx + reach) << shift;
-  const bottom = min(task.height - 1, cy + reach), rowBytes = <usize>task.width << shift;
-  let bits = 0;
-  for (let v = max(0, cy - reach); v <= bottom; v += step) {
-    const row = plane + <usize>v * rowBytes, end = row + right;
-    for (let at = row + left; at < end; at += 64) bits ^= load<u8>(at);
-    bits ^= load<u8>(end);
-  }
-  return bits;
 }
 
 /** d, sign × difference, and its weight 1 / variance, of the stamp's pixels; weight 0 where unusable. */

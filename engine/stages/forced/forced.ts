@@ -1,10 +1,10 @@
 /** PSF fluxes at known positions, whether or not anything was detected there. */
-import { addedFluxNoise, fluxNoiseOf, type FluxNoisePlanes } from '../../image/fluxNoise.ts';
+import { addedNoiseOf, fluxNoiseOf, type FluxNoisePlanes } from '../../image/fluxNoise.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { DifferenceImage, MaskedImage, VisitImage } from '../../image/maskedImage.ts';
 import type { PsfModel } from '../../image/psf.ts';
-import { patchesOf } from '../../image/psfPatch.ts';
-import { createPointSums, type PointSums } from '../../kernels/pointSource.ts';
+import { patchHalf } from '../../kernels/patches.ts';
+import { measurePoints, POINT_COLUMNS as C, type PointTask } from '../../kernels/pointSource.ts';
 import type { ForcedConfig } from './config.ts';
 
 /** A flux at a fixed position; null where it could not be measured, and then why. */
@@ -35,52 +35,59 @@ export function forcedPhotometry(
   positions: readonly Readonly<{ x: number; y: number }>[], noiseScale: number, config: ForcedConfig,
   fluxNoise?: FluxNoisePlanes,
 ): ForcedFluxes[] {
-  return positions.map(({ x, y }) => {
-    const changed = forcedFlux(difference, differencePsf, x, y, config, fluxNoise);
-    const total = forcedFlux(visitImage, visitPsf, x, y, config);
-    return {
-      psfFlux: changed.flux, psfFluxErr: changed.fluxErr === null ? null : changed.fluxErr * noiseScale,
-      scienceFlux: total.flux, scienceFluxErr: total.fluxErr,
-    };
-  });
+  const changes = forcedFluxes(difference, differencePsf, positions, config, fluxNoise);
+  const totals = forcedFluxes(visitImage, visitPsf, positions, config);
+  return changes.map(({ flux, fluxErr }, i) => ({
+    psfFlux: flux, psfFluxErr: fluxErr === null ? null : fluxErr * noiseScale,
+    scienceFlux: totals[i].flux, scienceFluxErr: totals[i].fluxErr,
+  }));
 }
 
+/** As `forcedFluxes`, of one position. */
+export function forcedFlux(
+  planes: MaskedImage, psf: PsfModel, x: number, y: number, config: ForcedConfig, fluxNoise?: FluxNoisePlanes,
+): ForcedFlux {
+  return forcedFluxes(planes, psf, [{ x, y }], config, fluxNoise)[0];
+}
+
+/** What no place needs that is not fitted. */
+const NO_STEPS: PointTask['steps'] = { countMax: 0, shiftMaxPx: 0, convergencePx: 0, convergenceErrors: 0 };
+
 /**
- * PSF flux at a fixed position: Σ p d / Σ p² over usable pixels, error √(Σ p² V) / Σ p².
+ * PSF fluxes at fixed positions: Σ p d / Σ p² over usable pixels, error √(Σ p² V) / Σ p².
  *
  * All pixels weigh alike. Weights from a variance plane that holds the pixels' own counts would favour those that
  * fluctuated down, a bias of a quarter of a standard deviation for a bright source; and for a faint one the sky makes
  * all weights equal anyway. Masked pixels and NaN are left out.
  *
- * @param x, y Position, pixels of the image.
+ * @param positions Pixels of the image.
  * @param fluxNoise Of the same image, which is a difference.
  */
-export function forcedFlux(
-  planes: MaskedImage, psf: PsfModel, x: number, y: number, config: ForcedConfig, fluxNoise?: FluxNoisePlanes,
-): ForcedFlux {
-  const { width, height } = planes, patches = patchesOf(psf, config.halfSizePx), { half } = patches;
-  const cx = Math.round(x), cy = Math.round(y);
-  if (!(cx >= 0 && cy >= 0 && cx < width && cy < height)) {
-    return { flux: null, fluxErr: null, isAtEdge: true, hasNoGoodPixels: true };
-  }
-  const patch = patches.partsAt(x, y);
-  const { signal, squares, noise, allSquares } = sumsOn(planes, patches.side).flux(patch, cx, cy);
-  const isAtEdge = cx < half || cy < half || cx + half >= width || cy + half >= height;
-  if (!(squares >= config.usableShareMin * allSquares)) {
-    return { flux: null, fluxErr: null, isAtEdge, hasNoGoodPixels: true };
-  }
-  const total = fluxNoise === undefined
-    ? noise : fluxNoiseOf(noise, addedFluxNoise(fluxNoise, patch, patches.side, cx, cy));
-  return { flux: signal / squares, fluxErr: Math.sqrt(total) / squares, isAtEdge, hasNoGoodPixels: false };
-}
-
-const shared = new WeakMap<MaskedImage, { side: number; sums: PointSums }>();
-
-/** The sums over an image's pixels, made once for all positions on it. */
-function sumsOn(planes: MaskedImage, side: number): PointSums {
-  const known = shared.get(planes);
-  if (known?.side === side) return known.sums;
-  const sums = createPointSums({ ...planes, ignoredBits: UNUSABLE }, side);
-  shared.set(planes, { side, sums });
-  return sums;
+export function forcedFluxes(
+  planes: MaskedImage, psf: PsfModel, positions: readonly Readonly<{ x: number; y: number }>[], config: ForcedConfig,
+  fluxNoise?: FluxNoisePlanes,
+): ForcedFlux[] {
+  const { width, height } = planes, half = patchHalf(psf, config.halfSizePx), places: number[] = [];
+  const isOn = positions.map(({ x, y }) => {
+    const cx = Math.round(x), cy = Math.round(y), isHere = cx >= 0 && cy >= 0 && cx < width && cy < height;
+    if (isHere) places.push(x, y);
+    return isHere;
+  });
+  const { rows, rowLength } = measurePoints({
+    ...planes, psf, ignoredBits: UNUSABLE, halfSizePx: config.halfSizePx, coreHalfSizePx: 2, steps: NO_STEPS,
+    added: fluxNoise === undefined ? null : addedNoiseOf(fluxNoise),
+  }, Float64Array.from(places), false);
+  let next = 0;
+  return positions.map(({ x, y }, i) => {
+    if (!isOn[i]) return { flux: null, fluxErr: null, isAtEdge: true, hasNoGoodPixels: true };
+    const at = next++ * rowLength, cx = Math.round(x), cy = Math.round(y), squares = rows[at + C.squares];
+    const isAtEdge = cx < half || cy < half || cx + half >= width || cy + half >= height;
+    if (!(squares >= config.usableShareMin * rows[at + C.allSquares])) {
+      return { flux: null, fluxErr: null, isAtEdge, hasNoGoodPixels: true };
+    }
+    const noise = rows[at + C.noise], total = fluxNoise === undefined ? noise : fluxNoiseOf(noise, rows[at + C.added]);
+    return {
+      flux: rows[at + C.signal] / squares, fluxErr: Math.sqrt(total) / squares, isAtEdge, hasNoGoodPixels: false,
+    };
+  });
 }

@@ -8,7 +8,7 @@ import type { DifferenceImage } from '../../image/maskedImage.ts';
 import { robustSigma } from '../../image/median.ts';
 import type { PsfModel } from '../../image/psf.ts';
 import type { ForcedConfig } from './config.ts';
-import { forcedFlux } from './forced.ts';
+import { forcedFluxes } from './forced.ts';
 
 export type SkySources = Readonly<{
   count: number;
@@ -35,12 +35,17 @@ export function measureSkySources(
   difference: DifferenceImage, psf: PsfModel, noiseScale: number, seed: number, config: ForcedConfig,
 ): SkySources {
   const { width, height } = difference, pulls: number[] = [];
-  for (let k = 1; k <= config.skyTriesMax && pulls.length < config.skySourceCount; k++) {
-    const turn = (seed % 4096) * config.skyTriesMax + k; // Small enough for the products to keep their fractions.
-    const x = Math.floor(((turn * STEP_X) % 1) * width), y = Math.floor(((turn * STEP_Y) % 1) * height);
-    if (!isEmpty(difference, x, y, config.skyAvoidPx)) continue;
-    const { flux, fluxErr } = forcedFlux(difference, psf, x, y, config);
-    if (flux !== null && fluxErr !== null && fluxErr > 0) pulls.push(flux / (fluxErr * noiseScale));
+  let k = 1;
+  while (k <= config.skyTriesMax && pulls.length < config.skySourceCount) {
+    const places: { x: number; y: number }[] = [];
+    for (; k <= config.skyTriesMax && pulls.length + places.length < config.skySourceCount; k++) {
+      const turn = (seed % 4096) * config.skyTriesMax + k; // Small enough for the products to keep their fractions.
+      const x = Math.floor(((turn * STEP_X) % 1) * width), y = Math.floor(((turn * STEP_Y) % 1) * height);
+      if (isEmpty(difference, x, y, config.skyAvoidPx)) places.push({ x, y });
+    }
+    for (const { flux, fluxErr } of forcedFluxes(difference, psf, places, config)) {
+      if (flux !== null && fluxErr !== null && fluxErr > 0) pulls.push(flux / (fluxErr * noiseScale));
+    }
   }
   if (pulls.length === 0) return { count: 0, meanPull: null, pullScatter: null };
   return {

@@ -7,7 +7,7 @@ import type { FakeSource } from '../../../schemas/events.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage, VisitImage } from '../../image/maskedImage.ts';
 import { effectiveAreaPx, evaluatePsf, type PsfModel } from '../../image/psf.ts';
-import { createPsfPatches } from '../../image/psfPatch.ts';
+import { createPsfPatches } from '../../kernels/patches.ts';
 import { injectConfig as config } from './config.ts';
 
 /** How many, how bright, and the seed of their places: with visit and detector it decides everything. */

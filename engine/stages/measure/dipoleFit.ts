@@ -1,6 +1,6 @@
 /** Fit of two point sources of opposite sign: what a wrong place, a shift or a fading neighbour leaves. */
 import type { MaskedImage } from '../../image/maskedImage.ts';
-import { patchGradient, type PsfPatches } from '../../image/psfPatch.ts';
+import type { PsfPatches } from '../../kernels/patches.ts';
 import type { MeasureConfig } from './config.ts';
 import { fitDamped, type NormalEquations } from './dampedFit.ts';
 import { UNUSABLE } from './psfFit.ts';
@@ -87,6 +87,22 @@ function equations(
   }
   for (let a = 0; a < UNKNOWNS; a++) for (let b = 0; b < a; b++) matrix[a * UNKNOWNS + b] = matrix[b * UNKNOWNS + a];
   return { matrix, right, chi2, pixelCount };
+}
+
+/**
+ * Derivative of a patch with respect to its centre: minus the five-point slope of its pixels, which is within
+ * 1/(30 σ⁴) of the true one, 0.7 % at σ = 1.5 px. The two outermost rows and columns, where
+ * the PSF has ended, are left alone.
+ *
+ * @param step 1 for the derivative along x, the patch's side along y.
+ * @param out  [side × side] row-major.
+ */
+function patchGradient(patch: Float64Array, side: number, step: number, out: Float64Array): void {
+  for (let v = 2; v < side - 2; v++) {
+    for (let u = 2, k = v * side + 2; u < side - 2; u++, k++) {
+      out[k] = (8 * (patch[k - step] - patch[k + step]) + patch[k + 2 * step] - patch[k - 2 * step]) / 12;
+    }
+  }
 }
 
 /** Fills a lobe's three derivatives, from term `first` of each pixel on: by its flux, x and y. */

@@ -27,7 +27,7 @@ export function dipoleFields(
   config: MeasureConfig,
 ): DipoleFields {
   if (other === null || fit.flux * other.flux >= 0) return { ...NO_DIPOLE, dipoleFitAttempted: false };
-  const dipole = fitDipole(planes, workspace.whole, workspace.fwhmPx, fit, other, config);
+  const dipole = fitDipole(planes, workspace.patches, workspace.fwhmPx, fit, other, config);
   if (dipole === null) return { ...NO_DIPOLE, dipoleFitAttempted: true };
   const { positive, negative } = dipole, scale = pixelScaleArcsec(wcs);
   const length = Math.hypot(positive.x - negative.x, positive.y - negative.y);
@@ -60,7 +60,7 @@ export function trailFields(
 ): TrailFields {
   const start = elongationOf(planes, detection, workspace.fwhmPx, config);
   if (start === null) return NO_TRAIL;
-  const trail = fitTrail(planes, workspace.whole, detection.isNegative ? -1 : 1, start, config);
+  const trail = fitTrail(planes, workspace.patches, detection.isNegative ? -1 : 1, start, config);
   if (trail === null || !isTrail(trail, workspace.fwhmPx, noiseScale, config)) return NO_TRAIL;
   const scale = pixelScaleArcsec(wcs), { raDeg, decDeg } = pixelToSky(wcs, trail.x, trail.y);
   const errors = skyErrors(wcs, trail.x, trail.y, trail, noiseScale);

@@ -11,7 +11,7 @@ import type { MeasureConfig } from './config.ts';
 import { dipoleFields, trailFields, type DipoleFields } from './extended.ts';
 import { findGlints } from './glints.ts';
 import { pixelFlags } from './pixelFlags.ts';
-import { createFitWorkspace, fitPsf, type FitWorkspace, type PsfFit } from './psfFit.ts';
+import { createFitWorkspace, fitPsfs, type FitWorkspace, type PsfFit } from './psfFit.ts';
 import { adaptiveMoments, apertureFlux, type Moments } from './shape.ts';
 import { skyErrors } from './skyGeometry.ts';
 
@@ -23,10 +23,14 @@ export type Measurable = Readonly<{
   x: number; y: number; snr: number; isNegative: boolean; footprint: Box; otherLobe: number | null;
 }>;
 
-/** PSF flux at a fixed place: the forced stage's `forcedFlux`, which the pipeline hands over with its configuration. */
-export type ForcedFluxAt = (planes: MaskedImage, psf: PsfModel, x: number, y: number) => Readonly<{
+type ForcedFlux = Readonly<{
   flux: number | null; fluxErr: number | null; isAtEdge: boolean; hasNoGoodPixels: boolean;
 }>;
+
+/** PSF fluxes at fixed places: the forced stage's `forcedFluxes`, which the pipeline hands over with its configuration. */
+export type ForcedFluxesAt = (
+  planes: MaskedImage, psf: PsfModel, places: readonly Readonly<{ x: number; y: number }>[],
+) => readonly ForcedFlux[];
 
 export type MeasureInputs = Readonly<{
   visit: Visit; detector: DetectorId; band: Band; midpointMjdTai: number;
@@ -51,32 +55,33 @@ export type MeasureResult = Readonly<{
 
 /** Measures every detection; each becomes a row or is counted by the reason it was dropped for. */
 export function measureSources(
-  inputs: MeasureInputs, detections: readonly Measurable[], forcedFlux: ForcedFluxAt, config: MeasureConfig,
+  inputs: MeasureInputs, detections: readonly Measurable[], forcedFluxes: ForcedFluxesAt, config: MeasureConfig,
 ): MeasureResult {
-  const { difference, visitImage, matchedTemplate } = inputs, workspace = createFitWorkspace(
-    difference, inputs.differencePsf, fluxNoisePlanes(difference, visitImage, matchedTemplate, inputs.fluxNoise), config,
-  );
-  const psfShapes = psfMoments(inputs, workspace, config);
-  const fits = detections.map((d) => fitPsf(inputs.difference, d.x, d.y, workspace, config));
+  const { difference, differencePsf, visitImage, matchedTemplate } = inputs;
+  const workspace = createFitWorkspace(differencePsf, config), psfShapes = psfMoments(inputs, workspace, config);
+  const fluxNoise = fluxNoisePlanes(visitImage, matchedTemplate, inputs.fluxNoise);
+  const fits = fitPsfs(difference, differencePsf, fluxNoise, detections, workspace, config);
   const droppedByReason: Partial<Record<MeasureDropReason, number>> = {};
   const drop = (reason: MeasureDropReason): void => { droppedByReason[reason] = (droppedByReason[reason] ?? 0) + 1; };
   const duplicates = duplicatesOf(detections, fits, config.duplicateDistancePx);
-  const kept: { fit: PsfFit; detection: Measurable; forced: ForcedFields; dipole: DipoleFields }[] = [];
+  const kept: { fit: PsfFit; detection: Measurable; dipole: DipoleFields }[] = [];
   for (const [i, detection] of detections.entries()) {
     const fit = fits[i];
     if (fit === null) { drop('noGoodPixels'); continue; }
     if (duplicates.has(i)) { drop('duplicate'); continue; }
-    const forced = forcedFields(inputs, fit, forcedFlux);
     const other = detection.otherLobe === null ? null : fits[detection.otherLobe];
     const dipole = dipoleFields(
       inputs.difference, inputs.visitWcs, inputs.noiseScale, fit, other, workspace, config,
     );
-    kept.push({ fit, detection, forced, dipole });
+    kept.push({ fit, detection, dipole });
   }
   kept.sort((a, b) => a.fit.y - b.fit.y || a.fit.x - b.fit.x);
-  const rows = kept.map(({ fit, detection, forced, dipole }, counter) => ({
+  const places = kept.map(({ fit }) => fit), science = forcedFluxes(visitImage, inputs.visitPsf, places);
+  const template = forcedFluxes(matchedTemplate, inputs.matchedTemplatePsf, places);
+  const rows = kept.map(({ fit, detection, dipole }, counter) => ({
     ...rowOf(inputs, diaSourceIdOf(inputs.visit, inputs.detector, counter), fit, detection, config),
-    ...forced, ...dipole, ...shapeFields(inputs, fit, detection, psfShapes, config),
+    ...forcedFields(science[counter], template[counter], inputs.templateNoiseFactor), ...dipole,
+    ...shapeFields(inputs, fit, detection, psfShapes, config),
     ...trailFields(inputs.difference, inputs.visitWcs, inputs.noiseScale, detection, workspace, config),
   }));
   const { width, height } = inputs.difference, glints = findGlints(rows, width, height, config);
@@ -106,12 +111,10 @@ type ForcedFields = Pick<DiaSource,
   | 'scienceFlux' | 'scienceFluxErr' | 'templateFlux' | 'templateFluxErr' | 'forced_PsfFlux_flag'
   | 'forced_PsfFlux_flag_edge' | 'forced_PsfFlux_flag_noGoodPixels'>;
 
-function forcedFields(inputs: MeasureInputs, { x, y }: PsfFit, forcedFlux: ForcedFluxAt): ForcedFields {
-  const science = forcedFlux(inputs.visitImage, inputs.visitPsf, x, y);
-  const template = forcedFlux(inputs.matchedTemplate, inputs.matchedTemplatePsf, x, y);
+function forcedFields(science: ForcedFlux, template: ForcedFlux, templateNoiseFactor: number): ForcedFields {
   return {
     scienceFlux: science.flux, scienceFluxErr: science.fluxErr, templateFlux: template.flux,
-    templateFluxErr: template.fluxErr === null ? null : template.fluxErr * inputs.templateNoiseFactor,
+    templateFluxErr: template.fluxErr === null ? null : template.fluxErr * templateNoiseFactor,
     forced_PsfFlux_flag: science.flux === null, forced_PsfFlux_flag_edge: science.isAtEdge,
     forced_PsfFlux_flag_noGoodPixels: science.hasNoGoodPixels,
   };
@@ -160,14 +163,14 @@ const MOMENT_CELL_PX = 256;
 
 /** Moments of the PSF near a place. */
 function psfMoments(
-  { differencePsf: psf }: MeasureInputs, { whole }: FitWorkspace, config: MeasureConfig,
+  { differencePsf: psf }: MeasureInputs, { patches }: FitWorkspace, config: MeasureConfig,
 ): (x: number, y: number) => Moments | null {
   const known = new Map<number, Moments | null>(), across = Math.ceil(psf.width / MOMENT_CELL_PX) + 1;
   return (x, y) => {
     const column = Math.max(0, Math.floor(x / MOMENT_CELL_PX)), row = Math.max(0, Math.floor(y / MOMENT_CELL_PX));
     const key = row * across + column, cell = known.get(key);
     if (cell !== undefined) return cell;
-    const stamp = whole.at((column + 0.5) * MOMENT_CELL_PX, (row + 0.5) * MOMENT_CELL_PX), { half, side } = whole;
+    const stamp = patches.at((column + 0.5) * MOMENT_CELL_PX, (row + 0.5) * MOMENT_CELL_PX), { half, side } = patches;
     const moments = adaptiveMoments(stamp, side, side, half, half, 1, half, MOMENT_START_PX2, config);
     known.set(key, moments);
     return moments;

@@ -1,6 +1,6 @@
 /** Fit of a trail: a point source that moved evenly along a straight line while the shutter was open. */
 import type { MaskedImage } from '../../image/maskedImage.ts';
-import type { PsfPatches } from '../../image/psfPatch.ts';
+import type { PsfPatches } from '../../kernels/patches.ts';
 import type { MeasureConfig } from './config.ts';
 import { fitDamped, type NormalEquations } from './dampedFit.ts';
 import { UNUSABLE } from './psfFit.ts';
