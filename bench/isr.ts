@@ -9,7 +9,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { readElectronics } from '../engine/image/electronics.ts';
-import { findCalibrations, readCalibration } from '../engine/cli/isrCalibrations.ts';
+import { findCalibrations } from '../engine/cli/isrCalibrations.ts';
+import { readCalibrationPlane } from '../engine/image/calibrationPlane.ts';
 import { arenaViews, createArena, planArena } from '../engine/image/arena.ts';
 import { readFits, requireNumber, requireString } from '../engine/image/fits.ts';
 import { rawPixelCount, readRawExposure } from '../engine/image/rawExposure.ts';
@@ -34,7 +35,7 @@ const paths = findCalibrations(directory, {
   instrument: camera.name, band: readRawExposure(rawPath, detector, planes.raw).band, detector,
 });
 const read = (path: string | null, plane: Float32Array) =>
-  (path === null ? null : readCalibration(path, detector, plane));
+  (path === null ? null : readCalibrationPlane(path, detector, plane));
 const calibrations = {
   bias: read(paths.bias, planes.bias), flat: read(paths.flat, planes.flat), dark: read(paths.dark, planes.dark),
   fringe: read(paths.fringe, planes.fringe),

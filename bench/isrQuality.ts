@@ -12,7 +12,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readElectronics } from '../engine/image/electronics.ts';
-import { findCalibrations, readCalibration } from '../engine/cli/isrCalibrations.ts';
+import { findCalibrations } from '../engine/cli/isrCalibrations.ts';
+import { readCalibrationPlane } from '../engine/image/calibrationPlane.ts';
 import type { MaskedImage } from '../engine/image/maskedImage.ts';
 import { createPlaneMemory } from '../engine/image/planeMemory.ts';
 import { isrConfig, type IsrConfig } from '../engine/stages/isr/config.ts';
@@ -49,7 +50,7 @@ const indices = memory.int32(n), planes = [1, 2, 3].map(() => memory.maskedImage
 
 function readAll(directory: string): IsrCalibrations {
   const paths = findCalibrations(directory, { instrument: camera.name, band: plan.band, detector });
-  const read = (path: string | null) => (path === null ? null : readCalibration(path, detector, memory.float32(n)));
+  const read = (path: string | null) => (path === null ? null : readCalibrationPlane(path, detector, memory.float32(n)));
   return {
     bias: read(paths.bias), flat: read(paths.flat), dark: read(paths.dark), fringe: read(paths.fringe),
     electronics: paths.electronics === null ? null : readElectronics(paths.electronics, detector),

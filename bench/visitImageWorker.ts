@@ -1,6 +1,7 @@
 /** A worker of `bench/visitImages.ts`: one raw file to a visit image, in an arena of its own. */
 import { readElectronics } from '../engine/image/electronics.ts';
-import { findCalibrations, readCalibration } from '../engine/cli/isrCalibrations.ts';
+import { findCalibrations } from '../engine/cli/isrCalibrations.ts';
+import { readCalibrationPlane } from '../engine/image/calibrationPlane.ts';
 import { arenaViews, createArena, planArena } from '../engine/image/arena.ts';
 import { readFits, requireNumber, requireString } from '../engine/image/fits.ts';
 import { rawPixelCount, readRawExposure } from '../engine/image/rawExposure.ts';
@@ -36,7 +37,7 @@ function prepare({ raw: path, calibrations, references: referencesPath }: VisitI
   loadKernels(memory, plan.planes.kernelWork.offset);
   const { band } = readRawExposure(path, detector, planes.raw);
   const paths = findCalibrations(calibrations, { instrument: camera.name, band, detector });
-  const read = (from: string | null, plane: Float32Array) => from === null ? null : readCalibration(from, detector, plane);
+  const read = (from: string | null, plane: Float32Array) => from === null ? null : readCalibrationPlane(from, detector, plane);
   const known = {
     bias: read(paths.bias, planes.bias), flat: read(paths.flat, planes.flat), dark: read(paths.dark, planes.dark),
     fringe: read(paths.fringe, planes.fringe),

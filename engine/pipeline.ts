@@ -13,6 +13,7 @@ import type { Figures, StageName } from '../schemas/events.ts';
 import { encodeNeighbours } from '../schemas/neighbours.ts';
 import type { Band } from '../schemas/units.ts';
 import type { ArenaViews } from './image/arena.ts';
+import type { ReadPlane } from './image/calibrationPlane.ts';
 import type { Electronics } from './image/electronics.ts';
 import { cutoutOf } from './image/cutout.ts';
 import { fluxNoisePlanes } from './image/fluxNoise.ts';
@@ -49,9 +50,9 @@ export type DetectorInputs = Readonly<{
   boresight: Readonly<{ raDeg: number; decDeg: number; cameraAngleDeg: number }>;
   /** What was pointed at, and why, as the raw file tells; alerts carry it. */
   observation?: Observation;
-  rawAmps: readonly RawAmp[]; bias: Float32Array; flat: Float32Array;
+  rawAmps: readonly RawAmp[]; bias: ReadPlane; flat: ReadPlane;
   /** Null where the detector has none. */
-  dark: Float32Array | null; fringe: Float32Array | null; electronics: Electronics | null;
+  dark: ReadPlane | null; fringe: ReadPlane | null; electronics: Electronics | null;
   references: readonly ReferenceStar[];
   /** Stars and galaxies about the detector; null where no catalogue has it. */
   objects: ObjectCatalogue | null;

@@ -4,6 +4,7 @@ import { BANDS, type Band } from '../schemas/units.ts';
 import { calibrationConfig, skyConfig } from './config.ts';
 import { addShotNoise, detectorResponse, readDetector } from './detector.ts';
 import { encodeFits } from './fitsWriter.ts';
+import { scaledPixels } from './scaledPixels.ts';
 import { fieldRadiusMm } from './optics.ts';
 import { DEMONSTRATION, type SimulationModel, type SkyModel } from './model.ts';
 import {
@@ -114,18 +115,19 @@ function addAssembled(
 
 const CALIBRATION_UNITS = { bias: 'adu', flat: 'relative', dark: 'electron/s', fringe: 'relative' } as const;
 
-/** Bytes of a calibration product. */
+/** Bytes of a calibration product, its plane in 16 bits. */
 export function encodeCalibration(
   kind: keyof typeof CALIBRATION_UNITS, detector: Detector, pixels: Float32Array,
 ): Buffer {
+  const scaled = scaledPixels(pixels);
   return encodeFits([
     {
       cards: [['DETECTOR', detector.id, 'detector id'], ['DETNAME', detector.name, 'detector name'], ['OBSTYPE', kind]],
       image: null,
     },
     {
-      cards: [['EXTNAME', 'IMAGE'], ['BUNIT', CALIBRATION_UNITS[kind]]],
-      image: { width: detector.width, height: detector.height, pixels },
+      cards: [['EXTNAME', 'IMAGE'], ['BUNIT', CALIBRATION_UNITS[kind]], ...scaled.cards],
+      image: { width: detector.width, height: detector.height, pixels: scaled.pixels },
     },
   ]);
 }

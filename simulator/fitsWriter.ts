@@ -10,8 +10,9 @@ export type CardValue = string | number | boolean;
 /** One header card: keyword of up to 8 characters, value, comment. */
 export type Card = readonly [keyword: string, value: CardValue, comment?: string];
 
-/** Pixels of one HDU; float32 as they are, uint16 with BZERO 32768. Row-major, first row first. */
-export type HduImage = Readonly<{ width: number; height: number; pixels: Float32Array | Uint16Array }>;
+/** Pixels of one HDU; float32 and int16 as they are, uint16 with BZERO 32768. Row-major, first row first. */
+export type HduImage = Readonly<{ width: number; height: number; pixels: HduPixels }>;
+export type HduPixels = Float32Array | Uint16Array | Int16Array;
 
 export type Hdu = Readonly<{ cards: readonly Card[]; image: HduImage | null }>;
 
@@ -90,7 +91,7 @@ function structuralCards({ image }: Hdu, index: number, hasExtensions: boolean):
   if (image) cards.push(['NAXIS1', image.width, 'columns'], ['NAXIS2', image.height, 'rows']);
   if (index > 0) cards.push(['PCOUNT', 0, 'no parameters'], ['GCOUNT', 1, 'one group']);
   if (index === 0 && hasExtensions) cards.push(['EXTEND', true, 'has extensions']);
-  if (image && !isFloat) cards.push(['BSCALE', 1, 'unsigned 16-bit'], ['BZERO', 32768, 'unsigned 16-bit']);
+  if (image?.pixels instanceof Uint16Array) cards.push(['BSCALE', 1, 'unsigned 16-bit'], ['BZERO', 32768, 'unsigned 16-bit']);
   return cards;
 }
 
@@ -127,7 +128,7 @@ export function padded(bytes: number): number {
 }
 
 /** Big-endian; uint16 minus 32768 flips the top bit. */
-function encodePixels(pixels: Float32Array | Uint16Array, file: Buffer, offset: number): void {
+function encodePixels(pixels: HduPixels, file: Buffer, offset: number): void {
   if (pixels instanceof Uint16Array) {
     for (let i = 0, o = offset; i < pixels.length; i++, o += 2) {
       const value = pixels[i] ^ 0x8000;
@@ -138,5 +139,7 @@ function encodePixels(pixels: Float32Array | Uint16Array, file: Buffer, offset: 
   }
   const bytes = Buffer.from(pixels.buffer, pixels.byteOffset, pixels.byteLength);
   bytes.copy(file, offset);
-  file.subarray(offset, offset + bytes.length).swap32(); // Every machine that Node runs on here is little-endian.
+  const stored = file.subarray(offset, offset + bytes.length);
+  // Every machine that Node runs on here is little-endian.
+  if (pixels instanceof Int16Array) stored.swap16(); else stored.swap32();
 }

@@ -2,6 +2,7 @@
 import { readElectronics } from '../image/electronics.ts';
 import { detectorOf, loadCamera, type Camera } from '../../schemas/camera.ts';
 import { arenaViews, createArena, planArena } from '../image/arena.ts';
+import { readCalibrationPlane } from '../image/calibrationPlane.ts';
 import { readFits, requireNumber, requireString, type FitsCard } from '../image/fits.ts';
 import { writeImageProduct } from '../image/imageProduct.ts';
 import { rawPixelCount, readRawExposure, type RawExposure } from '../image/rawExposure.ts';
@@ -13,7 +14,7 @@ import { removeInstrumentSignature, type IsrCalibrations, type IsrExposure } fro
 import {
   figuresOf, formatFigures, namedCards, onFile, provenanceCards, requireOtherFile, Steps,
 } from './imageCommand.ts';
-import { CALIBRATION_KINDS, findCalibrations, readCalibration } from './isrCalibrations.ts';
+import { CALIBRATION_KINDS, findCalibrations } from './isrCalibrations.ts';
 import { print, printJson, table } from './output.ts';
 
 export async function runIsr(rawPath: string, options: IsrOptions): Promise<number> {
@@ -33,7 +34,7 @@ export async function runIsr(rawPath: string, options: IsrOptions): Promise<numb
   ];
   requireOtherFile('out', options.out, inputs.map(({ path }) => path));
   const { width, height } = detector, read = (path: string | null, plane: Float32Array) =>
-    (path === null ? null : readCalibration(path, detector, plane));
+    (path === null ? null : readCalibrationPlane(path, detector, plane));
   const calibrations = steps.run('readCalibrations', (): IsrCalibrations => ({
     // Planes that the stages after this one would use.
     bias: read(paths.bias, planes.bias), flat: read(paths.flat, planes.flat), dark: read(paths.dark, planes.dark),

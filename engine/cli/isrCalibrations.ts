@@ -2,7 +2,6 @@
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { Detector } from '../../schemas/camera.ts';
-import { readFits, readImageInto, requireHdu, requireSize } from '../image/fits.ts';
 import { CARD_BYTES, parseCard, stringCard, numberCard, type FitsCard, type FitsHeader } from '../image/fitsHeader.ts';
 
 /** Those that a detector can go without come last. */
@@ -90,12 +89,4 @@ function serves(header: FitsHeader, kind: CalibrationKind, { instrument, band, d
   const of = stringCard(header, 'INSTRUME') ?? instrument, filter = stringCard(header, 'BAND') ?? band;
   return stringCard(header, 'OBSTYPE') === kind && numberCard(header, 'DETECTOR') === detector.id && of === instrument
     && (!isOfBand(kind) || filter === band);
-}
-
-/** @throws FitsError, one line: damaged, no IMAGE, of another size. */
-export function readCalibration(path: string, detector: Detector, out: Float32Array): Float32Array {
-  const hdu = requireHdu(readFits(path), 'IMAGE');
-  requireSize(hdu, detector.width, detector.height);
-  readImageInto(hdu, out);
-  return out;
 }

@@ -223,6 +223,17 @@ export function readImageInto(hdu: FitsHdu, out: Float32Array | Float64Array | U
   scaledInto(hdu.bytes, hdu.bitpix, scale, zero, blank, out);
 }
 
+/**
+ * The numbers of an uncompressed image of 16 bits as they are stored, plus 32768; BSCALE and BZERO are the caller's.
+ *
+ * @param out As long as the image.
+ */
+export function readStored16Into(hdu: FitsHdu, out: Uint16Array): void {
+  const { width, height } = imageSize(hdu);
+  if (hdu.bitpix !== 16 || hdu.tiles !== null || out.length !== width * height) throw new Error('no such image');
+  decodePieces(hdu, out, decodeUnsigned16);
+}
+
 /** What is read at a time of a plane that is turned round where it lies: it is then still in the second-level cache. */
 const PIECE_BYTES = 512 * 1024;
 

@@ -1,5 +1,6 @@
 /** Pixel by pixel arithmetic of planes, all of one shape, row-major. `mask` pixels with one of `bits` are blank. */
 import { kernelsOf, layOutWork, pointerTo } from './kernels.ts';
+import { isScaled, pixelsOf, type ReadPlane } from './scaled.ts';
 import { addScaledTwin, scalePlaneTwin, subtractPolynomialTwin } from './twins/arithmetic.ts';
 
 /** plane ×= factor, rounded to float32. */
@@ -46,16 +47,18 @@ export function addScaled(plane: Float32Array, other: Float32Array, factor: numb
   prepareAddScaled(plane, other, factor)(0, plane.length);
 }
 
-/** As `addScaled`, of pixels `first` … `end` − 1 at a time. */
+/** As `addScaled`, of pixels `first` … `end` − 1 at a time, and of a plane in 16 bits too. */
 export function prepareAddScaled(
-  plane: Float32Array, other: Float32Array, factor: number,
+  plane: Float32Array, other: ReadPlane, factor: number,
 ): (first: number, end: number) => void {
-  const kernels = kernelsOf(plane, other);
-  if (kernels === null) {
+  const kernels = kernelsOf(plane, pixelsOf(other));
+  if (kernels === null) return (first, end) => { addScaledTwin(plane, other, Math.fround(factor), first, end); };
+  const at = pointerTo(kernels, plane), from = pointerTo(kernels, pixelsOf(other)), { compiled } = kernels;
+  if (isScaled(other)) {
+    const { scale, zero } = other;
     return (first, end) => {
-      addScaledTwin(plane.subarray(first, end), other.subarray(first, end), Math.fround(factor));
+      compiled.addScaled16(at + 4 * first, from + 2 * first, scale, zero, factor, end - first);
     };
   }
-  const at = pointerTo(kernels, plane), from = pointerTo(kernels, other), { compiled } = kernels;
   return (first, end) => { compiled.addScaled(at + 4 * first, from + 4 * first, factor, end - first); };
 }

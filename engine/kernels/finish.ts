@@ -1,6 +1,7 @@
 /** Repulsion of charge undone, then dark and flat, in one pass over a detector's electrons. */
 import { greatestFloatTo, leastFloatFrom } from './floats.ts';
 import { kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
+import { pixelsOf, pointerToFloats, SCALED_BYTES, writeScaled, type ReadPlane } from './scaled.ts';
 import type { SignatureLimits } from './signature.ts';
 import { finishPassTwin } from './twins/finish.ts';
 
@@ -11,7 +12,7 @@ export type FinishTask = Readonly<{
    */
   flowX: number; flowY: number;
   /** [height × width]: electrons a second, relative response; null for none. Read only. */
-  dark: Float32Array | null; flat: Float32Array | null;
+  dark: ReadPlane | null; flat: ReadPlane | null;
   darkSeconds: number;
   /** As of `removeSignature`; `biasMax` is not asked. */
   limits: SignatureLimits;
@@ -63,7 +64,8 @@ export function finishSignature(task: FinishTask, planes: FinishPlanes): number 
 /** @param room Byte offset of `finishRoomBytes` of work memory, kept while the pass runs; null outside the kernels'. */
 export function prepareFinish(task: FinishTask, planes: FinishPlanes, room: number | null): FinishPass {
   const { image, mask, inverse } = planes, { dark, flat } = task;
-  const kernels = kernelsOf(...[image, mask, inverse, dark, flat].filter((plane) => plane !== null));
+  const read = [dark, flat].flatMap((plane) => (plane === null ? [] : [pixelsOf(plane)]));
+  const kernels = kernelsOf(image, mask, ...(inverse === null ? [] : [inverse]), ...read);
   if (kernels === null || room === null) return finishPassTwin(roundedTask(task), planes);
   writeTask(kernels, roundedTask(task), planes, room);
   const guard = new Int32Array(kernels.memory.buffer, room + 52, 1);
@@ -76,7 +78,7 @@ export function prepareFinish(task: FinishTask, planes: FinishPlanes, room: numb
 }
 
 export function finishRoomBytes(width: number): number {
-  return TASK_BYTES + LIMITS_BYTES + (2 * KEPT_ROWS + 1) * strideOf(width);
+  return TASK_BYTES + LIMITS_BYTES + (2 * KEPT_ROWS + 3) * strideOf(width);
 }
 
 /** From one row of the work memory to the next: whole cache lines. */
@@ -97,14 +99,18 @@ function roundedTask(task: FinishTask): FinishTask {
 function writeTask(
   kernels: Kernels, task: FinishTask, { image, mask, inverse, width, height }: FinishPlanes, room: number,
 ): void {
-  const { buffer } = kernels.memory, { limits } = task, at = (plane: Float32Array | null) =>
-    (plane === null ? 0 : pointerTo(kernels, plane));
-  const limitsAt = room + TASK_BYTES;
+  const { buffer } = kernels.memory, { limits, dark, flat } = task, stride = strideOf(width);
+  const limitsAt = room + TASK_BYTES, rows = limitsAt + LIMITS_BYTES;
   new Float32Array(buffer, limitsAt, 4).set([0, limits.darkMax, limits.responseMin, limits.responseMax]);
   new Uint32Array(buffer, room, 16).set([
-    at(image), pointerTo(kernels, mask), width, height, at(task.dark), 0, at(task.flat), 0, 0, limitsAt, task.badBit,
-    task.missingBits, at(inverse), task.hasMissing ? 1 : 0, limitsAt + LIMITS_BYTES, strideOf(width),
+    pointerTo(kernels, image), pointerTo(kernels, mask), width, height, pointerToFloats(dark), 0,
+    pointerToFloats(flat), 0, 0, limitsAt, task.badBit, task.missingBits,
+    inverse === null ? 0 : pointerTo(kernels, inverse), task.hasMissing ? 1 : 0, rows, stride,
   ]);
+  [dark, flat].forEach((plane, k) => {
+    const line = rows + (2 * KEPT_ROWS + 1 + k) * stride;
+    writeScaled(new DataView(buffer), limitsAt + 16 + k * SCALED_BYTES, plane, line);
+  });
   new Float32Array(buffer, room + 20, 1).set([task.darkSeconds]);
   new Float32Array(buffer, room + 28, 2).set([task.flowX, task.flowY]);
 }

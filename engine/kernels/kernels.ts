@@ -111,6 +111,7 @@ export type CompiledKernels = Readonly<{
     regions: number, tops: number,
   ): number;
   addScaled(plane: number, other: number, factor: number, count: number): void;
+  addScaled16(plane: number, stored: number, scale: number, zero: number, factor: number, count: number): void;
   sumEllipse(
     image: number, variance: number, mask: number, marks: number, labels: number, width: number, height: number,
     label: number, badBits: number, pixelVariance: number, x: number, y: number, cxx: number, cyy: number, cxy: number, reachX: number,

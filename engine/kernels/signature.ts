@@ -2,6 +2,7 @@
 import { bandsOf } from './bands.ts';
 import { greatestFloatTo, leastFloatFrom } from './floats.ts';
 import { holdsWork, kernelsOf, layOutWork, pointerTo, type Kernels } from './kernels.ts';
+import { pixelsOf, pointerToFloats, SCALED_BYTES, writeScaled, type ReadPlane } from './scaled.ts';
 import { selectInPlace } from './select.ts';
 import { USUAL_ROWS, serialRamp, signaturePassTwin } from './twins/signature.ts';
 
@@ -38,7 +39,7 @@ export type SignatureTask = Readonly<{
   /** Of every readout: its row length, first imaging pixel, imaging columns and rows. */
   rawWidth: number; rawX0: number; rawY0: number; columns: number; rows: number;
   /** [detector height × width]: ADU, electrons a second, relative response; null for none. Read only. */
-  bias: Float32Array | null; dark: Float32Array | null; flat: Float32Array | null;
+  bias: ReadPlane | null; dark: ReadPlane | null; flat: ReadPlane | null;
   /** Time in which the dark's charge was collected. */
   darkSeconds: number;
   /** False leaves dark and flat to `finishSignature`; their defects are marked there. */
@@ -86,7 +87,7 @@ export type SignaturePass = Readonly<{
  */
 const QUIET_ADU = 0.02;
 /** Bytes of an amp's record and of the task's, as `assembly/signature.ts` reads them. */
-const AMP_BYTES = 128, TASK_BYTES = 96, LOUDNESSES = 3;
+const AMP_BYTES = 128, TASK_BYTES = 144, LOUDNESSES = 3;
 /** Beyond what 16 bits hold. */
 const NEVER_ADU = 65536;
 
@@ -101,8 +102,9 @@ const NEVER_ADU = 65536;
  */
 export function prepareSignature(task: SignatureTask, out: SignaturePlanes, roomBytes = 0): SignaturePass {
   const { bias, dark, flat } = task, { image, mask, inverse } = out;
-  const rounded = roundedTask(task), planes = [image, mask, inverse, bias, dark, flat].filter((p) => p !== null);
-  const kernels = kernelsOf(...planes, ...task.amps.map(({ pixels }) => pixels));
+  const planes = [bias, dark, flat].flatMap((plane) => (plane === null ? [] : [pixelsOf(plane)]));
+  const kernels = kernelsOf(image, mask, ...(inverse === null ? [] : [inverse]), ...planes,
+    ...task.amps.map(({ pixels }) => pixels)), rounded = roundedTask(task);
   return (kernels && prepareCompiled(kernels, rounded, out, roomBytes)) ?? signaturePassTwin(rounded, out);
 }
 
@@ -183,11 +185,10 @@ function prepareCompiled(
   const work = layOutWork(kernels, {
     task: TASK_BYTES, limits: 16, amps: count * AMP_BYTES, levels: count * rows * 4, columnLevels: count * columns * 4,
     tables: 4 * sum(tables), entries: 12 * sum(entries), signals: (2 * count + 1) * stride,
-    loud: loudBytes, line: stride, odd: stride, ramps: count * stride, usual: count * usualBytes, room: roomBytes,
+    loud: loudBytes, line: stride, odd: stride, scaled: 3 * stride, ramps: count * stride, usual: count * usualBytes, room: roomBytes,
   });
   if (work === null) return null;
-  const { buffer } = kernels.memory, view = new DataView(buffer), at = (plane: Float32Array | null) =>
-    (plane === null ? 0 : pointerTo(kernels, plane));
+  const { buffer } = kernels.memory, view = new DataView(buffer), { bias, dark, flat } = task, { inverse } = out;
   const { biasMax, darkMax, responseMin, responseMax } = task.limits;
   new Float32Array(buffer, work.limits, 4).set([biasMax, darkMax, responseMin, responseMax]);
   new Uint8Array(buffer, work.loud, loudBytes).fill(0);
@@ -202,11 +203,14 @@ function prepareCompiled(
   });
   const words = [
     work.amps, count, task.rawWidth, columns, pointerTo(kernels, out.image), pointerTo(kernels, out.mask),
-    at(task.bias), at(task.dark), 0, at(task.flat), work.limits, task.badBit, task.missingBits, task.saturatedBit,
+    pointerToFloats(bias), pointerToFloats(dark), 0, pointerToFloats(flat), work.limits, task.badBit, task.missingBits, task.saturatedBit,
     task.suspectBit, task.isFinished ? 1 : 0, work.signals, work.odd, work.loud, work.line, stride, 0, 0,
-    at(out.inverse),
+    inverse === null ? 0 : pointerTo(kernels, inverse),
   ];
   words.forEach((word, i) => view.setUint32(work.task + 4 * i, word, true));
+  [bias, dark, flat].forEach((plane, k) => {
+    writeScaled(view, work.task + 96 + k * SCALED_BYTES, plane, work.scaled + k * stride);
+  });
   view.setFloat32(work.task + 32, task.darkSeconds, true);
   let marked = 0;
   const hasMissing = (): boolean => view.getUint32(work.task + 84, true) !== 0;

@@ -9,7 +9,8 @@ import { engineConfig } from '../config.ts';
 import { StageError } from '../errors.ts';
 import { arenaViews, createArena, planArena, type ArenaPlan, type ArenaViews } from '../image/arena.ts';
 import { readElectronics } from '../image/electronics.ts';
-import { FitsError, readFits, readImageInto, requireHdu, requireSize } from '../image/fits.ts';
+import { readCalibrationPlane } from '../image/calibrationPlane.ts';
+import { FitsError } from '../image/fits.ts';
 import { setCheckpoint } from '../kernels/bands.ts';
 import { loadKernels } from '../kernels/kernels.ts';
 import { rawPixelCount, readRawExposure } from '../image/rawExposure.ts';
@@ -90,23 +91,16 @@ function ingest(task: DetectorTask): DetectorRun {
     visit: task.visit, camera, detector, band: task.band, exposureSeconds: task.exposureSeconds,
     midpointMjdTai: task.midpointMjdTai,
     boresight: task.boresight, observation: { target: raw.target, reason: raw.reason }, rawAmps: raw.amps,
-    bias: readPlane(task.bias.path, planes.bias, detector),
-    flat: readPlane(task.flat.path, planes.flat, detector),
-    dark: task.dark && readPlane(task.dark.path, planes.dark, detector),
-    fringe: task.fringe && readPlane(task.fringe.path, planes.fringe, detector),
+    bias: readCalibrationPlane(task.bias.path, detector, planes.bias),
+    flat: readCalibrationPlane(task.flat.path, detector, planes.flat),
+    dark: task.dark && readCalibrationPlane(task.dark.path, detector, planes.dark),
+    fringe: task.fringe && readCalibrationPlane(task.fringe.path, detector, planes.fringe),
     electronics: task.electronics && readElectronics(task.electronics.path, detector),
     references: referencesOf(task, camera, detector), objects: task.objects && objectsOf(task.objects),
     template, templateWcs,
     known: task.known, ...(task.fakes && { fakes: task.fakes }),
   };
   return { inputs, planes };
-}
-
-function readPlane(path: string, plane: Float32Array, detector: Detector): Float32Array {
-  const hdu = requireHdu(readFits(path), 'IMAGE');
-  requireSize(hdu, detector.width, detector.height);
-  readImageInto(hdu, plane);
-  return plane;
 }
 
 /**

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { addScaled, scalePlane, subtractPolynomial } from '../../engine/kernels/arithmetic.ts';
+import { addScaled, prepareAddScaled, scalePlane, subtractPolynomial } from '../../engine/kernels/arithmetic.ts';
 import { testArena, type TestArena } from './memory.ts';
-import { firstDifference, imageOf, maskOf, planeRecipes, type PlaneRecipe } from './planes.ts';
+import { firstDifference, imageOf, inArena, maskOf, planeRecipes, scaledOf, type PlaneRecipe } from './planes.ts';
 
 let arena: TestArena;
 beforeAll(async () => { arena = await testArena(2 * 1024 ** 2); });
@@ -48,6 +48,17 @@ describe('compiled arithmetic gives the bits of its twins', () => {
       expect(firstDifference(shared.mask, expected.mask)).toBe(-1);
     }), { numRuns: 60 });
   });
+});
+
+test('a part of a plane in 16 bits is added by the kernel as by its twin', () => {
+  fc.assert(fc.property(planeRecipes(1, 40), fc.constantFrom(0, -1, 1 / 3), (recipe, factor) => {
+    arena.reset();
+    const { image, other } = planesOf(recipe), shared = arena.floats(image), stored = scaledOf(other, 0.9, -700);
+    const first = Math.min(3, image.length - 1);
+    prepareAddScaled(shared, inArena(arena, stored), factor)(first, image.length);
+    prepareAddScaled(image, stored, factor)(first, image.length);
+    expect(firstDifference(shared, image)).toBe(-1);
+  }), { numRuns: 100 });
 });
 
 test('subtractPolynomial takes off what the polynomial has at each pixel, and leaves blank ones', () => {

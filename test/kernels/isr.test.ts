@@ -8,8 +8,9 @@ import { listMasked, listSharp } from '../../engine/kernels/list.ts';
 import { columnMedians, overscanMedians } from '../../engine/kernels/overscan.ts';
 import { medianOf, sampleCell, smallestOf } from '../../engine/kernels/sample.ts';
 import { prepareVariance, type VarianceTask } from '../../engine/kernels/variance.ts';
+import type { ReadPlane } from '../../engine/kernels/scaled.ts';
 import { testArena, type TestArena } from './memory.ts';
-import { firstDifference, imageOf, maskOf, planeRecipes, randomOf, varianceOf } from './planes.ts';
+import { firstDifference, imageOf, inArena, maskOf, planeRecipes, randomOf, scaledOf, varianceOf } from './planes.ts';
 
 let arena: TestArena;
 beforeAll(async () => { arena = await testArena(2 * 1024 ** 2); });
@@ -56,21 +57,22 @@ describe('compiled ISR gives the bits of its twins', () => {
 
   test('finishSignature', () => {
     const tasks = fc.record({
-      flowX: fc.constantFrom(0, 6e-8), flowY: fc.constantFrom(0, 9e-8), hasDark: fc.boolean(), hasFlat: fc.boolean(),
+      flowX: fc.constantFrom(0, 6e-8), flowY: fc.constantFrom(0, 9e-8), hasDark: fc.boolean(), hasFlat: fc.boolean(), isScaled: fc.boolean(),
     });
-    fc.assert(fc.property(planeRecipes(1, 40), tasks, (recipe, { flowX, flowY, hasDark, hasFlat }) => {
+    fc.assert(fc.property(planeRecipes(1, 40), tasks, (recipe, { flowX, flowY, hasDark, hasFlat, isScaled }) => {
       arena.reset();
       const { width, height } = recipe, image = imageOf(recipe), mask = maskOf(recipe);
       const flat = varianceOf(recipe).map((value, i) => (i % 11 === 0 ? -value : value / 700));
       const dark = varianceOf(recipe).map((value) => value / 100);
-      const task = (at: (plane: Float32Array) => Float32Array): FinishTask => ({
-        flowX, flowY, dark: hasDark ? at(dark) : null, flat: hasFlat ? at(flat) : null, darkSeconds: 30.1, badBit: 1,
+      const kept = (plane: Float32Array, step: number): ReadPlane => (isScaled ? scaledOf(plane, step, -9) : plane);
+      const task = (at: (plane: ReadPlane) => ReadPlane): FinishTask => ({
+        flowX, flowY, dark: hasDark ? at(kept(dark, 3e-3)) : null, flat: hasFlat ? at(kept(flat, 3e-4)) : null, darkSeconds: 30.1, badBit: 1,
         missingBits: 0x101, hasMissing: recipe.kind === 'allNaN' || recipe.kind === 'someNaN', limits: { biasMax: 1, darkMax: 9, responseMin: 0.5, responseMax: 1.3 },
       });
       const out = arena.floats(image), bits = arena.words(mask);
       const expected = finishSignature(task((plane) => plane), { image, mask, inverse: null, width, height });
       const planes = { image: out, mask: bits, inverse: null, width, height };
-      expect(finishSignature(task((plane) => arena.floats(plane)), planes)).toBe(expected);
+      expect(finishSignature(task((plane) => inArena(arena, plane)), planes)).toBe(expected);
       expect(firstDifference(out, image)).toBe(-1);
       expect(firstDifference(bits, mask)).toBe(-1);
     }), { numRuns: 150 });

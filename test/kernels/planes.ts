@@ -1,5 +1,7 @@
 /** Planes to try kernels on: seeded noise with the things that break loops. */
 import fc from 'fast-check';
+import { isScaled, type ReadPlane, type ScaledPlane } from '../../engine/kernels/scaled.ts';
+import type { TestArena } from './memory.ts';
 
 /** mulberry32: uniform in [0, 1). */
 export function randomOf(seed: number): () => number {
@@ -70,4 +72,17 @@ export function firstDifference(a: ArrayLike<number>, b: ArrayLike<number>): num
   if (a.length !== b.length) return 0;
   for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return i;
   return -1;
+}
+
+/** A plane in 16 bits, whatever is lost: what lies beyond them or is NaN is no number. */
+export function scaledOf(values: Float32Array, scale: number, zero: number): ScaledPlane {
+  const stored = Uint16Array.from(values, (value) => {
+    const steps = Math.round((value - zero) / scale);
+    return steps > 0 && steps < 65536 ? steps : 0;
+  });
+  return { stored, scale, zero };
+}
+
+export function inArena(arena: TestArena, plane: ReadPlane): ReadPlane {
+  return isScaled(plane) ? { ...plane, stored: arena.words(plane.stored) } : arena.floats(plane);
 }

@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
 import { setCheckpoint } from '../../engine/kernels/bands.ts';
 import { prepareSignature, removeSignature, type SignatureAmp, type SignatureTask } from '../../engine/kernels/signature.ts';
+import type { ReadPlane } from '../../engine/kernels/scaled.ts';
 import { testArena, type TestArena } from './memory.ts';
-import { firstDifference, randomOf } from './planes.ts';
+import { firstDifference, inArena, randomOf, scaledOf } from './planes.ts';
 
 let arena: TestArena;
 beforeAll(async () => { arena = await testArena(2 * 1024 ** 2); });
@@ -12,7 +13,7 @@ const levelsOfCounts = fc.constantFrom(0, 30000.5, 60000, 65535, 70000, Infinity
 
 const recipes = fc.record({
   columns: fc.integer({ min: 1, max: 300 }), rows: fc.integer({ min: 1, max: 7 }), across: fc.integer({ min: 1, max: 3 }),
-  down: fc.integer({ min: 1, max: 2 }), rawX0: fc.constantFrom(0, 3), seed: fc.integer(), planes: fc.integer({ min: 0, max: 7 }),
+  down: fc.integer({ min: 1, max: 2 }), rawX0: fc.constantFrom(0, 3), seed: fc.integer(), planes: fc.integer({ min: 0, max: 7 }), scaled: fc.integer({ min: 0, max: 7 }),
   isFinished: fc.boolean(), isNonlinear: fc.boolean(), hasTable: fc.boolean(), hasCrosstalk: fc.boolean(),
   hasColumns: fc.boolean(), isQuiet: fc.boolean(), hasInverse: fc.boolean(), serialCti: fc.constantFrom(0, 2e-6), parallelCti: fc.constantFrom(0, 1e-6),
   suspectAdu: levelsOfCounts, saturationAdu: levelsOfCounts,
@@ -21,10 +22,13 @@ type Recipe = typeof recipes extends fc.Arbitrary<infer T> ? T : never;
 
 /** A detector of amps in a grid, each with its own gain, levels and flips. */
 function taskOf(recipe: Recipe): { task: SignatureTask; width: number; height: number } {
-  const { columns, rows, across, down, rawX0, seed, planes } = recipe, random = randomOf(seed);
+  const { columns, rows, across, down, rawX0, seed, planes, scaled } = recipe, random = randomOf(seed);
   const width = across * columns + 3, height = down * rows + 2, n = width * height, rawWidth = rawX0 + columns + 4;
-  const plane = (level: number, spread: number) => Float32Array.from({ length: n },
-    () => (random() < 0.03 ? NaN : random() < 0.02 ? -level : level + spread * (random() - 0.5)));
+  const plane = (bit: number, level: number, spread: number): ReadPlane | null => {
+    const values = Float32Array.from({ length: n },
+      () => (random() < 0.03 ? NaN : random() < 0.02 ? -level : level + spread * (random() - 0.5)));
+    return (planes & bit) === 0 ? null : scaled & bit ? scaledOf(values, spread / 997, level - spread) : values;
+  };
   const amps = Array.from({ length: across * down }, (_, k): SignatureAmp => ({
     pixels: Uint16Array.from({ length: rawWidth * (rows + 1) },
       () => (random() < (recipe.isQuiet ? 0.002 : 0.05) ? 65535 : random() < 0.001 ? 0
@@ -40,8 +44,8 @@ function taskOf(recipe: Recipe): { task: SignatureTask; width: number; height: n
     saturationAdu: recipe.saturationAdu, isDead: random() < 0.1,
   }));
   const task: SignatureTask = {
-    amps, rawWidth, rawX0, rawY0: 1, columns, rows, bias: planes & 1 ? plane(20, 30) : null,
-    dark: planes & 2 ? plane(3, 4) : null, flat: planes & 4 ? plane(1, 1.2) : null, darkSeconds: 30.1,
+    amps, rawWidth, rawX0, rawY0: 1, columns, rows, bias: plane(1, 20, 30),
+    dark: plane(2, 3, 4), flat: plane(4, 1, 1.2), darkSeconds: 30.1,
     isFinished: recipe.isFinished, limits: { biasMax: 33, darkMax: 4.5, responseMin: 0.5, responseMax: 1.5 },
     saturatedBit: 0x8002, suspectBit: 0x80, badBit: 1, missingBits: 0x101,
   };
@@ -49,7 +53,7 @@ function taskOf(recipe: Recipe): { task: SignatureTask; width: number; height: n
 }
 
 function shared(task: SignatureTask): SignatureTask {
-  const at = (plane: Float32Array | null) => plane && arena.floats(plane);
+  const at = (plane: ReadPlane | null) => plane && inArena(arena, plane);
   return {
     ...task, bias: at(task.bias), dark: at(task.dark), flat: at(task.flat),
     amps: task.amps.map((amp) => ({ ...amp, pixels: arena.words(amp.pixels) })),

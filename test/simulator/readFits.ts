@@ -26,7 +26,8 @@ export function readFitsBytes(bytes: Buffer): ReadHdu[] {
     const pixels = new Float64Array(number('NAXIS') === 2 ? width * height : 0);
     const isFloat = number('BITPIX') === -32;
     for (let i = 0; i < pixels.length; i++) {
-      pixels[i] = isFloat ? bytes.readFloatBE(offset + 4 * i) : bytes.readInt16BE(offset + 2 * i) + number('BZERO');
+      pixels[i] = isFloat ? bytes.readFloatBE(offset + 4 * i)
+        : bytes.readInt16BE(offset + 2 * i) * Number(cards.get('BSCALE') ?? 1) + number('BZERO');
     }
     offset = Math.ceil((offset + pixels.length * (isFloat ? 4 : 2)) / 2880) * 2880;
     hdus.push({ cards, width, height, pixels });

@@ -3,6 +3,7 @@
  * of the sky show fringes, a fringe frame.
  */
 import type { FitsCard } from '../../image/fits.ts';
+import { calibrationHdu } from '../../image/calibrationPlane.ts';
 import { writeFits } from '../../image/fits.ts';
 import type { IsrCalibrations } from '../../stages/isr/calibrations.ts';
 import type { IsrConfig } from '../../stages/isr/config.ts';
@@ -53,7 +54,7 @@ export function produceCalibrations(
           ...(band === null ? [] : [['BAND', band] as const]), ['NFRAMES', inputs.length], ...provenance(inputs),
         ],
       },
-      { name: 'IMAGE', data: plane, width: detector.width, height: detector.height, cards: [['BUNIT', unit]] },
+      calibrationHdu(plane, detector.width, detector.height, [['BUNIT', unit]]),
     ]);
     return path;
   };

@@ -1,4 +1,5 @@
 /** Repelled charge put back, dark off, flat divided. The twin in `twins/finish.ts` defines the results. */
+import { readable } from './scaled';
 
 /**
  * What flows into each pixel of a row by repulsion: x (2 q² − left² − right²) + y (2 q² − below² − above²), a
@@ -70,6 +71,7 @@ class Ring {
  * @param task image, mask, width, height, dark, float32 seconds, flat, float32 parts per electron along x and y, limits
  *             (biasMax, which is not used, darkMax, responseMin, responseMax, float32), badBit, missingBits, plane of
  *             1 / response (0 for none), whether pixels may be NaN, work of 2 × KEPT + 1 rows of float32, their stride.
+ *             Beyond the limits, from 80 on, records of `readable` of dark and flat.
  */
 export function restoreRows(task: usize, first: i32, end: i32): void {
   const image = <usize>load<u32>(task), width = load<i32>(task, 8), height = load<i32>(task, 12);
@@ -91,8 +93,9 @@ export function finishRows(task: usize, first: i32, end: i32): i32 {
 }
 
 function finishRow(task: usize, y: i32): i32 {
-  const width = load<i32>(task, 8), dark = <usize>load<u32>(task, 16), seconds = load<f32>(task, 20);
-  const flat = <usize>load<u32>(task, 24), limits = <usize>load<u32>(task, 36), inverse = <usize>load<u32>(task, 48);
+  const width = load<i32>(task, 8), seconds = load<f32>(task, 20), limits = <usize>load<u32>(task, 36);
+  const dark = readable(<usize>load<u32>(task, 16), task + 80, y * width, width), inverse = <usize>load<u32>(task, 48);
+  const flat = readable(<usize>load<u32>(task, 24), task + 96, y * width, width);
   const start = <usize>(y * width) << 2, to = <usize>load<u32>(task) + start;
   const m = <usize>load<u32>(task, 4) + (start >> 1);
   const line = <usize>load<u32>(task, 56) + <usize>(2 * KEPT) * <usize>load<u32>(task, 60);
@@ -128,7 +131,7 @@ function finishRow(task: usize, y: i32): i32 {
     v128.store(to + at, a);
     v128.store(to + at, b, 16);
     if (i32x4.bitmask(sound) == 15) continue;
-    for (let k = i; k < i + 8; k++) marked += markOdd(task, to, m, start, k);
+    for (let k = i; k < i + 8; k++) marked += markOdd(task, dark, flat, to, m, start, k);
   }
   for (; i < width; i++) {
     const at = <usize>i << 2;
@@ -140,15 +143,14 @@ function finishRow(task: usize, y: i32): i32 {
       if (inverse != 0) store<f32>(inverse + start + at, portion);
     }
     store<f32>(to + at, value);
-    marked += markOdd(task, to, m, start, i);
+    marked += markOdd(task, dark, flat, to, m, start, i);
   }
   return marked;
 }
 
 /** Marks a pixel that the calibrations do not want; where they have no response it becomes NaN. 1 when it is marked. */
-function markOdd(task: usize, row: usize, mask: usize, start: usize, i: i32): i32 {
-  const at = <usize>i << 2, dark = <usize>load<u32>(task, 16), flat = <usize>load<u32>(task, 24);
-  const limits = <usize>load<u32>(task, 36), m = mask + (<usize>i << 1);
+function markOdd(task: usize, dark: usize, flat: usize, row: usize, mask: usize, start: usize, i: i32): i32 {
+  const at = <usize>i << 2, limits = <usize>load<u32>(task, 36), m = mask + (<usize>i << 1);
   let isSound = dark == 0 || load<f32>(dark + start + at) <= load<f32>(limits, 4);
   if (flat != 0) {
     const response = load<f32>(flat + start + at);

@@ -20,6 +20,7 @@ export { listAtLeast, listMasked, listSharp } from './list';
 export { gatherColumn, sampleCell, selectSmallest, takeDistances } from './sample';
 export { varianceRows } from './variance';
 export { removeSignature } from './signature';
+export { addScaled16 } from './scaled';
 export { differenceVariance, listAbove } from './difference';
 export { clippedCell } from './background';
 export { clippedRow } from './cells';

@@ -4,6 +4,7 @@
  *
  * The layout of `task` and of an amp's record is that of `engine/kernels/signature.ts`.
  */
+import { readable } from './scaled';
 
 const AMP_BYTES: usize = 128;
 /** Rows of readout that share one usual count. */
@@ -179,9 +180,9 @@ function defectBits(
 /**
  * Rows `first` … `end` − 1 of the readout, of all amps.
  *
- * @param task [24] int32 or float32: amps, ampCount, rawWidth, columns, image, mask, bias, dark, seconds, flat, limits,
+ * @param task [36] int32 or float32: amps, ampCount, rawWidth, columns, image, mask, bias, dark, seconds, flat, limits,
  *             badBit, missingBits, saturatedBit, suspectBit, isFinished, signals, odd, loud, line, stride, 1 once
- *             a pixel is NaN, next row, inverse. `signals` is work: two rows of columns + 1 float32 for each amp,
+ *             a pixel is NaN, next row, inverse, and records of `readable` of bias, dark and flat. `signals` is work: two rows of columns + 1 float32 for each amp,
  *             `stride` bytes apart, the row's own and that before, and one for all; `line` and `odd` are one more each. `loud` has LOUDNESSES ×
  *             `Blocks.words` words for each amp.
  * @returns Pixels that calibrations mark.
@@ -269,15 +270,17 @@ function removeCrosstalk(task: usize, amp: usize, own: usize, y: i32, columns: i
 
 /** Brings a row's signals to their place on the detector, as electrons. Returns the pixels marked. */
 function storeRow(task: usize, amp: usize, pixels: usize, raw: usize, y: i32, columns: i32): i32 {
-  const image = <usize>load<u32>(task, 16), mask = <usize>load<u32>(task, 20), bias = <usize>load<u32>(task, 24);
-  const isFinished = load<i32>(task, 60) != 0, dark = isFinished ? <usize>load<u32>(task, 28) : 0;
-  const flat = isFinished ? <usize>load<u32>(task, 36) : 0, seconds = load<f32>(task, 32);
-  const limits = <usize>load<u32>(task, 40), badBit = load<i32>(task, 44), missingBits = load<i32>(task, 48);
+  const image = <usize>load<u32>(task, 16), mask = <usize>load<u32>(task, 20);
   const flip = load<i32>(amp, 20) != 0, offset = load<i32>(amp, 12) + y * load<i32>(amp, 16);
+  if (load<i32>(amp, 116) != 0) return storeDead(task, amp, raw, offset, columns);
+  const bias = readable(<usize>load<u32>(task, 24), task + 96, offset, columns), isFinished = load<i32>(task, 60) != 0;
+  const dark = isFinished ? readable(<usize>load<u32>(task, 28), task + 112, offset, columns) : 0;
+  const flat = isFinished ? readable(<usize>load<u32>(task, 36), task + 128, offset, columns) : 0;
+  const limits = <usize>load<u32>(task, 40), badBit = load<i32>(task, 44), missingBits = load<i32>(task, 48);
+  const seconds = load<f32>(task, 32);
   const gain = load<f32>(amp, 24), c2 = load<f32>(amp, 28), c3 = load<f32>(amp, 32), table = <usize>load<u32>(amp, 36);
   const isCurved = table == 0 && (c2 != 0 || c3 != 0), hasBias = bias != 0 && table == 0;
   const inverse = flat != 0 ? <usize>load<u32>(task, 92) : 0, one = f32x4.splat(1);
-  if (load<i32>(amp, 116) != 0) return storeDead(task, amp, raw, offset, columns);
   if (table != 0) {
     straighten(pixels, columns, flip, bias, offset, c2, c3, table, load<f32>(amp, 40), load<f32>(amp, 44));
   }

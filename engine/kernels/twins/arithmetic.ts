@@ -1,4 +1,6 @@
 /** Twins of the arithmetic of planes. */
+import { valueAt, type ReadPlane } from '../scaled.ts';
+
 const { fround } = Math;
 
 export function scalePlaneTwin(plane: Float32Array, factor: number): void {
@@ -19,6 +21,8 @@ export function subtractPolynomialTwin(
 }
 
 /** Twin of `addScaled`, in single precision. */
-export function addScaledTwin(plane: Float32Array, other: Float32Array, factor: number): void {
-  for (let i = 0; i < plane.length; i++) plane[i] = plane[i] + fround(factor * other[i]);
+export function addScaledTwin(
+  plane: Float32Array, other: ReadPlane, factor: number, first: number, end: number,
+): void {
+  for (let i = first; i < end; i++) plane[i] = plane[i] + fround(factor * valueAt(other, i));
 }

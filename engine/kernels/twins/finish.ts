@@ -1,4 +1,5 @@
 import type { FinishPass, FinishPlanes, FinishTask } from '../finish.ts';
+import { valueAt } from '../scaled.ts';
 import { defectBits, finishedPixel } from './signature.ts';
 
 const { fround } = Math;
@@ -11,7 +12,7 @@ export function finishPassTwin(task: FinishTask, planes: FinishPlanes): FinishPa
   const finishRow = (y: number): void => {
     restoreRow(task, planes, image, first, y, second);
     for (let x = 0, i = y * width; x < width; x++, i++) {
-      if (flat !== null && inverse !== null) inverse[i] = 1 / flat[i];
+      if (flat !== null && inverse !== null) inverse[i] = 1 / valueAt(flat, i);
       image[i] = finishedPixel(second[x], dark, flat, i, darkSeconds);
       const bits = defectBits(task, image[i], null, dark, flat, i);
       if (bits !== 0) marked++;

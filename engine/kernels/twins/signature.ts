@@ -1,6 +1,7 @@
 import type {
   LinearityTable, RoundedTask, SignatureAmp, SignaturePass, SignaturePlanes, SignatureTask,
 } from '../signature.ts';
+import { valueAt, type ReadPlane } from '../scaled.ts';
 
 const { fround } = Math;
 
@@ -99,11 +100,11 @@ function storeRow(
   let to = (amp.flipY ? amp.y0 + rows - 1 - y : amp.y0 + y) * width + (amp.flipX ? amp.x0 + columns - 1 : amp.x0);
   for (let x = 0; x < columns; x++, from++, to += step) {
     const raw = amp.pixels[from];
-    let w = fround(pixels[x] - (bias === null ? 0 : bias[to])), marks = 0;
+    let w = fround(pixels[x] - (bias === null ? 0 : valueAt(bias, to))), marks = 0;
     if (c2 !== 0 || c3 !== 0) w = fround(w + fround(fround(w * w) * fround(c2 + fround(c3 * w))));
     if (amp.table !== null) w = fround(w + tableValue(amp.table, w));
     image[to] = amp.isDead ? NaN : finishedPixel(fround(w * amp.gain), dark, flat, to, task.darkSeconds);
-    if (!amp.isDead && flat !== null && inverse !== null) inverse[to] = 1 / flat[to];
+    if (!amp.isDead && flat !== null && inverse !== null) inverse[to] = 1 / valueAt(flat, to);
     if (raw >= amp.suspectAdu) {
       if (raw >= amp.saturationAdu) { marks = task.saturatedBit; counts.saturatedCount++; } else {
         marks = task.suspectBit;
@@ -126,22 +127,24 @@ function tableValue({ values, perAdu }: LinearityTable, signal: number): number 
 
 /** Dark off, flat divided. Float32 numbers in and out. */
 export function finishedPixel(
-  electrons: number, dark: Float32Array | null, flat: Float32Array | null, at: number, seconds: number,
+  electrons: number, dark: ReadPlane | null, flat: ReadPlane | null, at: number, seconds: number,
 ): number {
   let value = electrons;
-  if (dark !== null) value = fround(value - fround(dark[at] * seconds));
-  if (flat !== null) value = flat[at] > 0 ? fround(value * fround(1 / flat[at])) : NaN;
-  return value;
+  if (dark !== null) value = fround(value - fround(valueAt(dark, at) * seconds));
+  if (flat === null) return value;
+  const response = valueAt(flat, at);
+  return response > 0 ? fround(value * fround(1 / response)) : NaN;
 }
 
 /** Bits of a pixel that its calibrations do not want. */
 export function defectBits(
   { limits, badBit, missingBits }: Pick<SignatureTask, 'limits' | 'badBit' | 'missingBits'>, value: number,
-  bias: Float32Array | null, dark: Float32Array | null, flat: Float32Array | null, at: number,
+  bias: ReadPlane | null, dark: ReadPlane | null, flat: ReadPlane | null, at: number,
 ): number {
   if (Number.isNaN(value)) return missingBits;
-  if (bias !== null && !(Math.abs(bias[at]) <= limits.biasMax)) return badBit;
-  if (dark !== null && !(dark[at] <= limits.darkMax)) return badBit;
+  if (bias !== null && !(Math.abs(valueAt(bias, at)) <= limits.biasMax)) return badBit;
+  if (dark !== null && !(valueAt(dark, at) <= limits.darkMax)) return badBit;
   if (flat === null) return 0;
-  return flat[at] >= limits.responseMin && flat[at] <= limits.responseMax ? 0 : badBit;
+  const response = valueAt(flat, at);
+  return response >= limits.responseMin && response <= limits.responseMax ? 0 : badBit;
 }

@@ -2,18 +2,19 @@
 import type { Amp, Detector } from '../../../schemas/camera.ts';
 import type { AmpElectronics, Electronics } from '../../image/electronics.ts';
 import { StageError } from '../../errors.ts';
+import { pixelsOf, type ReadPlane } from '../../kernels/scaled.ts';
 import type { IsrConfig } from './config.ts';
 
 /** Calibrations of the detector, each [height × width]; null where there is none. */
 export type IsrCalibrations = Readonly<{
   /** ADU left after the overscan. */
-  bias: Float32Array | null;
+  bias: ReadPlane | null;
   /** Response relative to its mean. */
-  flat: Float32Array | null;
+  flat: ReadPlane | null;
   /** Electrons a second. */
-  dark?: Float32Array | null;
+  dark?: ReadPlane | null;
   /** Fringes of the band's night sky, relative to the sky's level; mean about 0. */
-  fringe?: Float32Array | null;
+  fringe?: ReadPlane | null;
   /** As measured; what it lacks is taken from the camera. */
   electronics?: Electronics | null;
 }>;
@@ -22,7 +23,7 @@ export type IsrCalibrations = Readonly<{
 export type DegradedStep = 'dark' | 'electronics' | 'crosstalk';
 
 export type StepPlan = Readonly<{
-  bias: Float32Array | null; flat: Float32Array | null; dark: Float32Array | null; fringe: Float32Array | null;
+  bias: ReadPlane | null; flat: ReadPlane | null; dark: ReadPlane | null; fringe: ReadPlane | null;
   amps: readonly AmpElectronics[];
   repulsion: Readonly<{ x: number; y: number }> | null;
   /** Steps that were asked for and left out. */
@@ -39,7 +40,7 @@ export function planSteps(
   detector: Detector, calibrations: IsrCalibrations, config: IsrConfig, darkSeconds: number | null,
 ): StepPlan {
   const { electronics = null } = calibrations, take = (
-    kind: 'bias' | 'flat' | 'dark' | 'fringe', isWanted: boolean, plane: Float32Array | null,
+    kind: 'bias' | 'flat' | 'dark' | 'fringe', isWanted: boolean, plane: ReadPlane | null,
   ) => (isWanted ? requireSize(kind, plane, detector) : null);
   requireAmps(electronics, detector);
   const dark = take('dark', config.isDarkSubtracted, calibrations.dark ?? null);
@@ -88,7 +89,7 @@ function requireAmps(electronics: Electronics | null, { amps, name }: Detector):
   }
 }
 
-function requirePlane(kind: 'bias' | 'flat', plane: Float32Array | null, isWanted: boolean): Float32Array | null {
+function requirePlane(kind: 'bias' | 'flat', plane: ReadPlane | null, isWanted: boolean): ReadPlane | null {
   if (plane !== null || !isWanted) return plane;
   // Another try may find it: productions add calibrations while the night runs.
   throw new StageError({
@@ -97,13 +98,14 @@ function requirePlane(kind: 'bias' | 'flat', plane: Float32Array | null, isWante
 }
 
 function requireSize(
-  kind: string, plane: Float32Array | null, { width, height }: Detector,
-): Float32Array | null {
-  if (plane === null || plane.length === width * height) return plane;
+  kind: string, plane: ReadPlane | null, { width, height }: Detector,
+): ReadPlane | null {
+  const pixels = plane === null ? width * height : pixelsOf(plane).length;
+  if (pixels === width * height) return plane;
   throw new StageError({
     code: 'CALIBRATION_SIZE_WRONG', stage: 'isr', disposition: 'reject',
-    message: `the ${kind} has ${plane.length} pixels, the detector ${width} × ${height}`,
-    details: { pixels: plane.length, width, height },
+    message: `the ${kind} has ${pixels} pixels, the detector ${width} × ${height}`,
+    details: { pixels, width, height },
   });
 }
 

@@ -1,4 +1,5 @@
 import { Matrix, solve } from 'ml-matrix';
+import { valueAt, type ReadPlane } from '../../kernels/scaled.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import { selectInPlace } from '../../image/median.ts';
 
@@ -30,7 +31,7 @@ export function placesOf(rows: Int32Array, width: number, wanted: number): Sampl
  * @returns Electrons of sky that the fringes belong to; 0 when too few pixels tell.
  */
 export function fringeScale(
-  planes: MaskedImage, fringe: Float32Array, places: SampledPlaces, allowed: number,
+  planes: MaskedImage, fringe: ReadPlane, places: SampledPlaces, allowed: number,
 ): number {
   return fitSky(planes, fringe, places, allowed)?.scale ?? 0;
 }
@@ -44,7 +45,7 @@ export type SmoothSky = Readonly<{ level: number; scale: number; fillRow(y: numb
  * @returns Null when too few pixels tell.
  */
 export function fitSky(
-  planes: MaskedImage, fringe: Float32Array | null, places: SampledPlaces, allowed: number,
+  planes: MaskedImage, fringe: ReadPlane | null, places: SampledPlaces, allowed: number,
 ): SmoothSky | null {
   const { width, height } = planes, solution = fitted(sampled(planes, fringe, places, allowed), fringe !== null);
   if (solution === null) return null;
@@ -67,7 +68,7 @@ type Samples = Readonly<{
 }>;
 
 function sampled(
-  { width, height, image, mask }: MaskedImage, fringe: Float32Array | null, { rows: places, stepPx }: SampledPlaces,
+  { width, height, image, mask }: MaskedImage, fringe: ReadPlane | null, { rows: places, stepPx }: SampledPlaces,
   allowed: number,
 ): Samples {
   const first = stepPx >> 1, most = Math.ceil(width / stepPx) * places.length, rows = [];
@@ -75,7 +76,7 @@ function sampled(
   let count = 0;
   for (const y of places) {
     for (let x = first; x < width; x += stepPx) {
-      const i = y * width + x, of = fringe === null ? 0 : fringe[i];
+      const i = y * width + x, of = fringe === null ? 0 : valueAt(fringe, i);
       if ((mask[i] & ~allowed) !== 0 || !Number.isFinite(image[i]) || !Number.isFinite(of)) continue;
       u[count] = (2 * x) / width - 1;
       light[count] = image[i];

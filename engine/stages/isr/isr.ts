@@ -6,6 +6,7 @@ import { median } from '../../image/median.ts';
 import type { RawAmp } from '../../image/rawExposure.ts';
 import { prepareAddScaled } from '../../kernels/arithmetic.ts';
 import { finishRoomBytes, prepareFinish } from '../../kernels/finish.ts';
+import { pixelsOf, valueAt, type ReadPlane } from '../../kernels/scaled.ts';
 import { prepareVariance, varianceRoomBytes, type VarianceLists } from '../../kernels/variance.ts';
 import { measureAmpSteps, solveAmpOffsets, subtractAmpOffsets } from './ampOffset.ts';
 import { isUniform, prepareAssembly, type AssemblyCounts } from './assemble.ts';
@@ -336,9 +337,9 @@ function requireSky({ detector, config }: OpenFrame, out: MaskedImage, sampled: 
 }
 
 /** Median of every 9973rd value: a prime, so that no column is preferred. */
-function usualOf(plane: Float32Array): number {
-  const values: number[] = [];
-  for (let i = 0; i < plane.length; i += 9973) if (Number.isFinite(plane[i])) values.push(plane[i]);
+function usualOf(plane: ReadPlane): number {
+  const values: number[] = [], { length } = pixelsOf(plane);
+  for (let i = 0; i < length; i += 9973) if (Number.isFinite(valueAt(plane, i))) values.push(valueAt(plane, i));
   return values.length === 0 ? 0 : median(values);
 }
 
