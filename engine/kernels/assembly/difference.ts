@@ -30,30 +30,38 @@ function innerVariance(
 ): void {
   const end = <usize>last << 2;
   let x: usize = 4;
+  // Sums of columns serve three groups. Those beside the row's ends are read and not used.
+  let before = Columns.sum(d - 12, row), here = Columns.sum(d + 4, row);
   for (; x + 16 <= end; x += 16) {
-    const total = f32x4.add(v128.load(a + x), v128.load(b + x)), p = d + x - row, q = d + x, r = d + x + row,
-      here = v128.load(q);
-    const above = f32x4.add(f32x4.add(v128.load(p - 4), v128.load(p)), v128.load(p, 4));
-    const beside = f32x4.add(f32x4.add(v128.load(q - 4), here), v128.load(q, 4));
-    const below = f32x4.add(f32x4.add(v128.load(r - 4), v128.load(r)), v128.load(r, 4));
-    const sum = f32x4.add(f32x4.add(above, beside), below);
+    const next = Columns.sum(d + x + 16, row), total = f32x4.add(v128.load(a + x), v128.load(b + x));
+    const left = v128.shuffle<f32>(before, here, 3, 4, 5, 6), right = v128.shuffle<f32>(here, next, 1, 2, 3, 4);
+    const sum = f32x4.add(f32x4.add(left, here), right);
     const isNoise = f32x4.lt(f32x4.mul(sum, sum), f32x4.mul(f32x4.splat(believed), total));
-    const corrected = f32x4.sub(total, f32x4.mul(f32x4.splat(slope), here)),
+    const corrected = f32x4.sub(total, f32x4.mul(f32x4.splat(slope), v128.load(d + x))),
       least = f32x4.mul(f32x4.splat(shareMin), total);
     const bounded = v128.bitselect(least, corrected, f32x4.lt(corrected, least));
     v128.store(out + x, f32x4.mul(v128.bitselect(bounded, total, isNoise), f32x4.splat(scale)));
+    before = here;
+    here = next;
   }
   for (; x < end; x += 4) {
-    const p = d + x - row, q = d + x, r = d + x + row, here = load<f32>(q), total = load<f32>(a + x) + load<f32>(b + x);
-    const above = load<f32>(p - 4) + load<f32>(p) + load<f32>(p, 4), beside = load<f32>(q - 4) + here + load<f32>(q, 4);
-    const below = load<f32>(r - 4) + load<f32>(r) + load<f32>(r, 4), sum = above + beside + below;
+    const total = load<f32>(a + x) + load<f32>(b + x);
+    const sum = Columns.one(d + x - 4, row) + Columns.one(d + x, row) + Columns.one(d + x + 4, row);
     let variance = total;
     if (sum * sum < believed * total) {
-      variance = total - slope * here;
+      variance = total - slope * load<f32>(d + x);
       if (variance < shareMin * total) variance = shareMin * total;
     }
     store<f32>(out + x, variance * scale);
   }
+}
+
+/** Of three rows: the one before, that of `at`, and the next. */
+class Columns {
+  @inline static sum(at: usize, row: usize): v128 {
+    return f32x4.add(f32x4.add(v128.load(at - row), v128.load(at)), v128.load(at + row));
+  }
+  @inline static one(at: usize, row: usize): f32 { return load<f32>(at - row) + load<f32>(at) + load<f32>(at + row); }
 }
 
 /**

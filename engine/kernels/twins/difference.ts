@@ -9,13 +9,14 @@ export function differenceVarianceTwin(
 ): void {
   const slope = fround(noise.slope), believed = fround(noise.believed), shareMin = fround(noise.shareMin),
     scale = fround(noise.scale);
-  const rowSum = (j: number): number => fround(fround(difference[j - 1] + difference[j]) + difference[j + 1]);
+  const columnSum = (j: number): number => (
+    fround(fround(difference[j - width] + difference[j]) + difference[j + width]));
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const j = y * width + x, total = fround(a[j] + b[j]);
       let variance = total;
       if (slope !== 0 && x > 0 && y > 0 && x + 1 < width && y + 1 < height) {
-        const sum = fround(fround(rowSum(j - width) + rowSum(j)) + rowSum(j + width));
+        const sum = fround(fround(columnSum(j - 1) + columnSum(j)) + columnSum(j + 1));
         if (fround(sum * sum) < fround(believed * total)) {
           const least = fround(shareMin * total);
           variance = fround(total - fround(slope * difference[j]));

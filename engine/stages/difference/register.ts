@@ -4,6 +4,7 @@
  * A WCS good to 50 mas leaves a dipole on every star of SNR above some ten; a kernel of low spatial order cannot follow
  * an error that waves across the detector, but a smooth field of displacements measured on the kernel stars can.
  */
+import { createWindowed } from '../../kernels/windowed.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import type { RegistrationConfig } from './config.ts';
 import { evaluatePolynomial, polynomialTerms, solveSymmetric, termCount } from './polynomial.ts';
@@ -32,12 +33,14 @@ export type Displacement = Readonly<{
 export function measureDisplacement(
   visit: MaskedImage, warped: MaskedImage, stamps: readonly Stamp[], windowSigmaPx: number, config: RegistrationConfig,
 ): Displacement | null {
-  const stars: Shift[] = [];
-  for (const { x, y } of stamps) {
-    const a = windowedCentroid(visit, x, y, windowSigmaPx), b = windowedCentroid(warped, x, y, windowSigmaPx);
-    if (a === null || b === null) continue;
-    stars.push({ x, y, dx: a.x - b.x, dy: a.y - b.y, variance: a.variance + b.variance });
-  }
+  // Without a width there is no source to measure.
+  if (!(windowSigmaPx > 0)) return null;
+  const here = centroidsOf(visit, stamps, windowSigmaPx), there = centroidsOf(warped, stamps, windowSigmaPx);
+  const stars = stamps.flatMap(({ x, y }, k): Shift[] => {
+    const a = here[k], b = there[k];
+    return a === null || b === null ? []
+      : [{ x, y, dx: a.x - b.x, dy: a.y - b.y, variance: a.variance + b.variance }];
+  });
   return fitDisplacement(stars, visit.width, visit.height, config);
 }
 
@@ -170,42 +173,50 @@ export type Shift = Readonly<{ x: number; y: number; dx: number; dy: number; var
 
 /** Steps of the windowed centroid; each leaves half of the error, so 12 leave 2e-4 px of one pixel. */
 const CENTROID_STEPS = 12;
-/** Half of a step from which on the next ones would move the centroid by less than 2e-4 px. */
-const CENTROID_STEP_MIN_PX = 1e-4;
+/** A step below which the next ones would move the centroid by less than that. */
+const CENTROID_TOLERANCE_PX = 2e-4;
+/** A centroid that runs farther is another source's. */
+const CENTROID_DRIFT_PX = 3;
+/** Narrowest window that pixels sample. */
+const WINDOW_SIGMA_MIN_PX = 0.5;
 
-/** Centroid under a Gaussian window that moves with it; null when it runs more than 3 px away or off the image. */
-function windowedCentroid(
-  { image, variance, width, height }: MaskedImage, x0: number, y0: number, sigma: number,
-): { x: number; y: number; variance: number } | null {
-  const half = Math.ceil(3 * sigma), alongX = new Float64Array(2 * half + 1), alongY = new Float64Array(2 * half + 1);
-  let x = x0, y = y0, noise = 0;
-  for (let i = 0; i < CENTROID_STEPS; i++) {
-    const cx = Math.round(x), cy = Math.round(y);
-    if (cx < half || cy < half || cx + half >= width || cy + half >= height) return null;
-    let sum = 0, sumX = 0, sumY = 0, squares = 0;
-    fillGaussian(cx - half, x, sigma, alongX);
-    fillGaussian(cy - half, y, sigma, alongY);
-    for (let v = cy - half; v <= cy + half; v++) {
-      const weightY = alongY[v - cy + half], dy2 = (v - y) * (v - y);
-      for (let u = cx - half; u <= cx + half; u++) {
-        const r2 = (u - x) * (u - x) + dy2, weight = weightY * alongX[u - cx + half];
-        const weighted = image[v * width + u] * weight;
-        // Half of r² is the mean of the two components' squares.
-        squares += 0.5 * weight * weight * r2 * variance[v * width + u];
-        sum += weighted;
-        sumX += weighted * (u - x);
-        sumY += weighted * (v - y);
-      }
+/** And the variance of each component. */
+type Centroid = Readonly<{ x: number; y: number; variance: number }>;
+
+/** Centroids under a Gaussian window that moves with them; null where one runs away. */
+function centroidsOf(planes: MaskedImage, stamps: readonly Stamp[], windowSigmaPx: number): (Centroid | null)[] {
+  const { image, mask, width, height } = planes, sigmaPx = Math.max(windowSigmaPx, WINDOW_SIGMA_MIN_PX);
+  const measure = createWindowed({
+    image, mask, width, height, sigmaPx, steps: CENTROID_STEPS, tolerancePx: CENTROID_TOLERANCE_PX,
+    driftPx: CENTROID_DRIFT_PX, flagReach2: 0,
+  });
+  const half = Math.ceil(3 * sigmaPx), alongX = new Float64Array(2 * half + 1), alongY = new Float64Array(2 * half + 1);
+  return stamps.map((stamp) => {
+    const found = measure(stamp.x, stamp.y);
+    if (found === null) return null;
+    const { x, y, flux } = found, left = Math.round(x) - half, top = Math.round(y) - half;
+    if (left < 0 || top < 0 || left + 2 * half >= width || top + 2 * half >= height) return null;
+    fillGaussian(left, x, sigmaPx, alongX);
+    fillGaussian(top, y, sigmaPx, alongY);
+    // Under a window as wide as the source a step is twice the mean offset.
+    return { x, y, variance: (4 * offsetNoise(planes, left, top, x, y, alongX, alongY)) / (flux * flux) };
+  });
+}
+
+/** Variance of Σ weight × value × offset along one axis: half of r² is the mean of the two components' squares. */
+function offsetNoise(
+  { variance, width }: MaskedImage, left: number, top: number, x: number, y: number, alongX: Float64Array,
+  alongY: Float64Array,
+): number {
+  let sum = 0;
+  for (let j = 0; j < alongY.length; j++) {
+    const dy2 = (top + j - y) ** 2, squareY = alongY[j] * alongY[j], row = (top + j) * width + left;
+    for (let i = 0; i < alongX.length; i++) {
+      const dx = left + i - x;
+      sum += squareY * alongX[i] * alongX[i] * (dx * dx + dy2) * variance[row + i];
     }
-    if (!(sum > 0)) return null;
-    // Under a window as wide as the source the mean offset is half of the true one.
-    x += (2 * sumX) / sum;
-    y += (2 * sumY) / sum;
-    if (!(Math.hypot(x - x0, y - y0) <= 3)) return null;
-    noise = (4 * squares) / (sum * sum);
-    if (Math.hypot(sumX, sumY) < CENTROID_STEP_MIN_PX * sum) break;
   }
-  return { x, y, variance: noise };
+  return 0.5 * sum;
 }
 
 /** A Gaussian's factor along one axis at the pixels from `first` on. */
