@@ -3,7 +3,7 @@ import { StageError } from '../errors.ts';
 import { interpolateRow, type Background } from '../image/background.ts';
 import { maskBits } from '../image/maskPlanes.ts';
 import { asProduct, type MaskedImage } from '../image/maskedImage.ts';
-import { effectiveAreaPx, evaluatePsf, psfFwhmPx, type PsfModel } from '../image/psf.ts';
+import { effectiveAreaPx, evaluatePsf, FWHM_PER_SIGMA, psfFwhmPx, type PsfModel } from '../image/psf.ts';
 import { buildPsf } from '../image/psfFit.ts';
 import { createPsfFitter } from '../image/psfPhotometry.ts';
 import { findStars } from '../stages/calibrate/calibrate.ts';
@@ -143,7 +143,7 @@ function ownNoise(stamp: Float32Array, size: number, radius: number): { flux: nu
 
 /** NaN where the moments do not converge. */
 function shapeOf(planes: MaskedImage, x: number, y: number, fwhmPx: number): { a: number; b: number; theta: number } {
-  const start = (fwhmPx / 2.3548) ** 2;
+  const start = (fwhmPx / FWHM_PER_SIGMA) ** 2;
   const moments = adaptiveMoments(
     planes.image, planes.width, planes.height, x, y, 1, Math.ceil(2 * fwhmPx), start, measureDefaults,
   );

@@ -6,6 +6,9 @@
  */
 import { shiftTaps, SHIFT_HALF_WIDTH } from '../kernels/shiftTaps.ts';
 
+/** Full width at half maximum of a Gaussian in its standard deviations: √(8 ln 2). */
+export const FWHM_PER_SIGMA = 2 * Math.sqrt(2 * Math.log(2));
+
 /** The model. */
 export type PsfModel = Readonly<{
   /** Side of the stamp, pixels; odd. */
@@ -98,7 +101,7 @@ export function effectiveAreaPx(stamp: Float32Array): number {
 export function psfFwhmPx(psf: PsfModel, x: number, y: number): number {
   const stamp = new Float32Array(psf.size * psf.size);
   evaluatePsf(psf, x, y, stamp);
-  return 2.3548 * Math.sqrt(effectiveAreaPx(stamp) / (4 * Math.PI));
+  return FWHM_PER_SIGMA * Math.sqrt(effectiveAreaPx(stamp) / (4 * Math.PI));
 }
 
 /** Steps of the adaptive moments: each halves what is left, and 25 leave 3e-8. */
@@ -111,7 +114,7 @@ const MOMENT_STEPS = 25;
 export function psfShape(psf: PsfModel, x: number, y: number): { sigmaPx: number; e1: number; e2: number } {
   const { size } = psf, half = (size - 1) / 2, stamp = new Float32Array(size * size);
   evaluatePsf(psf, x, y, stamp);
-  let xx = (psfFwhmPx(psf, x, y) / 2.3548) ** 2, yy = xx, xy = 0;
+  let xx = (psfFwhmPx(psf, x, y) / FWHM_PER_SIGMA) ** 2, yy = xx, xy = 0;
   for (let step = 0; step < MOMENT_STEPS; step++) {
     const determinant = xx * yy - xy * xy;
     let sum = 0, mxx = 0, myy = 0, mxy = 0;

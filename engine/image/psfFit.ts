@@ -4,10 +4,10 @@
  */
 import { maskBits } from './maskPlanes.ts';
 import { median, medianInPlace, weightedMedian } from './median.ts';
-import { evaluatePsf, type PsfModel } from './psf.ts';
+import { evaluatePsf, FWHM_PER_SIGMA, type PsfModel } from './psf.ts';
 import { createPsfFitter, type PhotometryPlanes, type PsfFit, type PsfFitter } from './psfPhotometry.ts';
 import { fitModel } from './psfSolve.ts';
-import { indexOf, usualSize, FWHM_PER_SIGMA, type Star } from './starDetection.ts';
+import { indexOf, usualSize, type Star } from './starDetection.ts';
 
 export type PsfFitConfig = Readonly<{
   /** Side of the stamp in FWHM, and its bounds in pixels (odd). */

@@ -8,6 +8,7 @@ import { createWindowed, type Windowed } from '../kernels/windowed.ts';
 import { interpolateAt, type Background } from './background.ts';
 import { maskBits } from './maskPlanes.ts';
 import { median } from './median.ts';
+import { FWHM_PER_SIGMA } from './psf.ts';
 import { gaussianTaps } from './smooth.ts';
 
 /** A peak and its moments; pixels, and the image's own flux unit. */
@@ -54,7 +55,6 @@ export type DetectionScratch = Readonly<{
   smooth: Float32Array; work: Float32Array;
 }>;
 
-export const FWHM_PER_SIGMA = 2 * Math.sqrt(2 * Math.log(2));
 const CENTROID_STEPS = 12;
 /** Step at which a centroid stands, pixels: the next one would be smaller by far, and noise moves it more. */
 const CENTROID_TOLERANCE_PX = 3e-4;

@@ -3,6 +3,7 @@
  * two apart. The best test of two known distributions is their likelihood ratio (Neyman & Pearson 1933); that of real
  * sources over noise rises with the SNR, so the best test is a higher threshold.
  */
+import { FWHM_PER_SIGMA } from '../../image/psf.ts';
 
 export type NoiseBound = Readonly<{
   /** Peaks of pure noise expected in the range of SNR, of both signs, and their share of the bogus that were found. */
@@ -18,7 +19,7 @@ export type NoiseBound = Readonly<{
  * λ = 1 / (2σ²) is the second spectral moment for a Gaussian PSF (Bond & Efstathiou 1987, MNRAS 226, 655, at high u).
  */
 export function noisePeaksPerPixel(u: number, fwhmPx: number): number {
-  const sigma = fwhmPx / 2.3548;
+  const sigma = fwhmPx / FWHM_PER_SIGMA;
   return (u * Math.exp((-u * u) / 2)) / ((2 * Math.PI) ** 1.5 * 2 * sigma * sigma);
 }
 

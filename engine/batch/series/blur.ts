@@ -6,9 +6,8 @@
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import { median } from '../../image/median.ts';
-import { evaluatePsf, type PsfModel } from '../../image/psf.ts';
+import { evaluatePsf, FWHM_PER_SIGMA, type PsfModel } from '../../image/psf.ts';
 import { gaussianTaps } from '../../image/smooth.ts';
-import { FWHM_PER_SIGMA } from '../../image/starDetection.ts';
 import { smoothSeparable } from '../../kernels/smooth.ts';
 import { spreadMask } from '../../kernels/spread.ts';
 import { adaptiveMoments, type Moments } from '../../stages/measure/shape.ts';

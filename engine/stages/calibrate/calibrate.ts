@@ -6,13 +6,13 @@ import { measureBackground, subtractBackground, type Background } from '../../im
 import { maskBits } from '../../image/maskPlanes.ts';
 import { asProduct, type PostIsrImage, type VisitImage } from '../../image/maskedImage.ts';
 import { median } from '../../image/median.ts';
-import { psfFwhmPx, psfShape, type PsfModel } from '../../image/psf.ts';
+import { FWHM_PER_SIGMA, psfFwhmPx, psfShape, type PsfModel } from '../../image/psf.ts';
 import { buildPsf, isOneStar, type PsfResult } from '../../image/psfFit.ts';
 import { createPsfFitter } from '../../image/psfPhotometry.ts';
 import type { ReferenceStar } from '../../image/references.ts';
 import type { RankedPoint } from '../../image/starMatch.ts';
 import {
-  FWHM_PER_SIGMA, indexOf, markSources, seeingOf, starsOfPeaks, usualSize, type DetectionScratch, type Star,
+  indexOf, markSources, seeingOf, starsOfPeaks, usualSize, type DetectionScratch, type Star,
 } from '../../image/starDetection.ts';
 import { pixelScaleArcsec, pixelToSky, type Wcs } from '../../image/wcs.ts';
 import { fitWcs, type AstrometricFit, type MeasuredStar } from './astrometry.ts';

@@ -12,7 +12,7 @@ import {
   asProduct, type DifferenceImage, type MaskedImage, type MatchedTemplate, type Template, type VisitImage,
   type WarpedTemplate,
 } from '../../image/maskedImage.ts';
-import { evaluatePsf, type PsfModel } from '../../image/psf.ts';
+import { evaluatePsf, FWHM_PER_SIGMA, type PsfModel } from '../../image/psf.ts';
 import type { Wcs } from '../../image/wcs.ts';
 import type { DifferenceConfig } from './config.ts';
 import {
@@ -177,7 +177,7 @@ function registeredTemplate(
   };
   const warp = warpTemplate(template, templateWcs, visitWcs, buffers.warpedTemplate, config.warp);
   const choice = choose(warp), widths = psfWidths(visitImage, warp.warped, choice);
-  const windowPx = Math.max(widths.visit, widths.template) / 2.3548;
+  const windowPx = Math.max(widths.visit, widths.template) / FWHM_PER_SIGMA;
   const displacement = choice.kind === 'stars'
     ? measureDisplacement(visitImage, warp.warped, choice.stamps, windowPx, config.registration) : null;
   if (displacement === null || displacement.rmsPx < config.registration.displacementMinPx) {
@@ -202,7 +202,7 @@ function psfWidths(visit: MaskedImage, warped: WarpedTemplate, choice: StampChoi
 
 /** Width of the Gaussian that turns one PSF into the other; half of the wider one at least, when they are alike. */
 function blurSigmaPx(a: number, b: number): number {
-  const wider = Math.max(a, b) / 2.3548, narrower = Math.min(a, b) / 2.3548;
+  const wider = Math.max(a, b) / FWHM_PER_SIGMA, narrower = Math.min(a, b) / FWHM_PER_SIGMA;
   const blur = Math.sqrt(Math.max(0, wider * wider - narrower * narrower));
   return Number.isFinite(blur) ? Math.max(blur, wider / 2) : 1;
 }

@@ -4,6 +4,7 @@ import { markBlank, markNear } from '../../kernels/near.ts';
 import { smallestOf } from '../../kernels/sample.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
+import { FWHM_PER_SIGMA } from '../../image/psf.ts';
 import type { KernelStarConfig } from './config.ts';
 import { medianOf, sampleOf } from './statistics.ts';
 
@@ -171,7 +172,7 @@ export function stampFwhmPx(planes: MaskedImage, stamps: readonly Stamp[], backg
         squares += value * value - planes.variance[j];
       }
     }
-    if (sum > 0 && squares > 0) widths.push(2.3548 * Math.sqrt((sum * sum) / squares / (4 * Math.PI)));
+    if (sum > 0 && squares > 0) widths.push(FWHM_PER_SIGMA * Math.sqrt((sum * sum) / squares / (4 * Math.PI)));
   }
   widths.sort((a, b) => a - b);
   return medianOf(Float64Array.from(widths.slice(0, Math.max(1, widths.length >> 1))));

@@ -2,6 +2,7 @@
 import type { DiaSource } from '../../../schemas/diaRows.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
+import { FWHM_PER_SIGMA } from '../../image/psf.ts';
 import { pixelScaleArcsec, pixelToSky, type Wcs } from '../../image/wcs.ts';
 import type { MeasureConfig } from './config.ts';
 import { fitDipole, type DipoleFit } from './dipoleFit.ts';
@@ -115,7 +116,7 @@ function elongationOf(
   }
   if (!(sum > 0)) return null;
   const x = sx / sum, y = sy / sum, xx = sxx / sum - x * x, xy = sxy / sum - x * y, yy = syy / sum - y * y;
-  const half = (xx + yy) / 2, spread = Math.hypot((xx - yy) / 2, xy), sigma2 = (fwhmPx / 2.3548) ** 2;
+  const half = (xx + yy) / 2, spread = Math.hypot((xx - yy) / 2, xy), sigma2 = (fwhmPx / FWHM_PER_SIGMA) ** 2;
   if (half + spread < config.trailElongationMin * sigma2 || half - spread > config.trailWidthMax * sigma2) return null;
   return { x, y, lengthPx: Math.sqrt(12 * (half + spread - 0.8 * sigma2)), angle: Math.atan2(2 * xy, xx - yy) / 2 };
 }
