@@ -15,7 +15,7 @@ import type { Band } from '../schemas/units.ts';
 import type { ArenaViews } from './image/arena.ts';
 import type { ReadPlane } from './image/calibrationPlane.ts';
 import type { Electronics } from './image/electronics.ts';
-import { cutoutOf } from './image/cutout.ts';
+import { planCutouts } from './image/cutout.ts';
 import { fluxNoisePlanes } from './image/fluxNoise.ts';
 import type { PostIsrImage, Template } from './image/maskedImage.ts';
 import type { RawAmp } from './image/rawExposure.ts';
@@ -202,13 +202,15 @@ function cutouts(run: DetectorRun): Figures {
   if (rows.length === 0) { run.cutouts = null; return { cutoutBytes: 0 }; }
   const { visitImage, psf, wcs } = made(run.calibrated), products = made(run.difference);
   const { objects } = run.inputs;
+  const images = [
+    { planes: products.difference, psf: products.differencePsf }, { planes: visitImage, psf },
+    { planes: products.matchedTemplate, psf: products.matchedTemplatePsf },
+  ];
   const stamps = new Map(rows.map((row) => {
     const box = { x: row.x, y: row.y, side: selectCutoutSide(row.bboxSize), wcs };
-    return [row.diaSourceId, {
-      difference: cutoutOf(products.difference, products.differencePsf, box), science: cutoutOf(visitImage, psf, box),
-      template: cutoutOf(products.matchedTemplate, products.matchedTemplatePsf, box),
-      neighbours: objects && encodeNeighbours(nearestNeighbours(objects, row.ra, row.dec)),
-    }] as const;
+    const [ofDifference, science, template] = planCutouts(images, box);
+    const neighbours = objects && encodeNeighbours(nearestNeighbours(objects, row.ra, row.dec));
+    return [row.diaSourceId, { difference: ofDifference, science, template, neighbours }] as const;
   }));
   run.cutouts = encodeCutouts(stamps);
   return { cutoutBytes: run.cutouts.length };

@@ -51,8 +51,6 @@ export type ImagePlane = Float32Array | Float64Array | Uint16Array | Int16Array 
 export type FitsHduOut = Readonly<{
   name?: string;
   cards?: readonly FitsCard[];
-  /** What `encodeHeader` made of the rest before, for HDUs that are written many times. */
-  header?: Uint8Array;
   /** [height × width] row-major; null for a header alone. Uint16 is stored as BITPIX 16 with BZERO 32768. */
   data: ImagePlane | null;
   width?: number;
@@ -125,7 +123,7 @@ function parseHdu(source: FitsSource, start: number, path: string, index: number
     readBytesInto: (out, from = 0) => source.readInto(dataStart + from, out),
     tiles: isTiled ? tiledImageOf(header, axesOf(header, 'Z', path), path) : null,
   };
-  return { hdu, end: dataStart + roundUp(dataBytes) };
+  return { hdu, end: dataStart + wholeBlocks(dataBytes) };
 }
 
 /** NAXISn, or ZNAXISn of a compressed image. */
@@ -276,7 +274,7 @@ function scaledInto(
  * @returns The uncompressed bytes.
  */
 export function writeFits(path: string | null, hdus: readonly FitsHduOut[]): Uint8Array {
-  const parts = hdus.flatMap((hdu, i) => [hdu.header ?? encodeHeader(hdu, i === 0), encodeData(hdu)]);
+  const parts = hdus.flatMap((hdu, i) => [encodeHeader(hdu, i === 0), encodeData(hdu)]);
   const bytes = concatenated(parts);
   if (path !== null) writeAtomically(path, path.endsWith('.gz') ? gzipSync(bytes) : bytes);
   return bytes;
@@ -308,7 +306,7 @@ export function encodeHeader(hdu: FitsHduOut, isPrimary: boolean): Uint8Array {
   if (data instanceof Uint16Array) cards.push(['BSCALE', 1], ['BZERO', 32768]);
   if (hdu.name !== undefined) cards.push(['EXTNAME', hdu.name]);
   const text = [...cards, ...(hdu.cards ?? [])].map(formatCard).join('') + 'END'.padEnd(CARD_BYTES);
-  return Buffer.from(text.padEnd(roundUp(text.length)), 'latin1');
+  return Buffer.from(text.padEnd(wholeBlocks(text.length)), 'latin1');
 }
 
 function bitpixOf(data: ImagePlane): number {
@@ -324,7 +322,7 @@ function encodeData(hdu: FitsHduOut): Uint8Array {
   if (data.length === 0 || data.length !== (hdu.width ?? 0) * (hdu.height ?? 0)) {
     throw new Error(`HDU ${hdu.name ?? ''} has ${data.length} values for ${hdu.width} × ${hdu.height} pixels`);
   }
-  const out = Buffer.alloc(roundUp(data.byteLength));
+  const out = Buffer.alloc(wholeBlocks(data.byteLength));
   // Copied by the data's own bytes, which are little-endian on every machine that Node 24 supports, then swapped.
   out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   const used = out.subarray(0, data.byteLength);
@@ -352,6 +350,7 @@ function ascii(bytes: Uint8Array, start: number, end: number): string {
   return text;
 }
 
-function roundUp(bytes: number): number {
+/** Bytes of the blocks that so many need. */
+export function wholeBlocks(bytes: number): number {
   return Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
 }

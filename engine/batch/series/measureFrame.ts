@@ -1,6 +1,6 @@
 /** One frame as a visit: subtract the template, detect, measure, cut out; later, fluxes forced at known places. */
 import type { DetectorId } from '../../../schemas/ids.ts';
-import { cutoutOf } from '../../image/cutout.ts';
+import { planCutouts } from '../../image/cutout.ts';
 import { PIXEL_NOISE_ALONE } from '../../image/fluxNoise.ts';
 import { asProduct, type DifferenceImage, type MaskedImage } from '../../image/maskedImage.ts';
 import { psfFwhmPx, type PsfModel } from '../../image/psf.ts';
@@ -127,8 +127,9 @@ function cutoutsOf(
   if (rows.length === 0) return null;
   return encodeCutouts(new Map(rows.map((row) => {
     const box = { x: row.x, y: row.y, side: selectCutoutSide(row.bboxSize), wcs };
-    const [d, s, t] = [difference, visitImage, matchedTemplate].map((planes) => cutoutOf(planes, differencePsf, box));
-    return [row.diaSourceId, { difference: d, science: s, template: t, neighbours: null }] as const;
+    const [ofDifference, science, template] = planCutouts(
+      [difference, visitImage, matchedTemplate].map((planes) => ({ planes, psf: differencePsf })), box);
+    return [row.diaSourceId, { difference: ofDifference, science, template, neighbours: null }] as const;
   })));
 }
 

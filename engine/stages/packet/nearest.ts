@@ -17,12 +17,18 @@ export function nearestNeighbours(catalogue: ObjectCatalogue, raDeg: number, dec
   // Beyond this difference in right ascension nothing is near; at the poles everything may be.
   const cosDec = Math.cos((Math.abs(decDeg) + REACH_DEG) * DEGREE);
   const raReach = cosDec > REACH_DEG ? (1.01 * REACH_DEG) / cosDec : 360;
+  const isSmall = raReach < 1;
   for (let i = lowerBound(decs, decDeg - REACH_DEG); i < decs.length && decs[i] <= decDeg + REACH_DEG; i++) {
-    const apart = Math.abs(ras[i] - raDeg);
-    if (apart > raReach && 360 - apart > raReach) continue;
+    const difference = Math.abs(ras[i] - raDeg), apart = Math.min(difference, 360 - difference);
+    if (apart > raReach) continue;
+    const found = isGalaxy[i] === 1 ? galaxies : stars;
+    // Most are farther than those already found by what costs no sine: sin x > 0.999 x for the differences here.
+    const east = apart * cosDec, north = decs[i] - decDeg;
+    if (isSmall && found.length === NEIGHBOURS_MAX
+      && east * east + north * north > (1.001 * found[NEIGHBOURS_MAX - 1].distanceArcsec / 3600) ** 2) continue;
     const distanceArcsec = separation(raDeg, decDeg, ras[i], decs[i]);
     if (distanceArcsec > NEIGHBOUR_RADIUS_ARCSEC) continue;
-    insert(isGalaxy[i] === 1 ? galaxies : stars, { index: i, distanceArcsec, objectId: objectId[i] });
+    insert(found, { index: i, distanceArcsec, objectId: objectId[i] });
   }
   const told = (found: readonly Found[]): Neighbour[] =>
     found.map((each) => neighbourOf(catalogue, raDeg, decDeg, each));

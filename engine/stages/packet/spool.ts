@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { PlannedCutout } from '../../image/cutout.ts';
 
 /** Three FITS files of one diaSource; null where there is none. */
 export type Cutouts = Readonly<{
@@ -6,6 +7,9 @@ export type Cutouts = Readonly<{
   /** What the object catalogue has near it (`schemas/neighbours.ts`); null where no catalogue was looked at. */
   neighbours: Uint8Array | null;
 }>;
+
+/** As `Cutouts`, of bytes that are there, and of such as are made where they go. */
+export type PlannedCutouts = Readonly<Record<keyof Cutouts, Uint8Array | PlannedCutout | null>>;
 
 /**
  * Cutouts of one visit-detector, and what else goes with its packets, as one string of bytes, which a commit names by
@@ -34,7 +38,7 @@ function entryBytes(kinds: number): number {
 }
 
 /** The bytes of a spool file. They depend on ids and cutouts alone, not on the order of the map. */
-export function encodeCutouts(cutouts: ReadonlyMap<bigint, Cutouts>): Buffer {
+export function encodeCutouts(cutouts: ReadonlyMap<bigint, PlannedCutouts>): Buffer {
   const entries = [...cutouts].sort(([a], [b]) => (a < b ? -1 : 1));
   let size = HEADER_BYTES + ENTRY_BYTES * entries.length;
   for (const [, entry] of entries) for (const kind of KINDS) size += entry[kind]?.length ?? 0;
@@ -50,8 +54,9 @@ export function encodeCutouts(cutouts: ReadonlyMap<bigint, Cutouts>): Buffer {
       const bytes = entry[kind];
       out.writeUInt32LE(bytes === null ? NULL_LENGTH : bytes.length, row + 8 + 4 * k);
       if (bytes === null) return;
-      out.set(bytes, place);
-      place += bytes.length;
+      const end = place + bytes.length;
+      if (bytes instanceof Uint8Array) out.set(bytes, place); else bytes.writeInto(out.subarray(place, end));
+      place = end;
     });
     row += ENTRY_BYTES;
   }
