@@ -107,9 +107,11 @@ function writeTask(
     pointerToFloats(flat), 0, 0, limitsAt, task.badBit, task.missingBits,
     inverse === null ? 0 : pointerTo(kernels, inverse), task.hasMissing ? 1 : 0, rows, stride,
   ]);
-  [dark, flat].forEach((plane, k) => {
+  const { darkMax, responseMin, responseMax } = limits;
+  const wanted = [[dark, -Infinity, darkMax], [flat, Math.max(responseMin, 0), responseMax]] as const;
+  wanted.forEach(([plane, least, most], k) => {
     const line = rows + (2 * KEPT_ROWS + 1 + k) * stride;
-    writeScaled(new DataView(buffer), limitsAt + 16 + k * SCALED_BYTES, plane, line);
+    writeScaled(new DataView(buffer), limitsAt + 16 + k * SCALED_BYTES, plane, least, most, line);
   });
   new Float32Array(buffer, room + 20, 1).set([task.darkSeconds]);
   new Float32Array(buffer, room + 28, 2).set([task.flowX, task.flowY]);

@@ -25,16 +25,34 @@ export function valueAt(plane: ReadPlane, i: number): number {
   return stored === 0 ? NaN : fround(fround(stored * fround(plane.scale)) + fround(plane.zero));
 }
 
-/** Bytes of what the kernels know of a plane in 16 bits: its place (0 for none), scale, zero, a row of work. */
-export const SCALED_BYTES = 16;
+/**
+ * Bytes of what the kernels know of a plane in 16 bits: its place (0 for none), scale, zero, a row of work, the
+ * lowest stored number that is surely wanted, and how many follow that are; 0 where none is sure.
+ */
+export const SCALED_BYTES = 20;
 
-/** @param line Offset of work: a row of float32 and 64 bytes. */
-export function writeScaled(view: DataView, at: number, plane: ReadPlane | null, line: number): void {
-  const isIt = plane !== null && isScaled(plane);
-  view.setUint32(at, isIt ? plane.stored.byteOffset : 0, true);
-  view.setFloat32(at + 4, isIt ? plane.scale : 0, true);
-  view.setFloat32(at + 8, isIt ? plane.zero : 0, true);
+/**
+ * @param least, most Values beyond these are not wanted.
+ * @param line Offset of work: a row of float32 and 64 bytes.
+ */
+export function writeScaled(
+  view: DataView, at: number, plane: ReadPlane | null, least: number, most: number, line: number,
+): void {
+  const scaled = plane !== null && isScaled(plane) ? plane : null;
+  const [low, high] = scaled ? wanted(scaled, least, most) : [0, 0];
+  view.setUint32(at, scaled?.stored.byteOffset ?? 0, true);
+  view.setFloat32(at + 4, scaled?.scale ?? 0, true);
+  view.setFloat32(at + 8, scaled?.zero ?? 0, true);
   view.setUint32(at + 12, line, true);
+  view.setUint16(at + 16, low, true);
+  view.setUint16(at + 18, high - low, true);
+}
+
+/** A step or two less than all of them, as their values are rounded; without 0. */
+function wanted({ scale, zero }: ScaledPlane, least: number, most: number): readonly [number, number] {
+  const bounded = (stored: number): number => Math.max(1, Math.min(65535, stored));
+  const low = bounded(Math.ceil((least - zero) / scale) + 2), high = bounded(Math.floor((most - zero) / scale) - 2);
+  return [low, Math.max(low, high)];
 }
 
 /** Offset of a plane that is kept as it is, in the kernels' memory; 0 for others and none. */

@@ -87,7 +87,7 @@ export type SignaturePass = Readonly<{
  */
 const QUIET_ADU = 0.02;
 /** Bytes of an amp's record and of the task's, as `assembly/signature.ts` reads them. */
-const AMP_BYTES = 128, TASK_BYTES = 144, LOUDNESSES = 3;
+const AMP_BYTES = 128, TASK_BYTES = 160, LOUDNESSES = 3;
 /** Beyond what 16 bits hold. */
 const NEVER_ADU = 65536;
 
@@ -208,8 +208,11 @@ function prepareCompiled(
     inverse === null ? 0 : pointerTo(kernels, inverse),
   ];
   words.forEach((word, i) => view.setUint32(work.task + 4 * i, word, true));
-  [bias, dark, flat].forEach((plane, k) => {
-    writeScaled(view, work.task + 96 + k * SCALED_BYTES, plane, work.scaled + k * stride);
+  const wanted = [
+    [bias, -biasMax, biasMax], [dark, -Infinity, darkMax], [flat, Math.max(responseMin, 0), responseMax],
+  ] as const;
+  wanted.forEach(([plane, least, most], k) => {
+    writeScaled(view, work.task + 96 + k * SCALED_BYTES, plane, least, most, work.scaled + k * stride);
   });
   view.setFloat32(work.task + 32, task.darkSeconds, true);
   let marked = 0;

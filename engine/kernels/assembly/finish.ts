@@ -1,5 +1,5 @@
 /** Repelled charge put back, dark off, flat divided. The twin in `twins/finish.ts` defines the results. */
-import { readable } from './scaled';
+import { readable, Stored } from './scaled';
 
 /**
  * What flows into each pixel of a row by repulsion: x (2 q² − left² − right²) + y (2 q² − below² − above²), a
@@ -92,28 +92,74 @@ export function finishRows(task: usize, first: i32, end: i32): i32 {
   return marked;
 }
 
+/** Where the task's records of `readable` lie. */
+const DARK: usize = 80, FLAT: usize = 100;
+
 function finishRow(task: usize, y: i32): i32 {
-  const width = load<i32>(task, 8), seconds = load<f32>(task, 20), limits = <usize>load<u32>(task, 36);
-  const dark = readable(<usize>load<u32>(task, 16), task + 80, y * width, width), inverse = <usize>load<u32>(task, 48);
-  const flat = readable(<usize>load<u32>(task, 24), task + 96, y * width, width);
-  const start = <usize>(y * width) << 2, to = <usize>load<u32>(task) + start;
-  const m = <usize>load<u32>(task, 4) + (start >> 1);
-  const line = <usize>load<u32>(task, 56) + <usize>(2 * KEPT) * <usize>load<u32>(task, 60);
+  const width = load<i32>(task, 8), first = y * width, to = <usize>load<u32>(task) + (<usize>first << 2);
+  const stride = <usize>load<u32>(task, 60), line = <usize>load<u32>(task, 56) + <usize>(2 * KEPT) * stride;
   restoreRow(
     to, Ring.row(task, y), Ring.row(task, y - 1), Ring.row(task, y + 1), load<f32>(task, 28), load<f32>(task, 32),
     width, load<i32>(task, 52) != 0, line,
   );
-  const seconds4 = f32x4.splat(seconds), darkMax = v128.load32_splat(limits, 4), one = f32x4.splat(1);
-  const least = v128.load32_splat(limits, 8), most = v128.load32_splat(limits, 12);
-  let i = 0, marked = 0;
-  for (; i + 8 <= width; i += 8) {
+  const isScaled = (load<u32>(task, 16) | load<u32>(task, 24)) == 0 && Stored.isKnown(task + DARK)
+    && Stored.isKnown(task + FLAT), eights = width & ~7;
+  const marked = isScaled ? finishScaled(task, line, to, first, eights) : finishFloats(task, line, to, first, eights);
+  return marked + finishRest(task, line, to, first, eights, width);
+}
+
+/** Whole eights of a row whose calibrations are in 16 bits. Returns pixels marked. */
+function finishScaled(task: usize, line: usize, to: usize, first: i32, eights: i32): i32 {
+  const darks = <usize>load<u32>(task, DARK), flats = <usize>load<u32>(task, FLAT), seconds = v128.load32_splat(task, 20);
+  const darkScale = Stored.scale(task + DARK), darkZero = Stored.zero(task + DARK), one = f32x4.splat(1);
+  const flatScale = Stored.scale(task + FLAT), flatZero = Stored.zero(task + FLAT);
+  const inverse = flats != 0 ? <usize>load<u32>(task, 48) : 0;
+  let marked = 0;
+  for (let i = 0; i < eights; i += 8) {
+    const at = <usize>i << 2, place = <usize>(first + i) << 1;
+    let a = v128.load(line + at), b = v128.load(line + at, 16), beyond = i16x8.splat(0);
+    const isNumber = v128.and(f32x4.eq(a, a), f32x4.eq(b, b));
+    if (darks != 0) {
+      const stored = v128.load(darks + place);
+      beyond = Stored.beyond(stored, task + DARK);
+      a = f32x4.sub(a, f32x4.mul(Stored.low(stored, darkScale, darkZero), seconds));
+      b = f32x4.sub(b, f32x4.mul(Stored.high(stored, darkScale, darkZero), seconds));
+    }
+    if (flats != 0) {
+      const stored = v128.load(flats + place);
+      beyond = v128.or(beyond, Stored.beyond(stored, task + FLAT));
+      const inverseA = f32x4.div(one, Stored.low(stored, flatScale, flatZero));
+      const inverseB = f32x4.div(one, Stored.high(stored, flatScale, flatZero));
+      a = f32x4.mul(a, inverseA);
+      b = f32x4.mul(b, inverseB);
+      if (inverse != 0) {
+        v128.store(inverse + (place << 1), inverseA);
+        v128.store(inverse + (place << 1), inverseB, 16);
+      }
+    }
+    v128.store(to + at, a);
+    v128.store(to + at, b, 16);
+    if (v128.any_true(v128.or(beyond, v128.not(isNumber)))) marked += markEight(task, to, first, i);
+  }
+  return marked;
+}
+
+/** As `finishScaled`, of calibrations of which some are float32, or hardly one stored number is wanted. */
+function finishFloats(task: usize, line: usize, to: usize, first: i32, eights: i32): i32 {
+  const width = load<i32>(task, 8), limits = <usize>load<u32>(task, 36), start = <usize>first << 2;
+  const dark = readable(<usize>load<u32>(task, 16), task + DARK, first, width), one = f32x4.splat(1);
+  const flat = readable(<usize>load<u32>(task, 24), task + FLAT, first, width);
+  const inverse = flat != 0 ? <usize>load<u32>(task, 48) : 0, seconds = v128.load32_splat(task, 20);
+  const darkMax = v128.load32_splat(limits, 4), least = v128.load32_splat(limits, 8), most = v128.load32_splat(limits, 12);
+  let marked = 0;
+  for (let i = 0; i < eights; i += 8) {
     const at = <usize>i << 2;
     let a = v128.load(line + at), b = v128.load(line + at, 16);
     let sound = v128.and(f32x4.eq(a, a), f32x4.eq(b, b));
     if (dark != 0) {
       const currentA = v128.load(dark + start + at), currentB = v128.load(dark + start + at, 16);
-      a = f32x4.sub(a, f32x4.mul(currentA, seconds4));
-      b = f32x4.sub(b, f32x4.mul(currentB, seconds4));
+      a = f32x4.sub(a, f32x4.mul(currentA, seconds));
+      b = f32x4.sub(b, f32x4.mul(currentB, seconds));
       sound = v128.and(sound, v128.and(f32x4.le(currentA, darkMax), f32x4.le(currentB, darkMax)));
     }
     if (flat != 0) {
@@ -130,10 +176,19 @@ function finishRow(task: usize, y: i32): i32 {
     }
     v128.store(to + at, a);
     v128.store(to + at, b, 16);
-    if (i32x4.bitmask(sound) == 15) continue;
-    for (let k = i; k < i + 8; k++) marked += markOdd(task, dark, flat, to, m, start, k);
+    if (i32x4.bitmask(sound) != 15) marked += markEight(task, to, first, i);
   }
-  for (; i < width; i++) {
+  return marked;
+}
+
+/** The last columns, fewer than eight. Returns pixels marked. */
+function finishRest(task: usize, line: usize, to: usize, first: i32, from: i32, width: i32): i32 {
+  if (from == width) return 0;
+  const count = width - from, dark = readable(<usize>load<u32>(task, 16), task + DARK, first + from, count);
+  const flat = readable(<usize>load<u32>(task, 24), task + FLAT, first + from, count), start = <usize>first << 2;
+  const inverse = flat != 0 ? <usize>load<u32>(task, 48) : 0, seconds = load<f32>(task, 20);
+  let marked = 0;
+  for (let i = from; i < width; i++) {
     const at = <usize>i << 2;
     let value = load<f32>(line + at);
     if (dark != 0) value -= load<f32>(dark + start + at) * seconds;
@@ -143,18 +198,34 @@ function finishRow(task: usize, y: i32): i32 {
       if (inverse != 0) store<f32>(inverse + start + at, portion);
     }
     store<f32>(to + at, value);
-    marked += markOdd(task, dark, flat, to, m, start, i);
+    marked += markOdd(task, dark, flat, to, first, i);
   }
   return marked;
 }
 
-/** Marks a pixel that the calibrations do not want; where they have no response it becomes NaN. 1 when it is marked. */
-function markOdd(task: usize, dark: usize, flat: usize, row: usize, mask: usize, start: usize, i: i32): i32 {
-  const at = <usize>i << 2, limits = <usize>load<u32>(task, 36), m = mask + (<usize>i << 1);
-  let isSound = dark == 0 || load<f32>(dark + start + at) <= load<f32>(limits, 4);
+/** Looks at eight pixels of a row from the i-th on. Returns pixels marked. */
+function markEight(task: usize, row: usize, first: i32, i: i32): i32 {
+  const dark = readable(<usize>load<u32>(task, 16), task + DARK, first + i, 8);
+  const flat = readable(<usize>load<u32>(task, 24), task + FLAT, first + i, 8);
+  let marked = 0;
+  for (let k = i; k < i + 8; k++) marked += markOdd(task, dark, flat, row, first, k);
+  return marked;
+}
+
+/** Marks a pixel that the calibrations do not want; where they have no value it becomes NaN. 1 when it is marked. */
+function markOdd(task: usize, dark: usize, flat: usize, row: usize, first: i32, i: i32): i32 {
+  const at = <usize>i << 2, limits = <usize>load<u32>(task, 36), plane = <usize>(first + i) << 2;
+  const m = <usize>load<u32>(task, 4) + (plane >> 1), inverse = <usize>load<u32>(task, 48);
+  let isSound = true;
+  if (dark != 0) {
+    const current = load<f32>(dark + plane);
+    if (current != current) store<f32>(row + at, f32.NaN);
+    isSound = current <= load<f32>(limits, 4);
+  }
   if (flat != 0) {
-    const response = load<f32>(flat + start + at);
+    const response = load<f32>(flat + plane);
     if (!(response > 0)) store<f32>(row + at, f32.NaN);
+    if (inverse != 0) store<f32>(inverse + plane, <f32>1 / response);
     isSound = isSound && response >= load<f32>(limits, 8) && response <= load<f32>(limits, 12);
   }
   const value = load<f32>(row + at);

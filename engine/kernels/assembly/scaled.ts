@@ -23,9 +23,30 @@ export function scaledRow(from: usize, scale: f32, zero: f32, count: i32, out: u
   }
 }
 
-class Stored {
+export class Stored {
   @inline static four(stored: v128, scales: v128, zeros: v128): v128 {
     return f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(stored), scales), zeros);
+  }
+
+  @inline static low(stored: v128, scales: v128, zeros: v128): v128 {
+    return Stored.four(i32x4.extend_low_i16x8_u(stored), scales, zeros);
+  }
+
+  @inline static high(stored: v128, scales: v128, zeros: v128): v128 {
+    return Stored.four(i32x4.extend_high_i16x8_u(stored), scales, zeros);
+  }
+
+  @inline static scale(record: usize): v128 { return v128.load32_splat(record, 4); }
+  @inline static zero(record: usize): v128 { return v128.load32_splat(record, 8); }
+
+  /** Not 0 where eight have no value, or one beyond what is surely wanted. */
+  @inline static beyond(stored: v128, record: usize): v128 {
+    return i16x8.sub_sat_u(i16x8.sub(stored, v128.load16_splat(record, 16)), v128.load16_splat(record, 18));
+  }
+
+  /** Whether some stored numbers are surely wanted, or there is no such plane. */
+  @inline static isKnown(record: usize): bool {
+    return load<u32>(record) == 0 || load<u16>(record, 18) != 0;
   }
 }
 
@@ -33,7 +54,8 @@ class Stored {
  * A plane whose pixels from `first` on can be loaded as float32: itself, or a row of work with what it has in 16 bits.
  *
  * @param floats 0 for none, and for one in 16 bits.
- * @param record Place, scale, zero and row of work of one in 16 bits; its place 0 for none.
+ * @param record Place, scale, zero and row of work of one in 16 bits, its place 0 for none; the least
+ *               stored number that is surely wanted and how many follow, uint16.
  * @returns Where its first pixel of all would be; 0 for none.
  */
 export function readable(floats: usize, record: usize, first: i32, count: i32): usize {

@@ -4,7 +4,7 @@
  *
  * The layout of `task` and of an amp's record is that of `engine/kernels/signature.ts`.
  */
-import { readable } from './scaled';
+import { storeRow } from './signatureRow';
 
 const AMP_BYTES: usize = 128;
 /** Rows of readout that share one usual count. */
@@ -20,7 +20,6 @@ class Blocks {
 }
 
 class Four {
-  @inline static reverse(v: v128): v128 { return v128.shuffle<i32>(v, v, 3, 2, 1, 0); }
   @inline static counts(low: v128, level: v128): v128 { return f32x4.sub(f32x4.convert_i32x4_s(low), level); }
 }
 
@@ -136,47 +135,6 @@ function withoutDeferral(
   }
 }
 
-class Pixel {
-  /** Correction of one signal, ADU, straight between the table's nodes; beyond its ends that of its end. */
-  @inline static tableValue(table: usize, perAdu: f32, last: f32, signal: f32): f32 {
-    const place = min(max(signal * perAdu, 0), last), node = min(<i32>place, <i32>last - 1);
-    const at = table + (<usize>node << 2), here = load<f32>(at);
-    return here + (place - <f32>node) * (load<f32>(at, 4) - here);
-  }
-}
-
-/**
- * Brings a row's signals, less the bias, on a straight line by polynomial and table, in place: a table is looked up pixel
- * by pixel, and the loop of all others need not make room for it.
- */
-function straighten(
-  pixels: usize, columns: i32, flip: bool, bias: usize, offset: i32, c2: f32, c3: f32, table: usize, perAdu: f32, last: f32,
-): void {
-  for (let j = 0; j < columns; j++) {
-    const from = pixels + (<usize>(flip ? columns - 1 - j : j) << 2);
-    let w = load<f32>(from);
-    if (bias != 0) w -= load<f32>(bias + (<usize>(offset + j) << 2));
-    if (c2 != 0 || c3 != 0) w = w + (w * w) * (c2 + c3 * w);
-    store<f32>(from, w + Pixel.tableValue(table, perAdu, last, w));
-  }
-}
-
-/** Bits of a pixel that its calibrations do not want, else 0; it becomes NaN where they have no value. */
-function defectBits(
-  image: usize, bias: usize, dark: usize, flat: usize, at: usize, limits: usize, badBit: i32, missingBits: i32,
-): i32 {
-  const value = load<f32>(image + at);
-  if (value != value || (flat != 0 && !(load<f32>(flat + at) > 0))) {
-    store<f32>(image + at, f32.NaN);
-    return missingBits;
-  }
-  if (bias != 0 && !(abs<f32>(load<f32>(bias + at)) <= load<f32>(limits))) return badBit;
-  if (dark != 0 && !(load<f32>(dark + at) <= load<f32>(limits, 4))) return badBit;
-  if (flat == 0) return 0;
-  const response = load<f32>(flat + at);
-  return response >= load<f32>(limits, 8) && response <= load<f32>(limits, 12) ? 0 : badBit;
-}
-
 /**
  * Rows `first` … `end` − 1 of the readout, of all amps.
  *
@@ -265,138 +223,5 @@ function removeCrosstalk(task: usize, amp: usize, own: usize, y: i32, columns: i
     const index = <usize>load<i32>(entry), other = amps + index * AMP_BYTES;
     const loud = <usize>load<u32>(task, 72) + (index * LOUDNESSES + <usize>load<i32>(entry, 8)) * words;
     withoutCrosstalk(own, Amp.row(task, other, y), loud, load<f32>(entry, 4), Usual.count(other, y), columns);
-  }
-}
-
-/** Brings a row's signals to their place on the detector, as electrons. Returns the pixels marked. */
-function storeRow(task: usize, amp: usize, pixels: usize, raw: usize, y: i32, columns: i32): i32 {
-  const image = <usize>load<u32>(task, 16), mask = <usize>load<u32>(task, 20);
-  const flip = load<i32>(amp, 20) != 0, offset = load<i32>(amp, 12) + y * load<i32>(amp, 16);
-  if (load<i32>(amp, 116) != 0) return storeDead(task, amp, raw, offset, columns);
-  const bias = readable(<usize>load<u32>(task, 24), task + 96, offset, columns), isFinished = load<i32>(task, 60) != 0;
-  const dark = isFinished ? readable(<usize>load<u32>(task, 28), task + 112, offset, columns) : 0;
-  const flat = isFinished ? readable(<usize>load<u32>(task, 36), task + 128, offset, columns) : 0;
-  const limits = <usize>load<u32>(task, 40), badBit = load<i32>(task, 44), missingBits = load<i32>(task, 48);
-  const seconds = load<f32>(task, 32);
-  const gain = load<f32>(amp, 24), c2 = load<f32>(amp, 28), c3 = load<f32>(amp, 32), table = <usize>load<u32>(amp, 36);
-  const isCurved = table == 0 && (c2 != 0 || c3 != 0), hasBias = bias != 0 && table == 0;
-  const inverse = flat != 0 ? <usize>load<u32>(task, 92) : 0, one = f32x4.splat(1);
-  if (table != 0) {
-    straighten(pixels, columns, flip, bias, offset, c2, c3, table, load<f32>(amp, 40), load<f32>(amp, 44));
-  }
-  const seconds4 = f32x4.splat(seconds), biasMax = v128.load32_splat(limits), darkMax = v128.load32_splat(limits, 4);
-  const least = v128.load32_splat(limits, 8), most = v128.load32_splat(limits, 12);
-  const gain4 = f32x4.splat(gain), c24 = f32x4.splat(c2), c34 = f32x4.splat(c3), none = i16x8.splat(0);
-  // Eights with pixels that calibrations may not want are listed and looked at afterwards.
-  const odd = <usize>load<u32>(task, 68);
-  let marked = 0, listed = 0, j = 0;
-  for (; j + 8 <= columns; j += 8) {
-    // Upwards on the detector: memory comes slower the other way.
-    const to = offset + j, at = <usize>to << 2, from = pixels + (<usize>(flip ? columns - 8 - j : j) << 2);
-    let a = v128.load(from), b = v128.load(from, 16), sound = i16x8.splat(-1);
-    if (flip) {
-      const swap = Four.reverse(a);
-      a = Four.reverse(b);
-      b = swap;
-    }
-    if (bias != 0) {
-      const biasA = v128.load(bias + at), biasB = v128.load(bias + at, 16);
-      if (hasBias) {
-        a = f32x4.sub(a, biasA);
-        b = f32x4.sub(b, biasB);
-      }
-      sound = v128.and(f32x4.le(f32x4.abs(biasA), biasMax), f32x4.le(f32x4.abs(biasB), biasMax));
-    }
-    if (isCurved) {
-      a = f32x4.add(a, f32x4.mul(f32x4.mul(a, a), f32x4.add(c24, f32x4.mul(c34, a))));
-      b = f32x4.add(b, f32x4.mul(f32x4.mul(b, b), f32x4.add(c24, f32x4.mul(c34, b))));
-    }
-    a = f32x4.mul(a, gain4);
-    b = f32x4.mul(b, gain4);
-    if (dark != 0) {
-      const darkA = v128.load(dark + at), darkB = v128.load(dark + at, 16);
-      a = f32x4.sub(a, f32x4.mul(darkA, seconds4));
-      b = f32x4.sub(b, f32x4.mul(darkB, seconds4));
-      sound = v128.and(sound, v128.and(f32x4.le(darkA, darkMax), f32x4.le(darkB, darkMax)));
-    }
-    if (flat != 0) {
-      const flatA = v128.load(flat + at), flatB = v128.load(flat + at, 16);
-      const inverseA = f32x4.div(one, flatA), inverseB = f32x4.div(one, flatB);
-      a = f32x4.mul(a, inverseA);
-      b = f32x4.mul(b, inverseB);
-      if (inverse != 0) {
-        v128.store(inverse + at, inverseA);
-        v128.store(inverse + at, inverseB, 16);
-      }
-      sound = v128.and(sound, v128.and(f32x4.ge(flatA, least), f32x4.ge(flatB, least)));
-      sound = v128.and(sound, v128.and(f32x4.le(flatA, most), f32x4.le(flatB, most)));
-    }
-    v128.store(image + at, a); v128.store(image + at, b, 16);
-    v128.store(mask + (<usize>to << 1), none);
-    // Values that are no numbers come of calibrations that are none, or of none of use.
-    store<i32>(odd + (<usize>listed << 2), to);
-    listed += i32(i32x4.bitmask(sound) != 15);
-  }
-  for (let k = 0; k < listed; k++) {
-    const to = load<i32>(odd + (<usize>k << 2));
-    for (let i = to; i < to + 8; i++) {
-      marked += markPixel(task, image, mask, bias, dark, flat, i, limits, badBit, missingBits);
-    }
-  }
-  for (; j < columns; j++) {
-    const to = offset + j, at = <usize>to << 2;
-    let w = load<f32>(pixels + (<usize>(flip ? columns - 1 - j : j) << 2));
-    if (hasBias) w -= load<f32>(bias + at);
-    if (isCurved) w = w + (w * w) * (c2 + c3 * w);
-    let value = w * gain;
-    if (dark != 0) value -= load<f32>(dark + at) * seconds;
-    if (flat != 0) {
-      const response: f32 = <f32>1 / load<f32>(flat + at);
-      value = value * response;
-      if (inverse != 0) store<f32>(inverse + at, response);
-    }
-    store<f32>(image + at, value);
-    store<u16>(mask + (<usize>to << 1), 0);
-    marked += markPixel(task, image, mask, bias, dark, flat, to, limits, badBit, missingBits);
-  }
-  if (load<i32>(amp, 84) >= load<i32>(amp, 56)) markHigh(task, amp, raw, mask, offset, columns);
-  return marked;
-}
-
-/** A row of an amp that says nothing: missing, but for the marks of its counts. Returns 0: no calibration says so. */
-function storeDead(task: usize, amp: usize, raw: usize, offset: i32, columns: i32): i32 {
-  const image = <usize>load<u32>(task, 16), mask = <usize>load<u32>(task, 20), missingBits = load<i32>(task, 48);
-  for (let j = 0; j < columns; j++) {
-    store<f32>(image + (<usize>(offset + j) << 2), f32.NaN);
-    store<u16>(mask + (<usize>(offset + j) << 1), <u16>missingBits);
-  }
-  store<i32>(task, 1, 84);
-  if (load<i32>(amp, 84) >= load<i32>(amp, 56)) markHigh(task, amp, raw, mask, offset, columns);
-  return 0;
-}
-
-/** 1 where the pixel is marked. */
-function markPixel(
-  task: usize, image: usize, mask: usize, bias: usize, dark: usize, flat: usize, i: i32, limits: usize, badBit: i32,
-  missingBits: i32,
-): i32 {
-  const bits = defectBits(image, bias, dark, flat, <usize>i << 2, limits, badBit, missingBits);
-  if (bits == 0) return 0;
-  if (bits == missingBits) store<i32>(task, 1, 84);
-  store<u16>(mask + (<usize>i << 1), <u16>bits);
-  return 1;
-}
-
-/** Marks saturated and suspect pixels of a row that has some, and counts them. */
-function markHigh(task: usize, amp: usize, raw: usize, mask: usize, offset: i32, columns: i32): void {
-  const saturatedBit = load<i32>(task, 52), suspectBit = load<i32>(task, 56), flip = load<i32>(amp, 20) != 0;
-  const suspect = load<i32>(amp, 56), saturation = load<i32>(amp, 60);
-  for (let j = 0; j < columns; j++) {
-    const counts = <i32>load<u16>(raw + (<usize>j << 1));
-    if (counts < suspect) continue;
-    const isSaturated = counts >= saturation, m = mask + (<usize>(offset + (flip ? columns - 1 - j : j)) << 1);
-    store<u16>(m, load<u16>(m) | <u16>(isSaturated ? saturatedBit : suspectBit));
-    const counter = amp + (isSaturated ? 72 : 76);
-    store<i32>(counter, load<i32>(counter) + 1);
   }
 }
