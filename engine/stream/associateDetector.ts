@@ -33,6 +33,8 @@ export const POLICY_REASON = 'policy:';
 
 export type DetectorAssociation = Readonly<{
   rows: AssociatedRowBytes; withheld: DiaSourcesAssociated['withheld']; newDiaObjects: number;
+  /** The sources that may have a packet, at once or when a policy releases it. */
+  packedIds: ReadonlySet<bigint>;
   warnings: readonly AssociationWarning[];
 }>;
 
@@ -60,6 +62,7 @@ export function associateDetector(
     timeProcessedMjdTai, forced, bodies: new Map(matches.map((match) => [match.diaSourceId, match.ssObjectId])),
   }, config);
   const diaSources = result.diaSources.map(({ payload }) => payload);
+  const withoutObject = new Set(result.withheld.map(({ diaSourceId }) => diaSourceId));
   return {
     rows: {
       diaSources,
@@ -69,6 +72,8 @@ export function associateDetector(
     },
     withheld: withPolicy(result.withheld.map(({ index, reason }) => ({ index, reason })), diaSources, withholding),
     newDiaObjects: result.diaSources.filter(({ isNew }) => isNew).length,
+    packedIds: new Set(
+      result.diaSources.flatMap(({ diaSourceId }) => (withoutObject.has(diaSourceId) ? [] : [diaSourceId]))),
     warnings: result.warnings,
   };
 }

@@ -16,6 +16,7 @@ import { associateDetector, type Withholding } from './associateDetector.ts';
 import { CommitLog, CommitRefused, type StoredEntry } from './commitLog.ts';
 import { streamConfig } from './config.ts';
 import type { AssociateConfig } from '../stages/associate/config.ts';
+import { selectCutouts } from '../stages/packet/spool.ts';
 import type { KnownBodies } from './knownBodies.ts';
 import type { Report } from './progress.ts';
 import { changeOf } from './projector.ts';
@@ -76,8 +77,6 @@ export class Associator {
       if (this.#terminal.has(workKey(task))) return;
       const startMs = this.#now();
       let newDiaObjects = 0;
-      // Synced before the commit that names it (law 2).
-      const cutoutSpool = measurements.cutouts && this.#spool.write(measurements.cutouts);
       const own = await this.#appendUntilTaken(task, () => {
         const timeProcessedMjdTai = mjdTaiOfUnixMs(this.#now());
         const result = associateDetector(
@@ -85,6 +84,8 @@ export class Associator {
           this.#withholding,
         );
         newDiaObjects = result.newDiaObjects;
+        // Of twenty sources at 5 σ one may make an alert; the others' pixels are the greater part, and nobody's need.
+        const cutouts = measurements.cutouts && selectCutouts(measurements.cutouts, result.packedIds);
         const bytes = encodeRows(result.rows);
         const isInline = bytes.length <= streamConfig.inlineRowsBytesMax;
         const associated: DiaSourcesAssociated = {
@@ -97,7 +98,8 @@ export class Associator {
           droppedByReason: measurements.droppedByReason, withheld: result.withheld, summary: measurements.summary,
           diaSourceCount: result.rows.diaSources.length,
           ...(measurements.observation && { observation: measurements.observation }),
-          rows: isInline ? result.rows : null, rowsSpool: isInline ? null : this.#spool.write(bytes), cutoutSpool,
+          rows: isInline ? result.rows : null, rowsSpool: isInline ? null : this.#spool.write(bytes),
+          cutoutSpool: cutouts && this.#spool.write(cutouts), // Synced before the commit that names it (law 2).
         };
         return { ...this.#names(), associated, deferred: null, corrected: null, sealed: null };
       }, 'DiaSourcesAssociated');

@@ -12,8 +12,8 @@ export type Cutouts = Readonly<{
 export type PlannedCutouts = Readonly<Record<keyof Cutouts, Uint8Array | PlannedCutout | null>>;
 
 /**
- * Cutouts of one visit-detector, and what else goes with its packets, as one string of bytes, which a commit names by
- * digest. Little-endian:
+ * Cutouts of one visit-detector, and what else goes with its packets, as one string of bytes. A commit names by digest
+ * that of its sources which may have a packet. Little-endian:
  *
  *     0   8 bytes   "VSPCUTS\n"
  *     8   uint32    version, 2
@@ -70,7 +70,30 @@ export function encodeCutouts(cutouts: ReadonlyMap<bigint, PlannedCutouts>): Buf
  * @throws Error that says what is damaged: the magic, the version, the table, the length, or (all else) the digest.
  */
 export function decodeCutouts(bytes: Uint8Array, digest: string): Map<bigint, Cutouts> {
-  const name = `cutout spool ${digest.slice(0, 12)}`;
+  const name = `cutout spool ${digest.slice(0, 12)}`, entries = entriesOf(bytes, name), actual = cutoutsDigest(bytes);
+  if (actual !== digest) throw new Error(`${name}: its digest is ${actual}`);
+  return entries;
+}
+
+/**
+ * Cutouts of some of the diaSources alone: what a spool file holds of those of a detector.
+ *
+ * @param bytes As of `encodeCutouts`. Read only; given back themselves when all are wanted.
+ * @param ids   Each must be among them.
+ * @returns Null when none is wanted.
+ */
+export function selectCutouts(bytes: Uint8Array, ids: ReadonlySet<bigint>): Uint8Array | null {
+  if (ids.size === 0) return null;
+  const entries = entriesOf(bytes, 'the cutouts of a detector');
+  if (ids.size === entries.size) return bytes;
+  return encodeCutouts(new Map([...ids].map((id) => {
+    const entry = entries.get(id);
+    if (entry === undefined) throw new Error(`diaSource ${id} has no cutouts`);
+    return [id, entry];
+  })));
+}
+
+function entriesOf(bytes: Uint8Array, name: string): Map<bigint, Cutouts> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (buffer.length < HEADER_BYTES) throw new Error(`${name}: ${buffer.length} bytes are less than a header`);
   if (!buffer.subarray(0, MAGIC.length).equals(MAGIC)) throw new Error(`${name}: does not begin as one does`);
@@ -80,10 +103,7 @@ export function decodeCutouts(bytes: Uint8Array, digest: string): Map<bigint, Cu
   const count = buffer.readUInt32LE(12);
   const dataStart = HEADER_BYTES + entryBytes(kinds) * count;
   if (dataStart > buffer.length) throw new Error(`${name}: a table of ${count} entries in ${buffer.length} bytes`);
-  const entries = readTable(buffer, count, kinds, dataStart, name);
-  const actual = cutoutsDigest(buffer);
-  if (actual !== digest) throw new Error(`${name}: its digest is ${actual}`);
-  return entries;
+  return readTable(buffer, count, kinds, dataStart, name);
 }
 
 /** SHA-256 of a spool file, hexadecimal. */

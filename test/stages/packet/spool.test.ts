@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { selectCutoutSide } from '../../../engine/stages/packet/cutoutSide.ts';
-import { cutoutsDigest, decodeCutouts, encodeCutouts, type Cutouts } from '../../../engine/stages/packet/spool.ts';
+import { cutoutsDigest, decodeCutouts, encodeCutouts, selectCutouts, type Cutouts } from '../../../engine/stages/packet/spool.ts';
 
 const cutoutBytes = fc.option(fc.uint8Array({ maxLength: 40 }), { nil: null });
 const spools = fc.uniqueArray(
@@ -30,6 +30,18 @@ describe('a cutout spool', () => {
     fc.assert(fc.property(spools, (entries) => {
       expect(encodeCutouts(new Map([...entries].reverse()))).toEqual(encodeCutouts(new Map(entries)));
     }), { numRuns: 100, seed: 20261120 });
+  });
+
+  test('of some sources is the spool of those alone, and none of none', () => {
+    fc.assert(fc.property(spools, fc.infiniteStream(fc.boolean()), (entries, choice) => {
+      const some = entries.filter(() => choice.next().value);
+      const selected = selectCutouts(encodeCutouts(new Map(entries)), new Set(some.map(([id]) => id)));
+      if (some.length === 0) expect(selected).toBeNull();
+      else expect(selected).toEqual(encodeCutouts(new Map(some)));
+    }), { numRuns: 200, seed: 20261121 });
+    const bytes = encodeCutouts(new Map([[5n, { difference: null, science: null, template: null, neighbours: null }],
+      [6n, { difference: null, science: null, template: null, neighbours: null }]]));
+    expect(() => selectCutouts(bytes, new Set([7n]))).toThrow('diaSource 7 has no cutouts');
   });
 
   test('is refused when any byte of it has changed, or is missing', () => {
