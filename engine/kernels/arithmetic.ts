@@ -11,7 +11,7 @@ export function scalePlane(plane: Float32Array, factor: number): void {
 }
 
 /**
- * Takes a polynomial off all pixels that are not blank, in double precision:
+ * Takes a polynomial off all pixels that are not blank, in single precision:
  * Σ_k coefficients[k] u^a v^b with degrees[k] = [a, b], u = 2x/(width − 1) − 1 and v alike.
  *
  * @param plane [height × width], changed in place.
@@ -21,20 +21,20 @@ export function subtractPolynomial(
   degrees: readonly (readonly [number, number])[],
   mask: Uint16Array, bits: number,
 ): void {
-  const columns = Float64Array.from({ length: width }, (_, x) => (2 * x) / (width - 1) - 1);
+  const columns = Float32Array.from({ length: width }, (_, x) => (2 * x) / (width - 1) - 1);
   const order = degrees.reduce((largest, [a]) => Math.max(largest, a), 0), row = new Float64Array(order + 1);
   const kernels = kernelsOf(plane, mask), work = kernels
-    && layOutWork(kernels, { columns: width * 8, row: row.byteLength });
-  if (kernels !== null && work !== null) new Float64Array(kernels.memory.buffer, work.columns, width).set(columns);
+    && layOutWork(kernels, { columns: width * 4, row: 4 * (order + 1) });
+  if (kernels !== null && work !== null) new Float32Array(kernels.memory.buffer, work.columns, width).set(columns);
   for (let y = 0; y < height; y++) {
     const v = (2 * y) / (height - 1) - 1, start = y * width;
     row.fill(0);
     degrees.forEach(([a, b], k) => { row[a] += coefficients[k] * v ** b; });
     if (kernels === null || work === null) {
-      subtractPolynomialTwin(plane, mask, bits, start, columns, row);
+      subtractPolynomialTwin(plane, mask, bits, start, columns, Float32Array.from(row));
       continue;
     }
-    new Float64Array(kernels.memory.buffer, work.row, order + 1).set(row);
+    new Float32Array(kernels.memory.buffer, work.row, order + 1).set(row);
     kernels.compiled.subtractRowPolynomial(
       pointerTo(kernels, plane) + 4 * start, pointerTo(kernels, mask) + 2 * start, bits, width, work.columns, work.row,
       order,

@@ -9,36 +9,34 @@ export function scalePlane(plane: usize, factor: f32, count: i32): void {
 }
 
 /**
- * Takes Σ_i row[i] u^i off a row's pixels whose mask has none of the bits, in double precision.
+ * Takes Σ_i row[i] u^i off a row's pixels whose mask has none of the bits.
  *
- * @param columns [count] float64: u.
- * @param row     [order + 1] float64.
+ * @param columns [count] float32: u.
+ * @param row     [order + 1] float32.
  */
 export function subtractRowPolynomial(
   plane: usize, mask: usize, bits: i32, count: i32, columns: usize, row: usize, order: i32,
 ): void {
-  const last = row + (<usize>order << 3), blank = i16x8.splat(<i16>bits);
+  const last = row + (<usize>order << 2), blank = i16x8.splat(<i16>bits), none = i16x8.splat(0);
   let i = 0;
-  for (; i + 4 <= count; i += 4, plane += 16, mask += 8, columns += 32) {
+  for (; i + 8 <= count; i += 8, plane += 32, mask += 16, columns += 32) {
     const u = v128.load(columns), w = v128.load(columns, 16);
-    let a = v128.load64_splat(last), b = a;
-    for (let k = last; k > row; k -= 8) {
-      const term = v128.load64_splat(k - 8);
-      a = f64x2.add(f64x2.mul(a, u), term);
-      b = f64x2.add(f64x2.mul(b, w), term);
+    let a = v128.load32_splat(last), b = a;
+    for (let k = last; k > row; k -= 4) {
+      const term = v128.load32_splat(k - 4);
+      a = f32x4.add(f32x4.mul(a, u), term);
+      b = f32x4.add(f32x4.mul(b, w), term);
     }
-    const before = v128.load(plane), clear = i16x8.eq(v128.and(v128.load64_zero(mask), blank), i16x8.splat(0));
-    const low = f32x4.demote_f64x2_zero(f64x2.sub(f64x2.promote_low_f32x4(before), a));
-    const high = f32x4.demote_f64x2_zero(
-      f64x2.sub(f64x2.promote_low_f32x4(v128.shuffle<i64>(before, before, 1, 1)), b));
-    v128.store(plane, v128.bitselect(v128.shuffle<i64>(low, high, 0, 2), before, i32x4.extend_low_i16x8_s(clear)));
+    const low = v128.load(plane), high = v128.load(plane, 16), clear = i16x8.eq(v128.and(v128.load(mask), blank), none);
+    v128.store(plane, v128.bitselect(f32x4.sub(low, a), low, i32x4.extend_low_i16x8_s(clear)));
+    v128.store(plane, v128.bitselect(f32x4.sub(high, b), high, i32x4.extend_high_i16x8_s(clear)), 16);
   }
-  for (; i < count; i++, plane += 4, mask += 2, columns += 8) {
+  for (; i < count; i++, plane += 4, mask += 2, columns += 4) {
     if ((<i32>load<u16>(mask) & bits) != 0) continue;
-    const u = load<f64>(columns);
-    let value = load<f64>(last);
-    for (let k = last; k > row; k -= 8) value = value * u + load<f64>(k - 8);
-    store<f32>(plane, <f32>(<f64>load<f32>(plane) - value));
+    const u = load<f32>(columns);
+    let value = load<f32>(last);
+    for (let k = last; k > row; k -= 4) value = value * u + load<f32>(k - 4);
+    store<f32>(plane, load<f32>(plane) - value);
   }
 }
 

@@ -7,15 +7,15 @@ export function scalePlaneTwin(plane: Float32Array, factor: number): void {
   for (let j = 0; j < plane.length; j++) plane[j] *= factor;
 }
 
-/** One row, which begins at `start`: Σ_i row[i] columns[x]^i, by Horner's scheme. */
+/** One row, which begins at `start`: Σ_i row[i] columns[x]^i, by Horner's scheme in single precision. */
 export function subtractPolynomialTwin(
-  plane: Float32Array, mask: Uint16Array, bits: number, start: number, columns: Float64Array, row: Float64Array,
+  plane: Float32Array, mask: Uint16Array, bits: number, start: number, columns: Float32Array, row: Float32Array,
 ): void {
   const order = row.length - 1;
   for (let x = 0; x < columns.length; x++) {
     if ((mask[start + x] & bits) !== 0) continue;
     let value = row[order];
-    for (let i = order - 1; i >= 0; i--) value = value * columns[x] + row[i];
+    for (let i = order - 1; i >= 0; i--) value = fround(fround(value * columns[x]) + row[i]);
     plane[start + x] -= value;
   }
 }
