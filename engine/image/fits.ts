@@ -39,6 +39,8 @@ export type FitsHdu = Readonly<{
   readonly bytes: Uint8Array;
   /** As many of `bytes` from a place on, 0 when it is not given, as the caller's memory has room for. */
   readBytesInto(out: Uint8Array, from?: number): void;
+  /** The same for many places in a row, the file being opened once. */
+  readingBytes(work: (readInto: (from: number, out: Uint8Array) => void) => void): void;
   /** Null where the pixels are not compressed. */
   tiles: TiledImage | null;
 }>;
@@ -121,6 +123,7 @@ function parseHdu(source: FitsSource, start: number, path: string, index: number
     axes: isTiled ? axesOf(header, 'Z', path) : axes,
     get bytes() { return source.read(dataStart, dataBytes); },
     readBytesInto: (out, from = 0) => source.readInto(dataStart + from, out),
+    readingBytes: (work) => source.reading((readInto) => work((from, out) => readInto(dataStart + from, out))),
     tiles: isTiled ? tiledImageOf(header, axesOf(header, 'Z', path), path) : null,
   };
   return { hdu, end: dataStart + wholeBlocks(dataBytes) };
@@ -195,9 +198,12 @@ export function requireSize(hdu: FitsHdu, width: number, height: number): void {
  *
  * @param out [height × width] row-major, overwritten. Float planes get NaN where an integer image says BLANK.
  *            Integer planes accept only files whose scaled values they can hold exactly; values are rounded.
+ * @param onDecoded Told of numbers [from, to) of `out` while they are still in the cache; in order, of all in the end.
  * @throws FitsError when the size differs or the BITPIX is not supported.
  */
-export function readImageInto(hdu: FitsHdu, out: Float32Array | Float64Array | Uint16Array): void {
+export function readImageInto(
+  hdu: FitsHdu, out: Float32Array | Float64Array | Uint16Array, onDecoded: OnDecoded = () => undefined,
+): void {
   const { width, height } = imageSize(hdu);
   if (out.length !== width * height) {
     throw new FitsError('FITS_SIZE', hdu.path,
@@ -210,16 +216,20 @@ export function readImageInto(hdu: FitsHdu, out: Float32Array | Float64Array | U
   const blank = hdu.bitpix > 0 ? numberCard(hdu.header, 'BLANK') : null;
   if (hdu.tiles !== null) {
     const { path, name, bitpix, tiles, bytes } = hdu;
-    return decodeTiles({ path, name, bitpix, tiles, bytes }, { scale, zero, blank }, out);
+    decodeTiles({ path, name, bitpix, tiles, bytes }, { scale, zero, blank }, out);
+    return onDecoded(0, out.length);
   }
   const isUnsigned16 = hdu.bitpix === 16 && scale === 1 && zero === 32768;
   // What has the plane's own size is turned round where it lies.
-  if (isUnsigned16 && out instanceof Uint16Array) return decodePieces(hdu, out, decodeUnsigned16);
+  if (isUnsigned16 && out instanceof Uint16Array) return decodePieces(hdu, out, decodeUnsigned16, onDecoded);
   const isPlainFloat = hdu.bitpix === -32 && scale === 1 && zero === 0;
-  if (isPlainFloat && out instanceof Float32Array) return decodePieces(hdu, out, decodeFloat32);
-  if (hdu.bitpix === 16 && out instanceof Float32Array) return decodeScaled16(hdu.bytes, scale, zero, blank, out);
-  scaledInto(hdu.bytes, hdu.bitpix, scale, zero, blank, out);
+  if (isPlainFloat && out instanceof Float32Array) return decodePieces(hdu, out, decodeFloat32, onDecoded);
+  if (hdu.bitpix === 16 && out instanceof Float32Array) decodeScaled16(hdu.bytes, scale, zero, blank, out);
+  else scaledInto(hdu.bytes, hdu.bitpix, scale, zero, blank, out);
+  onDecoded(0, out.length);
 }
+
+export type OnDecoded = (from: number, to: number) => void;
 
 /**
  * The numbers of an uncompressed image of 16 bits as they are stored, plus 32768; BSCALE and BZERO are the caller's.
@@ -229,7 +239,7 @@ export function readImageInto(hdu: FitsHdu, out: Float32Array | Float64Array | U
 export function readStored16Into(hdu: FitsHdu, out: Uint16Array): void {
   const { width, height } = imageSize(hdu);
   if (hdu.bitpix !== 16 || hdu.tiles !== null || out.length !== width * height) throw new Error('no such image');
-  decodePieces(hdu, out, decodeUnsigned16);
+  decodePieces(hdu, out, decodeUnsigned16, () => undefined);
 }
 
 /** What is read at a time of a plane that is turned round where it lies: it is then still in the second-level cache. */
@@ -237,16 +247,19 @@ const PIECE_BYTES = 512 * 1024;
 
 /** The HDU's data, brought into the plane's own bytes and turned round there. */
 function decodePieces<Plane extends Float32Array | Uint16Array>(
-  hdu: FitsHdu, out: Plane, decode: (stored: Uint8Array, out: Plane) => void,
+  hdu: FitsHdu, out: Plane, decode: (stored: Uint8Array, out: Plane) => void, onDecoded: OnDecoded,
 ): void {
   const step = PIECE_BYTES / out.BYTES_PER_ELEMENT;
-  for (let first = 0; first < out.length; first += step) {
-    // A part of an array is one of the same kind.
-    const part = out.subarray(first, first + step) as Plane;
-    const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
-    hdu.readBytesInto(bytes, first * out.BYTES_PER_ELEMENT);
-    decode(bytes, part);
-  }
+  hdu.readingBytes((readInto) => {
+    for (let first = 0; first < out.length; first += step) {
+      // A part of an array is one of the same kind.
+      const part = out.subarray(first, first + step) as Plane;
+      const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+      readInto(first * out.BYTES_PER_ELEMENT, bytes);
+      decode(bytes, part);
+      onDecoded(first, first + part.length);
+    }
+  });
 }
 
 function scaledInto(

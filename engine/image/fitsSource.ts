@@ -7,16 +7,21 @@ export type FitsSource = Readonly<{
   /** Bytes from `start` on, as many as there are up to `length`. Read only. */
   read(start: number, length: number): Uint8Array;
   /** As `read`, into memory of the caller's. @throws FitsError when the file has changed meanwhile. */
-  readInto(start: number, out: Uint8Array): void;
+  readInto: ReadInto;
+  /** For many reads in a row: the file is opened and looked at once for all of them. @throws as `readInto`. */
+  reading<T>(work: (readInto: ReadInto) => T): T;
 }>;
+
+export type ReadInto = (start: number, out: Uint8Array) => void;
 
 /** Files up to this size are read whole at once: a header more or less costs as much as the bytes. */
 const WHOLE_BYTES_MAX = 8 * 1024 ** 2;
 
 export function memorySource(bytes: Uint8Array): FitsSource {
+  const readInto: ReadInto = (start, out) => { out.set(bytes.subarray(start, start + out.length)); };
   return {
     size: bytes.length, read: (start, length) => bytes.subarray(start, start + length),
-    readInto: (start, out) => { out.set(bytes.subarray(start, start + out.length)); },
+    readInto, reading: (work) => work(readInto),
   };
 }
 
@@ -33,18 +38,21 @@ export function fileSource(path: string): FitsSource {
 
 /** The file is opened anew each time, so that none stays open; it must still be the one that was looked at first. */
 function partialSource(path: string, first: Stats): FitsSource {
-  const readInto = (start: number, out: Uint8Array): void => reading(path, (file) => {
+  const changed = () => new FitsError('FITS_UNREADABLE', path, 'changed while it was read');
+  const readAll = <T>(work: (readInto: ReadInto) => T): T => reading(path, (file) => {
     const now = fstatSync(file);
-    let done = 0, last = 1;
-    if (now.ino === first.ino && now.size === first.size && now.mtimeMs === first.mtimeMs) {
-      for (; done < out.length && last > 0; done += last) {
-        last = readSync(file, out, done, out.length - done, start + done);
+    if (now.ino !== first.ino || now.size !== first.size || now.mtimeMs !== first.mtimeMs) throw changed();
+    return work((start, out) => {
+      for (let done = 0; done < out.length;) {
+        const count = readSync(file, out, done, out.length - done, start + done);
+        if (count === 0) throw changed();
+        done += count;
       }
-    }
-    if (done < out.length) throw new FitsError('FITS_UNREADABLE', path, 'changed while it was read');
+    });
   });
+  const readInto: ReadInto = (start, out) => readAll((read) => read(start, out));
   return {
-    size: first.size, readInto,
+    size: first.size, readInto, reading: readAll,
     read(start, length) {
       const bytes = new Uint8Array(Math.max(0, Math.min(length, first.size - start)));
       readInto(start, bytes);
@@ -59,8 +67,9 @@ function reading<T>(path: string, work: (file: number) => T): T {
     file = openSync(path, 'r');
     return work(file);
   } catch (cause) {
-    if (cause instanceof FitsError) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException; // fs throws ErrnoExceptions.
+    // fs throws ErrnoExceptions, which name the call; anything else is of the work.
+    if (!(cause instanceof Error) || !('syscall' in cause)) throw cause;
+    const { code, message } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new FitsError('FITS_MISSING', path, 'no such file', cause);
     throw new FitsError('FITS_UNREADABLE', path, `cannot be read (${message})`, cause);
   } finally {

@@ -38,10 +38,13 @@ export function readTemplate(
   const band = requireString(image.header, 'BAND', path);
   if (!isBand(band)) throw new FitsError('FITS_HEADER', path, `BAND is "${band}"`);
   const planes = allocate(width, height);
-  readImageInto(image, planes.image);
-  readImageInto(variance, planes.variance);
+  const noData = maskBits('NO_DATA');
   readImageInto(mask, planes.mask);
-  adoptMask(mask, planes);
+  adoptBits(mask, planes.mask);
+  readImageInto(image, planes.image, (from, to) => {
+    flagNaN(planes.image.subarray(from, to), planes.mask.subarray(from, to), noData);
+  });
+  readImageInto(variance, planes.variance);
   return {
     template: asProduct('template', planes), wcs, band,
     visitCount: requireNumber(image.header, 'NVISITS', path), seeingArcsec: requireNumber(image.header, 'SEEING', path),
@@ -50,6 +53,11 @@ export function readTemplate(
 
 /** From the file's bits (MP_* keywords) to ours; NaN pixels become NO_DATA whatever the file says. */
 export function adoptMask(hdu: FitsHdu, { image, mask }: MaskedImage): void {
+  adoptBits(hdu, mask);
+  flagNaN(image, mask, maskBits('NO_DATA'));
+}
+
+function adoptBits(hdu: FitsHdu, mask: Uint16Array): void {
   const ours = Object.entries(MASK_PLANES) as [MaskPlane, number][]; // Keys of the table itself.
   const moves = ours.flatMap(([plane, bit]) => {
     const theirs = numberCard(hdu.header, `MP_${plane}`);
@@ -58,7 +66,6 @@ export function adoptMask(hdu: FitsHdu, { image, mask }: MaskedImage): void {
   // Files of our own have our bits.
   if (moves.every(([from, to]) => from === to)) keepBits(mask, moves.reduce((bits, [, to]) => bits | to, 0));
   else moveBits(mask, moves);
-  flagNaN(image, mask, maskBits('NO_DATA'));
 }
 
 function moveBits(mask: Uint16Array, moves: readonly (readonly [from: number, to: number])[]): void {

@@ -16,23 +16,31 @@ export function nearestNeighbours(catalogue: ObjectCatalogue, raDeg: number, dec
   const { decDeg: decs, raDeg: ras, objectId, isGalaxy } = catalogue;
   // Beyond this difference in right ascension nothing is near; at the poles everything may be.
   const cosDec = Math.cos((Math.abs(decDeg) + REACH_DEG) * DEGREE);
-  const raReach = cosDec > REACH_DEG ? (1.01 * REACH_DEG) / cosDec : 360;
-  const isSmall = raReach < 1;
-  for (let i = lowerBound(decs, decDeg - REACH_DEG); i < decs.length && decs[i] <= decDeg + REACH_DEG; i++) {
+  const raReach = cosDec > REACH_DEG ? (1.01 * REACH_DEG) / cosDec : 360, isSmall = raReach < 1;
+  /** Looks at an object; false when neither it nor what lies farther along the declination can be near. */
+  const look = (i: number): boolean => {
+    const north = Math.abs(decs[i] - decDeg);
+    if (north > Math.max(reachOf(stars), reachOf(galaxies))) return false;
     const difference = Math.abs(ras[i] - raDeg), apart = Math.min(difference, 360 - difference);
-    if (apart > raReach) continue;
-    const found = isGalaxy[i] === 1 ? galaxies : stars;
+    if (apart > raReach) return true;
+    const found = isGalaxy[i] === 1 ? galaxies : stars, reach = reachOf(found), east = apart * cosDec;
     // Most are farther than those already found by what costs no sine: sin x > 0.999 x for the differences here.
-    const east = apart * cosDec, north = decs[i] - decDeg;
-    if (isSmall && found.length === NEIGHBOURS_MAX
-      && east * east + north * north > (1.001 * found[NEIGHBOURS_MAX - 1].distanceArcsec / 3600) ** 2) continue;
+    if (isSmall && east * east + north * north > reach * reach) return true;
     const distanceArcsec = separation(raDeg, decDeg, ras[i], decs[i]);
-    if (distanceArcsec > NEIGHBOUR_RADIUS_ARCSEC) continue;
-    insert(found, { index: i, distanceArcsec, objectId: objectId[i] });
-  }
+    if (distanceArcsec <= NEIGHBOUR_RADIUS_ARCSEC) insert(found, { index: i, distanceArcsec, objectId: objectId[i] });
+    return true;
+  };
+  const middle = lowerBound(decs, decDeg);
+  for (let i = middle; i < decs.length && look(i);) i++;
+  for (let i = middle - 1; i >= 0 && look(i);) i--;
   const told = (found: readonly Found[]): Neighbour[] =>
     found.map((each) => neighbourOf(catalogue, raDeg, decDeg, each));
   return { stars: told(stars), galaxies: told(galaxies) };
+}
+
+/** Beyond this many degrees nothing is nearer than those that were found, with room for what rounding does. */
+function reachOf(found: readonly Found[]): number {
+  return 1.001 * (found.length < NEIGHBOURS_MAX ? REACH_DEG : found[NEIGHBOURS_MAX - 1].distanceArcsec / 3600);
 }
 
 type Found = Readonly<{ index: number; distanceArcsec: number; objectId: bigint }>;
