@@ -209,7 +209,7 @@ function signature(scene: Scene, isWhole: boolean): ReturnType<KernelCase['prepa
   }));
   const task = {
     amps, rawWidth, rawX0: 3, rawY0: 0, columns, rows, bias: plane(1.5), dark: isWhole ? plane(0.03) : null,
-    flat: plane(0.97), darkSeconds: 30, isFinished: true, saturatedBit: 2, suspectBit: 128, badBit: 1, missingBits: 257,
+    flat: plane(0.97), darkSeconds: 30, isFinished: true, quietAdu: 0.02, saturatedBit: 2, suspectBit: 128, badBit: 1, missingBits: 257,
     limits: { biasMax: 500, darkMax: 20, responseMin: 0.5, responseMax: 1.5 },
   };
   return { run: () => { removeSignature(task, { image, mask, inverse: null, width: side }); }, result: () => [image, mask] };

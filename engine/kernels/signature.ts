@@ -44,6 +44,11 @@ export type SignatureTask = Readonly<{
   darkSeconds: number;
   /** False leaves dark and flat to `finishSignature`; their defects are marked there. */
   isFinished: boolean;
+  /**
+   * What crosstalk of one amp's pixels may be in another to be taken for that of the usual signal around, ADU. Only the
+   * pixels whose crosstalk differs by more are looked at one by one.
+   */
+  quietAdu: number;
   limits: SignatureLimits;
   saturatedBit: number; suspectBit: number; badBit: number;
   /** Set where the electrons come out NaN. */
@@ -81,11 +86,6 @@ export type SignaturePass = Readonly<{
   room: number | null;
 }>;
 
-/**
- * What crosstalk of one amp's pixels may be in another to be taken for that of the usual signal around, ADU: a
- * thousandth of the sky's noise. Only the pixels whose crosstalk differs by more are looked at one by one.
- */
-const QUIET_ADU = 0.02;
 /** Bytes of an amp's record and of the task's, as `assembly/signature.ts` reads them. */
 const AMP_BYTES = 128, TASK_BYTES = 160, LOUDNESSES = 3;
 /** Beyond what 16 bits hold. */
@@ -93,7 +93,7 @@ const NEVER_ADU = 65536;
 
 /**
  * Raw counts to electrons, at their place on the detector, in this order: overscan levels off; other amps' crosstalk
- * off (all amps of a detector at once; that of pixels within `QUIET_ADU` of the usual as the usual one); charge that
+ * off (all amps of a detector at once; that of pixels within `quietAdu` of the usual as the usual one); charge that
  * was deferred to the next row or column put back (first order: the square of the part deferred, 1e-6, is left); bias
  * off; linearity; gain; and, when `isFinished`, dark off and divided by the flat. All in single precision, 4e-3 ADU at
  * full scale. NaN where the flat is no response.
@@ -162,7 +162,8 @@ function countFrom(level: number): number {
 }
 
 /** Usual counts as medians of 32 pixels of the middle one of so many rows. */
-function talkOf({ rows, columns, rawWidth, rawX0, rawY0 }: SignatureTask, amp: SignatureAmp, loudest: number): Talk {
+function talkOf(task: SignatureTask, amp: SignatureAmp, loudest: number): Talk {
+  const { rows, columns, rawWidth, rawX0, rawY0 } = task;
   const usual = new Uint16Array(Math.ceil(rows / USUAL_ROWS));
   if (loudest === 0) return { usual, reach: 0 };
   const step = Math.max(1, columns >> 5), sample = new Float32Array(Math.ceil(columns / step));
@@ -171,7 +172,7 @@ function talkOf({ rows, columns, rawWidth, rawX0, rawY0 }: SignatureTask, amp: S
     for (let k = 0; k < sample.length; k++) sample[k] = amp.pixels[start + k * step];
     usual[group] = selectInPlace(sample, 0, sample.length, sample.length >> 1);
   }
-  return { usual, reach: Math.min(Math.max(Math.floor(QUIET_ADU / loudest), 1), 65535) };
+  return { usual, reach: Math.min(Math.max(Math.floor(task.quietAdu / loudest), 1), 65535) };
 }
 
 /** Null when the work area has no room. */

@@ -46,7 +46,7 @@ function taskOf(recipe: Recipe): { task: SignatureTask; width: number; height: n
   const task: SignatureTask = {
     amps, rawWidth, rawX0, rawY0: 1, columns, rows, bias: plane(1, 20, 30),
     dark: plane(2, 3, 4), flat: plane(4, 1, 1.2), darkSeconds: 30.1,
-    isFinished: recipe.isFinished, limits: { biasMax: 33, darkMax: 4.5, responseMin: 0.5, responseMax: 1.5 },
+    isFinished: recipe.isFinished, quietAdu: recipe.isQuiet ? 0.05 : 0.02, limits: { biasMax: 33, darkMax: 4.5, responseMin: 0.5, responseMax: 1.5 },
     saturatedBit: 0x8002, suspectBit: 0x80, badBit: 1, missingBits: 0x101,
   };
   return { task, width, height };
@@ -94,7 +94,7 @@ test('an amp read backwards lands mirrored, each row with its own level, the amp
   const image = new Float32Array(12), mask = new Uint16Array(12);
   const counts = removeSignature({
     amps: [amp, beside], rawWidth: 3, rawX0: 0, rawY0: 0, columns: 3, rows: 2, bias: null, dark: null, flat: null,
-    darkSeconds: 0, isFinished: true, limits: { biasMax: 1, darkMax: 1, responseMin: 0, responseMax: 2 },
+    darkSeconds: 0, isFinished: true, quietAdu: 0.02, limits: { biasMax: 1, darkMax: 1, responseMin: 0, responseMax: 2 },
     saturatedBit: 2, suspectBit: 128, badBit: 1, missingBits: 257,
   }, { image, mask, inverse: null, width: 6 });
   const part = 0.001953125; // 1/512: exact in single precision, as are its products here.
@@ -119,7 +119,7 @@ test('whoever set a checkpoint is asked before each band of rows, and may end th
   const image = arena.floats(new Float32Array(n).fill(-7)), mask = arena.words(new Uint16Array(n));
   const pass = prepareSignature({
     amps: [amp], rawWidth, rawX0: 0, rawY0: 0, columns, rows, bias: null, dark: null, flat: null, darkSeconds: 0,
-    isFinished: true, limits: { biasMax: 1, darkMax: 1, responseMin: 0, responseMax: 2 },
+    isFinished: true, quietAdu: 0.02, limits: { biasMax: 1, darkMax: 1, responseMin: 0, responseMax: 2 },
     saturatedBit: 2, suspectBit: 128, badBit: 1, missingBits: 257,
   }, { image, mask, inverse: null, width: columns });
   let asked = 0;

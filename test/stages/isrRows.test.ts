@@ -16,7 +16,7 @@ let arena: TestArena;
 beforeAll(async () => { arena = await testArena(4 * 1024 ** 2); });
 
 const WIDTH = 136, HALF = 70, PIXELS = WIDTH * 2 * HALF;
-const steps = { isCosmicRayRejected: false, isInterpolated: false, varianceMeshPx: 32 };
+const steps = { isCosmicRayRejected: false, isInterpolated: false, varianceMeshPx: 32, crosstalkQuietFraction: 0 };
 
 /** Two amps below, read upwards, and two above, read downwards: the fronts meet in the middle. */
 function fourAmps(): Detector {

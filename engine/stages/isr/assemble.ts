@@ -23,6 +23,8 @@ export type AssemblyInputs = Readonly<{
   isDead: readonly boolean[];
   /** False leaves dark and flat to be applied once repelled charge is back. */
   isFinished: boolean;
+  /** As of `prepareSignature`. */
+  quietAdu: number;
 }>;
 
 export type AssemblyCounts = Readonly<{ amps: readonly AmpCounts[]; defectCount: number; hasMissing: boolean }>;
@@ -47,10 +49,11 @@ export type Assembly = Readonly<{
 export function prepareAssembly(
   inputs: AssemblyInputs, out: MaskedImage, inverse: Float32Array | null, roomBytes = 0,
 ): Assembly {
-  const { detector, plan, config, darkSeconds, isFinished } = inputs;
+  const { detector, plan, config, darkSeconds, isFinished, quietAdu } = inputs;
   const amps = detector.amps.map((amp, k) => signatureAmp(inputs, amp, k));
   const common = {
-    bias: plan.bias, dark: plan.dark, flat: plan.flat, darkSeconds, isFinished, limits: defectLimits(config),
+    bias: plan.bias, dark: plan.dark, flat: plan.flat, darkSeconds, isFinished, quietAdu,
+    limits: defectLimits(config),
     saturatedBit: maskBits('SAT'), suspectBit: maskBits('SUSPECT'), badBit: maskBits('BAD'),
     missingBits: maskBits('BAD', 'NO_DATA'),
   };

@@ -26,6 +26,12 @@ export const isrConfig = {
   /** Signals of other amps that talk across, by the electronics' coefficients. */
   isCrosstalkRemoved: true,
   /**
+   * Crosstalk beside the usual that need not be told from it, ADU, where the sky's noise is not known, and as a share of
+   * that noise where it is: a bright sky's own noise would else ask for each pixel. The light that is left is that of
+   * sources of a few times the noise, 1.6e-4 of it.
+   */
+  crosstalkQuietAdu: 0.02, crosstalkQuietFraction: 1e-3,
+  /**
    * Crosstalk of a saturated pixel from which the pixels that get it are marked (CROSSTALK), electrons: the true signal
    * is not known, and a sky's noise is 40 e in 30 s.
    */

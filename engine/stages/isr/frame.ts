@@ -45,6 +45,7 @@ export function openFrame(
   return {
     raw: rawAmps, detector, levels, plan, config, darkSeconds: darkSeconds ?? 0,
     isDead: detector.amps.map((amp, k) => isConstant(rawAmps[k], amp)), isFinished: plan.repulsion === null,
+    quietAdu: config.crosstalkQuietAdu,
   };
 }
 

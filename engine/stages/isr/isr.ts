@@ -202,7 +202,7 @@ function fillPlanes(
   const lists = listsOf(frame, out, indices), task = taskOf(frame, out, sky, lists), { repulsion, fringe } = frame.plan;
   const varianceBytes = Math.ceil(varianceRoomBytes(task) / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
   const assembly = prepareAssembly(
-    frame, out, out.variance, varianceBytes + (repulsion === null ? 0 : finishRoomBytes(out.width)),
+    { ...frame, quietAdu: quietOf(frame, sky) }, out, out.variance, varianceBytes + (repulsion === null ? 0 : finishRoomBytes(out.width)),
   );
   const { room } = assembly, variance = prepareVariance(task, room);
   const finish = repulsion && prepareFinish(
@@ -226,6 +226,12 @@ function fillPlanes(
     counts: { ...counts, defectCount: counts.defectCount + (finish?.marked() ?? 0) },
     sharp: listed(lists.sharp, found.sharp), marked: pairs && sortMarked(pairs, out),
   };
+}
+
+/** By the noise of this sky, in ADU of the amp whose gain makes it least. */
+function quietOf({ config, detector: { amps } }: OpenFrame, { sigma }: SampledSky): number {
+  const gain = Math.max(...amps.map(({ gainElectronsPerAdu }) => gainElectronsPerAdu));
+  return Math.max(config.crosstalkQuietAdu, (config.crosstalkQuietFraction * median(sigma)) / gain);
 }
 
 /** Each list has half of the work memory. */
