@@ -12,7 +12,7 @@ import { detectDefaults } from '../stages/detect/config.ts';
 import { detectSources, type Detection } from '../stages/detect/detect.ts';
 import { SOURCE_FLAGS } from '../stages/extract/extract.ts';
 import { measureDefaults } from '../stages/measure/config.ts';
-import { adaptiveMoments } from '../stages/measure/shape.ts';
+import { adaptiveMoments } from '../kernels/shapes.ts';
 import type { CatalogRow } from './detectCatalog.ts';
 import type { AnyImage } from './detectImage.ts';
 import type { Steps } from './imageCommand.ts';

@@ -88,6 +88,11 @@ export type CompiledKernels = Readonly<{
     factors: number, sign: number,
   ): void;
   measurePoints(task: number, places: number, count: number, isFitted: number, out: number): void;
+  measureShapes(task: number, places: number, count: number, out: number): void;
+  trailEquations(
+    task: number, flux: number, x: number, y: number, length: number, cos: number, sin: number, steps: number,
+  ): void;
+  dipoleEquations(task: number, p: number): void;
   stampPixels(
     image: number, variance: number, convolved: number, unusable: number, width: number, first: number, side: number,
     share: number, errorFraction: number, sums: number, weights: number, data: number,

@@ -1,14 +1,9 @@
 /** A PSF moved to sub-pixel places, many times over: evaluated once a cell of the image, where it is asked for. */
 import type { Kernels } from './kernels.ts';
+import { PATCH_CELL_PX, PLACES, placeTaps } from './placeTaps.ts';
 import { psfRoomBytes, writePsf, type PsfStamps } from './psfCells.ts';
-import { shiftTaps, TAPS } from './shiftTaps.ts';
+import { TAPS } from './shiftTaps.ts';
 import { createPatchesTwin } from './twins/patches.ts';
-
-/**
- * Side of the cells in which a PSF counts as constant, pixels: a seeing that grows by a tenth across 4,096 px is then
- * off by 1.6e-3 at most, and few sources need a cell of their own.
- */
-export const PATCH_CELL_PX = 128;
 
 export type PsfPatches = Readonly<{
   half: number; side: number;
@@ -24,18 +19,6 @@ export type PsfPatches = Readonly<{
 }>;
 
 export { createPatchesTwin as createPsfPatches };
-
-/** Places within a pixel at which taps are tabulated; between them they are straight to (1/256)² π² / 8 = 2e-5. */
-export const PLACES = 256;
-let table: Float64Array | null = null;
-
-/** [PLACES + 1 × TAPS] Taps for shifts of −1/2 … 1/2. */
-export function placeTaps(): Float64Array {
-  if (table !== null) return table;
-  table = new Float64Array((PLACES + 1) * TAPS);
-  for (let i = 0; i <= PLACES; i++) table.set(shiftTaps(i / PLACES - 0.5), i * TAPS);
-  return table;
-}
 
 /** Bytes of the head, as `assembly/patches.ts` lays it out. */
 const HEAD_BYTES = 48;

@@ -10,7 +10,7 @@ import { evaluatePsf, FWHM_PER_SIGMA, type PsfModel } from '../../image/psf.ts';
 import { gaussianTaps } from '../../image/smooth.ts';
 import { smoothSeparable } from '../../kernels/smooth.ts';
 import { spreadMask } from '../../kernels/spread.ts';
-import { adaptiveMoments, type Moments } from '../../stages/measure/shape.ts';
+import { adaptiveMoments, type Moments } from '../../kernels/shapes.ts';
 import { seriesConfig } from './config.ts';
 import type { FrameStars } from './registration.ts';
 

@@ -11,6 +11,8 @@ export { countTops, filterRuns } from './footprints';
 export { addEquations, normalEquations, stampVectors } from './stamps';
 export { stampPixels } from './stampPixels';
 export { measurePoints } from './pointSource';
+export { measureShapes } from './shapes';
+export { dipoleEquations, trailEquations } from './extended';
 export { sumEllipse } from './ellipse';
 export { addScaled, scalePlane, subtractRowPolynomial } from './arithmetic';
 export { columnMedians, overscanMedians } from './overscan';

@@ -1,4 +1,5 @@
-import { PATCH_CELL_PX, PLACES, placeTaps, type PsfPatches } from '../patches.ts';
+import type { PsfPatches } from '../patches.ts';
+import { PATCH_CELL_PX, PLACES, placeTaps } from '../placeTaps.ts';
 import type { PsfStamps } from '../psfCells.ts';
 import { TAPS } from '../shiftTaps.ts';
 import { psfCellTwin, termSums } from './psfCells.ts';

@@ -4,6 +4,7 @@ import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import { FWHM_PER_SIGMA } from '../../image/psf.ts';
 import { pixelScaleArcsec, pixelToSky, type Wcs } from '../../image/wcs.ts';
+import type { SourceShape } from '../../kernels/shapes.ts';
 import type { MeasureConfig } from './config.ts';
 import { fitDipole, type DipoleFit } from './dipoleFit.ts';
 import type { Measurable } from './measure.ts';
@@ -28,7 +29,7 @@ export function dipoleFields(
   config: MeasureConfig,
 ): DipoleFields {
   if (other === null || fit.flux * other.flux >= 0) return { ...NO_DIPOLE, dipoleFitAttempted: false };
-  const dipole = fitDipole(planes, workspace.patches, workspace.fwhmPx, fit, other, config);
+  const dipole = fitDipole(planes, workspace, fit, other, config);
   if (dipole === null) return { ...NO_DIPOLE, dipoleFitAttempted: true };
   const { positive, negative } = dipole, scale = pixelScaleArcsec(wcs);
   const length = Math.hypot(positive.x - negative.x, positive.y - negative.y);
@@ -54,14 +55,16 @@ const NO_TRAIL: TrailFields = {
 /**
  * Fits a trail where the footprint is longer than the PSF's, and reports it where it describes the pixels better than a
  * point and its length is significant; elsewhere there is none.
+ *
+ * @param light Of the footprint's pixels; 0 where its sides are not a trail's.
  */
 export function trailFields(
-  planes: MaskedImage, wcs: Wcs, noiseScale: number, detection: Measurable, workspace: FitWorkspace,
-  config: MeasureConfig,
+  planes: MaskedImage, wcs: Wcs, noiseScale: number, detection: Measurable, light: SourceShape['light'],
+  workspace: FitWorkspace, config: MeasureConfig,
 ): TrailFields {
-  const start = elongationOf(planes, detection, workspace.fwhmPx, config);
+  const start = elongationOf(light, workspace.fwhmPx, config);
   if (start === null) return NO_TRAIL;
-  const trail = fitTrail(planes, workspace.patches, detection.isNegative ? -1 : 1, start, config);
+  const trail = fitTrail(planes, workspace, detection.isNegative ? -1 : 1, start, config);
   if (trail === null || !isTrail(trail, workspace.fwhmPx, noiseScale, config)) return NO_TRAIL;
   const scale = pixelScaleArcsec(wcs), { raDeg, decDeg } = pixelToSky(wcs, trail.x, trail.y);
   const errors = skyErrors(wcs, trail.x, trail.y, trail, noiseScale);
@@ -97,25 +100,15 @@ function touchesEdge({ mask, width, height }: MaskedImage, ends: readonly { x: n
 
 /**
  * Second moments of the footprint's pixels, by their flux: of a line of length L smeared by a PSF, σ² + L²/12 along it
- * and σ² across. Null where they are not those of a trail.
+ * and σ² across. Null where they are not those of a trail, or were not asked for.
  */
 function elongationOf(
-  { image, mask, width }: MaskedImage, { footprint, isNegative }: Measurable, fwhmPx: number, config: MeasureConfig,
+  light: SourceShape['light'], fwhmPx: number, config: MeasureConfig,
 ): { x: number; y: number; lengthPx: number; angle: number } | null {
-  const { x0, y0, x1, y1 } = footprint, side = Math.max(x1 - x0, y1 - y0);
-  if (side < config.trailSideMinFwhm * fwhmPx || side > config.trailSideMaxPx) return null;
-  const bits = maskBits(isNegative ? 'DETECTED_NEGATIVE' : 'DETECTED'), sign = isNegative ? -1 : 1;
-  let sum = 0, sx = 0, sy = 0, sxx = 0, sxy = 0, syy = 0;
-  for (let v = y0; v < y1; v++) {
-    for (let u = x0; u < x1; u++) {
-      const j = v * width + u, value = sign * image[j];
-      if ((mask[j] & bits) === 0 || !(value > 0)) continue;
-      sum += value; sx += value * u; sy += value * v;
-      sxx += value * u * u; sxy += value * u * v; syy += value * v * v;
-    }
-  }
+  const { sum } = light;
   if (!(sum > 0)) return null;
-  const x = sx / sum, y = sy / sum, xx = sxx / sum - x * x, xy = sxy / sum - x * y, yy = syy / sum - y * y;
+  const x = light.x / sum, y = light.y / sum;
+  const xx = light.xx / sum - x * x, xy = light.xy / sum - x * y, yy = light.yy / sum - y * y;
   const half = (xx + yy) / 2, spread = Math.hypot((xx - yy) / 2, xy), sigma2 = (fwhmPx / FWHM_PER_SIGMA) ** 2;
   if (half + spread < config.trailElongationMin * sigma2 || half - spread > config.trailWidthMax * sigma2) return null;
   return { x, y, lengthPx: Math.sqrt(12 * (half + spread - 0.8 * sigma2)), angle: Math.atan2(2 * xy, xx - yy) / 2 };

@@ -22,14 +22,14 @@ export type PsfFit = Readonly<{
 /** Pixels that no fit uses. */
 export const UNUSABLE = maskBits('BAD', 'SAT', 'NO_DATA', 'SAT_TEMPLATE', 'CR');
 /** What the fits of all sources of a PSF share. */
-export type FitWorkspace = Readonly<{ fwhmPx: number; patches: PsfPatches }>;
+export type FitWorkspace = Readonly<{ psf: PsfModel; fwhmPx: number; patches: PsfPatches }>;
 
 /** Half side of the pixels that tell a centroid, in full widths: 1.4 of them hold all but 1e-3 of its information. */
 const CORE_FWHM = 1.4;
 
 export function createFitWorkspace(psf: PsfModel, config: MeasureConfig): FitWorkspace {
   return {
-    fwhmPx: psfFwhmPx(psf, (psf.width - 1) / 2, (psf.height - 1) / 2),
+    psf, fwhmPx: psfFwhmPx(psf, (psf.width - 1) / 2, (psf.height - 1) / 2),
     patches: createPsfPatches(psf, config.fitHalfSizePx),
   };
 }
@@ -44,8 +44,8 @@ export function createFitWorkspace(psf: PsfModel, config: MeasureConfig): FitWor
  * @returns In the order of the peaks; null where too few pixels are usable.
  */
 export function fitPsfs(
-  planes: MaskedImage, psf: PsfModel, fluxNoise: FluxNoisePlanes, peaks: readonly Readonly<{ x: number; y: number }>[],
-  { fwhmPx }: FitWorkspace, config: MeasureConfig,
+  planes: MaskedImage, fluxNoise: FluxNoisePlanes, peaks: readonly Readonly<{ x: number; y: number }>[],
+  { psf, fwhmPx }: FitWorkspace, config: MeasureConfig,
 ): (PsfFit | null)[] {
   const half = patchHalf(psf, config.fitHalfSizePx), places = new Float64Array(2 * peaks.length);
   peaks.forEach(({ x, y }, i) => { places[2 * i] = x; places[2 * i + 1] = y; });

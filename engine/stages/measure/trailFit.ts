@@ -1,9 +1,10 @@
 /** Fit of a trail: a point source that moved evenly along a straight line while the shutter was open. */
 import type { MaskedImage } from '../../image/maskedImage.ts';
+import { createExtendedEquations, TRAIL_UNKNOWNS, type FitEquations, type Frame } from '../../kernels/extended.ts';
 import type { PsfPatches } from '../../kernels/patches.ts';
 import type { MeasureConfig } from './config.ts';
-import { fitDamped, type NormalEquations } from './dampedFit.ts';
-import { UNUSABLE } from './psfFit.ts';
+import { fitDamped } from './dampedFit.ts';
+import { UNUSABLE, type FitWorkspace } from './psfFit.ts';
 import { invertSymmetric } from './solve.ts';
 
 export type TrailFit = Readonly<{
@@ -19,31 +20,28 @@ export type TrailFit = Readonly<{
 }>;
 
 /** Unknowns in order. */
-const FLUX = 0, X = 1, Y = 2, LENGTH = 3, ANGLE = 4, UNKNOWNS = 5;
-
-/** Pixels around a trail and the workspace of its fit. */
-type Frame = Readonly<{ x0: number; y0: number; width: number; height: number }>;
+const FLUX = 0, X = 1, Y = 2, LENGTH = 3, ANGLE = 4;
 
 /**
  * Least squares with weights 1 / variance, by Levenberg's and Marquardt's steps (model: Vereš et al. 2012, PASP 124,
  * 1197, with the measured PSF in place of a Gaussian).
  *
- * @param patches Of the difference's PSF.
- * @param start   Middle, length and direction as the footprint's moments show them.
- * @param sign    −1 for a trail that is missing.
+ * @param workspace Of the difference's PSF.
+ * @param start     Middle, length and direction as the footprint's moments show them.
+ * @param sign      −1 for a trail that is missing.
  * @returns Null when it does not converge to a length above 0 near its start.
  */
 export function fitTrail(
-  planes: MaskedImage, patches: PsfPatches, sign: number,
+  planes: MaskedImage, workspace: FitWorkspace, sign: number,
   start: Readonly<{ x: number; y: number; lengthPx: number; angle: number }>, config: MeasureConfig,
 ): TrailFit | null {
-  const frame = frameOf(planes, start, patches.half), size = frame.width * frame.height;
-  const terms = Array.from({ length: UNKNOWNS }, () => new Float64Array(size)), scratch = new Float64Array(size);
+  const { patches } = workspace, frame = frameOf(planes, start, patches.half);
   const p = Float64Array.of(1, start.x, start.y, start.lengthPx, start.angle);
-  const at = (place: Float64Array): Equations => equations(planes, patches, frame, place, terms, scratch);
-  const { modelData, modelSquare } = at(p);
+  const { trail: at } = createExtendedEquations(
+    { ...planes, ignoredBits: UNUSABLE, psf: workspace.psf, halfSizePx: patches.half }, frame);
+  const { matrix: [modelSquare], right: [left] } = at(p);
   if (modelSquare === 0) return null;
-  p[FLUX] = modelData / modelSquare; // Linear: the best flux of the starting line.
+  p[FLUX] += left / modelSquare; // Linear: the best flux of the starting line.
   const isAway = (next: Float64Array): boolean => (
     Math.hypot(next[X] - start.x, next[Y] - start.y) > start.lengthPx / 2 + patches.half
     || !(next[LENGTH] > 0) || next[LENGTH] > 2 * start.lengthPx + 4 * patches.half || !(sign * next[FLUX] > 0)
@@ -66,81 +64,6 @@ function frameOf(
   };
 }
 
-type Equations = NormalEquations & Readonly<{ pixelCount: number; modelData: number; modelSquare: number }>;
-
-/** Angle by which the trail is turned to see what that changes, radians: a tenth of a pixel at an end 20 px away. */
-const TURN = 0.005;
-
-function equations(
-  { image, variance, mask, width }: MaskedImage, patches: PsfPatches, frame: Frame, p: Float64Array,
-  terms: readonly Float64Array[], scratch: Float64Array,
-): Equations {
-  fillDerivatives(patches, frame, p, terms, scratch);
-  const matrix = new Float64Array(UNKNOWNS * UNKNOWNS), right = new Float64Array(UNKNOWNS);
-  const values = new Float64Array(UNKNOWNS);
-  let chi2 = 0, pixelCount = 0, modelData = 0, modelSquare = 0;
-  for (let v = 0, k = 0; v < frame.height; v++) {
-    for (let u = 0; u < frame.width; u++, k++) {
-      const j = (frame.y0 + v) * width + frame.x0 + u;
-      if ((mask[j] & UNUSABLE) !== 0 || image[j] - image[j] !== 0 || !(variance[j] > 0)) continue;
-      const w = 1 / variance[j], model = terms[FLUX][k], residual = image[j] - p[FLUX] * model;
-      chi2 += residual * residual * w;
-      modelData += model * image[j] * w;
-      modelSquare += model * model * w;
-      pixelCount++;
-      for (let a = 0; a < UNKNOWNS; a++) values[a] = terms[a][k];
-      for (let a = 0; a < UNKNOWNS; a++) {
-        right[a] += values[a] * residual * w;
-        for (let b = a; b < UNKNOWNS; b++) matrix[a * UNKNOWNS + b] += values[a] * values[b] * w;
-      }
-    }
-  }
-  for (let a = 0; a < UNKNOWNS; a++) for (let b = 0; b < a; b++) matrix[a * UNKNOWNS + b] = matrix[b * UNKNOWNS + a];
-  return { matrix, right, chi2, pixelCount, modelData, modelSquare };
-}
-
-/** The model of unit flux, and its derivatives times the flux: by the middle's place, the length and the direction. */
-function fillDerivatives(
-  patches: PsfPatches, frame: Frame, p: Float64Array, terms: readonly Float64Array[], scratch: Float64Array,
-): void {
-  const [model, byX, byY, byLength, byAngle] = terms, { width, height } = frame, flux = p[FLUX];
-  const cos = Math.cos(p[ANGLE]), sin = Math.sin(p[ANGLE]), length = p[LENGTH];
-  drawTrail(patches, frame, p[X], p[Y], length, p[ANGLE], model);
-  for (let v = 0, k = 0; v < height; v++) {
-    for (let u = 0; u < width; u++, k++) {
-      const isInner = u > 1 && v > 1 && u < width - 2 && v < height - 2;
-      byX[k] = isInner ? flux * slope(model, k, 1) : 0;
-      byY[k] = isInner ? flux * slope(model, k, width) : 0;
-    }
-  }
-  // A longer trail of the same flux has more at its ends and less along it.
-  byLength.fill(0);
-  for (const end of [-0.5, 0.5]) {
-    addPatch(patches, frame, p[X] + end * length * cos, p[Y] + end * length * sin, 0.5, byLength);
-  }
-  for (let k = 0; k < model.length; k++) byLength[k] = (flux * (byLength[k] - model[k])) / length;
-  drawTrail(patches, frame, p[X], p[Y], length, p[ANGLE] + TURN, byAngle);
-  drawTrail(patches, frame, p[X], p[Y], length, p[ANGLE] - TURN, scratch);
-  for (let k = 0; k < model.length; k++) byAngle[k] = (flux * (byAngle[k] - scratch[k])) / (2 * TURN);
-}
-
-/** Minus the five-point slope: what a step of the middle changes. */
-function slope(model: Float64Array, k: number, step: number): number {
-  return (8 * (model[k - step] - model[k + step]) + model[k + 2 * step] - model[k - 2 * step]) / 12;
-}
-
-/** Mean of the PSF along the line, at steps of a pixel or less: below 1e-3 of the integral for any sampled PSF. */
-function drawTrail(
-  patches: PsfPatches, frame: Frame, x: number, y: number, length: number, angle: number, out: Float64Array,
-): void {
-  const steps = Math.max(2, Math.ceil(length)), cos = Math.cos(angle), sin = Math.sin(angle);
-  out.fill(0);
-  for (let n = 0; n < steps; n++) {
-    const t = ((n + 0.5) / steps - 0.5) * length;
-    addPatch(patches, frame, x + t * cos, y + t * sin, 1 / steps, out);
-  }
-}
-
 function addPatch(patches: PsfPatches, frame: Frame, x: number, y: number, factor: number, out: Float64Array): void {
   const { half, side } = patches, patch = patches.at(x, y);
   const left = Math.round(x) - half - frame.x0, low = Math.round(y) - half - frame.y0;
@@ -152,11 +75,11 @@ function addPatch(patches: PsfPatches, frame: Frame, x: number, y: number, facto
 }
 
 function resultOf(
-  planes: MaskedImage, patches: PsfPatches, frame: Frame, { matrix, chi2, pixelCount }: Equations, p: Float64Array,
+  planes: MaskedImage, patches: PsfPatches, frame: Frame, { matrix, chi2, pixelCount }: FitEquations, p: Float64Array,
 ): TrailFit | null {
   const covariance = matrix.slice();
-  if (!invertSymmetric(covariance, UNKNOWNS)) return null;
-  const at = (a: number, b: number): number => covariance[a * UNKNOWNS + b];
+  if (!invertSymmetric(covariance, TRAIL_UNKNOWNS)) return null;
+  const at = (a: number, b: number): number => covariance[a * TRAIL_UNKNOWNS + b];
   const turns = Math.round(p[ANGLE] / Math.PI);
   return {
     flux: p[FLUX], fluxErr: Math.sqrt(at(FLUX, FLUX)), x: p[X], y: p[Y], xx: at(X, X), xy: at(X, Y), yy: at(Y, Y),
