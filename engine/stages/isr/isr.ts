@@ -52,8 +52,11 @@ export type IsrFigures = Readonly<{
 /** Work memory, each as large as the detector. Contents are destroyed. */
 export type IsrScratch = Readonly<{ indices: Int32Array }>;
 
-/** Rows of readout that are worked on at a time: with their flat and variance half of a second-level cache. */
-const BAND_ROWS = 2;
+/**
+ * Rows of readout that are worked on at a time: with their calibrations and variance half of a second-level cache.
+ * Repelled charge is put back with `KEPT_ROWS` at hand, two more than these at least.
+ */
+const BAND_ROWS = 4;
 /** Between what kernels keep side by side. */
 const ALIGNMENT_BYTES = 64;
 
