@@ -57,6 +57,18 @@ export function isInside(cone: SkyCone, raDeg: number, decDeg: number): boolean 
   return 2 * Math.asin(Math.min(1, Math.sqrt(h))) <= cone.radiusDeg * rad;
 }
 
+/** `isInside` of one cone, for many positions: most of those that right ascension rules out cost no sine. */
+export function insideOf(cone: SkyCone): (raDeg: number, decDeg: number) => boolean {
+  const rad = Math.PI / 180, isPolar = Math.abs(cone.decDeg) + cone.radiusDeg > 89;
+  // A circle of radius r reaches asin(sin r / cos δ) to the east of its middle.
+  const reachDeg = isPolar ? 360
+    : Math.asin(Math.sin(cone.radiusDeg * rad) / Math.cos(cone.decDeg * rad)) / rad + 100 * EDGE_DEG;
+  return (raDeg, decDeg) => {
+    const difference = Math.abs(raDeg - cone.raDeg), turned = difference > 360 ? difference % 360 : difference;
+    return Math.min(turned, 360 - turned) <= reachDeg && isInside(cone, raDeg, decDeg);
+  };
+}
+
 /** Declinations beyond which nothing is in a cone. */
 export function declinationsOf({ decDeg, radiusDeg }: SkyCone): Readonly<{ fromDeg: number; toDeg: number }> {
   return { fromDeg: decDeg - radiusDeg - EDGE_DEG, toDeg: decDeg + radiusDeg + EDGE_DEG };

@@ -18,7 +18,7 @@ import { readObjectCatalogue, type ObjectCatalogue } from '../image/objectCatalo
 import { openReferences, ReferenceError, type ReferenceCatalogue, type ReferenceStar } from '../image/references.ts';
 import { readTemplate, readTemplateSize } from '../image/template.ts';
 import { DETECTOR_PIPELINE, FAKES_PIPELINE, type DetectorInputs, type DetectorRun, type PipelineStep } from '../pipeline.ts';
-import { declinationsOf, detectorFootprint, isInside } from '../preload.ts';
+import { declinationsOf, detectorFootprint, insideOf } from '../preload.ts';
 import type {
   DetectorMeasurements, DetectorOutcome, DetectorTask, InputFile, TaskFailure, TimedEvent, WorkerSetting,
 } from './detectorTask.ts';
@@ -134,7 +134,7 @@ function referencesOf(task: DetectorTask, camera: Camera, detector: Detector): R
   }
   const footprint = detectorFootprint(camera, detector, task.boresight);
   const cone = { ...footprint, radiusDeg: footprint.radiusDeg + engineConfig.referencePaddingArcsec / 3600 };
-  return lastReferences.catalogue.stars((raDeg, decDeg) => isInside(cone, raDeg, decDeg), declinationsOf(cone));
+  return lastReferences.catalogue.stars(insideOf(cone), declinationsOf(cone));
 }
 
 /** The catalogues read last, by digest: a field's detectors come by turns, visit after visit. */
