@@ -39,21 +39,22 @@ export function ringNoise(
   x1: i32, y1: i32, x: f64, y: f64, inner2: f64, outer2: f64, window: usize, result: usize,
 ): void {
   const columns = x1 - x0 + 3, row = <usize>columns << 3;
-  for (let v = y0 - 1, to = window; v <= y1 + 1; v++) {
-    let j = <usize>(v * width + x0 - 1);
-    const pairsEnd = to + (row & ~15);
+  for (let v = y0 - 1, line = window; v <= y1 + 1; v++, line += row) {
+    // Of each row what the ring or a neighbour of it needs: its half width one row nearer to the middle, and one more.
+    const dy = max<f64>(0, abs<f64>(<f64>v - y) - 1), half = sqrt<f64>(max<f64>(0, outer2 - dy * dy)) + 2;
+    const left = max(x0 - 1, <i32>floor(x - half)), right = min(x1 + 1, <i32>ceil(x + half));
+    let j = <usize>(v * width + left), to = line + (<usize>(left - x0 + 1) << 3);
+    const count = max(0, right - left + 1), pairsEnd = to + (<usize>(count & ~1) << 3);
     for (; to < pairsEnd; j += 2, to += 16) {
       v128.store(to, Significance.pair(image, variance, mask, ignored, scale, limit, j));
     }
-    if ((columns & 1) != 0) {
-      store<f64>(to, Significance.one(image, variance, mask, ignored, scale, limit, j));
-      to += 8;
-    }
+    if ((count & 1) != 0) store<f64>(to, Significance.one(image, variance, mask, ignored, scale, limit, j));
   }
   let sum: f64 = 0, square: f64 = 0, product: f64 = 0, most: f64 = 0, count = 0, pairs = 0;
   for (let v = y0; v <= y1; v++) {
-    const dy2 = (<f64>v - y) * (<f64>v - y);
-    for (let u = x0, p = window + row * (v - y0 + 1) + 8; u <= x1; u++, p += 8) {
+    const dy2 = (<f64>v - y) * (<f64>v - y), half = sqrt<f64>(max<f64>(0, outer2 - dy2)) + 1;
+    const first = max(x0, <i32>floor(x - half)), last = min(x1, <i32>ceil(x + half));
+    for (let u = first, p = window + row * (v - y0 + 1) + (<usize>(first - x0 + 1) << 3); u <= last; u++, p += 8) {
       const r2 = (<f64>u - x) * (<f64>u - x) + dy2;
       if (r2 < inner2 || r2 > outer2) continue;
       const value = load<f64>(p);

@@ -26,10 +26,10 @@ export function findGlints(
 ): (boolean | null)[] {
   const points = sources.flatMap(({ x, y, ...source }, index) => (isPointLike(source) ? [{ index, x, y }] : []));
   if (points.length > config.glintSourcesMax) return sources.map(() => null);
-  const ends = pairsWithin(points, config.glintLengthMaxPx);
+  const ends = pairsWithin(points, config);
   const glints = new Set<number>();
-  for (const [first, last, around] of ends) {
-    const trail = trailBetween(points, first, last, config);
+  for (const { first, last, near, around } of ends) {
+    const trail = trailBetween(near, first, last, config);
     if (trail.length < config.glintCountMin) continue;
     const lengthPx = Math.hypot(last.x - first.x, last.y - first.y);
     const areaPx2 = Math.PI * config.glintLengthMaxPx ** 2;
@@ -45,22 +45,44 @@ function isPointLike({ isNegative, centroid_flag, isDipole, trailLength }: Omit<
   return isNegative !== true && centroid_flag !== true && isDipole !== true && trailLength === null;
 }
 
-/** Pairs of points, and how many others lie within the radius of the first. */
-function pairsWithin(points: readonly Point[], radiusPx: number): (readonly [Point, Point, number])[] {
-  const near = points.map((a) => points.filter((b) => b !== a && Math.hypot(a.x - b.x, a.y - b.y) <= radiusPx));
-  return points.flatMap((a, i) => near[i].filter((b) => b.index > a.index).map((b) => [a, b, near[i].length] as const));
+/** Two points; all that may lie between them, themselves included; how many others lie within reach of the first. */
+type Ends = Readonly<{ first: Point; last: Point; near: readonly Point[]; around: number }>;
+
+/** Pairs of points within the greatest length of a trail. */
+function pairsWithin(points: readonly Point[], { glintLengthMaxPx, glintTolerancePx }: MeasureConfig): Ends[] {
+  const rows = [...points].sort((a, b) => a.y - b.y || a.index - b.index), ends: Ends[] = [];
+  // What lies beside a line of the greatest length may be a little farther from its end than the other end is.
+  const reach = glintLengthMaxPx + glintTolerancePx, reach2 = reach * reach, length2 = glintLengthMaxPx * glintLengthMaxPx;
+  let begin = 0;
+  for (const first of rows) {
+    while (first.y - rows[begin].y > reach) begin++;
+    const near: Point[] = [], others: Point[] = [];
+    for (let n = begin; n < rows.length && rows[n].y - first.y <= reach; n++) {
+      const point = rows[n], dx = point.x - first.x, dy = point.y - first.y, distance2 = dx * dx + dy * dy;
+      if (distance2 > reach2) continue;
+      near.push(point);
+      if (point !== first && distance2 <= length2) others.push(point);
+    }
+    for (const last of others) {
+      if (last.index > first.index) ends.push({ first, last, near, around: others.length });
+    }
+  }
+  return ends;
 }
 
 /** Points between two ends and near the line through them, the ends included, those apart enough to be counted. */
 function trailBetween(points: readonly Point[], first: Point, last: Point, config: MeasureConfig): Point[] {
   const length = Math.hypot(last.x - first.x, last.y - first.y);
   const ux = (last.x - first.x) / length, uy = (last.y - first.y) / length;
-  const along = points.flatMap((point) => {
-    if (point === last) return [{ point, t: length }]; // Rounding may put it behind the end.
-    const dx = point.x - first.x, dy = point.y - first.y, t = dx * ux + dy * uy;
-    const isOnLine = Math.abs(dy * ux - dx * uy) <= config.glintTolerancePx && t >= 0 && t <= length;
-    return isOnLine ? [{ point, t }] : [];
-  }).sort((a, b) => a.t - b.t);
+  const along: { point: Point; t: number }[] = [];
+  for (const point of points) {
+    const dx = point.x - first.x, dy = point.y - first.y;
+    if (point !== last && Math.abs(dy * ux - dx * uy) > config.glintTolerancePx) continue;
+    const t = point === last ? length : dx * ux + dy * uy; // Rounding may put the end behind itself.
+    if (t >= 0 && t <= length) along.push({ point, t });
+  }
+  if (along.length < config.glintCountMin) return [];
+  along.sort((a, b) => a.t - b.t);
   const apart: Point[] = [];
   let end = -Infinity;
   for (const { point, t } of along) {
