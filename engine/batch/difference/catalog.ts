@@ -13,12 +13,12 @@ export const CATALOG_COLUMNS = [
  * @param isSky Whether positions on the sky mean anything.
  */
 export function catalogCsv(rows: readonly MeasuredDiaSource[], isSky: boolean): string {
-  const lines = rows.map((row) => [
+  const flags = flagsIn(rows), lines = rows.map((row) => [
     number(row.x, 4), number(row.y, 4), isSky ? number(row.ra, 8) : '', isSky ? number(row.dec, 8) : '',
     significant(row.psfFlux), significant(row.psfFluxErr),
     row.snr === null ? '' : number(row.isNegative ? -row.snr : row.snr, 3),
     row.reliability === null ? '' : number(row.reliability, 4), row.isDipole === true ? '1' : '0',
-    row.trailLength === null ? '' : number(row.trailLength, 3), flagsOf(row),
+    row.trailLength === null ? '' : number(row.trailLength, 3), flagsOf(row, flags),
   ].join(','));
   return `${[CATALOG_COLUMNS.join(','), ...lines].join('\n')}\n`;
 }
@@ -31,7 +31,14 @@ function significant(value: number | null): string {
   return value === null || !Number.isFinite(value) ? '' : String(Number(value.toPrecision(8)));
 }
 
-function flagsOf(row: MeasuredDiaSource): string {
-  return Object.entries(row).filter(([name, value]) => value === true && /(^pixelFlags_|_flag)/.test(name))
-    .map(([name]) => name.replace('pixelFlags_', '')).join('|');
+type Field = keyof MeasuredDiaSource;
+
+/** Names of all flags; every row has the same. */
+function flagsIn(rows: readonly MeasuredDiaSource[]): readonly Field[] {
+  // The keys of a row are its fields.
+  return rows.length === 0 ? [] : (Object.keys(rows[0]) as Field[]).filter((name) => /(^pixelFlags_|_flag)/.test(name));
+}
+
+function flagsOf(row: MeasuredDiaSource, flags: readonly Field[]): string {
+  return flags.filter((name) => row[name] === true).map((name) => name.replace('pixelFlags_', '')).join('|');
 }

@@ -4,6 +4,12 @@ import type { DiaSource } from '../../../schemas/diaRows.ts';
 import { maskBits } from '../../image/maskPlanes.ts';
 import type { MaskedImage } from '../../image/maskedImage.ts';
 
+const BAD = maskBits('BAD'), EDGE = maskBits('EDGE'), SATURATED = maskBits('SAT', 'SAT_TEMPLATE');
+const COSMIC_RAY = maskBits('CR'), NO_DATA = maskBits('NO_DATA'), INTERPOLATED = maskBits('INTRP');
+const SUSPECT = maskBits('SUSPECT', 'SPIKE'), STREAK = maskBits('STREAK'), INJECTED = maskBits('INJECTED');
+const INJECTED_TEMPLATE = maskBits('INJECTED_TEMPLATE');
+const DETECTED = maskBits('DETECTED'), DETECTED_NEGATIVE = maskBits('DETECTED_NEGATIVE');
+
 export type PixelFlags = Pick<DiaSource, Extract<keyof DiaSource, `pixelFlags${string}`>>;
 
 /**
@@ -13,7 +19,7 @@ export type PixelFlags = Pick<DiaSource, Extract<keyof DiaSource, `pixelFlags${s
 export function pixelFlags(
   { mask, width, height }: MaskedImage, x: number, y: number, footprint: Box, isNegative: boolean,
 ): PixelFlags {
-  const detected = maskBits(isNegative ? 'DETECTED_NEGATIVE' : 'DETECTED');
+  const detected = isNegative ? DETECTED_NEGATIVE : DETECTED;
   const cx = Math.round(x), cy = Math.round(y), isOffImage = cx < 0 || cy < 0 || cx >= width || cy >= height;
   let centre = 0, any = 0;
   for (let v = Math.max(0, cy - 1); v <= Math.min(height - 1, cy + 1); v++) {
@@ -28,20 +34,17 @@ export function pixelFlags(
   any |= centre;
   const isAny = (bits: number): boolean => (any & bits) !== 0;
   const isCentre = (bits: number): boolean => (centre & bits) !== 0;
-  const saturated = maskBits('SAT', 'SAT_TEMPLATE'), cosmicRay = maskBits('CR'), noData = maskBits('NO_DATA');
-  const interpolated = maskBits('INTRP'), suspect = maskBits('SUSPECT', 'SPIKE'), streak = maskBits('STREAK');
-  const injected = maskBits('INJECTED'), injectedTemplate = maskBits('INJECTED_TEMPLATE');
   return {
     pixelFlags: false, pixelFlags_offimage: isOffImage,
-    pixelFlags_bad: isAny(maskBits('BAD')), pixelFlags_edge: isAny(maskBits('EDGE')),
-    pixelFlags_cr: isAny(cosmicRay), pixelFlags_crCenter: isCentre(cosmicRay),
-    pixelFlags_nodata: isAny(noData), pixelFlags_nodataCenter: isCentre(noData),
-    pixelFlags_interpolated: isAny(interpolated), pixelFlags_interpolatedCenter: isCentre(interpolated),
-    pixelFlags_saturated: isAny(saturated), pixelFlags_saturatedCenter: isCentre(saturated),
-    pixelFlags_suspect: isAny(suspect), pixelFlags_suspectCenter: isCentre(suspect),
-    pixelFlags_streak: isAny(streak), pixelFlags_streakCenter: isCentre(streak),
-    pixelFlags_injected: isAny(injected), pixelFlags_injectedCenter: isCentre(injected),
-    pixelFlags_injected_template: isAny(injectedTemplate),
-    pixelFlags_injected_templateCenter: isCentre(injectedTemplate),
+    pixelFlags_bad: isAny(BAD), pixelFlags_edge: isAny(EDGE),
+    pixelFlags_cr: isAny(COSMIC_RAY), pixelFlags_crCenter: isCentre(COSMIC_RAY),
+    pixelFlags_nodata: isAny(NO_DATA), pixelFlags_nodataCenter: isCentre(NO_DATA),
+    pixelFlags_interpolated: isAny(INTERPOLATED), pixelFlags_interpolatedCenter: isCentre(INTERPOLATED),
+    pixelFlags_saturated: isAny(SATURATED), pixelFlags_saturatedCenter: isCentre(SATURATED),
+    pixelFlags_suspect: isAny(SUSPECT), pixelFlags_suspectCenter: isCentre(SUSPECT),
+    pixelFlags_streak: isAny(STREAK), pixelFlags_streakCenter: isCentre(STREAK),
+    pixelFlags_injected: isAny(INJECTED), pixelFlags_injectedCenter: isCentre(INJECTED),
+    pixelFlags_injected_template: isAny(INJECTED_TEMPLATE),
+    pixelFlags_injected_templateCenter: isCentre(INJECTED_TEMPLATE),
   };
 }

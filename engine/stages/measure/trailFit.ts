@@ -1,7 +1,6 @@
 /** Fit of a trail: a point source that moved evenly along a straight line while the shutter was open. */
 import type { MaskedImage } from '../../image/maskedImage.ts';
 import { createExtendedEquations, TRAIL_UNKNOWNS, type FitEquations, type Frame } from '../../kernels/extended.ts';
-import type { PsfPatches } from '../../kernels/patches.ts';
 import type { MeasureConfig } from './config.ts';
 import { fitDamped } from './dampedFit.ts';
 import { UNUSABLE, type FitWorkspace } from './psfFit.ts';
@@ -47,7 +46,7 @@ export function fitTrail(
     || !(next[LENGTH] > 0) || next[LENGTH] > 2 * start.lengthPx + 4 * patches.half || !(sign * next[FLUX] > 0)
   );
   const end = fitDamped(p, at(p), (next) => (isAway(next) ? null : at(next)), config.trailIterationCountMax);
-  return end && resultOf(planes, patches, frame, end, p);
+  return end && resultOf(end, p, at);
 }
 
 function frameOf(
@@ -64,18 +63,8 @@ function frameOf(
   };
 }
 
-function addPatch(patches: PsfPatches, frame: Frame, x: number, y: number, factor: number, out: Float64Array): void {
-  const { half, side } = patches, patch = patches.at(x, y);
-  const left = Math.round(x) - half - frame.x0, low = Math.round(y) - half - frame.y0;
-  for (let v = Math.max(0, -low); v < side && low + v < frame.height; v++) {
-    for (let u = Math.max(0, -left); u < side && left + u < frame.width; u++) {
-      out[(low + v) * frame.width + left + u] += factor * patch[v * side + u];
-    }
-  }
-}
-
 function resultOf(
-  planes: MaskedImage, patches: PsfPatches, frame: Frame, { matrix, chi2, pixelCount }: FitEquations, p: Float64Array,
+  { matrix, chi2, pixelCount }: FitEquations, p: Float64Array, equationsAt: (p: Float64Array) => FitEquations,
 ): TrailFit | null {
   const covariance = matrix.slice();
   if (!invertSymmetric(covariance, TRAIL_UNKNOWNS)) return null;
@@ -85,25 +74,12 @@ function resultOf(
     flux: p[FLUX], fluxErr: Math.sqrt(at(FLUX, FLUX)), x: p[X], y: p[Y], xx: at(X, X), xy: at(X, Y), yy: at(Y, Y),
     lengthPx: p[LENGTH], lengthErrPx: Math.sqrt(at(LENGTH, LENGTH)),
     angle: p[ANGLE] - turns * Math.PI, angleErr: Math.sqrt(at(ANGLE, ANGLE)), chi2, pixelCount,
-    pointChi2: pointChi2(planes, patches, frame, p[X], p[Y]),
+    pointChi2: pointChi2(equationsAt, p[X], p[Y]),
   };
 }
 
-function pointChi2(
-  { image, variance, mask, width }: MaskedImage, patches: PsfPatches, frame: Frame, x: number, y: number,
-): number {
-  const model = new Float64Array(frame.width * frame.height);
-  addPatch(patches, frame, x, y, 1, model);
-  let dd = 0, pd = 0, pp = 0;
-  for (let v = 0, k = 0; v < frame.height; v++) {
-    for (let u = 0; u < frame.width; u++, k++) {
-      const j = (frame.y0 + v) * width + frame.x0 + u;
-      if ((mask[j] & UNUSABLE) !== 0 || image[j] - image[j] !== 0 || !(variance[j] > 0)) continue;
-      const w = 1 / variance[j];
-      dd += image[j] * image[j] * w;
-      pd += model[k] * image[j] * w;
-      pp += model[k] * model[k] * w;
-    }
-  }
-  return pp > 0 ? dd - (pd * pd) / pp : dd;
+/** χ² of the best point: of a trail without length the model is one, and without flux the residuals are the data. */
+function pointChi2(equationsAt: (p: Float64Array) => FitEquations, x: number, y: number): number {
+  const { matrix: [pp], right: [pd], chi2 } = equationsAt(Float64Array.of(0, x, y, 0, 0));
+  return pp > 0 ? chi2 - (pd * pd) / pp : chi2;
 }

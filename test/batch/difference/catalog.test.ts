@@ -5,7 +5,7 @@ import type { MeasuredDiaSource } from '../../../engine/stages/measure/measure.t
 /** The fields that the catalogue reads; the others play no part. */
 const row = (about: Partial<MeasuredDiaSource>): MeasuredDiaSource => ({
   x: 10.25, y: 0, ra: 150.5, dec: -2, psfFlux: -1234.5678, psfFluxErr: 12.5, snr: 98.7654, isNegative: true,
-  reliability: null, isDipole: false, trailLength: null, ...about,
+  reliability: null, isDipole: false, trailLength: null, pixelFlags_edge: false, pixelFlags_cr: false, ...about,
 } as MeasuredDiaSource); // Partial on purpose.
 
 test('signs, empty fields, booleans and flags are written as the header promises', () => {
