@@ -38,7 +38,7 @@ export function ratePixels(at: usize, places: usize, count: i32, out: usize): vo
 
 /** Has all pixels that a source's numbers are made of in the cache. */
 function touchAll(task: RatingTask, cx: i32, cy: i32): void {
-  const reach = <i32>ceil(task.outer) + 1, near = task.half, width = task.width, height = task.height;
+  const reach = <i32>ceil(task.outer) + 1, near = Reach.of(task.half, task.wings2) + 1, width = task.width, height = task.height;
   let bits = touch(task.image, 2, width, height, cx, cy, reach, 1)
     ^ touch(task.variance, 2, width, height, cx, cy, reach, 1) ^ touch(task.mask, 1, width, height, cx, cy, reach, 1);
   bits ^= touch(task.template, 2, width, height, cx, cy, task.brightReach, 2);
@@ -68,14 +68,26 @@ function cutData(task: RatingTask, cx: i32, cy: i32, sign: f64): void {
   }
 }
 
+class Reach {
+  /** Half side of the pixels that a circle around the source may hold. */
+  @inline static of(half: i32, radius2: f64): i32 {
+    return <i32>min<f64>(half, ceil(sqrt(radius2)) + 1);
+  }
+
+  /** Byte offset in the stamp of the first of them in row v. */
+  @inline static first(half: i32, v: i32, reach: i32): usize {
+    return <usize>((v + half) * (2 * half + 1) + half - reach) << 3;
+  }
+}
+
 /** Sums of the fit and of the moments under the PSF. @returns The flux of the fit. */
 function shape(task: RatingTask, fx: f64, fy: f64, out: usize): f64 {
-  const half = task.half, wings2 = task.wings2;
+  const half = task.half, wings2 = task.wings2, reach = Reach.of(half, wings2);
   let pp: f64 = 0, pd: f64 = 0, dd: f64 = 0, all: f64 = 0, mx: f64 = 0, my: f64 = 0, mxx: f64 = 0, mxy: f64 = 0;
   let myy: f64 = 0, nrr: f64 = 0;
-  for (let v = -half, k: usize = 0; v <= half; v++) {
+  for (let v = -reach; v <= reach; v++) {
     const dy = <f64>v - fy, dy2 = dy * dy;
-    for (let u = -half; u <= half; u++, k += 8) {
+    for (let u = -reach, k = Reach.first(half, v, reach); u <= reach; u++, k += 8) {
       const dx = <f64>u - fx, r2 = dx * dx + dy2;
       if (r2 > wings2) continue;
       const p = load<f64>(task.stamp + k), square = p * p;
@@ -158,11 +170,12 @@ function height(plane: usize, side: i32, at: i32): f64 {
 /** Equations of (T, ∂T/∂x, ∂T/∂y) within the wings, and the template's light under the PSF. */
 function template(task: RatingTask, cx: i32, cy: i32, fx: f64, fy: f64, sign: f64, out: usize): void {
   const half = task.half, wings2 = task.wings2, width = task.width, height = task.height, row = <usize>width << 2;
+  const reach = Reach.of(half, wings2);
   let a0: f64 = 0, a1: f64 = 0, a2: f64 = 0, a3: f64 = 0, a4: f64 = 0, a5: f64 = 0, b0: f64 = 0, b1: f64 = 0;
   let b2: f64 = 0, pp: f64 = 0, pt: f64 = 0, peak: f64 = 0, middleWeight: f64 = 0, steepest: f64 = 0;
-  for (let v = -half, k: usize = 0; v <= half; v++) {
+  for (let v = -reach; v <= reach; v++) {
     const dy = <f64>v - fy, dy2 = dy * dy, py = cy + v, isRow = py >= 1 && py < height - 1;
-    for (let u = -half; u <= half; u++, k += 8) {
+    for (let u = -reach, k = Reach.first(half, v, reach); u <= reach; u++, k += 8) {
       const dx = <f64>u - fx, px = cx + u;
       if (dx * dx + dy2 > wings2 || !isRow || px < 1 || px >= width - 1) continue;
       const weight = load<f64>(task.weight + k);
@@ -219,12 +232,12 @@ function sharpestNear(image: usize, width: i32, cx: i32, cy: i32, work: usize): 
 /** Light of difference and visit under the PSF, in core and wings, and what the template's Laplacian has in common. */
 function lightNeeded(task: RatingTask, x: f64, y: f64, cx: i32, cy: i32, out: usize): void {
   const half = task.half, core2 = task.core2, wings2 = task.wings2, width = task.width, height = task.height;
-  const row = <usize>width << 2;
+  const row = <usize>width << 2, reach = Reach.of(half, wings2);
   let pp: f64 = 0, pd: f64 = 0, pv: f64 = 0, dd: f64 = 0, ld: f64 = 0, ll: f64 = 0, core: f64 = 0, corePsf: f64 = 0;
   let wings: f64 = 0, wingsPsf: f64 = 0;
-  for (let v = -half, k: usize = 0; v <= half; v++) {
+  for (let v = -reach; v <= reach; v++) {
     const py = cy + v, dy = <f64>py - y, dy2 = dy * dy, isRow = py >= 1 && py < height - 1;
-    for (let u = -half; u <= half; u++, k += 8) {
+    for (let u = -reach, k = Reach.first(half, v, reach); u <= reach; u++, k += 8) {
       const px = cx + u, dx = <f64>px - x, r2 = dx * dx + dy2;
       if (r2 > wings2 || !isRow || px < 1 || px >= width - 1) continue;
       const j = <usize>(py * width + px), t = task.template + (j << 2), d = <f64>load<f32>(task.image + (j << 2));
