@@ -8,7 +8,7 @@ import { detectSources } from '../../engine/stages/detect/detect.ts';
 import { forcedDefaults } from '../../engine/stages/forced/config.ts';
 import { forcedFluxes } from '../../engine/stages/forced/forced.ts';
 import { measureDefaults } from '../../engine/stages/measure/config.ts';
-import { measureSources, type MeasuredDiaSource } from '../../engine/stages/measure/measure.ts';
+import { measureSources, type MeasuredDiaSource, type MeasureResult } from '../../engine/stages/measure/measure.ts';
 import { bearingDeg } from '../../engine/stages/measure/skyGeometry.ts';
 import { pairImage, pairPsf, pairWcs, type PairSource } from '../support/pairScene.ts';
 
@@ -17,14 +17,19 @@ const SIDE = 160, SIGMA = 1.9, NOISE = 10, wcs = pairWcs(SIDE, 0, 0, 30), psf = 
 const FLUX_ERROR = NOISE * Math.sqrt(4 * Math.PI) * SIGMA;
 
 function measured(planes: MaskedImage): readonly MeasuredDiaSource[] {
+  return measuredWith(planes).rows;
+}
+
+function measuredWith(planes: MaskedImage): MeasureResult & { detected: number } {
   const difference = asProduct('differenceImage', planes);
   const found = detectSources(difference, psf, new Float32Array(SIDE * SIDE), { ...detectDefaults, isVarianceScaled: false });
-  return measureSources({
+  const result = measureSources({
     visit: visitOf(asDayObs(20261120), 7), detector: asDetectorId(3), band: 'r', midpointMjdTai: 61364.1, difference,
     differencePsf: psf, visitImage: asProduct('visitImage', planes), visitPsf: psf, visitWcs: wcs,
     matchedTemplate: asProduct('matchedTemplate', pairImage(SIDE, [], SIGMA, 3, 99)), matchedTemplatePsf: psf,
     noiseScale: 1, templateNoiseFactor: 1, fluxNoise: PIXEL_NOISE_ALONE,
-  }, found.detections, (image, model, places) => forcedFluxes(image, model, places, forcedDefaults), measureDefaults).rows;
+  }, found.detections, (image, model, places) => forcedFluxes(image, model, places, forcedDefaults), measureDefaults);
+  return { ...result, detected: found.detections.length };
 }
 
 /** A line of points a quarter of a pixel apart: as even a trail as a PSF of 1.9 px can tell. */
@@ -104,4 +109,60 @@ test.each([1, -1])('a trail of sign %d has the flux, place, length and bearing t
 test('a trail that runs off the image is flagged', () => {
   const rows = measured(pairImage(SIDE, trailOf(13, 80, 30, 0, 60_000), SIGMA, NOISE, 5));
   expect(rows.filter(({ trailNdata }) => trailNdata > 0).map(({ trail_flag_edge: isCut }) => isCut)).toEqual([true]);
+});
+
+/** Flux of a trail whose ridge is a number of standard deviations of a pixel. */
+const ridgeFlux = (sigmas: number, length: number): number => sigmas * NOISE * length * Math.sqrt(2 * Math.PI) * SIGMA;
+
+test('a faint trail that noise cuts into pieces is one source, with its length, flux and middle', () => {
+  const length = 45, flux = ridgeFlux(1.25, length), pulls: number[][] = [[], []];
+  let cut = 0, whole = 0;
+  for (let seed = 1; seed <= 24; seed++) {
+    const angle = 0.1 + 0.13 * seed, x = 80.4, y = 79.7, truth = pixelToSky(wcs, x, y);
+    const { rows, droppedByReason, detected } = measuredWith(
+      pairImage(SIDE, trailOf(x, y, length, angle, flux), SIGMA, NOISE, 900 + seed));
+    expect(rows.length + Object.values(droppedByReason).reduce((sum, count) => sum + count, 0)).toBe(detected);
+    if (detected < 2) continue;
+    cut++;
+    if (rows.length > 1) continue;
+    whole++;
+    const [row] = rows;
+    pulls[0].push((row.trailFlux! - flux) / row.trailFluxErr!);
+    pulls[1].push((row.trailLength! / 0.2 - length) / (row.trailLengthErr! / 0.2));
+    // Its footprint is around all pieces.
+    expect(row.bboxSize!).toBeGreaterThan(0.6 * length * Math.SQRT1_2);
+    expect(separationArcsec(row.trailRa!, row.trailDec!, truth.raDeg, truth.decDeg)).toBeLessThan(
+      5 * 3600 * Math.hypot(row.trailRaErr!, row.trailDecErr!));
+  }
+  expect(cut).toBeGreaterThan(8);
+  // A piece may be lost beside the line, or the trail's end behind a gap.
+  expect(whole / cut).toBeGreaterThan(0.75);
+  for (const values of pulls) expect(Math.abs(spread(values).mean)).toBeLessThan(5 / Math.sqrt(values.length));
+});
+
+test('points in a row stay points', () => {
+  const flux = 8 * FLUX_ERROR;
+  for (let seed = 1; seed <= 12; seed++) {
+    const angle = 0.25 * seed, sources = [-14, 0, 14].map((t) => (
+      { x: 80.2 + t * Math.cos(angle), y: 80.4 + t * Math.sin(angle), flux }));
+    const { rows, droppedByReason } = measuredWith(pairImage(SIDE, sources, SIGMA, NOISE, 500 + seed));
+    expect(rows.filter(({ x, y }) => sources.some((source) => Math.hypot(source.x - x, source.y - y) < 3))).toHaveLength(3);
+    expect(rows.every(({ trailLength }) => trailLength === null)).toBe(true);
+    expect(droppedByReason).toEqual({});
+  }
+});
+
+test('two trails end to end, at an angle, stay two', () => {
+  const length = 40, gap = 9;
+  for (let seed = 1; seed <= 4; seed++) {
+    const one = 0.2 + 0.4 * seed, two = one + 0.4, ends = [-(length + gap) / 2, (length + gap) / 2];
+    const trails = [one, two].map((angle, k) => ({
+      x: 80 + ends[k] * Math.cos(one), y: 80 + ends[k] * Math.sin(one), angle,
+    }));
+    const { rows } = measuredWith(pairImage(
+      SIDE, trails.flatMap(({ x, y, angle }) => trailOf(x, y, length, angle, ridgeFlux(3, length))), SIGMA, NOISE, 40 + seed));
+    const lengths = rows.filter(({ trailLength }) => trailLength !== null).map((row) => row.trailLength! / 0.2);
+    expect(lengths).toHaveLength(2);
+    for (const found of lengths) expect(Math.abs(found - length)).toBeLessThan(8);
+  }
 });

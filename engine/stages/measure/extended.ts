@@ -10,7 +10,7 @@ import { fitDipole, type DipoleFit } from './dipoleFit.ts';
 import type { Measurable } from './measure.ts';
 import type { FitWorkspace, PsfFit } from './psfFit.ts';
 import { bearingDeg, skyErrors } from './skyGeometry.ts';
-import { fitTrail, type TrailFit } from './trailFit.ts';
+import { fitTrail, type TrailFit, type TrailStart } from './trailFit.ts';
 
 export type DipoleFields = Pick<DiaSource, Extract<keyof DiaSource, `dipole${string}`> | 'isDipole'>;
 export type TrailFields = Pick<DiaSource, Extract<keyof DiaSource, `trail${string}`>>;
@@ -53,19 +53,24 @@ const NO_TRAIL: TrailFields = {
 };
 
 /**
- * Fits a trail where the footprint is longer than the PSF's, and reports it where it describes the pixels better than a
- * point and its length is significant; elsewhere there is none.
+ * Fits a trail where the footprint is longer than the PSF's; null where that does not describe the pixels better than a
+ * point, or its length is not significant.
  *
  * @param light Of the footprint's pixels; 0 where its sides are not a trail's.
  */
-export function trailFields(
-  planes: MaskedImage, wcs: Wcs, noiseScale: number, detection: Measurable, light: SourceShape['light'],
-  workspace: FitWorkspace, config: MeasureConfig,
-): TrailFields {
+export function findTrail(
+  planes: MaskedImage, noiseScale: number, detection: Measurable, light: SourceShape['light'], workspace: FitWorkspace,
+  config: MeasureConfig,
+): TrailFit | null {
   const start = elongationOf(light, workspace.fwhmPx, config);
-  if (start === null) return NO_TRAIL;
+  if (start === null) return null;
   const trail = fitTrail(planes, workspace, detection.isNegative ? -1 : 1, start, config);
-  if (trail === null || !isTrail(trail, workspace.fwhmPx, noiseScale, config)) return NO_TRAIL;
+  return trail !== null && isTrail(trail, workspace.fwhmPx, noiseScale, config.trailChi2GainMin, config) ? trail : null;
+}
+
+/** A packet's fields of a trail, or of none. */
+export function trailFields(planes: MaskedImage, wcs: Wcs, noiseScale: number, trail: TrailFit | null): TrailFields {
+  if (trail === null) return NO_TRAIL;
   const scale = pixelScaleArcsec(wcs), { raDeg, decDeg } = pixelToSky(wcs, trail.x, trail.y);
   const errors = skyErrors(wcs, trail.x, trail.y, trail, noiseScale);
   const cos = Math.cos(trail.angle), sin = Math.sin(trail.angle);
@@ -83,8 +88,15 @@ export function trailFields(
   };
 }
 
-function isTrail(trail: TrailFit, fwhmPx: number, noiseScale: number, config: MeasureConfig): boolean {
-  return trail.pointChi2 - trail.chi2 > config.trailChi2GainMin * noiseScale * noiseScale
+/**
+ * Whether a trail describes its pixels better than points do, and its length is significant.
+ *
+ * @param chi2GainMin By how much better, in χ² of the noise as it was measured.
+ */
+export function isTrail(
+  trail: TrailFit, fwhmPx: number, noiseScale: number, chi2GainMin: number, config: MeasureConfig,
+): boolean {
+  return trail.pointChi2 - trail.chi2 > chi2GainMin * noiseScale * noiseScale
     && trail.lengthPx > config.trailLengthMinFwhm * fwhmPx
     && trail.lengthPx > config.trailLengthSigmaMin * noiseScale * trail.lengthErrPx;
 }
@@ -104,7 +116,7 @@ function touchesEdge({ mask, width, height }: MaskedImage, ends: readonly { x: n
  */
 function elongationOf(
   light: SourceShape['light'], fwhmPx: number, config: MeasureConfig,
-): { x: number; y: number; lengthPx: number; angle: number } | null {
+): TrailStart | null {
   const { sum } = light;
   if (!(sum > 0)) return null;
   const x = light.x / sum, y = light.y / sum;

@@ -10,11 +10,13 @@ import type { PsfModel } from '../../image/psf.ts';
 import type { Wcs } from '../../image/wcs.ts';
 import { measureShapes, type SourceShape } from '../../kernels/shapes.ts';
 import type { MeasureConfig } from './config.ts';
-import { dipoleFields, trailFields, type DipoleFields } from './extended.ts';
+import { dipoleFields, findTrail, trailFields } from './extended.ts';
 import { findGlints } from './glints.ts';
 import { pixelFlags } from './pixelFlags.ts';
 import { createFitWorkspace, fitPsfs, type FitWorkspace, type PsfFit } from './psfFit.ts';
 import { sourceRow } from './sourceRow.ts';
+import type { TrailFit } from './trailFit.ts';
+import { asOneDetection, findCutTrails, type Piece } from './trailPieces.ts';
 
 /** A diaSource before association: what the pixels say. */
 export type MeasuredDiaSource = Omit<DiaSource, 'diaObjectId' | 'ssObjectId' | 'timeProcessedMjdTai'>;
@@ -46,7 +48,8 @@ export type MeasureInputs = Readonly<{
   fluxNoise: FluxNoise;
 }>;
 
-export type MeasureDropReason = 'noGoodPixels' | 'duplicate';
+/** `trailPiece`: another detection stands for the trail that it is a part of. */
+export type MeasureDropReason = 'noGoodPixels' | 'duplicate' | 'trailPiece';
 
 export type MeasureResult = Readonly<{
   /** In the order of their ids, that is of (y, x). */
@@ -65,33 +68,57 @@ export function measureSources(
   const droppedByReason: Partial<Record<MeasureDropReason, number>> = {};
   const drop = (reason: MeasureDropReason): void => { droppedByReason[reason] = (droppedByReason[reason] ?? 0) + 1; };
   const duplicates = duplicatesOf(detections, fits, config.duplicateDistancePx);
-  const kept: { fit: PsfFit; detection: Measurable; dipole: DipoleFields }[] = [];
+  const sources: { fit: PsfFit; detection: Measurable }[] = [];
   for (const [i, detection] of detections.entries()) {
     const fit = fits[i];
-    if (fit === null) { drop('noGoodPixels'); continue; }
-    if (duplicates.has(i)) { drop('duplicate'); continue; }
-    const other = detection.otherLobe === null ? null : fits[detection.otherLobe];
-    const dipole = dipoleFields(
-      inputs.difference, inputs.visitWcs, inputs.noiseScale, fit, other, workspace, config,
-    );
-    kept.push({ fit, detection, dipole });
+    if (fit === null) drop('noGoodPixels');
+    else if (duplicates.has(i)) drop('duplicate');
+    else sources.push({ fit, detection });
   }
-  kept.sort((a, b) => a.fit.y - b.fit.y || a.fit.x - b.fit.x);
+  sources.sort((a, b) => a.fit.y - b.fit.y || a.fit.x - b.fit.x);
+  const { kept, pieceCount } = joined(inputs, sources, workspace, config);
+  for (let i = 0; i < pieceCount; i++) drop('trailPiece');
+  const dipoles = kept.map(({ fit, detection: { otherLobe } }) => dipoleFields(
+    difference, inputs.visitWcs, inputs.noiseScale, fit, otherLobe === null ? null : fits[otherLobe], workspace, config,
+  ));
   const places = kept.map(({ fit }) => fit), science = forcedFluxes(visitImage, inputs.visitPsf, places);
   const template = forcedFluxes(matchedTemplate, inputs.matchedTemplatePsf, places);
-  const shapes = shapesOf(inputs, kept, workspace, config);
-  const trails = kept.map(({ detection }, i) => (
-    trailFields(difference, inputs.visitWcs, inputs.noiseScale, detection, shapes[i].light, workspace, config)));
-  const { width, height } = difference, glints = findGlints(kept.map(({ fit, detection, dipole }, i) => ({
+  const trails = kept.map(({ detection, shape: { light }, trail }) => trailFields(
+    difference, inputs.visitWcs, inputs.noiseScale,
+    trail ?? findTrail(difference, inputs.noiseScale, detection, light, workspace, config)));
+  const { width, height } = difference, glints = findGlints(kept.map(({ fit, detection }, i) => ({
     x: fit.x, y: fit.y, isNegative: detection.isNegative, centroid_flag: fit.isCentroidFailed,
-    isDipole: dipole.isDipole, trailLength: trails[i].trailLength,
+    isDipole: dipoles[i].isDipole, trailLength: trails[i].trailLength,
   })), width, height, config);
-  const rows = kept.map(({ fit, detection, dipole }, i) => sourceRow(inputs, {
-    diaSourceId: diaSourceIdOf(inputs.visit, inputs.detector, i), detection, fit, dipole, trail: trails[i],
-    shape: shapes[i], science: science[i], template: template[i], isGlint: glints[i],
+  const rows = kept.map(({ fit, detection, shape }, i) => sourceRow(inputs, {
+    diaSourceId: diaSourceIdOf(inputs.visit, inputs.detector, i), detection, fit, dipole: dipoles[i], trail: trails[i],
+    shape, science: science[i], template: template[i], isGlint: glints[i],
     flags: pixelFlags(difference, fit.x, fit.y, detection.footprint, detection.isNegative),
   }));
   return { rows, droppedByReason };
+}
+
+/** What becomes a row; the trail is known where several detections lie on it. */
+type Source = Readonly<{ detection: Measurable; fit: PsfFit; shape: SourceShape; trail: TrailFit | null }>;
+
+/** The sources, in their order, without those that are pieces of a trail for which another stands. */
+function joined(
+  inputs: MeasureInputs, sources: readonly Readonly<{ fit: PsfFit; detection: Measurable }>[], workspace: FitWorkspace,
+  config: MeasureConfig,
+): { kept: Source[]; pieceCount: number } {
+  const shapes = shapesOf(inputs, sources, workspace, config);
+  const all = sources.map((source, i): Piece => ({ ...source, light: shapes[i].light }));
+  const cuts = findCutTrails(inputs.difference, all, workspace, inputs.noiseScale, config);
+  const pieces = new Set(cuts.flatMap((cut) => cut.pieces.slice(1)));
+  const wholes = new Map(cuts.map((cut) => [cut.pieces[0], cut]));
+  const kept = all.flatMap(({ fit, detection }, i): Source[] => {
+    if (pieces.has(i)) return [];
+    const cut = wholes.get(i), shape = shapes[i];
+    return [cut === undefined
+      ? { fit, detection, shape, trail: null }
+      : { fit, detection: asOneDetection(cut, all), shape, trail: cut.trail }];
+  });
+  return { kept, pieceCount: pieces.size };
 }
 
 /** Detections whose fit ended where that of a more significant one of the same sign did. */
