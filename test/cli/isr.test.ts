@@ -190,7 +190,7 @@ describe('vesper calibrate', () => {
     writeFileSync(at('moved.csv'), [header, ...moved].join('\n'));
     await refuse(['calibrate', postIsr, '--references', at('moved.csv')], /postisr\.fits: 0 standards .*WCS_STARS_TOO_FEW/);
     writeFileSync(at('columns.csv'), 'a,b\n1,2\n');
-    await refuse(['calibrate', postIsr, '--references', at('columns.csv')], /columns\.csv: has no column refId/);
+    await refuse(['calibrate', postIsr, '--references', at('columns.csv')], /columns\.csv: has no column ra/);
     await refuse(['calibrate', postIsr, '--references', at('none.csv')], /none\.csv: .*no such file|none\.csv/);
     await refuse(['calibrate', visit, '--references', references], /visit\.fits: is calibrated already/);
     await refuse(['calibrate', raw, '--references', references], /has no image extension IMAGE/);
