@@ -105,12 +105,9 @@ function trailOf(sums: Float64Array): FitEquations {
   return { matrix, right, chi2: sums[next], pixelCount: sums[next + 1] };
 }
 
-/** From rows of eight: products with all derivatives, and twice with the residual; χ², pixels. */
+/** From [6 × 6] products of derivatives, of use from the diagonal on, and [6] of those with the residual; χ², pixels. */
 function dipoleOf(sums: Float64Array): FitEquations {
-  const n = DIPOLE_UNKNOWNS, matrix = new Float64Array(n * n), right = new Float64Array(n);
-  for (let a = 0; a < n; a++) {
-    for (let b = a; b < n; b++) matrix[a * n + b] = matrix[b * n + a] = sums[NUMBERS * a + b];
-    right[a] = sums[NUMBERS * a + n];
-  }
-  return { matrix, right, chi2: sums[NUMBERS * n], pixelCount: sums[NUMBERS * n + 1] };
+  const n = DIPOLE_UNKNOWNS, matrix = new Float64Array(n * n);
+  for (let a = 0; a < n; a++) for (let b = a; b < n; b++) matrix[a * n + b] = matrix[b * n + a] = sums[a * n + b];
+  return { matrix, right: sums.slice(n * n, n * n + n), chi2: sums[n * n + n], pixelCount: sums[n * n + n + 1] };
 }

@@ -123,8 +123,8 @@ function sumTrail(
 const TERM_BYTES: usize = 64;
 
 /**
- * Of two lobes, each by flux, x and y. Sums: of each derivative's product with all six, and twice with the residual; of
- * the squares of the residuals; pixels.
+ * Of two lobes, each by flux, x and y. Sums: [6 × 6] of products of derivatives, of use from the diagonal on; [6] of those
+ * with the residual; of the squares of the residuals; pixels.
  *
  * @param p [6] float64: flux, x, y of either lobe.
  */
@@ -134,9 +134,8 @@ export function dipoleEquations(at: usize, p: usize): void {
   const first = load<f64>(p), second = load<f64>(p, 24);
   addLobe(task, load<f64>(p, 8), load<f64>(p, 16), first, task.planes);
   addLobe(task, load<f64>(p, 32), load<f64>(p, 40), second, task.planes + 24);
-  const sums = task.sums;
-  memory.fill(sums, 0, 8 * 48);
-  let chi2: f64 = 0, count = 0;
+  let a0 = zero, a1 = zero, a2 = zero, b0 = zero, b1 = zero, b2 = zero, c1 = zero, c2 = zero, d1 = zero, d2 = zero;
+  let e2 = zero, f2 = zero, r0 = zero, r1 = zero, r2 = zero, chi2: f64 = 0, count = 0;
   for (let v = 0, k = task.planes; v < rows; v++) {
     let j = <usize>((task.y0 + v) * task.width + task.x0);
     for (let u = 0; u < columns; u++, k += TERM_BYTES, j++) {
@@ -145,19 +144,31 @@ export function dipoleEquations(at: usize, p: usize): void {
       const residual = <f64>load<f32>(task.image + (j << 2)) - first * load<f64>(k) - second * load<f64>(k, 24);
       chi2 += residual * residual * w;
       count++;
-      const p0 = v128.load(k), p1 = v128.load(k, 16), p2 = v128.load(k, 32), p3 = f64x2.splat(residual);
-      if (v128.any_true(f64x2.ne(v128.or(v128.or(p0, p1), p2), zero))) {
-        for (let a: usize = 0, to = sums; a < 48; a += 8, to += 64) {
-          const weight = f64x2.mul(v128.load64_splat(k + a), f64x2.splat(w));
-          v128.store(to, f64x2.add(v128.load(to), f64x2.mul(weight, p0)));
-          v128.store(to, f64x2.add(v128.load(to, 16), f64x2.mul(weight, p1)), 16);
-          v128.store(to, f64x2.add(v128.load(to, 32), f64x2.mul(weight, p2)), 32);
-          v128.store(to, f64x2.add(v128.load(to, 48), f64x2.mul(weight, p3)), 48);
-        }
-      }
+      const p0 = v128.load(k), p1 = v128.load(k, 16), p2 = v128.load(k, 32), weight = f64x2.splat(w);
+      const q0 = f64x2.mul(p0, weight), q1 = f64x2.mul(p1, weight), q2 = f64x2.mul(p2, weight);
+      let q = v128.shuffle<f64>(q0, q0, 0, 0);
+      a0 = f64x2.add(a0, f64x2.mul(q, p0)); a1 = f64x2.add(a1, f64x2.mul(q, p1)); a2 = f64x2.add(a2, f64x2.mul(q, p2));
+      q = v128.shuffle<f64>(q0, q0, 1, 1);
+      b0 = f64x2.add(b0, f64x2.mul(q, p0)); b1 = f64x2.add(b1, f64x2.mul(q, p1)); b2 = f64x2.add(b2, f64x2.mul(q, p2));
+      q = v128.shuffle<f64>(q1, q1, 0, 0);
+      c1 = f64x2.add(c1, f64x2.mul(q, p1)); c2 = f64x2.add(c2, f64x2.mul(q, p2));
+      q = v128.shuffle<f64>(q1, q1, 1, 1);
+      d1 = f64x2.add(d1, f64x2.mul(q, p1)); d2 = f64x2.add(d2, f64x2.mul(q, p2));
+      e2 = f64x2.add(e2, f64x2.mul(v128.shuffle<f64>(q2, q2, 0, 0), p2));
+      f2 = f64x2.add(f2, f64x2.mul(v128.shuffle<f64>(q2, q2, 1, 1), p2));
+      const rest = f64x2.splat(residual);
+      r0 = f64x2.add(r0, f64x2.mul(q0, rest)); r1 = f64x2.add(r1, f64x2.mul(q1, rest));
+      r2 = f64x2.add(r2, f64x2.mul(q2, rest));
     }
   }
-  store<f64>(sums, chi2, 8 * 48); store<f64>(sums, <f64>count, 8 * 49);
+  const sums = task.sums;
+  v128.store(sums, a0); v128.store(sums, a1, 16); v128.store(sums, a2, 32);
+  v128.store(sums, b0, 48); v128.store(sums, b1, 64); v128.store(sums, b2, 80);
+  v128.store(sums, c1, 112); v128.store(sums, c2, 128);
+  v128.store(sums, d1, 160); v128.store(sums, d2, 176);
+  v128.store(sums, e2, 224); v128.store(sums, f2, 272);
+  v128.store(sums, r0, 288); v128.store(sums, r1, 304); v128.store(sums, r2, 320);
+  store<f64>(sums, chi2, 336); store<f64>(sums, <f64>count, 344);
 }
 
 /** Fills a lobe's three derivatives, by its flux, x and y; slopes are 0 within two pixels of the patch's border. */

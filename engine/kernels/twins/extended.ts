@@ -83,12 +83,12 @@ export function dipoleEquationsTwin(
       const j = (frame.y0 + v) * task.width + frame.x0 + u;
       if (!isUsable(task, j)) continue;
       const w = 1 / task.variance[j], residual = task.image[j] - p[0] * terms[k] - p[3] * terms[k + 3];
-      sums[48] += residual * residual * w;
-      sums[49]++;
+      sums[42] += residual * residual * w;
+      sums[43]++;
       for (let a = 0; a < 6; a++) {
         const weighed = terms[k + a] * w;
-        for (let b = 0; b < 6; b++) sums[8 * a + b] += weighed * terms[k + b];
-        sums[8 * a + 6] += weighed * residual;
+        for (let b = a; b < 6; b++) sums[6 * a + b] += weighed * terms[k + b];
+        sums[36 + a] += weighed * residual;
       }
     }
   }

@@ -29,7 +29,9 @@ export function fitDamped<Equations extends NormalEquations>(
   for (let i = 0; i < iterationCountMax; i++) {
     const step = solveStep(state, damping);
     if (step === null) return null;
-    const { right } = state, promised = step.reduce((sum, value, k) => sum + value * right[k], 0);
+    const { right } = state;
+    let promised = 0;
+    for (let k = 0; k < step.length; k++) promised += step[k] * right[k];
     if (damping < 1 && promised < GAIN_MIN) return state;
     const next = p.map((value, k) => value + limited(step[k], k)), trial = equationsAt(next);
     if (trial === null || trial.chi2 > state.chi2) {
@@ -48,5 +50,7 @@ function solveStep({ matrix, right }: NormalEquations, damping: number): Float64
   const count = right.length, m = matrix.slice();
   for (let a = 0; a < count; a++) m[a * count + a] *= 1 + damping;
   if (!invertSymmetric(m, count)) return null;
-  return right.map((_, a) => right.reduce((sum, value, b) => sum + m[a * count + b] * value, 0));
+  const step = new Float64Array(count);
+  for (let a = 0; a < count; a++) for (let b = 0; b < count; b++) step[a] += m[a * count + b] * right[b];
+  return step;
 }
