@@ -1,13 +1,13 @@
 /**
- * Does the reliability model know real changes that it never saw? ZTF's alert packets (real sky, another camera, another
- * subtraction) rated by the shipped model from their three stamps of 63 px, beside ZTF's own scores: `rb` (a forest) and
- * `drb` (a network). Skips, with exit 0, without packets.
+ * Does the reliability model know real changes that it never saw? ZTF's alert packets (real sky, another camera,
+ * another subtraction) rated by the shipped model from their three stamps of 63 px, beside ZTF's own scores: `rb` (a
+ * forest) and `drb` (a network). Skips, with exit 0, without packets.
  *
  *     node bench/ztfStamps.ts [--keep] [--json] [PACKET.avro ...]
  *
  * So that a model that calls everything real does not pass, the same flux in a single pixel is rated too, in place of
- * each source. A stamp says less than an image: its noise is its own pixels' scatter, with Poisson's where there is light, its PSF a
- * Moffat of the packet's seeing (`fwhm`), it has no mask, and its template is scaled but not matched to the visit.
+ * each source. A stamp says less than an image: its noise is its own pixels' scatter, with Poisson's where there is
+ * light, its PSF a Moffat of the packet's seeing (`fwhm`), it has no mask, and its template is scaled but not matched.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
@@ -35,7 +35,9 @@ const DATA = join(import.meta.dirname, '..', '..', 'shared', 'data', 'ztf-packet
 /** The fields of a ZTF packet (schema 3.3) that are read here. */
 type Packet = Readonly<{
   objectId: string;
-  candidate: Readonly<{ rb: number | null; drb: number | null; fwhm: number | null; isdiffpos: string; magpsf: number }>;
+  candidate: Readonly<{
+    rb: number | null; drb: number | null; fwhm: number | null; isdiffpos: string; magpsf: number;
+  }>;
   cutoutScience: Stamp; cutoutTemplate: Stamp; cutoutDifference: Stamp;
 }>;
 type Stamp = Readonly<{ stampData: Uint8Array }>;
@@ -69,7 +71,8 @@ function rated({ objectId, candidate, ...stamps }: Packet, file: string): Rated 
     .map(({ stampData }) => planesOf(stampData, file));
   for (const planes of [science, template]) takeOffSky(planes.image);
   matchScale(template, science.image, difference.image);
-  for (const planes of [science, template, difference]) fillVariance(planes, planes === template ? null : science.image);
+  fillVariance(template, template.image);
+  for (const planes of [science, difference]) fillVariance(planes, science.image);
   const psf = moffat(candidate.fwhm ?? TYPICAL_FWHM_PX, difference.width);
   const isNegative = candidate.isdiffpos === 'f' || candidate.isdiffpos === '0';
   const found = rate({ science, template, difference }, psf, isNegative);
@@ -84,8 +87,8 @@ function rated({ objectId, candidate, ...stamps }: Packet, file: string): Rated 
 
 /** The source in the middle of the stamps; null where no flux can be measured there. */
 function rate(
-  { science, template, difference }: Readonly<Record<'science' | 'template' | 'difference', MaskedImage>>, psf: PsfModel,
-  isNegative: boolean,
+  { science, template, difference }: Readonly<Record<'science' | 'template' | 'difference', MaskedImage>>,
+  psf: PsfModel, isNegative: boolean,
 ): { flux: number; snr: number; reliability: number } | null {
   const middle = (difference.width - 1) / 2, [fit] = fitPsfs(
     difference, fluxNoisePlanes(science, template, PIXEL_NOISE_ALONE), [{ x: middle, y: middle }],
@@ -139,11 +142,11 @@ function matchScale({ image: template }: MaskedImage, science: Float32Array, dif
   for (let j = 0; j < template.length; j++) template[j] *= scale;
 }
 
-/** The noise of the sky as the stamp's own pixels scatter, and the photons' of `light` (its own when null). */
-function fillVariance({ image, variance }: MaskedImage, light: Float32Array | null): void {
+/** The noise of the sky as the stamp's own pixels scatter, and the photons' of `light`. */
+function fillVariance({ image, variance }: MaskedImage, light: Float32Array): void {
   const values = finite(image), middle = median(values);
-  const sky = (1.4826 * median(values.map((value) => Math.abs(value - middle)))) ** 2, photons = light ?? image;
-  for (let j = 0; j < variance.length; j++) variance[j] = sky + Math.max(0, photons[j] || 0) / GAIN;
+  const sky = (1.4826 * median(values.map((value) => Math.abs(value - middle)))) ** 2;
+  for (let j = 0; j < variance.length; j++) variance[j] = sky + Math.max(0, light[j] || 0) / GAIN;
 }
 
 /** A Moffat profile of β = 3, the same everywhere; unit sum. */
@@ -172,15 +175,20 @@ function report(rows: readonly Rated[]): void {
   const result = benchResult({
     bench: 'ztfStamps', question: 'How does the reliability model rate real changes of ZTF, beside ZTF\'s own scores?',
     size: { packets: rows.length, modelVersion: RELIABILITY_MODEL.version }, figures,
-    checksum: createHash('sha256').update(rows.map(({ reliability }) => reliability.toFixed(6)).join()).digest('hex').slice(0, 16),
+    checksum: digestOf(rows),
   });
   const withRows = { ...result, rows };
   if (values.keep) keepResult(withRows);
   if (values.json) { process.stdout.write(`${JSON.stringify(withRows)}\n`); return; }
   for (const { objectId, magpsf, snr, reliability, sparkReliability, rb, drb } of rows) {
-    process.stdout.write(`${objectId}  ${magpsf.toFixed(2)} mag  SNR ${snr.toFixed(1)}  reliability ${reliability.toFixed(3)}`
-      + `  as a spark ${sparkReliability.toFixed(3)}`
+    process.stdout.write(`${objectId}  ${magpsf.toFixed(2)} mag  SNR ${snr.toFixed(1)}`
+      + `  reliability ${reliability.toFixed(3)}  as a spark ${sparkReliability.toFixed(3)}`
       + `  rb ${rb?.toFixed(3) ?? '-'}  drb ${drb?.toFixed(4) ?? '-'}\n`);
   }
   reportResult(result, { json: false, keep: false });
+}
+
+function digestOf(rows: readonly Rated[]): string {
+  const scores = rows.map(({ reliability }) => reliability.toFixed(6)).join();
+  return createHash('sha256').update(scores).digest('hex').slice(0, 16);
 }

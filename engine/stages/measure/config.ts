@@ -31,7 +31,7 @@ export type MeasureConfig = Readonly<{
   trailIterationCountMax: number;
   /** Gain in χ² over a point, length in full widths and in its errors, from which a trail is reported. */
   trailChi2GainMin: number; trailLengthMinFwhm: number; trailLengthSigmaMin: number;
-  /** Pieces of a trail: widest gap between their footprints in full widths, most of them, gain in χ² over as many points. */
+  /** Pieces of a trail: widest gap between footprints in full widths, most of them, gain in χ² over as many points. */
   trailGapFwhm: number; trailPiecesMax: number; trailPiecesChi2GainMin: number;
   /** Glint trails: sources in a line, its greatest length, its half width, and the least distance along it; pixels. */
   glintCountMin: number; glintLengthMaxPx: number; glintTolerancePx: number; glintSpacingPx: number;
@@ -76,11 +76,11 @@ export const measureDefaults: MeasureConfig = {
   // Two more unknowns gain 2 by chance; 25 is the 5 σ of everything else.
   trailChi2GainMin: 25, trailLengthMinFwhm: 0.8, trailLengthSigmaMin: 4,
   // A trail whose ridge is one standard deviation a pixel has a score of 6 ± 1: runs of three widths below 5 are common.
-  // What merely lies in a row, the comparison with sources of their own refuses. Of 160 px, pieces of one and a
-  // half widths with gaps of as much are a dozen.
-  // Points have at least one unknown more than a trail, and yet must fit worse by 2 σ: of 2,600 pairs of points of SNR 5.5
-  // to 8, 5 to 28 px apart, 4 were called a trail (none brighter than that); 25, as over a single point, would leave a
-  // third of the trails with a ridge of 1 σ in pieces that 4 joins.
+  // What merely lies in a row, the comparison with sources of their own refuses. On 160 px a dozen pieces of one and a
+  // half widths have room, with gaps of as much.
+  // Points have at least one unknown more than a trail, and yet must fit worse by 2 σ: of 3,200 pairs of points of SNR
+  // 5.5 to 8, 5 to 28 px apart, 4 were called a trail (none brighter than that). With 25, as over a single point, 40 of
+  // 122 trails with a ridge of 1 σ stayed in pieces; with 4 it is 18.
   trailGapFwhm: 3.5, trailPiecesMax: 12, trailPiecesChi2GainMin: 4,
   // A satellite in a low orbit crosses 600 px of 0.2 arcsec in a second. Centroids of SNR 5 scatter by half a pixel;
   // three of these on either side of the line.

@@ -84,7 +84,7 @@ function gapBetween({ footprint: a }: Measurable, { footprint: b }: Measurable):
   return Math.hypot(x, y);
 }
 
-/** Lengths to begin with, over that of the pieces: noise takes the ends off some trails, and lengthens none by much. */
+/** Lengths to begin with, over that of the pieces: noise takes the ends off some trails, and lengthens few by much. */
 const STARTS = [1, 1.4, 0.75];
 
 /** Fits that take in more and more of a trail end by themselves; each adds a piece at least. */
