@@ -1,5 +1,5 @@
 import type { NoisyPlanes } from '../smooth.ts';
-import { smoothSeparableTwin } from './smooth.ts';
+import { divideByRoots, smoothSeparableTwin, weightsOf } from './smooth.ts';
 
 const { fround } = Math;
 
@@ -14,15 +14,10 @@ export function smoothHalvedTwin(
 
 /** Twin of `normalizeHalved`. */
 export function normalizeHalvedTwin(
-  { width, height, image, variance, mask }: NoisyPlanes, zeroBits: number, taps: Float32Array, least: number,
-  score: Float32Array,
+  planes: NoisyPlanes, zeroBits: number, taps: Float32Array, least: number, score: Float32Array,
 ): void {
-  const weight = variance.map((noise, j) => {
-    const isUsed = image[j] - image[j] === 0 && noise > 0 && (mask[j] & zeroBits) === 0;
-    return isUsed ? 1 / noise : 0;
-  });
-  const smooth = doubledOf(halvedOf(weight, width, height), width, height, taps);
-  for (let j = 0; j < score.length; j++) score[j] = smooth[j] > least ? score[j] / fround(Math.sqrt(smooth[j])) : 0;
+  const { width, height } = planes, halved = halvedOf(weightsOf(planes, zeroBits), width, height);
+  divideByRoots(score, doubledOf(halved, width, height, taps), least);
 }
 
 /** Quarters of the sums of 2 × 2 pixels; what lies outside is 0. */

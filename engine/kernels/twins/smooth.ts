@@ -61,14 +61,22 @@ function smoothColumns(
 
 /** Twin of `normalizeByNoise`. */
 export function normalizeByNoiseTwin(
-  { width, height, image, variance, mask }: NoisyPlanes, zeroBits: number, taps: Float32Array, least: number,
-  score: Float32Array,
+  planes: NoisyPlanes, zeroBits: number, taps: Float32Array, least: number, score: Float32Array,
 ): void {
-  const weight = variance.map((noise, j) => {
+  const { width, height, mask } = planes, smooth = new Float32Array(score.length);
+  smoothSeparableTwin(weightsOf(planes, zeroBits), mask, 0, width, height, taps, smooth);
+  divideByRoots(score, smooth, least);
+}
+
+/** 1 / variance, 0 where nothing is known. */
+export function weightsOf({ image, variance, mask }: NoisyPlanes, zeroBits: number): Float32Array {
+  return variance.map((noise, j) => {
     const isUsed = image[j] - image[j] === 0 && noise > 0 && (mask[j] & zeroBits) === 0;
     return isUsed ? 1 / noise : 0;
   });
-  const smooth = new Float32Array(score.length);
-  smoothSeparableTwin(weight, mask, 0, width, height, taps, smooth);
-  for (let j = 0; j < score.length; j++) score[j] = smooth[j] > least ? score[j] / fround(Math.sqrt(smooth[j])) : 0;
+}
+
+/** score /= √weight where that exceeds `least`, else 0. */
+export function divideByRoots(score: Float32Array, weights: Float32Array, least: number): void {
+  for (let j = 0; j < score.length; j++) score[j] = weights[j] > least ? score[j] / fround(Math.sqrt(weights[j])) : 0;
 }
