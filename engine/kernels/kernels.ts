@@ -119,8 +119,8 @@ export type CompiledKernels = Readonly<{
   addScaled16(plane: number, stored: number, scale: number, zero: number, factor: number, count: number): void;
   sumEllipse(
     image: number, variance: number, mask: number, marks: number, labels: number, width: number, height: number,
-    label: number, badBits: number, pixelVariance: number, x: number, y: number, cxx: number, cyy: number, cxy: number, reachX: number,
-    reachY: number, radius: number, result: number,
+    label: number, badBits: number, pixelVariance: number, x: number, y: number, cxx: number, cyy: number, cxy: number,
+    reachX: number, reachY: number, radius: number, result: number,
   ): void;
   scalePlane(plane: number, factor: number, count: number): void;
   subtractRowPolynomial(plane: number, mask: number, bits: number, count: number, columns: number, row: number,
@@ -290,7 +290,9 @@ export function loadKernels(memory: KernelMemory, workOffset: number): Kernels {
   }
   const { exports } = new WebAssembly.Instance(compiledModule(), { env: { memory } });
   // As `assembly/index.ts` says.
-  const kernels: Kernels = { compiled: exports as CompiledKernels, memory, work: workOffset, holder: { parts: null, checkpoint: null } };
+  const kernels: Kernels = {
+    compiled: exports as CompiledKernels, memory, work: workOffset, holder: { parts: null, checkpoint: null },
+  };
   loaded.set(memory.buffer, kernels);
   return kernels;
 }

@@ -186,7 +186,8 @@ function prepareCompiled(
   const work = layOutWork(kernels, {
     task: TASK_BYTES, limits: 16, amps: count * AMP_BYTES, levels: count * rows * 4, columnLevels: count * columns * 4,
     tables: 4 * sum(tables), entries: 12 * sum(entries), signals: (2 * count + 1) * stride,
-    loud: loudBytes, line: stride, odd: stride, scaled: 3 * stride, ramps: count * stride, usual: count * usualBytes, room: roomBytes,
+    loud: loudBytes, line: stride, odd: stride, scaled: 3 * stride, ramps: count * stride, usual: count * usualBytes,
+    room: roomBytes,
   });
   if (work === null) return null;
   const { buffer } = kernels.memory, view = new DataView(buffer), { bias, dark, flat } = task, { inverse } = out;
@@ -204,8 +205,8 @@ function prepareCompiled(
   });
   const words = [
     work.amps, count, task.rawWidth, columns, pointerTo(kernels, out.image), pointerTo(kernels, out.mask),
-    pointerToFloats(bias), pointerToFloats(dark), 0, pointerToFloats(flat), work.limits, task.badBit, task.missingBits, task.saturatedBit,
-    task.suspectBit, task.isFinished ? 1 : 0, work.signals, work.odd, work.loud, work.line, stride, 0, 0,
+    pointerToFloats(bias), pointerToFloats(dark), 0, pointerToFloats(flat), work.limits, task.badBit, task.missingBits,
+    task.saturatedBit, task.suspectBit, task.isFinished ? 1 : 0, work.signals, work.odd, work.loud, work.line, stride, 0, 0,
     inverse === null ? 0 : pointerTo(kernels, inverse),
   ];
   words.forEach((word, i) => view.setUint32(work.task + 4 * i, word, true));

@@ -7,12 +7,7 @@ import { smoothRow, smoothTwoRows } from './smooth';
 /** Bytes before a line's first value: its left neighbour, on a vector's border. */
 const BEFORE: usize = 16;
 
-/**
- * Rings and lines, and how far they are filled. Fields of work memory rather than of an object, for there is no heap.
- *
- * @param ring  [(2 half + 2) × stride] float32; stride = half the width rounded up to 16.
- * @param lines [5 × (stride + 16)] float32: four smoothed rows, and one between two of them.
- */
+/** Lines of work: four smoothed rows by turns and one between two of them, each with a neighbour on either side. */
 class Lines {
   @inline static bytes(width: i32): usize { return (<usize>((width + 15) & ~15) << 2) + 2 * BEFORE; }
   @inline static at(lines: usize, bytes: usize, row: i32): usize { return lines + bytes * (row & 3) + BEFORE; }
@@ -24,6 +19,7 @@ class Lines {
  *
  * @param width, height At least 16 and 1.
  * @param taps, padded, ring As for `smoothSeparable`, for half the width.
+ * @param lines [5 × (half the width rounded up to 16, and 8)] float32, work.
  */
 export function smoothHalved(
   plane: usize, mask: usize, zeroBits: i32, width: i32, height: i32, taps: usize, half: i32, out: usize, padded: usize,
@@ -44,8 +40,8 @@ export function normalizeHalved(
 }
 
 function smooth(
-  out: usize, plane: usize, variance: usize, mask: usize, zeroBits: i32, width: i32, height: i32, taps: usize, half: i32,
-  least: f32, padded: usize, ring: usize, lines: usize,
+  out: usize, plane: usize, variance: usize, mask: usize, zeroBits: i32, width: i32, height: i32, taps: usize,
+  half: i32, least: f32, padded: usize, ring: usize, lines: usize,
 ): void {
   const columns = (width + 1) >> 1, rows = (height + 1) >> 1, stride = <usize>((columns + 15) & ~15) << 2;
   const slots = 2 * half + 2, rowBytes = <usize>width << 2, bytes = Lines.bytes(columns);
@@ -143,9 +139,10 @@ function mixLines(own: usize, other: usize, columns: i32, out: usize): void {
 }
 
 class Doubled {
-  /** The even pixels of four columns: three quarters of their own and a quarter of the left; the odd ones of the right. */
+  /** Pixels of four columns: three quarters of their own and a quarter of the left for even ones, the right for odd. */
   @inline static beside(line: usize, offset: usize): v128 {
-    return f32x4.add(f32x4.mul(f32x4.splat(0.75), v128.load(line)), f32x4.mul(f32x4.splat(0.25), v128.load(line + offset)));
+    const most = f32x4.mul(f32x4.splat(0.75), v128.load(line));
+    return f32x4.add(most, f32x4.mul(f32x4.splat(0.25), v128.load(line + offset)));
   }
   @inline static one(line: usize, x: i32): f32 {
     const at = line + (<usize>(x >> 1) << 2), other = (x & 1) == 0 ? at - 4 : at + 4;

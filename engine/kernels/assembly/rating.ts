@@ -38,7 +38,8 @@ export function ratePixels(at: usize, places: usize, count: i32, out: usize): vo
 
 /** Has all pixels that a source's numbers are made of in the cache. */
 function touchAll(task: RatingTask, cx: i32, cy: i32): void {
-  const reach = <i32>ceil(task.outer) + 1, near = Reach.of(task.half, task.wings2) + 1, width = task.width, height = task.height;
+  const reach = <i32>ceil(task.outer) + 1, near = Reach.of(task.half, task.wings2) + 1;
+  const width = task.width, height = task.height;
   let bits = touch(task.image, 2, width, height, cx, cy, reach, 1)
     ^ touch(task.variance, 2, width, height, cx, cy, reach, 1) ^ touch(task.mask, 1, width, height, cx, cy, reach, 1);
   bits ^= touch(task.template, 2, width, height, cx, cy, task.brightReach, 2);

@@ -140,9 +140,9 @@ function withoutDeferral(
  *
  * @param task [36] int32 or float32: amps, ampCount, rawWidth, columns, image, mask, bias, dark, seconds, flat, limits,
  *             badBit, missingBits, saturatedBit, suspectBit, isFinished, signals, odd, loud, line, stride, 1 once
- *             a pixel is NaN, next row, inverse, and records of `readable` of bias, dark and flat. `signals` is work: two rows of columns + 1 float32 for each amp,
- *             `stride` bytes apart, the row's own and that before, and one for all; `line` and `odd` are one more each. `loud` has LOUDNESSES ×
- *             `Blocks.words` words for each amp.
+ *             a pixel is NaN, next row, inverse, and records of `readable` of bias, dark and flat. `signals` is work: two
+ *             rows of columns + 1 float32 for each amp, `stride` bytes apart, the row's own and that before, and one for
+ *             all; `line` and `odd` are one more each. `loud` has LOUDNESSES × `Blocks.words` words for each amp.
  * @returns Pixels that calibrations mark.
  */
 export function removeSignature(task: usize, first: i32, end: i32): i32 {

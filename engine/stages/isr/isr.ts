@@ -205,7 +205,8 @@ function fillPlanes(
   const lists = listsOf(frame, out, indices), task = taskOf(frame, out, sky, lists), { repulsion, fringe } = frame.plan;
   const varianceBytes = Math.ceil(varianceRoomBytes(task) / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
   const assembly = prepareAssembly(
-    { ...frame, quietAdu: quietOf(frame, sky) }, out, out.variance, varianceBytes + (repulsion === null ? 0 : finishRoomBytes(out.width)),
+    { ...frame, quietAdu: quietOf(frame, sky) }, out, out.variance,
+    varianceBytes + (repulsion === null ? 0 : finishRoomBytes(out.width)),
   );
   const { room } = assembly, variance = prepareVariance(task, room);
   const finish = repulsion && prepareFinish(
