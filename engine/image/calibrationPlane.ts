@@ -4,7 +4,7 @@
  */
 import type { ReadPlane } from '../kernels/scaled.ts';
 import {
-  numberCard, readFits, readImageInto, readStored16Into, requireHdu, requireSize, type FitsCard, type FitsHdu,
+  numberCard, readFits, readImageInto, readStored16Into, requireHdu, requireSize, scalingOf, type FitsCard, type FitsHdu,
   type FitsHduOut,
 } from './fits.ts';
 import { medianInPlace } from './median.ts';
@@ -28,7 +28,7 @@ export function readCalibrationPlane(
   const hdu = requireHdu(readFits(path), 'IMAGE');
   requireSize(hdu, width, height);
   if (!isKept16(hdu)) { readImageInto(hdu, room); return room; }
-  const scale = numberCard(hdu.header, 'BSCALE') ?? 1, zero = numberCard(hdu.header, 'BZERO') ?? 0;
+  const { scale, zero } = scalingOf(hdu);
   const stored = new Uint16Array(room.buffer, room.byteOffset, width * height);
   readStored16Into(hdu, stored);
   // What was signed is unsigned now.

@@ -212,7 +212,7 @@ export function readImageInto(
   if (!(hdu.bitpix in BITPIX_BYTES)) {
     throw new FitsError('FITS_BITPIX', hdu.path, `BITPIX ${hdu.bitpix} is not supported`);
   }
-  const scale = numberCard(hdu.header, 'BSCALE') ?? 1, zero = numberCard(hdu.header, 'BZERO') ?? 0;
+  const { scale, zero } = scalingOf(hdu);
   const blank = hdu.bitpix > 0 ? numberCard(hdu.header, 'BLANK') : null;
   if (hdu.tiles !== null) {
     const { path, name, bitpix, tiles, bytes } = hdu;
@@ -227,6 +227,19 @@ export function readImageInto(
   if (hdu.bitpix === 16 && out instanceof Float32Array) decodeScaled16(hdu.bytes, scale, zero, blank, out);
   else scaledInto(hdu.bytes, hdu.bitpix, scale, zero, blank, out);
   onDecoded(0, out.length);
+}
+
+/**
+ * What the stored numbers are multiplied with and what is then added.
+ *
+ * @throws FitsError (FITS_HEADER) for a card that is no number, and a factor of 0.
+ */
+export function scalingOf({ header, path }: FitsHdu): Readonly<{ scale: number; zero: number }> {
+  const of = (keyword: string, otherwise: number): number => (
+    header.some(([name]) => name === keyword) ? requireNumber(header, keyword, path) : otherwise);
+  const scale = of('BSCALE', 1), zero = of('BZERO', 0);
+  if (scale === 0) throw new FitsError('FITS_HEADER', path, 'BSCALE is 0: all pixels would be equal');
+  return { scale, zero };
 }
 
 export type OnDecoded = (from: number, to: number) => void;

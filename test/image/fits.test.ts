@@ -93,6 +93,16 @@ describe('fits files', () => {
     expect(Array.from(out)).toEqual([NaN, 105]);
   });
 
+  test('a scale that is no number, or 0, is refused and not taken as 1', () => {
+    const decode = (cards: FitsCard[]): void => {
+      const bytes = writeFits(null, [{ data: Int16Array.of(1, 2), width: 2, height: 1, cards }]);
+      readImageInto(parseFits(bytes, 'memory').hdus[0], new Float32Array(2));
+    };
+    expect(() => decode([['BSCALE', 'nan']])).toThrow('memory: header has no number BSCALE');
+    expect(() => decode([['BZERO', null]])).toThrow('memory: header has no number BZERO');
+    expect(() => decode([['BSCALE', 0]])).toThrow('memory: BSCALE is 0');
+  });
+
   test('a file is written atomically, compressed when named .gz, and twice with equal bytes', () => {
     const path = join(folder, 'sub', 'a.fits.gz');
     writeFits(path, [{ data: ramp(6), width: 3, height: 2 }]);
