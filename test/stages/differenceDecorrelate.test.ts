@@ -2,6 +2,8 @@ import { expect, test } from 'vitest';
 import {
   fluxNoiseFactor, identityWhitening, interpolationPower, noisePowerOf, whitenedSpread, whiteningOf,
 } from '../../engine/stages/difference/decorrelate.ts';
+import { createFourier, transform } from '../../engine/stages/difference/fourier.ts';
+import { smoothSeparable } from '../../engine/kernels/smooth.ts';
 
 /** A Gaussian of unit sum, rather oblong. */
 function gaussian(size: number, sigma: number): Float32Array {
@@ -51,6 +53,35 @@ test('where the other image has no noise, whitening takes back all that the kern
   const spread = whitenedSpread(narrow, SIZE, whiteningOf(power, interpolationPower(WHITE, WHITE), 1e-9, 1, 15));
   // φ̂ is 1/K̂ then, and φ ⊗ K a single pixel, but for the part in a thousand of φ that lies beyond 15 px.
   expect(spread[(SIZE * SIZE - 1) / 2] / spread.reduce((sum, value) => sum + value, 0)).toBeGreaterThan(0.999);
+});
+
+test('where the noise of the convolved image is small, φ is a peak in a bowl: the same kernel in two short passes', () => {
+  const power = noisePowerOf(KERNEL, SIZE, WHITE, WHITE), white = interpolationPower(WHITE, WHITE);
+  const { kernel, size, bowl } = whiteningOf(power, white, 7, 1, 15);
+  if (bowl === null) throw new Error('no bowl');
+  const side = 31, middle = (side - 1) / 2, pixel = new Float32Array(side * side), out = new Float32Array(side * side);
+  pixel[middle * side + middle] = 1;
+  smoothSeparable(pixel, new Uint16Array(side * side), 0, side, side, bowl.taps, out, bowl.core);
+  const half = (size - 1) / 2;
+  kernel.forEach((value, j) => {
+    const u = (j % size) - half, v = Math.floor(j / size) - half;
+    // Single precision of a value of 1.
+    expect(Math.abs(out[(middle + v) * side + middle + u] - value)).toBeLessThan(3e-7);
+  });
+  expect(kernel.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 6);
+  // The noise it leaves is flat to what cut and fit may err: 1e-3 each of the amplitude, twice that of the power.
+  const side64 = 64, re = new Float64Array(side64 * side64), im = new Float64Array(side64 * side64);
+  kernel.forEach((value, j) => {
+    const u = (j % size) - half, v = Math.floor(j / size) - half;
+    re[((v + side64) % side64) * side64 + ((u + side64) % side64)] = value;
+  });
+  transform(createFourier(side64), re, im);
+  const flat = re.map((value, j) => (value * value + im[j] * im[j]) * (7 + power.power[j]));
+  const mean = flat.reduce((sum, value) => sum + value, 0) / flat.length;
+  const scatter = Math.sqrt(flat.reduce((sum, value) => sum + (value - mean) ** 2, 0) / flat.length);
+  expect(scatter / mean).toBeLessThan(5e-3);
+  // Where the convolved image is the noisy one φ rings, which no bowl does.
+  expect(whiteningOf(power, white, 1, 50, 15).bowl).toBeNull();
 });
 
 /** Convolution of two stamps on the plane of the first; what reaches beyond it is lost. */

@@ -22,7 +22,8 @@ const WEIGHT_SHARE_MIN = 1e-5;
  * Matched filter with inverse-variance weights: s = Σ p D/V / √(Σ p²/V), the SNR of the best-fitting point source.
  * Masked pixels, NaN and pixels without variance weigh nothing; where no weight is left the score is 0. Under the root
  * a Gaussian of p²'s width and sum stands for p², as 1/V varies little over it: where that is constant nothing changes,
- * beside a mask or a bright star some percent. Of the PSF's wings the filter leaves out what adds nothing.
+ * beside a mask or a bright star some percent; it is applied at half the resolution where it is wide enough for that.
+ * Of the PSF's wings the filter leaves out what adds nothing.
  *
  * @param score [height × width], overwritten.
  */
