@@ -27,18 +27,18 @@ export function readCalibrationPlane(
 ): ReadPlane {
   const hdu = requireHdu(readFits(path), 'IMAGE');
   requireSize(hdu, width, height);
-  if (!isKept16(hdu)) { readImageInto(hdu, room); return room; }
   const { scale, zero } = scalingOf(hdu);
+  // Stored numbers serve as they are where those without value are the least.
+  if (!isWhole16(hdu) || scale < 0) { readImageInto(hdu, room); return room; }
   const stored = new Uint16Array(room.buffer, room.byteOffset, width * height);
   readStored16Into(hdu, stored);
   // What was signed is unsigned now.
   return { stored, scale: Math.fround(scale), zero: Math.fround(zero + BLANK * scale) };
 }
 
-/** Whether the stored numbers serve as they are: those without value are the least. */
-function isKept16({ bitpix, tiles, header }: FitsHdu): boolean {
-  return bitpix === 16 && tiles === null && numberCard(header, 'BLANK') === BLANK
-    && (numberCard(header, 'BSCALE') ?? 1) > 0;
+/** Whether its numbers are of 16 bits, uncompressed, the least of them for those without value. */
+function isWhole16({ bitpix, tiles, header }: FitsHdu): boolean {
+  return bitpix === 16 && tiles === null && numberCard(header, 'BLANK') === BLANK;
 }
 
 /**

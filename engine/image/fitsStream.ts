@@ -1,9 +1,8 @@
 /** Large FITS files, written plane by plane: no copy of a whole plane is ever made. */
 import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { encodeInPlace } from '../kernels/decode.ts';
-import { encodeHeader, type FitsHduOut, type ImagePlane } from './fits.ts';
+import { encodeHeader, wholeBlocks, type FitsHduOut, type ImagePlane } from './fits.ts';
 
-const BLOCK_BYTES = 2880;
 /** What is turned round at a time: it stays in the second-level cache until it has been written. */
 const CHUNK_BYTES = 256 * 1024;
 
@@ -59,7 +58,7 @@ function writePlane(file: number, data: ImagePlane, isUsedUp: boolean): void {
 }
 
 function fillBlock(file: number, length: number): void {
-  writeAll(file, new Uint8Array(Math.ceil(length / BLOCK_BYTES) * BLOCK_BYTES - length));
+  writeAll(file, new Uint8Array(wholeBlocks(length) - length));
 }
 
 function writeAll(file: number, bytes: Uint8Array): void {

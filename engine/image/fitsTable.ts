@@ -1,11 +1,12 @@
 /** Binary tables (FITS Standard 4.0, §7.3): columns of scalars, written as one extension, and read from any. */
-import { FitsError, numberCard, requireNumber, requireString, stringCard, type FitsFile, type FitsHdu } from './fits.ts';
+import {
+  FitsError, numberCard, requireNumber, requireString, stringCard, wholeBlocks, type FitsFile, type FitsHdu,
+} from './fits.ts';
 import { CARD_BYTES, formatCard, type FitsCard } from './fitsHeader.ts';
 
 /** A column: D is a double, J a 32-bit integer. */
 export type TableColumn = Readonly<{ name: string; unit?: string; kind: 'D' | 'J'; values: readonly number[] }>;
 
-const BLOCK_BYTES = 2880;
 const COLUMN_BYTES = { D: 8, J: 4 } as const;
 
 /**
@@ -27,7 +28,7 @@ export function encodeTable(
     if (column.unit !== undefined) cards.push([`TUNIT${i + 1}`, column.unit]);
   });
   const header = [...cards, ...more].map(formatCard).join('') + 'END'.padEnd(CARD_BYTES);
-  const headerBytes = roundUp(header.length), bytes = new Uint8Array(headerBytes + roundUp(rowBytes * rowCount));
+  const headerBytes = wholeBlocks(header.length), bytes = new Uint8Array(headerBytes + wholeBlocks(rowBytes * rowCount));
   bytes.set(Buffer.from(header.padEnd(headerBytes), 'latin1'));
   const view = new DataView(bytes.buffer, headerBytes);
   let offset = 0;
@@ -39,10 +40,6 @@ export function encodeTable(
     offset += COLUMN_BYTES[kind];
   }
   return bytes;
-}
-
-function roundUp(bytes: number): number {
-  return Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
 }
 
 /** Rows of a table that are in memory: cells by column, row 0 being the first of them. */
