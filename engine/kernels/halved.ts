@@ -3,14 +3,11 @@
  * pixels and the bilinear way back widen by themselves, by 1 px² along each axis (`HALVING_PX2`).
  */
 import { kernelsOf, layOutWork, pointerTo } from './kernels.ts';
-import { halfOf, ringBytes, type NoisyPlanes } from './smooth.ts';
+import { halfOf, normalizing, ringBytes, WIDTH_MIN } from './smooth.ts';
 import { normalizeHalvedTwin, smoothHalvedTwin } from './twins/halved.ts';
 
 /** Second moment along an axis that halving and doubling add: ¼ of the squares, ¾ of the lines between them, px². */
 export const HALVING_PX2 = 1;
-
-/** Half as wide a row is made of groups of 8. */
-const WIDTH_MIN = 16;
 
 /**
  * Smooths with taps in units of 2 pixels.
@@ -45,22 +42,7 @@ export function smoothHalved(
  * @param planes Read only.
  * @param score  [height × width], changed in place.
  */
-export function normalizeHalved(
-  planes: NoisyPlanes, zeroBits: number, taps: Float64Array, least: number, score: Float32Array,
-): void {
-  const { width, height, image, variance, mask } = planes, half = halfOf(taps);
-  const kernels = width < WIDTH_MIN ? null : kernelsOf(image, variance, mask, score);
-  const work = kernels && layOutWork(kernels, halvedBytes(width, half));
-  if (kernels === null || work === null) {
-    normalizeHalvedTwin(planes, zeroBits, Float32Array.from(taps), Math.fround(least), score);
-    return;
-  }
-  new Float32Array(kernels.memory.buffer, work.taps, taps.length).set(taps);
-  const [s, p, v, m] = [score, image, variance, mask].map((view) => pointerTo(kernels, view));
-  kernels.compiled.normalizeHalved(
-    s, p, v, m, zeroBits, width, height, work.taps, half, least, work.padded, work.ring, work.lines,
-  );
-}
+export const normalizeHalved = normalizing('normalizeHalved', halvedBytes, normalizeHalvedTwin);
 
 /** Rows of half the width; five lines with a neighbour on either side. */
 function halvedBytes(width: number, half: number): Record<'taps' | 'padded' | 'ring' | 'lines', number> {

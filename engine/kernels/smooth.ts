@@ -3,8 +3,8 @@ import { bandsOf } from './bands.ts';
 import { kernelsOf, layOutWork, pointerTo } from './kernels.ts';
 import { normalizeByNoiseTwin, smoothSeparableTwin } from './twins/smooth.ts';
 
-/** The compiled rows are made of groups of 16 pixels. */
-const WIDTH_MIN = 16;
+/** The compiled rows are made of groups of 16 pixels, those of half the width of 8. */
+export const WIDTH_MIN = 16;
 
 /**
  * Convolves a plane with the outer product of symmetric taps with themselves.
@@ -62,19 +62,34 @@ export type NoisyPlanes = Readonly<{
  * @param planes Read only.
  * @param score  [height × width], changed in place.
  */
-export function normalizeByNoise(
+export const normalizeByNoise = normalizing(
+  'normalizeByNoise', (width, half) => ({ ...ringBytes(width, half), lines: 8 * width }), normalizeByNoiseTwin);
+
+type Normalize = (
   planes: NoisyPlanes, zeroBits: number, taps: Float64Array, least: number, score: Float32Array,
-): void {
-  const { width, height, image, variance, mask } = planes, half = halfOf(taps);
-  const kernels = width < WIDTH_MIN ? null : kernelsOf(image, variance, mask, score);
-  const work = kernels && layOutWork(kernels, { ...ringBytes(width, half), lines: 8 * width });
-  if (kernels === null || work === null) {
-    normalizeByNoiseTwin(planes, zeroBits, Float32Array.from(taps), Math.fround(least), score);
-    return;
-  }
-  new Float32Array(kernels.memory.buffer, work.taps, taps.length).set(taps);
-  const [s, p, v, m] = [score, image, variance, mask].map((view) => pointerTo(kernels, view));
-  kernels.compiled.normalizeByNoise(
-    s, p, v, m, zeroBits, width, height, work.taps, half, least, work.padded, work.ring, work.lines,
-  );
+) => void;
+
+/**
+ * A normalization by its compiled kernel, what that needs of the work area, and its twin, whose taps and `least` are of
+ * single precision.
+ */
+export function normalizing(
+  name: 'normalizeByNoise' | 'normalizeHalved',
+  workBytes: (width: number, half: number) => Record<'taps' | 'padded' | 'ring' | 'lines', number>,
+  twin: (planes: NoisyPlanes, zeroBits: number, taps: Float32Array, least: number, score: Float32Array) => void,
+): Normalize {
+  return (planes, zeroBits, taps, least, score) => {
+    const { width, height, image, variance, mask } = planes, half = halfOf(taps);
+    const kernels = width < WIDTH_MIN ? null : kernelsOf(image, variance, mask, score);
+    const work = kernels && layOutWork(kernels, workBytes(width, half));
+    if (kernels === null || work === null) {
+      twin(planes, zeroBits, Float32Array.from(taps), Math.fround(least), score);
+      return;
+    }
+    new Float32Array(kernels.memory.buffer, work.taps, taps.length).set(taps);
+    const [s, p, v, m] = [score, image, variance, mask].map((view) => pointerTo(kernels, view));
+    kernels.compiled[name](
+      s, p, v, m, zeroBits, width, height, work.taps, half, least, work.padded, work.ring, work.lines,
+    );
+  };
 }

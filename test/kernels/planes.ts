@@ -67,6 +67,19 @@ export function maskOf({ width, height, seed, masks }: PlaneRecipe): Uint16Array
   });
 }
 
+/** A round PSF of positive pixels, exp(−r² / `width2`), that varies a little over the image with its further terms. */
+export function varyingPsf(
+  size: number, terms: number, { width, height }: Readonly<{ width: number; height: number }>, width2: number,
+  random: () => number,
+) {
+  const middle = (size - 1) / 2, n = size * size, coefficients = new Float32Array(terms * n);
+  for (let j = 0; j < n; j++) {
+    const r2 = ((j % size) - middle) ** 2 + (Math.floor(j / size) - middle) ** 2, light = Math.exp(-r2 / width2);
+    for (let k = 0; k < terms; k++) coefficients[k * n + j] = light * (k === 0 ? 1 : 0.1 * (random() - 0.5));
+  }
+  return { size, width, height, coefficients };
+}
+
 /** Index of the first value that differs (bit for bit, but for the payload of NaN), or −1. */
 export function firstDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   if (a.length !== b.length) return 0;

@@ -2,22 +2,12 @@ import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
 import { logVarianceOf, measurePoints, POINT_COLUMNS as C, type PointTask } from '../../engine/kernels/pointSource.ts';
 import { testArena, type TestArena } from './memory.ts';
-import { firstDifference, imageOf, maskOf, planeRecipes, randomOf, varianceOf } from './planes.ts';
+import { firstDifference, imageOf, maskOf, planeRecipes, randomOf, varianceOf, varyingPsf } from './planes.ts';
 
 let arena: TestArena;
 beforeAll(async () => { arena = await testArena(1024 ** 2); });
 
 const STEPS = { countMax: 12, shiftMaxPx: 3, convergencePx: 5e-4, convergenceErrors: 0.05 };
-
-/** A round PSF that varies a little over the image. */
-function psfOf(size: number, terms: number, width: number, height: number, random: () => number) {
-  const middle = (size - 1) / 2, n = size * size, coefficients = new Float32Array(terms * n);
-  for (let j = 0; j < n; j++) {
-    const r2 = ((j % size) - middle) ** 2 + (Math.floor(j / size) - middle) ** 2, light = Math.exp(-r2 / 5);
-    for (let k = 0; k < terms; k++) coefficients[k * n + j] = light * (k === 0 ? 1 : 0.1 * (random() - 0.5));
-  }
-  return { size, width, height, coefficients };
-}
 
 test('compiled fits and fluxes of point sources are the twin\'s, at borders and beside masks too', () => {
   const halves = fc.integer({ min: 3, max: 8 }), terms = fc.constantFrom(1, 3, 6);
@@ -25,7 +15,7 @@ test('compiled fits and fluxes of point sources are the twin\'s, at borders and 
     arena.reset();
     const { width, height, seed } = recipe, random = randomOf(seed + 3);
     const image = imageOf(recipe), mask = maskOf(recipe), variance = varianceOf(recipe);
-    const psf = psfOf(13, termCount, width, height, random);
+    const psf = varyingPsf(13, termCount, { width, height }, 5, random);
     // A source for the fit to find.
     const at = [random() * width, random() * height];
     for (let v = -4; v <= 4; v++) {
@@ -54,7 +44,7 @@ test('compiled fits and fluxes of point sources are the twin\'s, at borders and 
 });
 
 test('a source is found where it is, with its flux; of ones with a variance of e every pixel counts', () => {
-  const width = 40, n = width * width, psf = psfOf(13, 1, width, width, randomOf(1)), flux = 4000;
+  const width = 40, n = width * width, psf = varyingPsf(13, 1, { width, height: width }, 5, randomOf(1)), flux = 4000;
   const sum = psf.coefficients.reduce((total, value) => total + value, 0), image = new Float32Array(n);
   for (let v = 0; v < 13; v++) for (let u = 0; u < 13; u++) image[(v + 11) * width + u + 14] = (flux * psf.coefficients[v * 13 + u]) / sum;
   const variance = new Float32Array(n).fill(Math.E);

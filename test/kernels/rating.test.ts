@@ -2,20 +2,10 @@ import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
 import { RATING_COLUMN_COUNT, RATING_COLUMNS, ratePixels, type RatingTask } from '../../engine/kernels/rating.ts';
 import { testArena, type TestArena } from './memory.ts';
-import { firstDifference, imageOf, maskOf, planeRecipes, randomOf, varianceOf } from './planes.ts';
+import { firstDifference, imageOf, maskOf, planeRecipes, randomOf, varianceOf, varyingPsf } from './planes.ts';
 
 let arena: TestArena;
 beforeAll(async () => { arena = await testArena(1024 ** 2); });
-
-/** A PSF of positive pixels that varies over the image. */
-function psfOf(size: number, terms: number, width: number, height: number, random: () => number) {
-  const middle = (size - 1) / 2, n = size * size, coefficients = new Float32Array(terms * n);
-  for (let j = 0; j < n; j++) {
-    const r2 = ((j % size) - middle) ** 2 + (Math.floor(j / size) - middle) ** 2, light = Math.exp(-r2 / 6);
-    for (let k = 0; k < terms; k++) coefficients[k * n + j] = light * (k === 0 ? 1 : 0.1 * (random() - 0.5));
-  }
-  return { size, width, height, coefficients };
-}
 
 test('compiled numbers around sources are the twin\'s, at edges, on masked pixels and beside NaN', () => {
   fc.assert(fc.property(planeRecipes(1, 60), fc.integer({ min: 5, max: 9 }), fc.constantFrom(1, 3, 6), (recipe, half, terms) => {
@@ -25,7 +15,8 @@ test('compiled numbers around sources are the twin\'s, at edges, on masked pixel
     const planes = { image: plane(0), variance: varianceOf(recipe), mask: maskOf(recipe) };
     const task: RatingTask = {
       width, height, difference: planes, visit: { image: plane(1), variance: planes.variance }, template: { image: plane(2) },
-      differencePsf: psfOf(15, terms, width, height, random), visitPsf: psfOf(9, 3, width, height, random),
+      differencePsf: varyingPsf(15, terms, { width, height }, 6, random),
+      visitPsf: varyingPsf(9, 3, { width, height }, 6, random),
       unusable: 0x030b, blemish: 0x0919, saturated: 0x0282, interpolated: 4, noData: 0x0100, half, cellPx: 16,
       noiseScale: 0.5 + random(), limit: 4, core2: 4, wings2: 16, ring2: 50 * random() + 16, apart2: 30, inner: 7,
       outer: 14, maskReach: 6, brightReach: 9, lineInner: 5, lineOuter: 21,
@@ -45,7 +36,7 @@ test('compiled numbers around sources are the twin\'s, at edges, on masked pixel
 });
 
 test('of a source that is the PSF itself nothing is left, and its flux is found', () => {
-  const width = 64, psf = psfOf(15, 1, width, width, randomOf(1)), n = width * width, flux = 500;
+  const width = 64, psf = varyingPsf(15, 1, { width, height: width }, 6, randomOf(1)), n = width * width, flux = 500;
   const image = new Float32Array(n), sum = psf.coefficients.reduce((total, value) => total + value, 0);
   for (let v = 0; v < 15; v++) {
     for (let u = 0; u < 15; u++) image[(25 + v) * width + 23 + u] = (flux * psf.coefficients[v * 15 + u]) / sum;
